@@ -1,0 +1,150 @@
+/** A Duplex of Node (a TCP or TLS socket) as the stream of octets that a connection wants. */
+import type { Duplex } from "node:stream";
+import type { ByteStream, Connection } from "../protocol/connection.ts";
+
+/**
+ * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
+ * so large ones would hide whether the peer makes progress.
+ */
+const SLICE = 262_144;
+
+const STREAM = Symbol("websock-js.stream");
+
+type Hosted = Duplex & { [STREAM]?: NodeStream };
+
+export class NodeStream implements ByteStream {
+  private readonly socket: Hosted;
+  private connection!: Connection;
+  private queue: Uint8Array[] = [];
+  private queued = 0;
+  private written = 0;
+  private stalled = false;
+  private ending = false;
+  private onWritten: (() => void) | undefined = undefined;
+
+  constructor(socket: Duplex) {
+    this.socket = socket;
+  }
+
+  /** Begins to read. */
+  open(connection: Connection): void {
+    const { socket } = this;
+    this.connection = connection;
+    socket[STREAM] = this;
+    // Functions that all sockets share: closures would be most of what a connection costs.
+    socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
+  }
+
+  get buffered(): number {
+    return this.queued + this.socket.writableLength;
+  }
+
+  get taken(): number {
+    return this.written - this.buffered;
+  }
+
+  write(parts: readonly Uint8Array[]): void {
+    this.onWritten ??= () => this.wrote();
+    const [only] = parts;
+    if (parts.length === 1 && this.queued === 0 && only!.length <= SLICE && this.isWritable) {
+      this.written += only!.length;
+      this.socket.write(only, this.onWritten);
+    } else {
+      for (const part of parts) {
+        this.queue.push(part);
+        this.queued += part.length;
+        this.written += part.length;
+      }
+      this.feed();
+    }
+    this.stalled = this.buffered > 0;
+  }
+
+  end(): void {
+    this.ending = true;
+    if (this.queued === 0) this.socket.end();
+    // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
+    this.socket.resume();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  flushSoon(): void {
+    process.nextTick(flush, this.connection);
+  }
+
+  private get isWritable(): boolean {
+    return !this.socket.destroyed && !this.socket.writableEnded;
+  }
+
+  /** Hands as much to the socket as it should have at once. */
+  private feed(): void {
+    const { socket, queue } = this;
+    while (this.queued > 0 && socket.writableLength < SLICE) {
+      if (!this.isWritable) {
+        this.queue = [];
+        this.queued = 0;
+        return;
+      }
+      socket.cork();
+      let room = SLICE;
+      while (queue.length > 0 && room > 0) {
+        const part = queue[0]!;
+        const slice = part.length <= room ? part : part.subarray(0, room);
+        if (slice === part) queue.shift();
+        else queue[0] = part.subarray(room);
+        room -= slice.length;
+        this.queued -= slice.length;
+        socket.write(slice, this.onWritten);
+      }
+      socket.uncork();
+    }
+  }
+
+  private wrote(): void {
+    if (this.queued > 0) this.feed();
+    if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
+    if (!this.stalled || this.buffered > 0) return;
+    this.stalled = false;
+    this.connection.drained();
+  }
+
+  /** The shared listeners' way in. */
+  static connectionOf(socket: Hosted): Connection {
+    return socket[STREAM]!.connection;
+  }
+
+  static isEnding(socket: Hosted): boolean {
+    return socket[STREAM]!.ending;
+  }
+}
+
+function onData(this: Hosted, chunk: Uint8Array): void {
+  NodeStream.connectionOf(this).receive(chunk);
+}
+
+/** The peer sends nothing any more. Without a close frame, that is a loss; half a WebSocket is of no use. */
+function onEnd(this: Hosted): void {
+  if (!NodeStream.isEnding(this)) this.destroy();
+}
+
+function onClose(this: Hosted): void {
+  NodeStream.connectionOf(this).closed();
+}
+
+/** `close` follows, and is what counts. */
+function ignore(): void {}
+
+function flush(connection: Connection): void {
+  connection.flush();
+}

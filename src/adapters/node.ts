@@ -1,0 +1,78 @@
+/** `websock-js/node`: hosts handlers on the servers of `node:http` and `node:https`. */
+import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import { resolveOptions, type WebSockOptions } from "../options.ts";
+import { type DrainOptions, SessionGroup } from "../session/group.ts";
+import type { OnError } from "../session/report.ts";
+import { systemClock } from "../session/system-clock.ts";
+import { reporter } from "./node-diagnostics.ts";
+import { Http1Adapter } from "./node-http1.ts";
+import { guardRequests } from "./node-requests.ts";
+
+export type { DrainOptions } from "../session/group.ts";
+export { capabilities } from "./node-http1.ts";
+
+/** Options of {@link attach}. */
+export interface AttachOptions {
+  /**
+   * Which upgrade requests are ours. The others are left to the server's other `upgrade` listeners (Vite's, socket.io's).
+   * Default: all.
+   */
+  readonly only?: (request: IncomingMessage) => boolean;
+  /** Options for every `upgrade` on this server, where the call says nothing else. */
+  readonly defaults?: WebSockOptions;
+  /** Is told of the errors in callbacks. Default: prints them with `console.error`. */
+  readonly onError?: OnError;
+}
+
+/** A server with WebSockets. */
+export interface Attachment {
+  /** How many connections are open. */
+  readonly connections: number;
+  /**
+   * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
+   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close.
+   */
+  close(): Promise<void>;
+  /** The same with 1012, batch by batch, so that the clients do not come back all at once. */
+  drain(options?: DrainOptions): Promise<void>;
+}
+
+const attached = new WeakSet<object>();
+
+/**
+ * Lets upgrade requests travel through the server's `request` listeners like any other request, where a route may
+ * {@link upgrade} them. Call it once, before or after the listeners are added.
+ *
+ * ```ts
+ * const server = http.createServer(app);
+ * const sockets = attach(server);
+ * process.once("SIGTERM", () => sockets.drain().then(() => server.close()));
+ * ```
+ *
+ * @throws TypeError for an option that does not exist
+ * @throws Error if the server is attached already
+ */
+export const attach = (server: HttpServer | HttpsServer, options: AttachOptions = {}): Attachment => {
+  const { only, defaults, onError, ...unknown } = options;
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError`);
+  if (attached.has(server)) throw new Error("this server is attached already");
+  attached.add(server);
+  const group = new SessionGroup(systemClock);
+  const adapter = new Http1Adapter(server, group, {
+    only,
+    defaults: resolveOptions(defaults),
+    clock: systemClock,
+    onError: reporter(onError),
+  });
+  guardRequests(server, adapter);
+  server.on("upgrade", (request, socket, head) => adapter.onUpgrade(request, socket, head));
+  return {
+    get connections() {
+      return group.size;
+    },
+    close: () => group.close(),
+    drain: (drainOptions) => group.drain(drainOptions),
+  };
+};

@@ -1,0 +1,27 @@
+/** WebSock for TypeScript: a request handler, but for WebSockets. */
+export {
+  ConnectionLost,
+  MailboxOverflow,
+  ProtocolError,
+  SlowConsumer,
+  UnknownAdapterError,
+  UpgradeError,
+} from "./errors.ts";
+export {
+  binary,
+  type ControlMessage,
+  type DataMessage,
+  type IoData,
+  type Messages,
+  type Opcode,
+  type OutMessage,
+  ping,
+  pong,
+  text,
+} from "./message.ts";
+export type { AnswerHeaders, UpgradeRequest, WebSockOptions } from "./options.ts";
+export { type CloseDetail, type HandleResult, ok, push, reply, type StopOptions, stop } from "./result.ts";
+export type { ErrorContext, OnError } from "./session/report.ts";
+export type { Capabilities } from "./session/transport.ts";
+export { type UpgradeArguments, type UpgradeResult, upgrade } from "./upgrade.ts";
+export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";

@@ -1,0 +1,172 @@
+/** The options of `upgrade`: their meaning, their defaults, and the one place where they are resolved. */
+import { isFieldValue, isToken } from "./protocol/http-syntax.ts";
+
+/** The facts of an upgrade request, the same on every host. */
+export interface UpgradeRequest {
+  /** The method that the client sent: `GET`, or `CONNECT` on HTTP/2. */
+  readonly method: string;
+  /** `"1.1"`, `"2.0"`, … */
+  readonly httpVersion: string;
+  /** The request target, as received: a path and query. */
+  readonly url: string;
+  /** The `Host` header, or `:authority` on HTTP/2. */
+  readonly authority: string | undefined;
+  /** A header by its lower-case name; one that came several times is joined with commas. */
+  readonly header: (name: string) => string | undefined;
+}
+
+/** `headers` of the answer: a name to a value or to several. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
+
+/** Options of {@link upgrade}, and `defaults` of `attach`. */
+export interface WebSockOptions {
+  /** Nothing received for so many ms closes the connection with 1001. `Infinity`: never. Default: 60 000. */
+  readonly timeout?: number;
+  /** Ping when nothing was received for so many ms. `false`: never, nor where it is not below `timeout`. Default: 30 000. */
+  readonly heartbeat?: number | false;
+  /** Octets of one frame; a larger one closes with 1009, judged from its header. Default: `Infinity`. */
+  readonly maxFrameSize?: number;
+  /** Octets of a whole message; a larger one closes with 1009 as early as it is known. Default: 10 000 000. */
+  readonly maxMessageSize?: number;
+  /** Frames of one message, empty ones too; more close with 1008. Default: 524 288. */
+  readonly maxFragments?: number;
+  /** Close with 1007 on a text that is not UTF-8 (RFC 6455 §8.1). `false`: replace what is not. Default: `true`. */
+  readonly validateUtf8?: boolean;
+  /** Check the request when `upgrade` is called, and throw; `false`: when it is performed, and answer. Default: `true`. */
+  readonly earlyValidateUpgrade?: boolean;
+  /**
+   * The subprotocols that we speak: the first that the client offers, in its order, is agreed on. Or a function that
+   * picks one of the offered. Default: none.
+   */
+  readonly subprotocols?:
+    | readonly string[]
+    | ((offered: readonly string[], request: UpgradeRequest) => string | null | undefined);
+  /** Extra headers of the answer. Those of the handshake itself can't be set. Default: none. */
+  readonly headers?: AnswerHeaders;
+  /**
+   * Which pages may connect: `"*"`, a list of origins (`"https://example.com"`) and patterns, or a function.
+   * Default: those of the request's own host and port; what sends no Origin is not a browser, and may.
+   */
+  readonly origins?: "*" | readonly (string | RegExp)[] | ((origin: string, request: UpgradeRequest) => boolean);
+  /** Octets that may wait for a client that reads slowly; past it the connection ends with 1013. Default: 16 MiB. */
+  readonly maxBuffered?: number;
+  /** How many ms to wait for the client's close frame, and for a pending callback at the end. Default: 5 000. */
+  readonly closeTimeout?: number;
+  /** From the original; honoured only where each connection has a heap of its own (see `capabilities`). */
+  readonly fullsweepAfter?: number;
+  /** From the original; honoured only where each connection has a heap of its own (see `capabilities`). */
+  readonly maxHeapSize?: number;
+}
+
+/** Every option with its value; `undefined` where the default is to have none. */
+export interface ResolvedOptions {
+  readonly timeout: number;
+  readonly heartbeat: number;
+  readonly maxFrameSize: number;
+  readonly maxMessageSize: number;
+  readonly maxFragments: number;
+  readonly validateUtf8: boolean;
+  readonly earlyValidateUpgrade: boolean;
+  readonly subprotocols: NonNullable<WebSockOptions["subprotocols"]>;
+  readonly headers: AnswerHeaders;
+  readonly origins: WebSockOptions["origins"];
+  readonly maxBuffered: number;
+  readonly closeTimeout: number;
+  readonly fullsweepAfter: number | undefined;
+  readonly maxHeapSize: number | undefined;
+}
+
+export const DEFAULT_OPTIONS: ResolvedOptions = Object.freeze({
+  timeout: 60_000,
+  heartbeat: 30_000,
+  maxFrameSize: Number.POSITIVE_INFINITY,
+  maxMessageSize: 10_000_000,
+  maxFragments: 524_288,
+  validateUtf8: true,
+  earlyValidateUpgrade: true,
+  subprotocols: Object.freeze([]),
+  headers: Object.freeze({}),
+  origins: undefined,
+  maxBuffered: 16 * 1024 * 1024,
+  closeTimeout: 5_000,
+  fullsweepAfter: undefined,
+  maxHeapSize: undefined,
+});
+
+/** Headers that belong to the handshake or would give a 101 a body (RFC 6455 §4.2.2, RFC 9110 §6.4.1). */
+const RESERVED_HEADERS = new Set([
+  "connection",
+  "upgrade",
+  "sec-websocket-accept",
+  "sec-websocket-extensions",
+  "sec-websocket-protocol",
+  "content-length",
+  "content-type",
+  "transfer-encoding",
+]);
+
+const positive = (value: unknown): boolean => typeof value === "number" && value > 0;
+const whole = (value: unknown): boolean =>
+  positive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
+const boolean = (value: unknown): boolean => typeof value === "boolean";
+const tokens = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((name) => typeof name === "string" && isToken(name));
+const answerHeader = ([name, value]: [string, unknown]): boolean =>
+  isToken(name) &&
+  !RESERVED_HEADERS.has(name.toLowerCase()) &&
+  [value].flat().every((one) => typeof one === "string" && isFieldValue(one));
+
+/** For each option: what it must be, in words, and the check. */
+const RULES: { readonly [Name in keyof ResolvedOptions]: readonly [is: string, check: (value: unknown) => boolean] } = {
+  timeout: ["a number of milliseconds above zero, or Infinity", positive],
+  heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || positive(value)],
+  maxFrameSize: ["a whole number of octets above zero, or Infinity", whole],
+  maxMessageSize: ["a whole number of octets above zero, or Infinity", whole],
+  maxFragments: ["a whole number above zero, or Infinity", whole],
+  validateUtf8: ["true or false", boolean],
+  earlyValidateUpgrade: ["true or false", boolean],
+  subprotocols: [
+    "a list of tokens (RFC 9110 §5.6.2), or a function",
+    (value) => typeof value === "function" || tokens(value),
+  ],
+  headers: [
+    `an object of header names and values, without ${[...RESERVED_HEADERS].join(", ")}`,
+    (value) => typeof value === "object" && value !== null && Object.entries(value).every(answerHeader),
+  ],
+  origins: [
+    '"*", a list of strings and RegExps, or a function',
+    (value) =>
+      value === "*" ||
+      typeof value === "function" ||
+      (Array.isArray(value) && value.every((entry) => typeof entry === "string" || entry instanceof RegExp)),
+  ],
+  maxBuffered: ["a whole number of octets above zero, or Infinity", whole],
+  closeTimeout: ["a number of milliseconds above zero", positive],
+  fullsweepAfter: ["a whole number above zero", whole],
+  maxHeapSize: ["a whole number above zero", whole],
+};
+
+/**
+ * Checks `options` and lays them over `defaults`.
+ *
+ * @throws TypeError for an option that is unknown or whose value cannot be meant
+ */
+export const resolveOptions = (
+  options: WebSockOptions | undefined,
+  defaults: ResolvedOptions = DEFAULT_OPTIONS,
+): ResolvedOptions => {
+  if (options === undefined) return defaults;
+  if (typeof options !== "object" || options === null) throw new TypeError("options must be an object");
+  const resolved: Record<string, unknown> = { ...defaults };
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(RULES, name)) {
+      throw new TypeError(`unknown option "${name}"; there are ${Object.keys(RULES).join(", ")}`);
+    }
+    if (value === undefined) continue;
+    const [is, check] = RULES[name as keyof ResolvedOptions];
+    if (!check(value)) throw new TypeError(`option "${name}" must be ${is}`);
+    resolved[name] = value;
+  }
+  if (resolved.heartbeat === false) resolved.heartbeat = Number.POSITIVE_INFINITY;
+  return resolved as unknown as ResolvedOptions;
+};

@@ -1,0 +1,199 @@
+/**
+ * A WebSocket connection over a stream of octets: frames on one side, the session's port on the other. It answers pings,
+ * keeps the closing handshake (RFC 6455 §7), and puts everything that is sent in one go into one write.
+ */
+import { ProtocolError } from "../errors.ts";
+import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
+import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import { type CloseFrame, closePayload } from "./close.ts";
+import { OPCODE } from "./frame.ts";
+import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
+import { FrameWriter } from "./frame-writer.ts";
+import type { Octets } from "./octets.ts";
+
+/** A stream of octets in both directions, as the host has it. Nothing here throws, whatever state it is in. */
+export interface ByteStream {
+  /** Octets written that have not been taken yet. */
+  readonly buffered: number;
+  /** Octets taken so far. */
+  readonly taken: number;
+  /** Writes the parts one after the other; they are not changed afterwards. */
+  write(parts: readonly Uint8Array[]): void;
+  /** Ends our direction once all is written, and drops what still arrives until the other end does the same. */
+  end(): void;
+  destroy(): void;
+  pause(): void;
+  resume(): void;
+  /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
+  flushSoon(): void;
+}
+
+/** So much is gathered before it is written although more may follow in this turn. */
+const FLUSH_AT = 65_536;
+
+export class Connection implements Transport, FrameEvents {
+  readonly capabilities: Capabilities;
+
+  private readonly stream: ByteStream;
+  private readonly octets: Octets;
+  private readonly parser: FrameParser;
+  private readonly writer: FrameWriter;
+  private session!: TransportEvents;
+
+  private parsing = false;
+  private paused = false;
+  private flushing = false;
+  /** Our close frame is on its way: nothing is sent after it, and nothing that arrives counts but the peer's. */
+  private closeSent = false;
+  /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
+  private deaf = false;
+
+  constructor(stream: ByteStream, octets: Octets, limits: ParserLimits, capabilities: Capabilities) {
+    this.stream = stream;
+    this.octets = octets;
+    this.capabilities = capabilities;
+    this.parser = new FrameParser(limits, octets, this);
+    this.writer = new FrameWriter(octets);
+  }
+
+  /** Comes before everything else. */
+  open(session: TransportEvents): void {
+    this.session = session;
+  }
+
+  // --- what the stream tells
+
+  /** Octets arrived; they are ours now. */
+  receive(chunk: Uint8Array): void {
+    if (this.deaf) return;
+    this.session.received();
+    this.parser.feed(chunk);
+    this.parse();
+  }
+
+  /** All that was written has been taken. */
+  drained(): void {
+    this.writer.keepApart(false);
+    this.flush();
+  }
+
+  /** The stream is gone. */
+  closed(): void {
+    this.session.disconnected();
+  }
+
+  /** Writes what waits. Called by the stream after {@link ByteStream.flushSoon}. */
+  flush(): void {
+    this.flushing = false;
+    // While the peer's side takes nothing, small frames are gathered here, side by side.
+    if (this.stream.buffered > 0) return;
+    this.write();
+    if (this.stream.buffered === 0) this.session.drained();
+  }
+
+  private parse(): void {
+    if (this.parsing) return;
+    this.parsing = true;
+    try {
+      this.parser.parse();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(error);
+    } finally {
+      this.parsing = false;
+    }
+    if (this.stream.buffered === 0) this.write();
+    // The session waits for the peer to read: it hears of it in a stack of its own.
+    if (this.paused && this.stream.buffered === 0) this.flushSoon();
+  }
+
+  private write(): void {
+    if (this.writer.bytes === 0) return;
+    this.stream.write(this.writer.take());
+    if (this.stream.buffered > 0) this.writer.keepApart(true);
+  }
+
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    this.stream.flushSoon();
+  }
+
+  // --- what the parser found
+
+  onMessage(message: DataMessage, size: number): void {
+    if (!this.closeSent) this.session.message(message, size);
+  }
+
+  onControl(message: ControlMessage): void {
+    if (this.closeSent) return;
+    // RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload.
+    if (message.opcode === "ping") this.send("pong", message.data, message.data.length);
+    this.session.control(message);
+  }
+
+  onClose({ code, text }: CloseFrame): void {
+    this.stopReading();
+    if (this.closeSent) this.stream.end();
+    else this.session.closing(code, text);
+  }
+
+  private fail(error: ProtocolError): void {
+    this.stopReading();
+    // RFC 6455 §7.1.7: a close frame with the reason, and no waiting for an answer that could not be read.
+    if (this.closeSent) this.stream.end();
+    else this.session.failed(error);
+  }
+
+  private stopReading(): void {
+    this.deaf = this.parser.stopped = true;
+  }
+
+  // --- what the session asks
+
+  get buffered(): number {
+    return this.writer.bytes + this.stream.buffered;
+  }
+
+  get taken(): number {
+    return this.stream.taken;
+  }
+
+  send(opcode: Opcode, data: IoData, size: number): void {
+    if (this.closeSent) return;
+    this.add(OPCODE[opcode], data, size);
+  }
+
+  close(code: number | undefined, text: string): void {
+    if (this.closeSent) return;
+    const payload = closePayload({ code, text }, this.octets);
+    this.add(OPCODE.close, payload, payload.length);
+    this.closeSent = true;
+    this.write();
+    // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
+    if (this.deaf) this.stream.end();
+  }
+
+  private add(opcode: number, data: IoData, size: number): void {
+    this.writer.add(opcode, data, size);
+    if (this.writer.bytes >= FLUSH_AT) this.write();
+    // What is sent while a chunk is parsed goes out when all of it is.
+    else if (!this.parsing) this.flushSoon();
+  }
+
+  pause(): void {
+    this.paused = this.parser.stopped = true;
+    this.stream.pause();
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.parser.stopped = this.deaf;
+    this.parse();
+    if (!this.paused) this.stream.resume();
+  }
+
+  abort(): void {
+    this.stream.destroy();
+  }
+}

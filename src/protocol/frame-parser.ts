@@ -1,0 +1,271 @@
+/** Octets to messages: the receiving half of RFC 6455 §5, on the server's side. */
+import { ProtocolError } from "../errors.ts";
+import type { ControlMessage, DataMessage } from "../message.ts";
+import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
+import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
+import { applyMask, rotateKey } from "./mask.ts";
+import { MessageBuffer } from "./message-buffer.ts";
+import type { Octets } from "./octets.ts";
+import { Utf8Validator } from "./utf8.ts";
+
+/** What the parser found, in the order in which it arrived. */
+export interface FrameEvents {
+  /** A whole message; `size` is its octets before text was decoded. */
+  onMessage(message: DataMessage, size: number): void;
+  onControl(message: ControlMessage): void;
+  onClose(frame: CloseFrame): void;
+}
+
+export interface ParserLimits {
+  readonly maxFrameSize: number;
+  readonly maxMessageSize: number;
+  readonly maxFragments: number;
+  readonly validateUtf8: boolean;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Pure: octets go in through {@link feed}, events come out of {@link parse}, which throws a ProtocolError at the first
+ * octet that breaks the protocol. Everything is judged as early as it can be: sizes from the header alone, text as it
+ * arrives.
+ */
+export class FrameParser {
+  /** Set by the owner, from within an event too, to keep {@link parse} from going on. What was fed is kept. */
+  stopped = false;
+
+  private readonly limits: ParserLimits;
+  private readonly octets: Octets;
+  private readonly events: FrameEvents;
+
+  private chunk: Uint8Array = NOTHING;
+  private offset = 0;
+
+  /** The message being collected: 0 while there is none. */
+  private opcode = 0;
+  private fragments = 0;
+  private buffer: MessageBuffer | undefined;
+  private ascii = true;
+  private utf8: Utf8Validator | undefined;
+
+  /** The data frame whose payload is arriving. */
+  private inPayload = false;
+  private remaining = 0;
+  private final = false;
+  private key = 0;
+
+  constructor(limits: ParserLimits, octets: Octets, events: FrameEvents) {
+    this.limits = limits;
+    this.octets = octets;
+    this.events = events;
+  }
+
+  /** Hands over the next octets. They belong to the parser now: it unmasks in place. */
+  feed(chunk: Uint8Array): void {
+    const left = this.chunk.length - this.offset;
+    if (left === 0) {
+      this.chunk = chunk;
+    } else {
+      const joined = this.octets.alloc(left + chunk.length);
+      joined.set(this.chunk.subarray(this.offset));
+      joined.set(chunk, left);
+      this.chunk = joined;
+    }
+    this.offset = 0;
+  }
+
+  /** Reads what was fed, until it is used up or {@link stopped} is set. */
+  parse(): void {
+    while (!this.stopped && (this.inPayload ? this.readPayload() : this.readFrame()));
+    // The start of a frame that waits for its rest must not pin the chunk it came in; nor must nothing at all.
+    const left = this.chunk.length - this.offset;
+    if (left === 0) this.chunk = NOTHING;
+    else if (!this.stopped && left < this.chunk.length) this.chunk = copy(this.chunk, this.offset, this.chunk.length);
+    else return;
+    this.offset = 0;
+  }
+
+  /** Reads one frame, or the header of one. `false`: more octets are needed. */
+  private readFrame(): boolean {
+    const { chunk, offset } = this;
+    const available = chunk.length - offset;
+    if (available < 2) return false;
+    const first = chunk[offset]!;
+    const second = chunk[offset + 1]!;
+    const opcode = first & 0x0f;
+    this.checkFirstOctets(first, opcode, second);
+
+    let length = second & 0x7f;
+    let at = offset + 2;
+    if (length === 126) {
+      if (available < 4) return false;
+      length = (chunk[at]! << 8) | chunk[at + 1]!;
+      if (length < 126) throw new ProtocolError(CLOSE.protocolError, "a length that is not in its shortest form");
+      at += 2;
+    } else if (length === 127) {
+      if (available < 10) return false;
+      length = readLength64(chunk, at);
+      at += 8;
+    }
+    if (opcode < OPCODE.close) this.checkLength(length);
+    if (available < at - offset + 4) return false;
+    const key = chunk[at]! | (chunk[at + 1]! << 8) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 24);
+    at += 4;
+    const end = at + length;
+
+    if (opcode >= OPCODE.close) {
+      if (end > chunk.length) return false;
+      this.offset = end;
+      this.readControl(opcode, at, end, key);
+      return true;
+    }
+    if (opcode !== OPCODE.continuation && (first & FIN) !== 0 && end <= chunk.length) {
+      this.offset = end;
+      this.readWhole(opcode, at, end, key);
+      return true;
+    }
+    this.offset = at;
+    this.inPayload = true;
+    this.remaining = length;
+    this.final = (first & FIN) !== 0;
+    this.key = key;
+    if (opcode !== OPCODE.continuation) this.startMessage(opcode);
+    if (++this.fragments > this.limits.maxFragments) {
+      throw new ProtocolError(CLOSE.policyViolation, `a message of more than ${this.limits.maxFragments} fragments`);
+    }
+    return true;
+  }
+
+  private checkFirstOctets(first: number, opcode: number, second: number): void {
+    // §5.2: MUST be 0 unless an extension is negotiated that defines meanings for non-zero values.
+    if ((first & (RSV1 | RSV2_RSV3)) !== 0) throw new ProtocolError(CLOSE.protocolError, "a reserved bit is set");
+    // §5.1: the server MUST close the connection upon receiving a frame that is not masked.
+    if ((second & MASKED) === 0) throw new ProtocolError(CLOSE.protocolError, "a frame that is not masked");
+    if (opcode >= OPCODE.close) {
+      if (opcode > OPCODE.pong) throw new ProtocolError(CLOSE.protocolError, `opcode ${opcode} is reserved`);
+      // §5.5: control frames are not fragmented and have 125 octets at most.
+      if ((first & FIN) === 0) throw new ProtocolError(CLOSE.protocolError, "a control frame in fragments");
+      if ((second & 0x7f) > MAX_CONTROL_PAYLOAD) {
+        throw new ProtocolError(CLOSE.protocolError, "a control frame of more than 125 octets");
+      }
+      return;
+    }
+    if (opcode > OPCODE.binary) throw new ProtocolError(CLOSE.protocolError, `opcode ${opcode} is reserved`);
+    // §5.4: fragments of one message are not interleaved with another's.
+    if (opcode === OPCODE.continuation) {
+      if (this.opcode === 0) throw new ProtocolError(CLOSE.protocolError, "a continuation of no message");
+    } else if (this.opcode !== 0) {
+      throw new ProtocolError(CLOSE.protocolError, "a message within a fragmented message");
+    }
+  }
+
+  private checkLength(length: number): void {
+    if (length > this.limits.maxFrameSize) {
+      throw new ProtocolError(CLOSE.tooBig, `a frame of more than ${this.limits.maxFrameSize} octets`);
+    }
+    if (length + (this.buffer?.length ?? 0) > this.limits.maxMessageSize) {
+      throw new ProtocolError(CLOSE.tooBig, `a message of more than ${this.limits.maxMessageSize} octets`);
+    }
+  }
+
+  private readControl(opcode: number, start: number, end: number, key: number): void {
+    applyMask(this.chunk, start, end, key);
+    const data = copy(this.chunk, start, end);
+    if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.octets));
+    else this.events.onControl({ opcode: opcode === OPCODE.ping ? "ping" : "pong", data });
+  }
+
+  /** The common case: a message in one frame, all of it in this chunk. */
+  private readWhole(opcode: number, start: number, end: number, key: number): void {
+    const { chunk } = this;
+    const size = end - start;
+    const ascii = applyMask(chunk, start, end, key);
+    if (opcode === OPCODE.text) {
+      const data = ascii ? this.octets.decodeAscii(chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
+      this.events.onMessage({ opcode: "text", data }, size);
+    } else {
+      // A view is handed out only where it does not keep much more alive than itself.
+      const data =
+        size * 2 >= chunk.buffer.byteLength
+          ? new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, size)
+          : copy(chunk, start, end);
+      this.events.onMessage({ opcode: "binary", data }, size);
+    }
+  }
+
+  private decodeWhole(bytes: Uint8Array): string {
+    if (this.limits.validateUtf8 && !this.octets.isUtf8(bytes)) throw invalidUtf8();
+    return this.octets.decodeUtf8(bytes, 0, bytes.length);
+  }
+
+  private startMessage(opcode: number): void {
+    this.opcode = opcode;
+    this.fragments = 0;
+    this.ascii = true;
+    this.buffer ??= new MessageBuffer(this.octets);
+    if (opcode === OPCODE.text && this.limits.validateUtf8) this.utf8 ??= new Utf8Validator(this.octets);
+  }
+
+  /** Takes what is there of a data frame's payload. `false`: more octets are needed. */
+  private readPayload(): boolean {
+    const buffer = this.buffer!;
+    const start = this.offset;
+    const taken = Math.min(this.remaining, this.chunk.length - start);
+    if (taken > 0) {
+      const at = buffer.append(this.chunk, start, start + taken, buffer.length + this.remaining);
+      this.offset += taken;
+      this.remaining -= taken;
+      const ascii = applyMask(buffer.memory, at, at + taken, this.key);
+      this.key = rotateKey(this.key, taken);
+      this.ascii &&= ascii;
+      if (this.opcode === OPCODE.text) this.validate(buffer.memory, at, at + taken, ascii);
+    }
+    if (this.remaining > 0) return false;
+    this.inPayload = false;
+    if (this.final) this.finishMessage(buffer);
+    return true;
+  }
+
+  private validate(bytes: Uint8Array, start: number, end: number, ascii: boolean): void {
+    const { utf8 } = this;
+    if (utf8 === undefined || (ascii && utf8.complete)) return;
+    if (!utf8.push(bytes, start, end)) throw invalidUtf8();
+  }
+
+  private finishMessage(buffer: MessageBuffer): void {
+    const { opcode, ascii } = this;
+    const size = buffer.length;
+    this.opcode = 0;
+    if (opcode === OPCODE.binary) {
+      this.events.onMessage({ opcode: "binary", data: buffer.take() }, size);
+      return;
+    }
+    if (this.utf8?.complete === false) throw invalidUtf8();
+    const data = ascii
+      ? this.octets.decodeAscii(buffer.memory, 0, size)
+      : this.octets.decodeUtf8(buffer.memory, 0, size);
+    buffer.clear();
+    this.events.onMessage({ opcode: "text", data }, size);
+  }
+}
+
+const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload, "a text that is not UTF-8");
+
+/** Up to here a loop is faster than making a view. */
+const COPY_BY_HAND = 64;
+
+const copy = (source: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
+  const target = new Uint8Array(end - start);
+  if (end - start > COPY_BY_HAND) target.set(source.subarray(start, end));
+  else for (let i = start; i < end; i++) target[i - start] = source[i]!;
+  return target;
+};
+
+/** §5.2: a 64-bit unsigned integer; the most significant bit MUST be 0. */
+const readLength64 = (chunk: Uint8Array, at: number): number => {
+  if (chunk[at]! & 0x80) throw new ProtocolError(CLOSE.protocolError, "a length with its highest bit set");
+  let length = 0;
+  for (let i = 0; i < 8; i++) length = length * 256 + chunk[at + i]!;
+  if (length < 65_536) throw new ProtocolError(CLOSE.protocolError, "a length that is not in its shortest form");
+  return length;
+};

@@ -1,0 +1,130 @@
+/** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
+import type { IoData } from "../message.ts";
+import { FIN, headerSize, writeHeader } from "./frame.ts";
+import { ioLength, writeIoData } from "./io-data.ts";
+import type { Octets } from "./octets.ts";
+
+/** Payloads from here on are handed on as they are, not copied behind their header. */
+const COPY_LIMIT = 16_384;
+
+/** Memory for small frames, handed out front to back and never twice; when it is used up, its readers keep it alive. */
+class Slab {
+  private readonly octets: Octets;
+  private readonly size: number;
+  bytes: Uint8Array = new Uint8Array(0);
+  used = 0;
+
+  constructor(octets: Octets, size: number) {
+    this.octets = octets;
+    this.size = size;
+  }
+
+  reserve(size: number): void {
+    if (this.used + size <= this.bytes.length) return;
+    this.bytes = this.octets.allocOutput(Math.max(size, this.size));
+    this.used = 0;
+  }
+}
+
+const SHARED_SLAB_SIZE = 65_536;
+const OWN_SLAB_SIZE = 16_384;
+
+/** One slab serves every connection of a host: nearly always a connection's frames are on their way at the end of its turn. */
+const sharedSlabs = new WeakMap<Octets, Slab>();
+
+const sharedSlab = (octets: Octets): Slab => {
+  let slab = sharedSlabs.get(octets);
+  if (slab === undefined) sharedSlabs.set(octets, (slab = new Slab(octets, SHARED_SLAB_SIZE)));
+  return slab;
+};
+
+/** Gathers the frames of one connection until they are taken: side by side where they are small, so that one write does. */
+export class FrameWriter {
+  /** Octets that wait to be taken. */
+  bytes = 0;
+
+  private readonly octets: Octets;
+  private slab: Slab;
+  private parts: Uint8Array[] = [];
+  /** The stretch of the slab that is not among the parts yet. */
+  private stretch: Uint8Array | undefined;
+  private start = 0;
+  private end = 0;
+
+  constructor(octets: Octets) {
+    this.octets = octets;
+    this.slab = sharedSlab(octets);
+  }
+
+  /** Adds a frame; `size` is the octets of `data`. */
+  add(opcode: number, data: IoData, size: number): void {
+    const header = headerSize(size);
+    const copied = size < COPY_LIMIT;
+    const at = this.room(copied ? header + size : header);
+    const { bytes } = this.slab;
+    const payload = writeHeader(bytes, at, FIN | opcode, size);
+    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets) : payload;
+    if (!copied) this.addLarge(data);
+    this.bytes += header + size;
+  }
+
+  /** Hands over everything that waits. */
+  take(): readonly Uint8Array[] {
+    this.endStretch();
+    const { parts } = this;
+    this.parts = [];
+    this.bytes = 0;
+    return parts;
+  }
+
+  /**
+   * What is added from now on may wait for long: it goes to memory of this connection alone, so that it stays together
+   * and keeps nobody else's alive. `false`: back to the shared memory.
+   */
+  keepApart(apart: boolean): void {
+    const shared = sharedSlab(this.octets);
+    if (apart === (this.slab !== shared)) return;
+    this.endStretch();
+    this.slab = apart ? new Slab(this.octets, OWN_SLAB_SIZE) : shared;
+  }
+
+  /** Makes room in the slab, going on with the current stretch where nobody else has written behind it. */
+  private room(size: number): number {
+    const { slab } = this;
+    slab.reserve(size);
+    if (this.stretch !== slab.bytes || this.end !== slab.used) {
+      this.endStretch();
+      this.stretch = slab.bytes;
+      this.start = slab.used;
+    }
+    return slab.used;
+  }
+
+  private endStretch(): void {
+    if (this.stretch === undefined) return;
+    this.parts.push(this.stretch.subarray(this.start, this.end));
+    this.stretch = undefined;
+  }
+
+  /** Hands large parts on as they are, and writes the small ones between them side by side. */
+  private addLarge(data: IoData): void {
+    if (Array.isArray(data)) {
+      for (const part of data as readonly IoData[]) this.addLarge(part);
+      return;
+    }
+    const size = ioLength(data);
+    if (size < COPY_LIMIT) {
+      const at = this.room(size);
+      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.octets);
+      return;
+    }
+    this.endStretch();
+    if (data instanceof Uint8Array) {
+      this.parts.push(data);
+    } else {
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.octets.allocOutput(size);
+      if (typeof data === "string") this.octets.writeUtf8(data, bytes, 0);
+      this.parts.push(bytes);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * What the protocol needs done to octets and text. The portable version below runs everywhere; a host that has faster
+ * means brings its own.
+ */
+export interface Octets {
+  /** New memory of exactly `size` octets, whose contents do not matter. */
+  readonly alloc: (size: number) => Uint8Array<ArrayBuffer>;
+  /** The same for what is to be written: in whatever form the host writes best. */
+  readonly allocOutput: (size: number) => Uint8Array;
+  /** Whether the octets are whole, well-formed UTF-8. */
+  readonly isUtf8: (bytes: Uint8Array) => boolean;
+  /** Text of octets that are all ASCII. */
+  readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
+  /** Text of octets that are UTF-8; what is not becomes U+FFFD. */
+  readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
+  /** Writes `text` as UTF-8 to `target` from `at` on, where there is room for it. */
+  readonly writeUtf8: (text: string, target: Uint8Array, at: number) => void;
+}
+
+const encoder = new TextEncoder();
+// A byte order mark is text like any other here (RFC 6455 §5.6 knows no exception).
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+
+const decodeUtf8 = (bytes: Uint8Array, start: number, end: number): string =>
+  lenient.decode(bytes.subarray(start, end));
+
+export const portableOctets: Octets = {
+  alloc: (size) => new Uint8Array(size),
+  allocOutput: (size) => new Uint8Array(size),
+  isUtf8: (bytes) => {
+    try {
+      strict.decode(bytes);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  decodeAscii: decodeUtf8,
+  decodeUtf8,
+  writeUtf8: (text, target, at) => {
+    encoder.encodeInto(text, target.subarray(at));
+  },
+};

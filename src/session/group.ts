@@ -1,0 +1,73 @@
+/** All connections of one server: counting them, and ending them well. */
+import { CLOSE } from "../protocol/close.ts";
+import type { Clock, Timed } from "./clock.ts";
+import type { Session } from "./session.ts";
+
+/** How {@link SessionGroup.drain} goes about it. */
+export interface DrainOptions {
+  /** How many connections are asked to leave at once. Default: 10 000. */
+  readonly batch?: number;
+  /** How many ms lie between two batches. Default: 2 000. */
+  readonly interval?: number;
+  /** After so many ms, what is left is cut off. Default: 30 000. */
+  readonly deadline?: number;
+}
+
+export class SessionGroup {
+  /** New connections are refused: the server is on its way out. */
+  closing = false;
+
+  private readonly clock: Clock;
+  private readonly sessions = new Set<Session>();
+  private waiters: (() => void)[] = [];
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  get size(): number {
+    return this.sessions.size;
+  }
+
+  add(session: Session): void {
+    this.sessions.add(session);
+  }
+
+  /** A property, so that it can be handed over as the session's `onEnd`. */
+  readonly delete = (session: Session): void => {
+    this.sessions.delete(session);
+    if (this.sessions.size > 0) return;
+    for (const resolve of this.waiters.splice(0)) resolve();
+  };
+
+  /** Closes every connection with 1001. Resolves when all are gone; the sessions see to it themselves. */
+  close(): Promise<void> {
+    this.closing = true;
+    for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
+    return this.empty();
+  }
+
+  /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */
+  drain({ batch = 10_000, interval = 2_000, deadline = 30_000 }: DrainOptions = {}): Promise<void> {
+    this.closing = true;
+    const queue = [...this.sessions];
+    const end = this.clock.now() + deadline;
+    const ticks: Timed = {
+      slot: 0,
+      tick: (now) => {
+        if (now >= end) {
+          for (const session of this.sessions) session.abort();
+          return;
+        }
+        for (const session of queue.splice(0, batch)) session.shutdown(CLOSE.serviceRestart);
+        this.clock.schedule(ticks, queue.length > 0 ? Math.min(now + interval, end) : end);
+      },
+    };
+    ticks.tick(this.clock.now());
+    return this.empty().finally(() => this.clock.cancel(ticks));
+  }
+
+  private empty(): Promise<void> {
+    return this.sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => this.waiters.push(resolve));
+  }
+}

@@ -1,0 +1,63 @@
+/** Checks what callbacks give us to send, before any of it reaches a host: hosts do not agree on what they refuse. */
+import type { IoData, OutMessage } from "../message.ts";
+import { type CloseFrame, checkClose } from "../protocol/close.ts";
+import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
+import { ioLength } from "../protocol/io-data.ts";
+import { portableOctets } from "../protocol/octets.ts";
+import { Utf8Validator } from "../protocol/utf8.ts";
+import type { CloseDetail } from "../result.ts";
+
+/**
+ * Checks one message and returns how many octets it has.
+ *
+ * @throws TypeError for what is no message, RangeError for one that may not be sent
+ */
+export const checkMessage = (message: OutMessage): number => {
+  if (typeof message !== "object" || message === null) throw new TypeError(`not a message: ${String(message)}`);
+  const { opcode, data } = message;
+  const length = data === null || data === undefined ? 0 : ioLength(data);
+  switch (opcode) {
+    case "text":
+      if (typeof data !== "string" && length > 0 && !isUtf8(data!)) {
+        throw new RangeError("the octets of a text message must be UTF-8 (RFC 6455 §5.6)");
+      }
+      return length;
+    case "binary":
+      return length;
+    case "ping":
+    case "pong":
+      if (length > MAX_CONTROL_PAYLOAD) {
+        throw new RangeError(`a ${opcode} has ${MAX_CONTROL_PAYLOAD} octets at most, not ${length} (RFC 6455 §5.5)`);
+      }
+      return length;
+    default:
+      throw new TypeError(`not a message: its opcode is ${JSON.stringify(opcode)}`);
+  }
+};
+
+/**
+ * Checks the code and text of a stop.
+ *
+ * @throws TypeError or RangeError
+ */
+export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
+  const [code, text] = Array.isArray(detail) ? detail : [detail, null];
+  if (typeof code !== "number" || (typeof text !== "string" && text !== null && text !== undefined)) {
+    throw new TypeError("a close detail is a code, or a list of a code and a text");
+  }
+  checkClose(code, text ?? "");
+  return { code, text: text ?? "" };
+};
+
+/** Characters may be split between the parts of a text, but not between a string and octets. */
+const isUtf8 = (data: IoData): boolean => {
+  const validator = new Utf8Validator(portableOctets);
+  return validate(data, validator) && validator.complete;
+};
+
+const validate = (data: IoData, validator: Utf8Validator): boolean => {
+  if (typeof data === "string") return data === "" || validator.complete;
+  if (data instanceof Uint8Array) return validator.push(data);
+  if (data instanceof ArrayBuffer) return validator.push(new Uint8Array(data));
+  return data.every((part) => validate(part, validator));
+};

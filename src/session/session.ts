@@ -1,0 +1,569 @@
+/**
+ * The session: everything between a handler's callbacks and a host's transport, the same on every host.
+ *
+ * It calls one callback at a time, interprets what they return, decides the end and its reason, holds back whoever is
+ * too fast, and watches the clock. It does no I/O: the transport, the clock and the reporter are given to it.
+ */
+import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
+import type { ControlMessage, DataMessage, Messages, OutMessage } from "../message.ts";
+import type { ResolvedOptions } from "../options.ts";
+import { CLOSE } from "../protocol/close.ts";
+import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } from "../result.ts";
+import type { CloseReason } from "../websock.ts";
+import type { Clock, Timed } from "./clock.ts";
+import type { CallbackName, Callbacks } from "./handler.ts";
+import { type Arrived, Mailbox } from "./mailbox.ts";
+import { checkCloseDetail, checkMessage } from "./outgoing.ts";
+import type { OnError } from "./report.ts";
+import { isResult, refuseResult, stateOf } from "./result-shape.ts";
+import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
+
+/** So much may wait for the handler before reading pauses; it resumes below half of it. */
+const INBOUND_MARK = { events: 1024, bytes: 65_536 } as const;
+
+/** So many events may wait where the host cannot pause, and so many octets more than one message. */
+const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
+
+/** While more than this waits for the peer to read, nothing of what it sends is read or handled. */
+const OUTBOUND_MARK = 65_536;
+
+const MAX_INFOS = 65_536;
+
+/** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
+const HEARTBEAT = "websock heartbeat";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+const OPEN = 0;
+/** The end is decided; a callback may still be pending. */
+const ENDING = 1;
+/** `terminate` has been called, or there was nothing to call it with. */
+const ENDED = 2;
+
+/** What every session of a host is given. */
+export interface SessionContext {
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  readonly onError: OnError;
+  /** The wire is gone and the handler is done. */
+  readonly onEnd?: (session: Session) => void;
+}
+
+export class Session implements TransportEvents, Timed, Addressee {
+  slot = 0;
+
+  private readonly callbacks: Callbacks;
+  private readonly transport: Transport;
+  private readonly context: SessionContext;
+  private readonly facts: ConnectionFacts;
+  private readonly self: SessionSelf;
+  private readonly mailbox = new Mailbox();
+
+  private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
+  private reason: CloseReason = "normal";
+  private state: unknown = undefined;
+  /** `init` has returned: from here on `terminate` will run. */
+  private hasState = false;
+  /** The callback that is running, or whose promise is pending. */
+  private running: CallbackName | undefined = undefined;
+  private settled: ((result: unknown) => void) | undefined = undefined;
+  private rejected: ((error: unknown) => void) | undefined = undefined;
+  /** The promise of `terminate` is pending. */
+  private terminating = false;
+
+  /** The peer's close frame arrived. What came before it is handled first. */
+  private remoteClosed = false;
+  /** The wire is gone. What came before is handled first, if the end was not decided. */
+  private gone = false;
+  /** Too much waits for the peer to read. */
+  private blocked = false;
+  private paused = false;
+  private drainScheduled = false;
+  private overflowed = false;
+  private toldOfInfo = false;
+  private done = false;
+
+  private receivedAt: number;
+  private pausedAt = 0;
+  private pingedAt: number;
+  private heartbeats = 0;
+  /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
+  private stalledAt = NEVER;
+  private takenThen = 0;
+  /** When a pending callback is given up, when the wire is cut, and when the clock will look at all this. */
+  private giveUpAt = NEVER;
+  private cutAt = NEVER;
+  private scheduledAt = NEVER;
+
+  constructor(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, context: SessionContext) {
+    this.callbacks = callbacks;
+    this.transport = transport;
+    this.context = context;
+    this.facts = facts;
+    this.self = new SessionSelf(this, facts);
+    this.receivedAt = this.pingedAt = context.clock.now();
+  }
+
+  /** Runs `init`. */
+  start(arg: unknown): void {
+    this.call("init", arg);
+    this.pump();
+    this.reschedule();
+  }
+
+  /** The server goes away (1001) or restarts (1012). */
+  shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
+    if (this.phase === OPEN) this.finish("shutdown", code, "");
+  }
+
+  /** Cuts the connection off. */
+  abort(): void {
+    this.transport.abort();
+  }
+
+  // --- what `self` is for
+
+  get ended(): boolean {
+    return this.phase !== OPEN;
+  }
+
+  get buffered(): number {
+    return this.transport.buffered;
+  }
+
+  deliver(info: unknown): boolean {
+    if (this.phase !== OPEN || this.remoteClosed || this.gone || this.overflowed) return false;
+    if (this.callbacks.handleInfo === undefined) {
+      if (!this.toldOfInfo)
+        this.report(new TypeError("an info was sent to a handler without handleInfo"), "handleInfo");
+      this.toldOfInfo = true;
+      return true;
+    }
+    const { clock } = this.context;
+    if (this.mailbox.infos >= MAX_INFOS) {
+      // Not at once: this is the sender's stack.
+      this.overflowed = true;
+      clock.defer(() => this.overflow());
+      return false;
+    }
+    this.mailbox.addInfo(info);
+    if (!this.drainScheduled) {
+      this.drainScheduled = true;
+      clock.defer(() => this.drainInfos());
+    }
+    return true;
+  }
+
+  private drainInfos(): void {
+    this.drainScheduled = false;
+    this.mailbox.releaseInfos();
+    this.pump();
+  }
+
+  private overflow(): void {
+    if (this.phase !== OPEN) return;
+    const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
+    this.report(error, "handleInfo");
+    this.finish({ error }, CLOSE.internalError, "");
+  }
+
+  // --- what the transport tells
+
+  received(): void {
+    this.receivedAt = this.context.clock.now();
+    this.mailbox.mark();
+  }
+
+  message(message: DataMessage, size: number): void {
+    this.arrive(message, size);
+  }
+
+  control(message: ControlMessage): void {
+    if (this.heartbeats > 0 && message.opcode === "pong" && isHeartbeat(message.data)) {
+      this.heartbeats = 0;
+      return;
+    }
+    // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
+    this.noteOutbound();
+    if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
+  }
+
+  closing(code: number | undefined, text: string): void {
+    this.facts.closeCode = code;
+    this.facts.closeText = text;
+    if (this.phase !== OPEN) return;
+    this.remoteClosed = true;
+    this.limitCallback();
+    this.pump();
+  }
+
+  failed(error: ProtocolError): void {
+    if (this.phase === OPEN) this.finish({ error }, error.code, error.message);
+  }
+
+  drained(): void {
+    if (!this.blocked || this.transport.buffered > OUTBOUND_MARK / 2) return;
+    this.unblock();
+    this.pump();
+  }
+
+  disconnected(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.cutAt = NEVER;
+    if (this.phase === OPEN) {
+      this.unblock();
+      this.limitCallback();
+      this.pump();
+    }
+    this.checkDone();
+  }
+
+  // --- events to callbacks
+
+  /** Handles an event of the peer at once if it is its turn; a synchronous handler never queues anything. */
+  private arrive(event: Arrived, size: number): void {
+    if (this.phase !== OPEN) return;
+    if (this.running === undefined && !this.blocked && this.mailbox.isNext) {
+      this.handle(event);
+      // Only a transport that answers within `send` brings more in the meantime.
+      if (this.mailbox.messages > 0 || this.remoteClosed || this.gone) this.pump();
+      return;
+    }
+    this.mailbox.addMessage(event, size);
+    if (this.transport.capabilities.pause) this.updateReading();
+    else this.limitMailbox();
+  }
+
+  /** Handles what waits, in order, until there is nothing, or a callback is pending. */
+  private pump(): void {
+    do {
+      while (this.phase === OPEN && this.running === undefined) {
+        const event = this.blocked ? undefined : this.mailbox.takeMessage();
+        if (event !== undefined) this.handle(event);
+        else if (this.mailbox.hasInfo) this.call("handleInfo", this.mailbox.takeInfo());
+        else break;
+      }
+    } while (this.phase === OPEN && this.updateReading());
+    if (this.phase !== OPEN || this.running !== undefined || this.mailbox.messages > 0) return;
+    if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
+    else if (this.gone) this.finish({ error: new ConnectionLost() }, undefined, "");
+  }
+
+  private handle(event: Arrived): void {
+    this.call(event.opcode === "text" || event.opcode === "binary" ? "handleIn" : "handleControl", event);
+  }
+
+  private call(name: Exclude<CallbackName, "terminate">, argument: unknown): void {
+    const { callbacks } = this;
+    this.running = name;
+    let result: unknown;
+    try {
+      result =
+        name === "init"
+          ? callbacks.init.call(callbacks.target, argument, this.self)
+          : callbacks[name]!.call(callbacks.target, argument, this.state, this.self);
+    } catch (error) {
+      this.threw(error);
+      return;
+    }
+    if (!isPromiseLike(result)) {
+      this.returned(result);
+      return;
+    }
+    if (this.remoteClosed || this.gone) this.limitCallback();
+    this.settled ??= (value) => {
+      if (this.phase === ENDED) return; // it was given up
+      this.returned(value);
+      this.pump();
+    };
+    this.rejected ??= (error) => {
+      if (this.phase === ENDED) return;
+      this.threw(error);
+    };
+    Promise.resolve(result).then(this.settled, this.rejected);
+  }
+
+  private returned(result: unknown): void {
+    const name = this.running!;
+    this.running = undefined;
+    this.giveUpAt = NEVER;
+    try {
+      if (!isResult(result)) refuseResult(result, name);
+      else {
+        this.state = stateOf(result);
+        this.hasState = true;
+        if (this.phase === OPEN) this.obey(result);
+      }
+    } catch (error) {
+      this.crash(error, name);
+    }
+    if (this.phase === ENDING) this.terminate();
+  }
+
+  private threw(error: unknown): void {
+    const name = this.running!;
+    this.running = undefined;
+    this.giveUpAt = NEVER;
+    this.crash(error, name);
+    if (this.phase === ENDING) this.terminate();
+  }
+
+  private crash(error: unknown, callback: CallbackName): void {
+    this.report(error, callback);
+    // The error's text is for us to see, not for the client.
+    if (this.phase === OPEN) this.finish({ error }, CLOSE.internalError, "");
+  }
+
+  // --- results to the wire
+
+  private obey(result: HandleResult<unknown>): void {
+    switch (result[0]) {
+      case "ok":
+        return;
+      case "push":
+        return this.send(result[1]);
+      case "reply":
+        return this.send(result[2]);
+      case "stop":
+        return this.stop(
+          result[1],
+          result.length > 3 ? (result[2] as CloseDetail) : undefined,
+          result.length > 4 ? (result[3] as Messages) : [],
+        );
+    }
+  }
+
+  private stop(reason: unknown, detail: CloseDetail | undefined, messages: Messages): void {
+    const { code, text } = checkCloseDetail(detail ?? defaultCloseCode(reason));
+    this.send(messages);
+    if (this.phase === OPEN) this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
+  }
+
+  private send(messages: Messages): void {
+    if (!Array.isArray(messages)) this.sendOne(messages as OutMessage);
+    else for (const message of messages as readonly OutMessage[]) this.sendOne(message);
+    this.noteOutbound();
+  }
+
+  private sendOne(message: OutMessage): void {
+    const size = checkMessage(message);
+    if (this.phase !== OPEN || this.gone) return;
+    const waiting = this.transport.buffered;
+    // One message is always taken when nothing waits, however large: else it could never be sent.
+    if (waiting > 0 && waiting + size > this.context.options.maxBuffered) {
+      this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+      return;
+    }
+    this.transport.send(message.opcode, message.data ?? "", size);
+  }
+
+  private slowConsumer(message: string): void {
+    this.finish({ error: new SlowConsumer(message) }, CLOSE.tryAgainLater, "");
+  }
+
+  // --- backpressure
+
+  private noteOutbound(): void {
+    if (this.blocked || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
+    this.blocked = true;
+    this.stalledAt = this.context.clock.now();
+    this.takenThen = this.transport.taken;
+    this.scheduleAt(this.stalledAt + this.context.options.timeout);
+    this.updateReading();
+  }
+
+  private unblock(): void {
+    this.blocked = false;
+    this.stalledAt = NEVER;
+  }
+
+  /** Pauses or resumes reading as the marks say. `true`: it resumed, and more may have arrived. */
+  private updateReading(): boolean {
+    const { mailbox } = this;
+    const share = this.paused ? 0.5 : 1;
+    const full =
+      this.blocked || mailbox.messages >= INBOUND_MARK.events * share || mailbox.bytes >= INBOUND_MARK.bytes * share;
+    if (full === this.paused) return false;
+    this.paused = full;
+    if (full) {
+      this.pausedAt = this.context.clock.now();
+      this.transport.pause();
+      return false;
+    }
+    this.resumeReading();
+    return true;
+  }
+
+  private resumeReading(): void {
+    // The idle clock stood still while we were not reading.
+    this.receivedAt += this.context.clock.now() - Math.max(this.pausedAt, this.receivedAt);
+    this.scheduleAt(this.receivedAt + this.context.options.timeout);
+    this.transport.resume();
+  }
+
+  private limitMailbox(): void {
+    const { mailbox } = this;
+    const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
+    if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
+    this.failed(new ProtocolError(CLOSE.policyViolation, "more messages than the handler keeps up with"));
+  }
+
+  // --- the end
+
+  /** The end is decided: close the wire at once, and call `terminate` as soon as no callback is pending. */
+  private finish(reason: CloseReason, code: number | undefined, text: string): void {
+    const { clock, options } = this.context;
+    this.phase = ENDING;
+    this.reason = reason;
+    this.mailbox.clear();
+    SessionSelf.abort(this.self);
+    if (!this.gone) {
+      this.cutAt = clock.now() + options.closeTimeout;
+      this.transport.close(code, text);
+      if (this.paused) {
+        this.paused = false;
+        this.transport.resume();
+      }
+    }
+    if (this.running === undefined) this.terminate();
+    else this.limitCallback();
+    this.reschedule();
+  }
+
+  /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
+  private limitCallback(): void {
+    if (this.running === undefined || this.giveUpAt !== NEVER) return;
+    this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
+    this.scheduleAt(this.giveUpAt);
+  }
+
+  private giveUp(): void {
+    this.giveUpAt = NEVER;
+    if (this.phase === ENDED) {
+      this.terminating = false;
+      this.checkDone();
+      return;
+    }
+    const { running } = this;
+    this.running = undefined;
+    this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
+    if (this.phase === ENDING) this.terminate();
+    else if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
+    else this.finish({ error: new ConnectionLost() }, undefined, "");
+  }
+
+  private terminate(): void {
+    const { callbacks, state } = this;
+    this.phase = ENDED;
+    this.state = undefined;
+    if (this.hasState && callbacks.terminate !== undefined) {
+      try {
+        const result = callbacks.terminate.call(callbacks.target, this.reason, state, this.self);
+        if (isPromiseLike(result)) this.awaitTerminate(result);
+      } catch (error) {
+        this.report(error, "terminate");
+      }
+    }
+    this.checkDone();
+  }
+
+  private awaitTerminate(result: PromiseLike<unknown>): void {
+    const done = (): void => {
+      this.terminating = false;
+      this.checkDone();
+    };
+    this.terminating = true;
+    this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
+    this.scheduleAt(this.giveUpAt);
+    Promise.resolve(result).then(done, (error) => {
+      this.report(error, "terminate");
+      done();
+    });
+  }
+
+  private checkDone(): void {
+    if (this.phase !== ENDED || !this.gone || this.terminating || this.done) return;
+    this.done = true;
+    this.context.clock.cancel(this);
+    this.context.onEnd?.(this);
+  }
+
+  // --- time
+
+  tick(now: number): void {
+    this.scheduledAt = NEVER;
+    if (now >= this.giveUpAt) this.giveUp();
+    if (now >= this.cutAt) {
+      this.cutAt = NEVER;
+      this.transport.abort();
+    }
+    if (this.phase === OPEN && !this.gone) this.watch(now);
+    this.reschedule();
+  }
+
+  private watch(now: number): void {
+    const { timeout } = this.context.options;
+    if (this.isStalled(now)) {
+      this.slowConsumer(`nothing was taken for ${timeout} ms`);
+    } else if (this.remoteClosed) {
+      // Nothing more is to be expected of it.
+    } else if (!this.paused && now - this.receivedAt >= timeout) {
+      this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    } else if (now >= this.nextHeartbeat()) {
+      this.pingedAt = now;
+      // What already waits for the peer tests the connection just as well.
+      if (this.transport.buffered > 0) return;
+      this.heartbeats++;
+      this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
+    }
+  }
+
+  private isStalled(now: number): boolean {
+    if (this.transport.buffered === 0) {
+      this.stalledAt = NEVER;
+    } else if (this.stalledAt === NEVER || this.transport.taken !== this.takenThen) {
+      this.stalledAt = now;
+      this.takenThen = this.transport.taken;
+    }
+    return now - this.stalledAt >= this.context.options.timeout;
+  }
+
+  private nextHeartbeat(): number {
+    const { heartbeat, timeout } = this.context.options;
+    if (heartbeat >= timeout || !this.transport.capabilities.control) return NEVER;
+    return Math.max(this.receivedAt, this.pingedAt) + heartbeat;
+  }
+
+  private reschedule(): void {
+    if (this.done) return;
+    let next = Math.min(this.giveUpAt, this.cutAt);
+    if (this.phase === OPEN && !this.gone) {
+      const { timeout } = this.context.options;
+      next = Math.min(next, this.stalledAt + timeout);
+      if (!this.remoteClosed) next = Math.min(next, this.nextHeartbeat());
+      if (!this.remoteClosed && !this.paused) next = Math.min(next, this.receivedAt + timeout);
+    }
+    this.scheduleAt(next);
+  }
+
+  /** Has the clock look at the deadlines by then; looking too early does no harm. */
+  private scheduleAt(at: number): void {
+    if (at >= this.scheduledAt) return;
+    this.scheduledAt = at;
+    this.context.clock.schedule(this, at);
+  }
+
+  private report(error: unknown, callback: CallbackName | undefined): void {
+    this.context.onError(error, { callback, id: this.self.id, connection: this.facts });
+  }
+}
+
+const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
+
+const isHeartbeat = (data: Uint8Array): boolean =>
+  data.length === heartbeatOctets.length && data.every((octet, i) => octet === heartbeatOctets[i]);
+
+const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,0 +1,78 @@
+/** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
+import type { Clock, Timed } from "./clock.ts";
+
+/** How far apart the wheel's slots are; a deadline is met up to two of them late. */
+const SLOT_MS = 250;
+
+/** Connections have no timer of their own: each stands in the slot of its next deadline. */
+export class SystemClock implements Clock {
+  private readonly slots = new Map<number, Set<Timed>>();
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private current = 0;
+  private deferred: (() => void)[] = [];
+
+  now(): number {
+    return performance.now();
+  }
+
+  schedule(task: Timed, at: number): void {
+    if (this.timer === undefined) this.start();
+    const slot = Math.max(Math.ceil(at / SLOT_MS), this.current + 1);
+    if (task.slot === slot) return;
+    this.cancel(task);
+    if (slot === Number.POSITIVE_INFINITY) return;
+    let tasks = this.slots.get(slot);
+    if (tasks === undefined) this.slots.set(slot, (tasks = new Set()));
+    tasks.add(task);
+    task.slot = slot;
+  }
+
+  cancel(task: Timed): void {
+    const tasks = this.slots.get(task.slot);
+    if (tasks?.delete(task) && tasks.size === 0) this.slots.delete(task.slot);
+    task.slot = 0;
+  }
+
+  defer(run: () => void): void {
+    if (this.deferred.push(run) === 1) later(this.runDeferred);
+  }
+
+  /** What is deferred from within waits for the next turn, so that two who answer each other starve nobody. */
+  private readonly runDeferred = (): void => {
+    const runs = this.deferred;
+    this.deferred = [];
+    for (const run of runs) run();
+  };
+
+  private start(): void {
+    this.current = Math.floor(this.now() / SLOT_MS);
+    this.timer = setInterval(this.advance, SLOT_MS);
+    // Connections keep a process alive; their deadlines alone do not.
+    if (typeof this.timer === "object") this.timer.unref?.();
+  }
+
+  private readonly advance = (): void => {
+    const now = this.now();
+    const reached = Math.floor(now / SLOT_MS);
+    while (this.current < reached) {
+      const slot = ++this.current;
+      const tasks = this.slots.get(slot);
+      if (tasks === undefined) continue;
+      this.slots.delete(slot);
+      for (const task of tasks) {
+        task.slot = 0;
+        task.tick(now);
+      }
+    }
+    if (this.slots.size > 0) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  };
+}
+
+/** A later turn of the event loop, where hosts differ in how to ask for one. */
+const later: (run: () => void) => void =
+  typeof setImmediate === "function" ? setImmediate : (run) => void setTimeout(run, 0);
+
+/** One for all: connections of several servers share its timer. */
+export const systemClock: Clock = new SystemClock();

@@ -1,0 +1,56 @@
+/** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
+import type { ProtocolError } from "../errors.ts";
+import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
+
+/** What a host can do. Data, so that types, tests and the documentation can follow from it. */
+export interface Capabilities {
+  /** The host's name, for messages and tables. */
+  readonly host: string;
+  /** Pings and pongs can be sent and are seen. Without it, `handleControl` never runs and there is no heartbeat. */
+  readonly control: boolean;
+  /** Reading can be paused, so that a flood ends as backpressure on its sender. */
+  readonly pause: boolean;
+  /** The host tells when what waited for the peer has been taken. */
+  readonly drain: boolean;
+  /** The code and text of the peer's close frame are known. */
+  readonly closeDetail: boolean;
+  /** Compression can be agreed on. */
+  readonly compress: boolean;
+  /** Every connection has a heap of its own, which `fullsweepAfter` and `maxHeapSize` are about. */
+  readonly heap: boolean;
+}
+
+/** What a session asks of its transport. Nothing here throws, whatever state the wire is in. */
+export interface Transport {
+  readonly capabilities: Capabilities;
+  /** Octets accepted by {@link send} that the peer's side has not taken yet. */
+  readonly buffered: number;
+  /** Octets taken so far. Only ever compared with itself: it grows while the peer reads. */
+  readonly taken: number;
+  /** Sends a message, `size` octets long, after all that was sent before. */
+  send(opcode: Opcode, data: IoData, size: number): void;
+  /** Sends a close frame, or answers the peer's with one; after it nothing is sent. No code: an empty frame. */
+  close(code: number | undefined, text: string): void;
+  /** Cuts the connection off. */
+  abort(): void;
+  /** Stops reading: nothing more is delivered until {@link resume}. */
+  pause(): void;
+  resume(): void;
+}
+
+/** What a transport tells its session. */
+export interface TransportEvents {
+  /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
+  received(): void;
+  message(message: DataMessage, size: number): void;
+  /** A ping has been answered already. */
+  control(message: ControlMessage): void;
+  /** The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}. */
+  closing(code: number | undefined, text: string): void;
+  /** The peer broke the protocol. The session answers with {@link Transport.close}. */
+  failed(error: ProtocolError): void;
+  /** All that waited for the peer has been taken. */
+  drained(): void;
+  /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
+  disconnected(): void;
+}

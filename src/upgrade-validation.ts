@@ -1,0 +1,104 @@
+/** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1). */
+import { UpgradeError } from "./errors.ts";
+import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
+import { isKey, offeredSubprotocols, VERSION } from "./protocol/handshake.ts";
+import { listHas } from "./protocol/http-syntax.ts";
+
+/** Whether the client asks for a WebSocket at all; everything else is an ordinary request. */
+export const wantsWebSocket = (request: UpgradeRequest): boolean =>
+  listHas(request.header("upgrade"), "websocket") && listHas(request.header("connection"), "upgrade");
+
+/** Whether the request announces a body. An intermediary may read one where we would read frames. */
+export const hasBody = (request: UpgradeRequest): boolean =>
+  request.header("transfer-encoding") !== undefined || !/^0*$/.test(request.header("content-length") ?? "");
+
+/** RFC 6455 §4.4: the versions that we speak go with the refusal. */
+const versionHeader = { "sec-websocket-version": VERSION } as const;
+
+/**
+ * Checks a request over HTTP/1.1.
+ *
+ * @returns why it must be refused, or `undefined` if it is sound
+ */
+export const validateUpgrade = (request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined => {
+  if (request.method !== "GET") {
+    return new UpgradeError(405, `a WebSocket is opened with GET, not ${request.method}`, { allow: "GET" });
+  }
+  if (hasBody(request)) return new UpgradeError(400, "an upgrade request must not have a body");
+  if (!wantsWebSocket(request)) {
+    // RFC 9110 §15.5.22: a 426 names the protocol to change to; `Upgrade` is hop-by-hop, so `Connection` lists it.
+    return new UpgradeError(426, "this resource is a WebSocket: it needs an upgrade request", {
+      upgrade: "websocket",
+      connection: "Upgrade",
+    });
+  }
+  if (request.httpVersion !== "1.1") {
+    return new UpgradeError(400, `a WebSocket needs HTTP/1.1, not HTTP/${request.httpVersion}`);
+  }
+  const version = request.header("sec-websocket-version");
+  if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
+  if (version !== VERSION) {
+    return new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, {
+      ...versionHeader,
+      upgrade: "websocket",
+      connection: "Upgrade",
+    });
+  }
+  if (!isKey(request.header("sec-websocket-key"))) {
+    return new UpgradeError(400, "Sec-WebSocket-Key must be the base64 of 16 octets, once");
+  }
+  if (offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined) {
+    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens");
+  }
+  return validateOrigin(request, options.origins);
+};
+
+/** RFC 6455 §10.2: a server that is not meant for scripts of any page checks where the page came from. */
+const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origins"]): UpgradeError | undefined => {
+  const origin = request.header("origin");
+  if (origin === undefined || allowed === "*") return undefined;
+  if (typeof allowed === "function") {
+    return allowed(origin, request) ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
+  }
+  if (allowed !== undefined) {
+    const listed = allowed.some((entry) =>
+      typeof entry === "string" ? entry.toLowerCase() === origin.toLowerCase() : origin.search(entry) !== -1,
+    );
+    return listed ? undefined : new UpgradeError(403, `the origin ${origin} is not in the list "origins"`);
+  }
+  if (isSameHost(origin, request.authority)) return undefined;
+  return new UpgradeError(
+    403,
+    `the page's origin is ${origin}, but the request is for the host ${request.authority ?? "(none)"}. ` +
+      `If a proxy rewrites Host, let it pass the original one, or set the option "origins"`,
+  );
+};
+
+/** Host and port are equal, a scheme's default port written or not. A TLS proxy hides our scheme: the origin's counts. */
+const isSameHost = (origin: string, authority: string | undefined): boolean => {
+  if (authority === undefined || /[/\\?#@]/.test(authority)) return false;
+  try {
+    const page = new URL(origin);
+    return page.host !== "" && page.host === new URL(`${page.protocol}//${authority}`).host;
+  } catch {
+    return false; // "null" (a sandboxed page, a file), or no URL at all
+  }
+};
+
+/**
+ * Picks the subprotocol (RFC 6455 §4.2.2).
+ *
+ * @throws RangeError if the application's function picks one that the client has not offered
+ */
+export const selectSubprotocol = (
+  request: UpgradeRequest,
+  ours: ResolvedOptions["subprotocols"],
+): string | undefined => {
+  const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
+  if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
+  const chosen = ours(offered, request) ?? undefined;
+  if (chosen !== undefined && !offered.includes(chosen)) {
+    throw new RangeError(`subprotocols() picked ${JSON.stringify(chosen)}, which the client has not offered`);
+  }
+  return chosen;
+};

@@ -1,0 +1,65 @@
+/** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
+import { UnknownAdapterError } from "./errors.ts";
+import type { WebSockOptions } from "./options.ts";
+import { type Callbacks, callbacksOf } from "./session/handler.ts";
+import type { WebSock } from "./websock.ts";
+
+/** What an adapter leaves on the requests that it brings in. */
+export interface Upgradable {
+  /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
+  upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined): unknown;
+}
+
+// Registered, so that two copies of the package in one process understand each other.
+const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
+
+/** For adapters: `upgrade` will find `upgradable` on this request. */
+export const markUpgradable = (request: object, upgradable: Upgradable): void => {
+  (request as { [UPGRADABLE]?: Upgradable })[UPGRADABLE] = upgradable;
+};
+
+/** `arg` may be left out where `init` takes none. */
+export type UpgradeArguments<Arg> = unknown extends Arg
+  ? [arg?: unknown, options?: WebSockOptions]
+  : undefined extends Arg
+    ? [arg?: Arg, options?: WebSockOptions]
+    : [arg: Arg, options?: WebSockOptions];
+
+/** What a route returns: a `Response` where routes return one. */
+export type UpgradeResult<Conn> = Conn extends Request ? Response : void;
+
+/**
+ * Answers an upgrade request with a WebSocket that `handler` runs, and gives `arg` to its `init`.
+ *
+ * ```ts
+ * app.get("/chat/:room", requireUser, (req, res) => upgrade(req, Chat, { room: req.params.room, user: req.user }));
+ * ```
+ *
+ * If the client has gone already, it returns normally and `init` never runs.
+ *
+ * @param conn the request, or what the framework hands to a route
+ * @param handler a module, an object or a class instance with the callbacks of {@link WebSock}
+ * @throws UpgradeError if the request may not become a WebSocket; frameworks make the right response of it
+ * @throws UnknownAdapterError if no adapter brought `conn` in
+ * @throws TypeError for an option or a callback that does not exist
+ * @throws Error if `conn` is upgraded or answered already
+ */
+export const upgrade = <Conn extends object, Arg, State, Info = never>(
+  conn: Conn,
+  handler: WebSock<Arg, State, Info>,
+  ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
+): UpgradeResult<Conn> => findUpgradable(conn).upgrade(conn, callbacksOf(handler), arg, options) as UpgradeResult<Conn>;
+
+const findUpgradable = (conn: object): Upgradable => {
+  const upgradable = (conn as { [UPGRADABLE]?: Upgradable } | undefined)?.[UPGRADABLE];
+  if (upgradable !== undefined) return upgradable;
+  throw new UnknownAdapterError(
+    `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
+      'For a Node server, call attach(server) from "websock-js/node" before it receives requests',
+  );
+};
+
+const describe = (value: unknown): string =>
+  typeof value === "object" && value !== null
+    ? `a ${value.constructor?.name ?? "null-prototype object"}`
+    : String(value);

@@ -1,0 +1,95 @@
+/**
+ * The behaviour: what an application writes, and what every host runs.
+ *
+ * A handler is a module, an object or a class instance with these callbacks. Each callback gets the state that the one
+ * before it returned, and returns what to send and the next state (see `result.ts`). Callbacks of one connection never
+ * overlap: one that returns a promise holds back the next event of its connection until the promise settles.
+ */
+import type { ControlMessage, DataMessage } from "./message.ts";
+import type { HandleResult } from "./result.ts";
+
+export type Awaitable<T> = T | PromiseLike<T>;
+
+/**
+ * The callbacks of a handler.
+ *
+ * @typeParam Arg what `upgrade` hands to `init`
+ * @typeParam State what callbacks return and get back
+ * @typeParam Info what may be sent with `self.send`
+ */
+// Property syntax on purpose: methods are compared bivariantly, and would let wrong states and arguments compile.
+export interface WebSock<Arg, State, Info = never> {
+  /** The connection is open. Runs once, before anything that the client sent is seen. */
+  readonly init: (arg: Arg, self: Self<Info>) => Awaitable<HandleResult<State>>;
+  /** A whole text or binary message arrived. */
+  readonly handleIn: (message: DataMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
+  /** A ping or pong arrived. A ping has been answered already; pongs to our own heartbeat are not reported. */
+  readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
+  /** Something sent with `self.send` arrived. */
+  readonly handleInfo?: (info: Info, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
+  /** The end is decided. Runs exactly once after an `init` that returned; what it throws is reported, never thrown. */
+  readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => Awaitable<void>;
+}
+
+/**
+ * Why a connection ended, as `terminate` is told.
+ *
+ * - `"normal"`: the handler stopped with `normal`, `disconnected` or `restart`
+ * - `"remote"`: the client closed (its code and text are in `self.connection`)
+ * - `"shutdown"`: the server closes or drains
+ * - `"timeout"`: nothing was received for `timeout` ms
+ * - `{ error }`: anything else: what a callback threw, the reason it stopped with, or one of the errors in `errors.ts`
+ */
+export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { readonly error: unknown };
+
+/** The address and the facts of one connection. It may be kept, and used from anywhere. */
+export interface Self<in Info = never> {
+  /**
+   * Delivers `info` to this connection's `handleInfo`, in a later turn of the event loop, in the order of the calls.
+   *
+   * @returns `false` once the end of the connection is decided: then nobody will see `info`
+   */
+  readonly send: (info: Info) => boolean;
+  /** Unique to this connection, in this process and in others. */
+  readonly id: string;
+  /** Octets sent that the peer has not taken yet. */
+  readonly buffered: number;
+  /** Aborted as soon as the end of the connection is decided. */
+  readonly signal: AbortSignal;
+  /** Facts about the connection. */
+  readonly connection: ConnectionInfo;
+}
+
+/** What is known of a connection; read it at any time, in `terminate` too. */
+export interface ConnectionInfo {
+  /** The peer's IP address, where the host tells. */
+  readonly remoteAddress: string | undefined;
+  /** The peer's port, where the host tells. */
+  readonly remotePort: number | undefined;
+  /** The version of HTTP that the connection was upgraded from: `"1.1"`. */
+  readonly httpVersion: string;
+  /** The subprotocol that was agreed on. */
+  readonly subprotocol: string | undefined;
+  /** The extension that was agreed on with its parameters, as in `Sec-WebSocket-Extensions`. */
+  readonly compression: string | undefined;
+  /** The code of the peer's close frame; `undefined` while there is none, or where it had none. */
+  readonly closeCode: number | undefined;
+  /** The text of the peer's close frame; `undefined` while there is none. */
+  readonly closeText: string | undefined;
+}
+
+/**
+ * Types an inline handler that uses `self.send`; returns it unchanged.
+ *
+ * ```ts
+ * const Clock = handler<"tick">()({
+ *   init: (_: void, self) => (setInterval(() => self.send("tick"), 1000), ok(0)),
+ *   handleIn: (_message, ticks) => ok(ticks),
+ *   handleInfo: (_tick, ticks) => push(text(String(ticks)), ticks + 1),
+ * });
+ * ```
+ */
+export const handler =
+  <Info>() =>
+  <Arg, State>(callbacks: WebSock<Arg, State, Info>): WebSock<Arg, State, Info> =>
+    callbacks;

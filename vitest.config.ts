@@ -1,0 +1,21 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // Tests import the package by its name, as users do, and get the sources.
+    alias: [
+      { find: /^websock-js$/, replacement: source("index.ts") },
+      { find: /^websock-js\/node$/, replacement: source("adapters/node.ts") },
+      { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
+    ],
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 30_000,
+    retry: 0,
+    allowOnly: process.env.CI === undefined,
+  },
+});
