@@ -2,6 +2,7 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import { resolveOptions, type WebSockOptions } from "../options.ts";
+import type { Clock } from "../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../session/group.ts";
 import type { OnError } from "../session/report.ts";
 import { systemClock } from "../session/system-clock.ts";
@@ -23,6 +24,8 @@ export interface AttachOptions {
   readonly defaults?: WebSockOptions;
   /** Is told of the errors in callbacks. Default: prints them with `console.error`. */
   readonly onError?: OnError;
+  /** Time, for tests: a `ManualClock` from `websock-js/testing`. Default: the system's. */
+  readonly clock?: Clock;
 }
 
 /** A server with WebSockets. */
@@ -54,16 +57,16 @@ const attached = new WeakSet<object>();
  * @throws Error if the server is attached already
  */
 export const attach = (server: HttpServer | HttpsServer, options: AttachOptions = {}): Attachment => {
-  const { only, defaults, onError, ...unknown } = options;
+  const { only, defaults, onError, clock = systemClock, ...unknown } = options;
   const [name] = Object.keys(unknown);
-  if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError`);
+  if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError, clock`);
   if (attached.has(server)) throw new Error("this server is attached already");
   attached.add(server);
-  const group = new SessionGroup(systemClock);
+  const group = new SessionGroup(clock);
   const adapter = new Http1Adapter(server, group, {
     only,
     defaults: resolveOptions(defaults),
-    clock: systemClock,
+    clock,
     onError: reporter(onError),
   });
   guardRequests(server, adapter);

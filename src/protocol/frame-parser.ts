@@ -80,8 +80,9 @@ export class FrameParser {
     // The start of a frame that waits for its rest must not pin the chunk it came in; nor must nothing at all.
     const left = this.chunk.length - this.offset;
     if (left === 0) this.chunk = NOTHING;
-    else if (!this.stopped && left < this.chunk.length) this.chunk = copy(this.chunk, this.offset, this.chunk.length);
-    else return;
+    else if (!this.stopped && left < this.chunk.buffer.byteLength) {
+      this.chunk = copy(this.chunk, this.offset, this.chunk.length);
+    } else return;
     this.offset = 0;
   }
 

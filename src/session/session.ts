@@ -128,6 +128,11 @@ export class Session implements TransportEvents, Timed, Addressee {
     return this.phase !== OPEN;
   }
 
+  /** Why it ended; `undefined` while it has not. */
+  get endedBy(): CloseReason | undefined {
+    return this.phase === OPEN ? undefined : this.reason;
+  }
+
   get buffered(): number {
     return this.transport.buffered;
   }
@@ -323,11 +328,13 @@ export class Session implements TransportEvents, Timed, Addressee {
       case "ok":
         return;
       case "push":
-        return this.send(result[1]);
+        this.send(result[1]);
+        return;
       case "reply":
-        return this.send(result[2]);
+        this.send(result[2]);
+        return;
       case "stop":
-        return this.stop(
+        this.stop(
           result[1],
           result.length > 3 ? (result[2] as CloseDetail) : undefined,
           result.length > 4 ? (result[3] as Messages) : [],

@@ -71,7 +71,7 @@ export class SystemClock implements Clock {
 }
 
 /** A later turn of the event loop, where hosts differ in how to ask for one. */
-const later: (run: () => void) => void =
+export const later: (run: () => void) => void =
   typeof setImmediate === "function" ? setImmediate : (run) => void setTimeout(run, 0);
 
 /** One for all: connections of several servers share its timer. */

@@ -1,0 +1,238 @@
+/** How a connection ends when it is not a result that ends it: who gets what, and `terminate` exactly once. */
+import {
+  type ConformanceCase,
+  type ConformanceHost,
+  type Connected,
+  equal,
+  eventually,
+  type Scenario,
+} from "./host.ts";
+import type { Step } from "./script.ts";
+
+const ready = ["push", { opcode: "text", data: "ready" }, "S"];
+
+/** Connects, and waits until the handler is at work. */
+const open = async (host: ConformanceHost, scenario: Scenario): Promise<Connected> => {
+  const connected = await host.connect({ ...scenario, script: { init: [{ return: ready }], ...scenario.script } });
+  equal(await connected.client.next(), ["text", "ready"], "the client got");
+  return connected;
+};
+
+/** `terminate` ran once, with this reason, after these calls. */
+const expectEnd = async (
+  connected: Connected,
+  reason: string,
+  calls?: readonly string[],
+  close?: string,
+): Promise<void> => {
+  await connected.terminated();
+  const report = await connected.report();
+  equal(report.reason, reason, "terminate got");
+  if (calls !== undefined) equal(report.calls.slice(1, -1), calls, "the calls");
+  if (close !== undefined) equal(report.close, close, "self.connection's close code and text");
+  equal(report.ended, "false true", "in terminate, self.send and self.signal.aborted");
+};
+
+const clientCloses: readonly ConformanceCase[] = (
+  [
+    ["a code", [1000, ""], [1000, ""], "1000 "],
+    ["a code and a text, which is not sent back", [4321, "bye"], [4321, ""], "4321 bye"],
+    ["nothing, and is answered with nothing", [undefined, ""], [undefined, ""], "- "],
+  ] as const
+).map(([what, [code, text], [answer, answerText], seen]) => ({
+  name: `the client closes with ${what}`,
+  needs: ["closeDetail"] as const,
+  run: async (host) => {
+    const connected = await open(host, { script: {} });
+    connected.client.close(code, text);
+    equal(await connected.client.next(), ["close", answer, answerText], "the client got");
+    await expectEnd(connected, "remote", [], seen);
+  },
+}));
+
+const pending: Step = { async: "gate", echo: true };
+const stuck: Step = { async: "never" };
+
+export const endings: readonly ConformanceCase[] = [
+  ...clientCloses,
+  {
+    name: "the client vanishes",
+    run: async (host) => {
+      const connected = await open(host, { script: {} });
+      connected.client.drop();
+      await expectEnd(connected, "error ConnectionLost", [], "- -");
+    },
+  },
+  {
+    name: "what arrived before a close is handled first, then the close is answered",
+    run: async (host) => {
+      const connected = await open(host, { script: { handleIn: [pending, { echo: true }] } });
+      for (const data of ["1", "2", "3"]) connected.client.send("text", data);
+      connected.client.close(1000);
+      connected.openGate();
+      for (const data of ["1", "2", "3"]) equal(await connected.client.next(), ["text", data], "the client got");
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "remote", ["handleIn text:1 S", "handleIn text:2 S", "handleIn text:3 S"]);
+    },
+  },
+  {
+    name: "what arrived before a loss is handled first",
+    run: async (host) => {
+      const connected = await open(host, { script: { handleIn: [{ async: "turn" }] } });
+      for (const data of ["1", "2", "3"]) connected.client.send("text", data);
+      connected.client.drop();
+      await expectEnd(connected, "error ConnectionLost", [
+        "handleIn text:1 S",
+        "handleIn text:2 S",
+        "handleIn text:3 S",
+      ]);
+    },
+  },
+  {
+    name: "a callback that fails after the client closed",
+    run: async (host) => {
+      const connected = await open(host, { script: { handleIn: [{ async: "gate", throw: "late" }] } });
+      connected.client.send("text", "1");
+      connected.client.close(1000);
+      connected.openGate();
+      equal(await connected.client.next(), ["close", 1011, ""], "the client got");
+      await expectEnd(connected, "error late", ["handleIn text:1 S"]);
+    },
+  },
+  {
+    name: "after a stop, what waits is dropped",
+    run: async (host) => {
+      const step: Step = { async: "gate", return: ["stop", "normal", "last"] };
+      const connected = await open(host, { script: { handleIn: [step] } });
+      for (const data of ["1", "2", "3"]) connected.client.send("text", data);
+      connected.openGate();
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "normal", ["handleIn text:1 S"]);
+    },
+  },
+  {
+    name: "terminate that throws hurts nobody",
+    run: async (host) => {
+      const connected = await open(host, { script: { terminate: [{ throw: "in terminate" }] } });
+      connected.client.close(1000);
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "remote");
+    },
+  },
+  {
+    name: "terminate that rejects hurts nobody",
+    run: async (host) => {
+      const connected = await open(host, { script: { terminate: [{ throw: "in terminate", async: "turn" }] } });
+      connected.client.close(1000);
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "remote");
+    },
+  },
+  {
+    name: "the client closes while init is pending",
+    run: async (host) => {
+      const connected = await host.connect({ script: { init: [{ async: "gate", return: ["ok", "S"] }] } });
+      connected.client.close(1000);
+      connected.openGate();
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "remote", []);
+    },
+  },
+  {
+    name: "an init that fails ends without terminate",
+    run: async (host) => {
+      const { client, report } = await host.connect({ script: { init: [{ throw: "no" }] } });
+      equal(await client.next(), ["close", 1011, ""], "the client got");
+      equal((await report()).calls, ["init  "], "the calls");
+    },
+  },
+  {
+    name: "the server closes",
+    needs: ["shutdown"],
+    run: async (host) => {
+      const connected = await open(host, { script: {} });
+      host.shutdown!(1001);
+      equal(await connected.client.next(), ["close", 1001, ""], "the client got");
+      await expectEnd(connected, "shutdown", []);
+    },
+  },
+  {
+    name: "the server drains",
+    needs: ["shutdown"],
+    run: async (host) => {
+      const connected = await open(host, { script: {} });
+      host.shutdown!(1012);
+      equal(await connected.client.next(), ["close", 1012, ""], "the client got");
+      await expectEnd(connected, "shutdown", []);
+    },
+  },
+  {
+    name: "the server closes while a callback is pending: the wire at once, terminate after it, with its state",
+    needs: ["shutdown"],
+    run: async (host) => {
+      const step: Step = { async: "gate", return: ["push", { opcode: "text", data: "too late" }, "last"] };
+      const connected = await open(host, { script: { handleIn: [step] } });
+      connected.client.send("text", "1");
+      await eventually(connected, ({ calls }) => calls.length === 2);
+      host.shutdown!(1001);
+      equal(await connected.client.next(), ["close", 1001, ""], "the client got");
+      equal((await connected.report()).reason, undefined, "terminate, while the callback is pending");
+      connected.openGate();
+      await expectEnd(connected, "shutdown", ["handleIn text:1 S"]);
+      equal((await connected.report()).calls.at(-1), "terminate shutdown last", "the last call");
+    },
+  },
+  {
+    name: "nothing is received for timeout",
+    run: async (host) => {
+      const connected = await open(host, { script: {}, options: { timeout: 1_000 } });
+      host.advance?.(999);
+      equal((await connected.report()).reason, undefined, "terminate, before its time");
+      host.advance?.(1);
+      equal(await connected.client.next(), ["close", 1001, "idle timeout"], "the client got");
+      await expectEnd(connected, "timeout", []);
+    },
+  },
+  ...(["close", "loss", "shutdown", "idle"] as const).map(
+    (end): ConformanceCase => ({
+      name: `a callback that never settles × ${end}: given up after closeTimeout`,
+      needs: end === "shutdown" ? ["shutdown"] : [],
+      run: async (host) => {
+        const options = { closeTimeout: 1_000, timeout: end === "idle" ? 2_000 : 600_000, heartbeat: false } as const;
+        const connected = await open(host, { script: { handleIn: [stuck] }, options });
+        connected.client.send("text", "1");
+        await eventually(connected, ({ calls }) => calls.length === 2);
+        const reason = await ENDS[end](connected, host);
+        await eventually(
+          connected,
+          (report) => report.reason !== undefined,
+          () => host.advance?.(250),
+        );
+        await expectEnd(connected, reason, ["handleIn text:1 S"]);
+        equal((await connected.report()).calls.at(-1), `terminate ${reason} S`, "the last call");
+      },
+    }),
+  ),
+];
+
+/** Ends a connection whose callback is stuck; returns what `terminate` is to be given. */
+const ENDS = {
+  close: async ({ client }: Connected) => {
+    client.close(1000);
+    return "remote";
+  },
+  loss: async ({ client }: Connected) => {
+    client.drop();
+    return "error ConnectionLost";
+  },
+  shutdown: async ({ client }: Connected, host: ConformanceHost) => {
+    host.shutdown!(1001);
+    equal(await client.next(), ["close", 1001, ""], "the client got");
+    return "shutdown";
+  },
+  idle: async ({ client }: Connected, host: ConformanceHost) => {
+    host.advance?.(2_000);
+    equal(await client.next(), ["close", 1001, "idle timeout"], "the client got");
+    return "timeout";
+  },
+};

@@ -1,0 +1,27 @@
+/**
+ * The conformance suite: the semantics of a handler, as cases that any host can be run against. A host brings a
+ * {@link ConformanceHost}, which serves the scripted handler, and hands each case to its test runner:
+ *
+ * ```ts
+ * for (const { name, run } of casesFor(host)) test(name, () => run(host));
+ * ```
+ */
+import { endings } from "./endings.ts";
+import type { ConformanceCase, ConformanceHost } from "./host.ts";
+import { order } from "./order.ts";
+import { results } from "./results.ts";
+
+export type { ConformanceCase, ConformanceClient, ConformanceHost, Connected, Got, Scenario } from "./host.ts";
+export * as ScriptedHandler from "./script.ts";
+export { openGate, type Report, reportOf, type Script, type Scripted, type Step, whenTerminated } from "./script.ts";
+
+/** Every case. */
+export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order];
+
+/** The cases that make sense for a host, by what it says that it can do. */
+export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
+  conformance.filter(({ needs = [] }) =>
+    needs.every((need) =>
+      need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
+    ),
+  );

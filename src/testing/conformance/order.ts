@@ -1,0 +1,153 @@
+/** One callback at a time, in the order of arrival; pings at once; heartbeats; backpressure. */
+import { type ConformanceCase, equal, eventually } from "./host.ts";
+import type { Step } from "./script.ts";
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
+
+const slowEcho: Step = { async: "turn", echo: true };
+
+export const order: readonly ConformanceCase[] = [
+  {
+    name: "a flood to a synchronous handler comes back in order",
+    run: async (host) => {
+      const { client, report } = await host.connect({ script: { handleIn: [{ echo: true }] } });
+      const sent = numbers(5_000);
+      for (const data of sent) client.send("text", data);
+      for (const data of sent) equal(await client.next(), ["text", data], "the client got");
+      equal((await report()).concurrent, 1, "callbacks at once");
+      client.close(1000);
+    },
+  },
+  {
+    name: "a flood to an asynchronous handler comes back in order, one callback at a time",
+    run: async (host) => {
+      const { client, report } = await host.connect({ script: { handleIn: [slowEcho] } });
+      const sent = numbers(3_000);
+      for (const data of sent) client.send("text", data);
+      for (const data of sent) equal(await client.next(), ["text", data], "the client got");
+      equal((await report()).concurrent, 1, "callbacks at once");
+      client.close(1000);
+    },
+  },
+  {
+    name: "messages that arrive while init is pending wait for it",
+    run: async (host) => {
+      const { client, report, openGate } = await host.connect({
+        script: {
+          init: [{ async: "gate", return: ["push", { opcode: "text", data: "first" }, "S"] }],
+          handleIn: [{ echo: true }],
+        },
+      });
+      client.send("text", "second");
+      openGate();
+      equal(await client.next(), ["text", "first"], "the client got");
+      equal(await client.next(), ["text", "second"], "the client got");
+      equal((await report()).concurrent, 1, "callbacks at once");
+      client.close(1000);
+    },
+  },
+  {
+    name: "infos arrive in the order of their sending, never within the sender's callback",
+    run: async (host) => {
+      const connected = await host.connect({
+        script: { handleIn: [{ infos: ["a", "b"] }], handleInfo: [{ infos: ["c"], async: "turn" }, { async: "turn" }] },
+      });
+      connected.client.send("text", "go");
+      await eventually(connected, ({ calls }) => calls.length === 5);
+      const { calls, concurrent } = await connected.report();
+      equal(calls.slice(1), ["handleIn text:go ", "handleInfo a ", "handleInfo b ", "handleInfo c "], "the calls");
+      equal(concurrent, 1, "callbacks at once");
+      connected.client.close(1000);
+    },
+  },
+  {
+    name: "an info to itself in every callback starves nobody",
+    run: async (host) => {
+      const connected = await host.connect({
+        script: { init: [{ infos: ["again"] }], handleInfo: [{ infos: ["again"] }], handleIn: [{ echo: true }] },
+      });
+      for (const data of numbers(50)) {
+        connected.client.send("text", data);
+        equal(await connected.client.next(), ["text", data], "the client got");
+      }
+      connected.client.close(1000);
+      await connected.terminated();
+    },
+  },
+  {
+    name: "a ping is answered while a callback is pending, and seen in its turn",
+    needs: ["control"],
+    run: async (host) => {
+      const connected = await host.connect({ script: { handleIn: [{ async: "gate", echo: true }] } });
+      const { client } = connected;
+      client.send("text", "1");
+      client.send("ping", "p");
+      equal(await client.next(), ["pong", "p"], "the client got");
+      connected.openGate();
+      equal(await client.next(), ["text", "1"], "the client got");
+      await eventually(connected, ({ calls }) => calls.length === 3);
+      equal((await connected.report()).calls.slice(1), ["handleIn text:1 ", "handleControl ping:<112> "], "the calls");
+      client.close(1000);
+    },
+  },
+  {
+    name: "a client that answers heartbeats stays, and handleControl hears nothing of them",
+    needs: ["control", "advance"],
+    run: async (host) => {
+      const options = { heartbeat: 1_000, timeout: 2_500 };
+      const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
+      const { client } = connected;
+      for (const data of ["1", "2", "3"]) {
+        host.advance!(1_000);
+        // The pong to the heartbeat comes before what is sent after it.
+        client.send("text", data);
+        equal(await client.next(), ["text", data], "the client got");
+      }
+      client.send("pong", "mine");
+      await eventually(connected, ({ calls }) => calls.some((call) => call.startsWith("handleControl")));
+      const { calls } = await connected.report();
+      equal(
+        calls.filter((call) => call.startsWith("handleControl")),
+        ["handleControl pong:<109 105 110 101> "],
+        "the pongs seen",
+      );
+      client.close(1000);
+    },
+  },
+  {
+    name: "a client that does not read is held back, and loses nothing",
+    needs: ["pause", "drain"],
+    run: async (host) => {
+      const { client, report } = await host.connect({ script: { handleIn: [{ echo: true }] } });
+      const block = "x".repeat(65_536);
+      const count = 400;
+      client.setReading(false);
+      for (let i = 0; i < count; i++) client.send("text", `${i} ${block}`);
+      client.setReading(true);
+      for (let i = 0; i < count; i++) {
+        const [opcode, data] = (await client.next()) as [string, string];
+        equal([opcode, data.slice(0, data.indexOf(" "))], ["text", String(i)], "the client got");
+      }
+      equal((await report()).reason, undefined, "terminate");
+      client.close(1000);
+    },
+  },
+  {
+    name: "a client that never reads what is pushed: 1013 and SlowConsumer",
+    needs: ["drain"],
+    run: async (host) => {
+      const block = { opcode: "binary", data: "x".repeat(1024 * 1024) };
+      const step: Step = { return: ["push", Array.from({ length: 40 }, () => block), "S"] };
+      const connected = await host.connect({ script: { handleIn: [step] }, options: { closeTimeout: 1_000 } });
+      connected.client.setReading(false);
+      connected.client.send("text", "go");
+      await eventually(
+        connected,
+        ({ reason }) => reason !== undefined,
+        () => host.advance?.(250),
+      );
+      equal((await connected.report()).reason, "error SlowConsumer", "terminate got");
+      connected.client.drop();
+    },
+  },
+];

@@ -1,0 +1,4 @@
+/** `websock-js/testing`: run a handler without a server, and check a host against the conformance suite. */
+export { connect, type Ended, TestClient } from "./connect.ts";
+export { ManualClock } from "./manual-clock.ts";
+export type { ReceivedMessage } from "./memory-transport.ts";

@@ -1,0 +1,104 @@
+/** A transport without a wire: what the session sends is at the client at once. */
+import type { IoData, Opcode } from "../message.ts";
+import type { CloseFrame } from "../protocol/close.ts";
+import { writeIoData } from "../protocol/io-data.ts";
+import { portableOctets } from "../protocol/octets.ts";
+import type { Capabilities, Transport } from "../session/transport.ts";
+
+/** A message as the client gets it. */
+export type ReceivedMessage =
+  | { readonly opcode: "text"; readonly data: string }
+  | { readonly opcode: "binary" | "ping" | "pong"; readonly data: Uint8Array<ArrayBuffer> };
+
+/** The client's end of the transport. */
+export interface MemoryPeer {
+  onMessage(message: ReceivedMessage): void;
+  /** The server's close frame. */
+  onClose(frame: CloseFrame): void;
+  /** The server cut the connection off. */
+  onAbort(): void;
+  /** The server reads again. */
+  onResume(): void;
+}
+
+export const capabilities: Capabilities = Object.freeze({
+  host: "memory",
+  control: true,
+  pause: true,
+  drain: true,
+  closeDetail: true,
+  compress: false,
+  heap: false,
+});
+
+interface Sent {
+  readonly size: number;
+  readonly arrive: () => void;
+}
+
+export class MemoryTransport implements Transport {
+  readonly capabilities = capabilities;
+  buffered = 0;
+  taken = 0;
+  paused = false;
+  private peerReads = true;
+  private readonly peer: MemoryPeer;
+  private readonly waiting: Sent[] = [];
+
+  constructor(peer: MemoryPeer) {
+    this.peer = peer;
+  }
+
+  send(opcode: Opcode, data: IoData, size: number): void {
+    const message = received(opcode, data, size);
+    this.deliver({ size, arrive: () => this.peer.onMessage(message) });
+  }
+
+  close(code: number | undefined, text: string): void {
+    this.deliver({ size: 0, arrive: () => this.peer.onClose({ code, text }) });
+  }
+
+  abort(): void {
+    this.peer.onAbort();
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.peer.onResume();
+  }
+
+  /** The client begins or stops to take what is sent. `true`: all that waited is taken now. */
+  setReading(reads: boolean): boolean {
+    this.peerReads = reads;
+    while (this.peerReads && this.waiting.length > 0) {
+      const sent = this.waiting.shift()!;
+      this.buffered -= sent.size;
+      this.arrive(sent);
+    }
+    return this.waiting.length === 0;
+  }
+
+  private deliver(sent: Sent): void {
+    if (this.peerReads && this.waiting.length === 0) {
+      this.arrive(sent);
+    } else {
+      this.buffered += sent.size;
+      this.waiting.push(sent);
+    }
+  }
+
+  private arrive(sent: Sent): void {
+    this.taken += sent.size;
+    sent.arrive();
+  }
+}
+
+const received = (opcode: Opcode, data: IoData, size: number): ReceivedMessage => {
+  const bytes = new Uint8Array(size);
+  writeIoData(data, bytes, 0, portableOctets);
+  return opcode === "text" ? { opcode, data: portableOctets.decodeUtf8(bytes, 0, size) } : { opcode, data: bytes };
+};

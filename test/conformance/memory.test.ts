@@ -1,0 +1,58 @@
+import { test } from "vitest";
+import {
+  type ConformanceHost,
+  casesFor,
+  type Got,
+  openGate,
+  reportOf,
+  ScriptedHandler,
+  whenTerminated,
+} from "../../src/testing/conformance/index.ts";
+import { begin, type TestClient } from "../../src/testing/connect.ts";
+import { capabilities } from "../../src/testing/memory-transport.ts";
+
+const clients = new Set<TestClient<unknown>>();
+
+const next = async (client: TestClient<unknown>): Promise<Got> => {
+  try {
+    const { opcode, data } = await client.receive();
+    if (opcode === "ping") return next(client);
+    return [opcode, typeof data === "string" ? data : Buffer.from(data).toString("latin1")];
+  } catch {
+    const frame = await client.closed;
+    return frame === undefined ? ["lost"] : ["close", frame.code, frame.text];
+  }
+};
+
+const host: ConformanceHost = {
+  capabilities,
+  connect: async ({ script, options }) => {
+    const id = crypto.randomUUID();
+    const { client } = begin<unknown>(ScriptedHandler, { id, script }, options);
+    clients.add(client);
+    return {
+      client: {
+        next: () => next(client),
+        send: (opcode, data) => {
+          if (opcode === "text") client.send(data);
+          else if (opcode === "binary") client.send(Buffer.from(data, "latin1"));
+          else client[opcode](data);
+        },
+        close: (code, text) => client.close(code, text),
+        drop: () => client.drop(),
+        setReading: (reads) => (reads ? client.resumeReading() : client.stopReading()),
+      },
+      report: async () => reportOf(id),
+      terminated: () => whenTerminated(id),
+      openGate: () => openGate(id),
+    };
+  },
+  advance: (ms) => {
+    for (const client of clients) client.advance(ms);
+  },
+  shutdown: (code) => {
+    for (const client of clients) client.shutdown(code);
+  },
+};
+
+for (const { name, run } of casesFor(host)) test(name, () => run(host));

@@ -1,0 +1,39 @@
+import { WebSocket } from "ws";
+import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
+
+/** The conformance suite's client, by an independent implementation. */
+export const connectWs = async (url: string): Promise<ConformanceClient> => {
+  const socket = new WebSocket(url, { perMessageDeflate: false });
+  const got: Got[] = [];
+  let wakeUp: () => void = () => undefined;
+  const add = (item: Got): void => {
+    got.push(item);
+    wakeUp();
+  };
+  const latin1 = (data: unknown): string => (data as Buffer).toString("latin1");
+  socket.on("message", (data, isBinary) => add(isBinary ? ["binary", latin1(data)] : ["text", String(data)]));
+  socket.on("pong", (data) => add(["pong", latin1(data)]));
+  socket.on("error", () => undefined); // "close" follows
+  socket.on("close", (code, text) =>
+    add(code === 1006 ? ["lost"] : ["close", code === 1005 ? undefined : code, String(text)]),
+  );
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  return {
+    next: async () => {
+      while (got.length === 0) {
+        await new Promise<void>((resolve) => {
+          wakeUp = resolve;
+        });
+      }
+      return got.shift()!;
+    },
+    send: (opcode, data) => {
+      if (opcode === "text") socket.send(data);
+      else if (opcode === "binary") socket.send(Buffer.from(data, "latin1"));
+      else socket[opcode](data);
+    },
+    close: (code, text) => socket.close(code, text),
+    drop: () => socket.terminate(),
+    setReading: (reads) => (reads ? socket.resume() : socket.pause()),
+  };
+};
