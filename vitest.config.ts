@@ -14,6 +14,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/support/build.ts",
     testTimeout: 30_000,
     retry: 0,
     allowOnly: process.env.CI === undefined,

@@ -1,0 +1,50 @@
+// What would be published, checked as its users will meet it: its metadata, its types, and a project that installs it.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const run = (file, args, cwd = root) => execFileSync(file, args, { cwd, stdio: "inherit" });
+const bin = (name) => join(root, "node_modules/.bin", name);
+
+const folder = mkdtempSync(join(tmpdir(), "websock-package-"));
+try {
+  run("npm", ["run", "-s", "build"]);
+  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root }));
+  const tarball = join(folder, filename);
+  run(bin("publint"), ["run", tarball, "--strict"]);
+  // ESM only: what CommonJS sees is a dynamic import.
+  run(bin("attw"), [tarball, "--profile", "esm-only"]);
+
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
+  run("npm", ["install", "--no-audit", "--no-fund", "--silent", tarball, `@types/node@20`], folder);
+  const { dependencies = {} } = JSON.parse(execFileSync("npm", ["ls", "--json", "--omit=dev", "websock-js"], { cwd: folder }));
+  if (Object.keys(dependencies["websock-js"]?.dependencies ?? {}).length > 0) throw new Error("the package has dependencies");
+  writeFileSync(
+    join(folder, "app.ts"),
+    `import http from "node:http";
+import { type DataMessage, type HandleResult, ok, push, text, upgrade } from "websock-js";
+import { attach } from "websock-js/node";
+import { connect } from "websock-js/testing";
+const Echo = {
+  init: (greeting: string): HandleResult<number> => push(text(greeting), 0),
+  handleIn: (message: DataMessage, count: number): HandleResult<number> => push(message, count + 1),
+};
+const server = http.createServer((req, res) => upgrade(req, Echo, "hello"));
+const sockets = attach(server, { defaults: { timeout: 1_000 } });
+const client = await connect(Echo, "hello");
+client.send("hi");
+console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
+`,
+  );
+  const flags = ["--strict", "--skipLibCheck", "false", "--exactOptionalPropertyTypes", "--target", "es2022"];
+  run(bin("tsc"), [...flags, "--module", "nodenext", "--types", "node", "app.ts"], folder);
+  const printed = execFileSync(process.execPath, ["app.js"], { cwd: folder, encoding: "utf8" }).trim();
+  const expected = '{"opcode":"text","data":"hello"} {"opcode":"text","data":"hi"} 0 ok';
+  if (printed !== expected) throw new Error(`the installed package printed ${printed}`);
+  console.log("the package works where it is installed");
+} finally {
+  rmSync(folder, { recursive: true });
+}

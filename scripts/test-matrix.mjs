@@ -1,0 +1,16 @@
+// Runs the tests that need no browser under every version of Node that we support, besides the one that runs this.
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const runtimes = fileURLToPath(new URL("../runtimes/", import.meta.url));
+const run = (file, args, cwd = root) => execFileSync(file, args, { cwd, stdio: "inherit" });
+
+run("npm", ["ci", "--no-audit", "--no-fund"], runtimes);
+for (const version of [22, 24, 26]) {
+  const node = `${runtimes}node_modules/node-${version}/bin/node`;
+  if (!existsSync(node)) throw new Error(`no Node ${version} for ${process.platform} ${process.arch} on npm`);
+  console.log(`\nNode ${execFileSync(node, ["--version"])}`);
+  run(node, ["node_modules/vitest/vitest.mjs", "run", "--exclude", "test/examples/**", "--reporter", "dot"]);
+}

@@ -1,0 +1,373 @@
+import { describe, expect, test } from "vitest";
+import {
+  type CloseReason,
+  ConnectionLost,
+  handler,
+  MailboxOverflow,
+  ok,
+  push,
+  type Self,
+  SlowConsumer,
+  stop,
+  text,
+} from "websock-js";
+import { connect } from "websock-js/testing";
+
+/** A promise, and the hands to settle it. */
+const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((r) => {
+    resolve = r;
+  });
+  return { promise, resolve };
+};
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Counts what it gets, and keeps why it ended. */
+const counting = () => {
+  const reasons: CloseReason[] = [];
+  return {
+    reasons,
+    init: () => ok(0),
+    handleIn: (_message: unknown, count: number) => ok(count + 1),
+    terminate: (reason: CloseReason) => void reasons.push(reason),
+  };
+};
+
+describe("the idle clock", () => {
+  test("fires at timeout, not a millisecond before", async () => {
+    const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: false });
+    client.advance(999);
+    expect(client.received).toEqual([]);
+    client.advance(1);
+    expect(await client.ended).toEqual({ code: 1001, text: "idle timeout", reason: "timeout" });
+  });
+
+  test("begins anew with whatever arrives", async () => {
+    const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: false });
+    for (const act of [() => client.send("x"), () => client.ping(), () => client.pong()]) {
+      client.advance(900);
+      act();
+    }
+    client.advance(999);
+    expect(await Promise.race([client.closed, "open"])).toBe("open");
+    client.advance(1);
+    expect(await client.closed).toEqual({ code: 1001, text: "idle timeout" });
+  });
+
+  test("Infinity never fires, and heartbeats go on", async () => {
+    const client = await connect(counting(), undefined, { timeout: Number.POSITIVE_INFINITY, heartbeat: 1000 });
+    client.answersPings = false;
+    client.advance(10_000);
+    expect(client.received.map(({ opcode }) => opcode)).toEqual(Array(10).fill("ping"));
+    client.close(1000);
+    await client.ended;
+  });
+
+  test("stands still while we are not reading", async () => {
+    const gate = deferred<void>();
+    const slow = { ...counting(), handleIn: (_: unknown, count: number) => gate.promise.then(() => ok(count + 1)) };
+    const client = await connect(slow, undefined, { timeout: 1000, heartbeat: false });
+    client.advance(400);
+    for (let i = 0; i < 1024 + 1; i++) client.send("x");
+    client.advance(100_000);
+    expect(slow.reasons).toEqual([]);
+    gate.resolve();
+    while (client.transport.paused) await turn();
+    client.advance(999);
+    expect(slow.reasons).toEqual([]);
+    client.advance(1);
+    expect((await client.ended).reason).toBe("timeout");
+  });
+
+  test("no heartbeat where timeout is not larger", async () => {
+    const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: 1000 });
+    client.advance(1000);
+    expect(client.received).toEqual([]);
+    expect((await client.ended).reason).toBe("timeout");
+  });
+
+  test("a peer that answers no heartbeat is gone after timeout", async () => {
+    const client = await connect(counting(), undefined, { timeout: 2500, heartbeat: 1000 });
+    client.answersPings = false;
+    client.advance(2499);
+    expect(client.received.map(({ opcode }) => opcode)).toEqual(["ping", "ping"]);
+    client.advance(1);
+    expect((await client.ended).reason).toBe("timeout");
+  });
+});
+
+describe("the close handshake", () => {
+  test("a client that does not answer is cut off after closeTimeout; terminate does not wait for it", async () => {
+    const handler = { ...counting(), handleIn: () => stop("normal", 1) };
+    const client = await connect(handler, undefined, { closeTimeout: 1000 });
+    client.answersClose = false;
+    client.send("x");
+    expect(handler.reasons).toEqual(["normal"]);
+    const ended = client.ended;
+    client.advance(999);
+    expect(await Promise.race([ended, "open"])).toBe("open");
+    client.advance(1);
+    expect((await ended).code).toBe(1000);
+  });
+
+  test("the peer's answer is there to be read afterwards", async () => {
+    let self: Self | undefined;
+    const client = await connect({
+      init: (_: undefined, me: Self) => {
+        self = me;
+        return ok(0);
+      },
+      handleIn: () => stop("normal", 0, { code: 4001 }),
+    });
+    client.send("x");
+    await client.ended;
+    expect(self!.connection.closeCode).toBe(4001);
+  });
+
+  test("a callback that is given up: its late result is dropped, and it is reported", async () => {
+    const gate = deferred<ReturnType<typeof push<number>>>();
+    const handler = { ...counting(), handleIn: () => gate.promise };
+    const client = await connect(handler, undefined, { closeTimeout: 1000 });
+    client.send("x");
+    client.shutdown();
+    client.advance(999);
+    expect(handler.reasons).toEqual([]);
+    client.advance(1);
+    expect(handler.reasons).toEqual(["shutdown"]);
+    gate.resolve(push(text("late"), 7));
+    await turn();
+    expect(client.received).toEqual([]);
+    expect(handler.reasons).toEqual(["shutdown"]);
+    expect(client.errors.map(String)).toEqual([expect.stringMatching(/handleIn has not settled/)]);
+  });
+
+  test("an init that never settles ends without terminate", async () => {
+    const handler = { ...counting(), init: () => new Promise<never>(() => undefined) };
+    const connecting = connect(handler, undefined, { closeTimeout: 1000, timeout: 1000, heartbeat: false });
+    expect(await Promise.race([connecting, turn().then(() => "pending")])).toBe("pending");
+    expect(handler.reasons).toEqual([]);
+  });
+
+  test("a terminate that never settles does not keep the connection from ending", async () => {
+    const handler = { ...counting(), terminate: () => new Promise<void>(() => undefined) };
+    const client = await connect(handler, undefined, { closeTimeout: 1000 });
+    client.close(1000);
+    await turn();
+    client.advance(1000);
+    expect((await client.ended).reason).toBe("remote");
+  });
+});
+
+describe("infos", () => {
+  const collecting = () => {
+    const seen: number[] = [];
+    return {
+      seen,
+      ...handler<number>()({
+        init: () => ok(0),
+        handleIn: (_message, count: number) => ok(count),
+        handleInfo: (info, count) => {
+          seen.push(info);
+          return ok(count);
+        },
+      }),
+    };
+  };
+
+  test("false once the end is decided", async () => {
+    const client = await connect(collecting());
+    expect(client.info(1)).toBe(true);
+    client.close(1000);
+    expect(client.info(2)).toBe(false);
+  });
+
+  test("a flood into a slow handler ends with MailboxOverflow, not as memory", async () => {
+    const { promise } = deferred<never>();
+    const reasons: CloseReason[] = [];
+    const client = await connect({
+      ...handler<number>()({ init: () => ok(0), handleIn: () => ok(0), handleInfo: () => promise }),
+      terminate: (reason: CloseReason) => void reasons.push(reason),
+    });
+    client.info(0);
+    await turn();
+    await turn();
+    for (let i = 0; i < 65_536; i++) expect(client.info(i)).toBe(true);
+    expect(client.info(-1)).toBe(false);
+    expect(client.info(-2)).toBe(false);
+    expect(await client.closed).toEqual({ code: 1011, text: "" });
+    client.advance(5_000);
+    const { reason } = await client.ended;
+    expect(reason).toEqual({ error: expect.any(MailboxOverflow) });
+    expect(reasons).toEqual([reason]);
+  });
+
+  test("to a handler without handleInfo: dropped, and told once", async () => {
+    const client = await connect(counting());
+    const info = client.info as unknown as (info: number) => boolean;
+    expect(info.call(client, 1)).toBe(true);
+    expect(info.call(client, 2)).toBe(true);
+    expect(client.errors).toHaveLength(1);
+    client.close(1000);
+    await client.ended;
+  });
+
+  test("two connections that answer each other starve nobody and do not recurse", async () => {
+    const others = new Map<string, Self<number>>();
+    let depth = 0;
+    let deepest = 0;
+    let rounds = 0;
+    const player = (name: string, other: string) =>
+      handler<number>()({
+        init: (_: undefined, self) => {
+          others.set(name, self);
+          return ok(0);
+        },
+        handleIn: (message, count: number) => push(message, count),
+        handleInfo: (ball, count) => {
+          rounds++;
+          deepest = Math.max(deepest, ++depth);
+          others.get(other)?.send(ball + 1);
+          depth--;
+          return ok(count);
+        },
+      });
+    const [a, b] = [await connect(player("a", "b")), await connect(player("b", "a"))];
+    a.info(0);
+    for (let i = 0; i < 100; i++) {
+      await turn();
+      b.send("x");
+      await b.receive();
+    }
+    expect(rounds).toBeGreaterThan(10);
+    expect(deepest).toBe(1);
+    for (const client of [a, b]) client.close(1000);
+    await Promise.all([a.ended, b.ended]);
+  });
+
+  test("while the client does not read, infos run and its messages wait", async () => {
+    const order: string[] = [];
+    const client = await connect(
+      handler<string>()({
+        init: () => ok(0),
+        handleIn: (message, n: number) => {
+          order.push(String(message.data));
+          return ok(n);
+        },
+        handleInfo: (info, n) => {
+          order.push(info);
+          return push(text("x".repeat(40_000)), n);
+        },
+      }),
+    );
+    client.stopReading();
+    for (const info of ["i1", "i2", "i3"]) client.info(info);
+    await turn();
+    await turn();
+    client.send("m1");
+    client.info("i4");
+    await turn();
+    await turn();
+    expect(order).toEqual(["i1", "i2", "i3", "i4"]);
+    client.resumeReading();
+    expect(order).toEqual(["i1", "i2", "i3", "i4", "m1"]);
+    client.close(1000);
+    await client.ended;
+  });
+});
+
+describe("a slow consumer", () => {
+  const pusher = handler<number>()({
+    init: () => ok(0),
+    handleIn: (_message, n: number) => ok(n),
+    handleInfo: (size, n) => push(text("x".repeat(size)), n),
+  });
+
+  test("one message is always accepted when nothing waits; the next is judged by what waits", async () => {
+    const client = await connect(pusher, undefined, { maxBuffered: 1000 });
+    client.stopReading();
+    client.info(5000);
+    await turn();
+    await turn();
+    expect(await Promise.race([client.closed, turn()])).toBeUndefined();
+    client.info(1);
+    await turn();
+    await turn();
+    client.advance(5_000);
+    expect((await client.ended).reason).toEqual({ error: expect.any(SlowConsumer) });
+  });
+
+  test("what just fits is accepted", async () => {
+    const client = await connect(pusher, undefined, { maxBuffered: 1000 });
+    client.stopReading();
+    for (const size of [400, 600]) client.info(size);
+    await turn();
+    await turn();
+    client.resumeReading();
+    expect(client.received.map(({ data }) => data.length)).toEqual([400, 600]);
+    client.close(1000);
+    await client.ended;
+  });
+
+  test("no progress for timeout, however little waits; never early", async () => {
+    const client = await connect(pusher, undefined, { timeout: 1000, heartbeat: false });
+    client.stopReading();
+    client.info(70_000);
+    await turn();
+    await turn();
+    for (let i = 0; i < 9; i++) {
+      client.advance(100);
+      client.send("alive");
+    }
+    client.advance(99);
+    expect(client.transport.buffered).toBe(70_000);
+    client.advance(1);
+    client.advance(5_000);
+    expect((await client.ended).reason).toEqual({ error: expect.any(SlowConsumer) });
+  });
+});
+
+test("a connection that is lost ends with ConnectionLost", async () => {
+  const client = await connect(counting());
+  client.drop();
+  expect((await client.ended).reason).toEqual({ error: expect.any(ConnectionLost) });
+});
+
+test("class instances, with their own this", async () => {
+  class Counter {
+    count = 0;
+    init() {
+      return ok(null);
+    }
+    handleIn() {
+      return push(text(String(++this.count)), null);
+    }
+  }
+  const client = await connect(new Counter());
+  client.send("x");
+  client.send("x");
+  expect(client.received.map(({ data }) => data)).toEqual(["1", "2"]);
+  client.close(1000);
+  await client.ended;
+});
+
+test("self: an id of its own, a signal that may be asked for late", async () => {
+  const selves: Self[] = [];
+  const keeping = {
+    init: (_: undefined, self: Self) => {
+      selves.push(self);
+      return ok(0);
+    },
+    handleIn: () => ok(0),
+  };
+  const [a, b] = [await connect(keeping), await connect(keeping)];
+  expect(selves[0]!.id).not.toBe(selves[1]!.id);
+  const early = selves[0]!.signal;
+  expect(early.aborted).toBe(false);
+  a.close(1000);
+  b.close(1000);
+  expect(early.aborted).toBe(true);
+  expect(selves[1]!.signal.aborted).toBe(true);
+  await Promise.all([a.ended, b.ended]);
+});
