@@ -12,7 +12,9 @@ const bin = (name) => join(root, "node_modules/.bin", name);
 const folder = mkdtempSync(join(tmpdir(), "websock-package-"));
 try {
   run("npm", ["run", "-s", "build"]);
-  const [{ filename }] = JSON.parse(execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root }));
+  const [{ filename }] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root }),
+  );
   const tarball = join(folder, filename);
   run(bin("publint"), ["run", tarball, "--strict"]);
   // ESM only: what CommonJS sees is a dynamic import.
@@ -20,8 +22,11 @@ try {
 
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   run("npm", ["install", "--no-audit", "--no-fund", "--silent", tarball, `@types/node@20`], folder);
-  const { dependencies = {} } = JSON.parse(execFileSync("npm", ["ls", "--json", "--omit=dev", "websock-js"], { cwd: folder }));
-  if (Object.keys(dependencies["websock-js"]?.dependencies ?? {}).length > 0) throw new Error("the package has dependencies");
+  const { dependencies = {} } = JSON.parse(
+    execFileSync("npm", ["ls", "--json", "--omit=dev", "websock-js"], { cwd: folder }),
+  );
+  if (Object.keys(dependencies["websock-js"]?.dependencies ?? {}).length > 0)
+    throw new Error("the package has dependencies");
   writeFileSync(
     join(folder, "app.ts"),
     `import http from "node:http";

@@ -44,6 +44,16 @@ describe("the idle clock", () => {
     expect(await client.ended).toEqual({ code: 1001, text: "idle timeout", reason: "timeout" });
   });
 
+  test("is not early when the clock looks for another reason", async () => {
+    const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: 999 });
+    client.answersPings = false;
+    client.advance(999);
+    expect(client.received.map(({ opcode }) => opcode)).toEqual(["ping"]);
+    expect(client.info.call(client, 0 as never)).toBe(true);
+    client.advance(1);
+    expect((await client.ended).reason).toBe("timeout");
+  });
+
   test("begins anew with whatever arrives", async () => {
     const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: false });
     for (const act of [() => client.send("x"), () => client.ping(), () => client.pong()]) {
@@ -143,6 +153,20 @@ describe("the close handshake", () => {
     expect(client.errors.map(String)).toEqual([expect.stringMatching(/handleIn has not settled/)]);
   });
 
+  test("an init that throws ends without terminate", async () => {
+    const handler = {
+      ...counting(),
+      init: (): never => {
+        throw new Error("no");
+      },
+    };
+    const client = await connect(handler);
+    expect(await client.closed).toEqual({ code: 1011, text: "" });
+    await client.ended;
+    expect(handler.reasons).toEqual([]);
+    expect(client.errors.map(String)).toEqual(["Error: no"]);
+  });
+
   test("an init that never settles ends without terminate", async () => {
     const handler = { ...counting(), init: () => new Promise<never>(() => undefined) };
     const connecting = connect(handler, undefined, { closeTimeout: 1000, timeout: 1000, heartbeat: false });
@@ -201,6 +225,37 @@ describe("infos", () => {
     const { reason } = await client.ended;
     expect(reason).toEqual({ error: expect.any(MailboxOverflow) });
     expect(reasons).toEqual([reason]);
+  });
+
+  test("keep their place among messages: what came first is handled first", async () => {
+    const gate = deferred<void>();
+    const order: string[] = [];
+    const client = await connect(
+      handler<string>()({
+        init: () => ok(0),
+        handleIn: async (message, n: number) => {
+          order.push(String(message.data));
+          if (message.data === "m1") await gate.promise;
+          return ok(n);
+        },
+        handleInfo: (info, n) => {
+          order.push(info);
+          return ok(n);
+        },
+      }),
+    );
+    client.send("m1");
+    client.info("i1");
+    client.send("m2");
+    client.info("i2");
+    client.send("m3");
+    gate.resolve();
+    await turn();
+    await turn();
+    await turn();
+    expect(order).toEqual(["m1", "i1", "m2", "i2", "m3"]);
+    client.close(1000);
+    await client.ended;
   });
 
   test("to a handler without handleInfo: dropped, and told once", async () => {
@@ -290,12 +345,14 @@ describe("a slow consumer", () => {
     client.info(5000);
     await turn();
     await turn();
-    expect(await Promise.race([client.closed, turn()])).toBeUndefined();
-    client.info(1);
+    expect(client.transport.buffered).toBe(5000);
+    expect(client.info(1)).toBe(true);
     await turn();
     await turn();
-    client.advance(5_000);
-    expect((await client.ended).reason).toEqual({ error: expect.any(SlowConsumer) });
+    expect(client.info(1)).toBe(false);
+    client.resumeReading();
+    expect(await client.ended).toEqual({ code: 1013, text: "", reason: { error: expect.any(SlowConsumer) } });
+    expect(client.received.map(({ data }) => data.length)).toEqual([5000]);
   });
 
   test("what just fits is accepted", async () => {

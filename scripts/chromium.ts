@@ -1,0 +1,36 @@
+/** The Chromium that browser tests drive: `CHROMIUM_PATH`, or where Debian's package puts it. */
+import { existsSync } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
+
+const path = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
+
+const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
+
+/**
+ * Whether there is a Chromium to test with. If there is none, a developer's machine skips those tests aloud; in CI that
+ * would be a test that nobody knows is missing.
+ *
+ * @throws Error in CI, if there is none
+ */
+export const haveChromium = (): boolean => {
+  if (existsSync(path)) return true;
+  const problem = `there is no Chromium at ${path}: apt-get install chromium, or set CHROMIUM_PATH`;
+  if (isCi) throw new Error(problem);
+  console.warn(`SKIPPED, ${problem}`);
+  return false;
+};
+
+/** A new browser with a profile of its own, that talks to nobody but the tests' servers. */
+export const launchChromium = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: path,
+    args: [
+      "--no-sandbox", // containers run as root
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });

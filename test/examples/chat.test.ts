@@ -1,0 +1,366 @@
+/** The chat demo as its visitors meet it: the built server in a process of its own, and real browsers. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { backoff } from "../../examples/chat/page/connection.ts";
+import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const hasBrowser = haveChromium();
+
+let server: ChildProcess;
+let url: string;
+
+/** Starts the server, and waits until it says where it listens. */
+const startServer = async (port: string): Promise<void> => {
+  server = spawn(process.execPath, ["examples/chat/dist/server.js"], {
+    cwd: root,
+    env: { ...process.env, HOST: "127.0.0.1", PORT: port },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of createInterface(server.stdout!)) {
+    url = /http:\S+/.exec(line)?.[0] ?? "";
+    if (url !== "") return;
+  }
+  throw new Error("the server ended without listening");
+};
+
+const stopServer = async (signal: NodeJS.Signals): Promise<void> => {
+  if (server.exitCode !== null || server.signalCode !== null) return;
+  server.kill(signal);
+  await once(server, "exit");
+};
+
+// The package itself is built before all tests.
+beforeAll(async () => {
+  const tsc = "node_modules/typescript/bin/tsc";
+  await promisify(execFile)(process.execPath, [tsc, "-p", "examples/chat/tsconfig.json"], { cwd: root });
+});
+beforeEach(() => startServer("0"));
+afterEach(() => stopServer("SIGKILL"));
+
+describe.skipIf(!hasBrowser)("in the browser", () => {
+  let browser: Browser;
+  let complaints: string[];
+
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser?.close());
+  beforeEach(() => {
+    complaints = [];
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await stopServer("SIGKILL"); // a hook that fails ends the row of hooks
+    expect(complaints).toEqual([]);
+  });
+
+  const openDoor = async (): Promise<Page> => {
+    const page = await (await browser.newContext()).newPage();
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("dialog", (dialog) => complaints.push(dialog.message()));
+    page.on("console", (message) => {
+      // That a server is not there is in the log whatever a page does.
+      if (message.type() === "error" && !message.text().includes("ERR_CONNECTION_REFUSED")) {
+        complaints.push(message.text());
+      }
+    });
+    await page.goto(url);
+    return page;
+  };
+
+  const enter = async (name: string, room: string): Promise<Page> => {
+    const page = await openDoor();
+    await page.getByLabel("Your name").fill(name);
+    await page.getByLabel("Room").fill(room);
+    await page.getByRole("button", { name: "Join" }).click();
+    await status(page, "Connected");
+    return page;
+  };
+
+  const status = (page: Page, text: string) =>
+    page
+      .getByRole("status")
+      .filter({ hasText: new RegExp(`^${text}$`) })
+      .waitFor();
+
+  const say = async (page: Page, text: string): Promise<void> => {
+    await page.getByLabel("Your message").fill(text);
+    await page.keyboard.press("Enter");
+  };
+
+  const hears = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true }).waitFor();
+
+  /** Waits until the list of those present is this. */
+  const present = (page: Page, ...names: string[]) =>
+    page.waitForFunction(
+      (expected) =>
+        Array.from(document.querySelectorAll("#people .name"), (name) => name.textContent).join() === expected,
+      names.join(),
+    );
+
+  test("people in a room see and hear each other, and nobody else", async () => {
+    const ada = await enter("Ada", "lobby");
+    const ben = await enter("Ben", "Lobby ");
+    const eve = await enter("Eve", "cellar");
+    await present(ada, "Ada (you)", "Ben");
+    await present(ben, "Ada", "Ben (you)");
+    await present(eve, "Eve (you)");
+    await ada.getByRole("log").getByText("Ben joined").waitFor();
+
+    await say(ada, "hello");
+    await hears(ben, "hello");
+    await say(ben, "hello yourself");
+    await hears(ada, "hello yourself");
+    // What is said in her own room comes after whatever could have leaked into it.
+    await say(eve, "anybody?");
+    await hears(eve, "anybody?");
+    expect(await eve.locator("#log .words").allTextContents()).toEqual(["anybody?"]);
+
+    await ben.getByRole("button", { name: "Leave" }).click();
+    await ada.getByRole("log").getByText("Ben left").waitFor();
+    await present(ada, "Ada (you)");
+    const cy = await enter("Cy", "lobby");
+    expect(await cy.locator("#log .words").allTextContents()).toEqual(["hello", "hello yourself"]);
+  });
+
+  test("the keyboard is enough, and shows where it is", async () => {
+    const page = await openDoor();
+    const focused = async (): Promise<string> => {
+      const [id, outline] = await page.evaluate(() => {
+        const element = document.activeElement!;
+        return [element.id || (element.textContent ?? "").trim(), getComputedStyle(element).outlineStyle];
+      });
+      expect(outline, `the focus ring of ${id}`).not.toBe("none");
+      return id!;
+    };
+    const press = async (...keys: string[]): Promise<string> => {
+      for (const key of keys) await page.keyboard.press(key);
+      return focused();
+    };
+
+    expect(await focused()).toBe("name");
+    await page.keyboard.type("Ada");
+    expect(await press("Tab")).toBe("room");
+    await page.keyboard.type("keys");
+    expect(await press("Enter")).toBe("draft");
+    await status(page, "Connected");
+    await page.keyboard.type("two");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("lines");
+    expect(await press("Enter")).toBe("draft");
+    await hears(page, "two lines"); // a line break is white space here
+    expect(await page.locator("#log .words").textContent()).toBe("two\nlines");
+
+    expect(await press("Tab")).toBe("Send");
+    expect(await press("Tab")).toMatch(/^Inspector/);
+    await page.keyboard.press("Enter");
+    await page.getByRole("region", { name: "Frames" }).waitFor();
+    expect(await press("Tab")).toBe("frames-clear");
+    expect(await press("Tab")).toBe("frames-scroll");
+    expect(await press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Shift+Tab")).toBe("draft");
+    expect(await press("Shift+Tab")).toBe("scroll");
+    expect(await press("Shift+Tab", "Shift+Tab")).toBe("leave");
+    expect(await press("Shift+Tab")).toBe("Skip to your message");
+    expect(await press("Enter")).toBe("draft");
+    expect(await press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter")).toBe("name");
+  });
+
+  test("the inspector shows what goes over the wire, both ways", async () => {
+    const page = await enter("Ada", "lobby");
+    await page.getByText("Inspector", { exact: true }).click();
+    await say(page, "grüß dich");
+    await hears(page, "grüß dich");
+    const rows = await page
+      .locator("#frames tr")
+      .evaluateAll((found) => found.map((row) => Array.from(row.querySelectorAll("td"), (cell) => cell.textContent)));
+    expect(rows.map(([way]) => way)).toEqual(["· connection", "↓ received", "↑ sent", "↓ received"]);
+    expect(rows.map(([, , , content]) => content === "open" || JSON.parse(content!).type)).toEqual([
+      true,
+      "welcome",
+      "say",
+      "said",
+    ]);
+    for (const [, time, size, content] of rows.slice(1)) {
+      expect(time).toMatch(/^\d\d:\d\d:\d\d\.\d{3}$/);
+      expect(size).toBe(`${Buffer.byteLength(content!)} B`);
+    }
+    await page.getByRole("button", { name: "Clear" }).click();
+    expect(await page.locator("#frames tr").count()).toBe(0);
+  });
+
+  test("a reader at the end stays there; one who has scrolled up is left alone, and told", async () => {
+    const ada = await enter("Ada", "lobby");
+    const ben = await enter("Ben", "lobby");
+    const newest = ada.getByRole("button", { name: "New messages" });
+    const atEnd = () =>
+      ada.waitForFunction(() => {
+        const scroll = document.querySelector("#scroll")!;
+        const last = scroll.querySelector("#log")!.lastElementChild!.getBoundingClientRect();
+        return scroll.scrollTop > 0 && last.bottom <= scroll.getBoundingClientRect().bottom;
+      });
+    for (let count = 0; count < 30; count++) await say(ben, `message ${count}`);
+    await hears(ada, "message 29");
+    await atEnd();
+    await ada.getByText("Inspector", { exact: true }).click();
+    await atEnd();
+    expect(await newest.isVisible()).toBe(false);
+
+    await ada.locator("#scroll").press("Home");
+    await ada.waitForFunction(() => document.querySelector("#scroll")!.scrollTop === 0);
+    await say(ben, "one more");
+    await newest.waitFor();
+    expect(await ada.locator("#scroll").evaluate((scroll) => scroll.scrollTop)).toBe(0);
+    await newest.press("Enter");
+    await atEnd();
+    expect(await newest.isVisible()).toBe(false);
+  });
+
+  test("the server dies and comes back: the pages say so, return, and lose nothing", async () => {
+    const ada = await enter("Ada", "lobby");
+    const ben = await enter("Ben", "lobby");
+    await say(ada, "before");
+    await hears(ben, "before");
+
+    await stopServer("SIGKILL");
+    await Promise.all([status(ada, "Reconnecting…"), status(ben, "Reconnecting…")]);
+    await ada.getByText("Connection lost.").waitFor();
+    await say(ada, "meanwhile");
+    await ada.getByText("not sent yet").waitFor();
+    await ada.getByLabel("Your message").fill("unfinished");
+
+    await startServer(new URL(url).port);
+    await Promise.all([status(ada, "Connected"), status(ben, "Connected")]);
+    await Promise.all([present(ada, "Ada (you)", "Ben"), present(ben, "Ada", "Ben (you)")]);
+    await hears(ada, "meanwhile");
+    expect(await ada.getByText("not sent yet").count()).toBe(0);
+    expect(await ada.getByText("Connection lost.").isVisible()).toBe(false);
+    expect(await ada.getByLabel("Your message").inputValue()).toBe("unfinished");
+    await hears(ben, "meanwhile");
+    await say(ben, "after");
+    await hears(ada, "after");
+    expect(await ada.locator("#log .words").allTextContents()).toEqual(["before", "meanwhile", "after"]);
+  });
+
+  test("who does not want to wait tries at once, and keeps the focus", async () => {
+    // The page's clock stands still: nothing but the button makes it try.
+    const page = await openDoor();
+    await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.keyboard.type("Ada");
+    await page.keyboard.press("Enter");
+    await status(page, "Connected");
+    await stopServer("SIGKILL");
+    await page.getByText("Next try in 1 s.").waitFor();
+    await startServer(new URL(url).port);
+    await page.keyboard.press("Shift+Tab");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("retry");
+    await page.keyboard.press("Enter");
+    await status(page, "Connected");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("draft");
+  });
+
+  test("what people write is text, never HTML", async () => {
+    const name = "<img src=x onerror=a()>";
+    const text = `<img src=x onerror="alert(1)"><script>alert(2)</script><b>bold</b>`;
+    const mallory = await enter(name, "lobby");
+    const ada = await enter("Ada", "lobby");
+    await say(mallory, text);
+    for (const page of [mallory, ada]) {
+      await hears(page, text);
+      expect(await page.locator("#log .who").textContent()).toBe(name);
+      expect(await page.locator("#chat").locator("img, script, b").count()).toBe(0);
+    }
+    await present(ada, name, "Ada (you)");
+  });
+
+  test("whom the server refuses stands at the door again, and reads why", async () => {
+    const page = await openDoor();
+    await page.getByLabel("Your name").fill("\u200b");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").getByText("The server said: a name is needed.").waitFor();
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("name");
+  });
+});
+
+describe("the server", () => {
+  const connect = (query: string, headers = {}): WebSocket =>
+    new WebSocket(`${url.replace("http", "ws")}/room?${query}`, { headers });
+  const closed = async (socket: WebSocket): Promise<[number, string]> => {
+    const [code, reason] = (await once(socket, "close")) as [number, Buffer];
+    return [code, reason.toString()];
+  };
+
+  test.each([
+    ["no JSON", "{", "this is not JSON"],
+    ["no object", "null", "this is not an object"],
+    ["another type", '{"type":"shout"}', "the only type is say"],
+    ["no id", '{"type":"say","text":"x"}', "an id is needed"],
+    ["no text", '{"type":"say","id":"x","text":" "}', "a text is needed"],
+    [
+      "too long a text",
+      JSON.stringify({ type: "say", id: "x", text: "x".repeat(1001) }),
+      "the text is longer than 1000 characters",
+    ],
+    ["a binary message", new Uint8Array(1), "only text messages, please"],
+  ])("closes with 4000 on %s", async (_what, data, why) => {
+    const socket = connect("room=lobby&name=Mallory");
+    socket.on("open", () => socket.send(data));
+    expect(await closed(socket)).toEqual([4000, why]);
+  });
+
+  test.each([
+    ["room=lobby", "a name is needed"],
+    [`room=lobby&name=${"x".repeat(25)}`, "the name is longer than 24 characters"],
+    ["room=lobby&name=%E2%80%AEevil", "the name has characters that cannot be seen"],
+    ["name=Mallory", "a room is needed"],
+  ])("closes with 4001 on %s", async (query, why) => {
+    expect(await closed(connect(query))).toEqual([4001, why]);
+  });
+
+  test("refuses the pages of others, and messages beyond all measure", async () => {
+    const [error] = await once(connect("room=lobby&name=Mallory", { origin: "https://elsewhere.example" }), "error");
+    expect(error.message).toContain("403");
+    const socket = connect("room=lobby&name=Mallory");
+    socket.on("open", () => socket.send("x".repeat(16_385)));
+    expect((await closed(socket))[0]).toBe(1009);
+  });
+
+  test("answers its files with a strict policy, and nothing else", async () => {
+    const page = await fetch(url);
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+    expect(page.headers.get("content-security-policy")).toContain("require-trusted-types-for 'script'");
+    expect((await fetch(`${url}/page/../server.js`)).status).toBe(404);
+    expect((await fetch(url, { method: "POST" })).status).toBe(405);
+    expect((await fetch(`${url}/room`)).status).toBe(426);
+  });
+
+  test.each(["SIGTERM", "SIGINT"] as const)("ends well on %s: sends everybody away with 1012, once", async (signal) => {
+    const received: string[] = [];
+    const sockets = ["Ada", "Ben"].map((name) => connect(`room=lobby&name=${name}`));
+    for (const socket of sockets) {
+      socket.on("message", (data) => received.push(JSON.parse(String(data)).type));
+      await once(socket, "message");
+    }
+    const ends = Promise.all(sockets.map(closed));
+    await stopServer(signal);
+    expect(await ends).toEqual([
+      [1012, ""],
+      [1012, ""],
+    ]);
+    expect(server.exitCode).toBe(0);
+    expect(received).not.toContain("left");
+  });
+});
+
+test("each wait is about twice the one before, up to 15 s, and no two pages' waits are the same", () => {
+  expect([0, 1, 2, 3].map((failures) => backoff(failures, 0))).toEqual([250, 500, 1000, 2000]);
+  expect([0, 1, 2, 3].map((failures) => backoff(failures, 1))).toEqual([500, 1000, 2000, 4000]);
+  expect([backoff(50, 0), backoff(5000, 1)]).toEqual([7500, 15_000]);
+});

