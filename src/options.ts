@@ -131,7 +131,12 @@ const RULES: { readonly [Name in keyof ResolvedOptions]: readonly [is: string, c
   ],
   headers: [
     `an object of header names and values, without ${[...RESERVED_HEADERS].join(", ")}`,
-    (value) => typeof value === "object" && value !== null && Object.entries(value).every(answerHeader),
+    // Not what can be iterated, such as Headers, a Map or a list: its entries are no properties, and would be lost.
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      !(Symbol.iterator in value) &&
+      Object.entries(value).every(answerHeader),
   ],
   origins: [
     '"*", a list of strings and RegExps, or a function',

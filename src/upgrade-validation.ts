@@ -35,6 +35,7 @@ export const validateUpgrade = (request: UpgradeRequest, options: ResolvedOption
   if (request.httpVersion !== "1.1") {
     return new UpgradeError(400, `a WebSocket needs HTTP/1.1, not HTTP/${request.httpVersion}`);
   }
+  if (!request.authority) return new UpgradeError(400, "Host is missing");
   const version = request.header("sec-websocket-version");
   if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
   if (version !== VERSION) {
@@ -58,7 +59,8 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
   const origin = request.header("origin");
   if (origin === undefined || allowed === "*") return undefined;
   if (typeof allowed === "function") {
-    return allowed(origin, request) ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
+    // Only `true`: a promise, of whatever, must let nobody in.
+    return allowed(origin, request) === true ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
   }
   if (allowed !== undefined) {
     const listed = allowed.some((entry) =>

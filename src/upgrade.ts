@@ -13,9 +13,9 @@ export interface Upgradable {
 // Registered, so that two copies of the package in one process understand each other.
 const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
 
-/** For adapters: `upgrade` will find `upgradable` on this request. */
+/** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
 export const markUpgradable = (request: object, upgradable: Upgradable): void => {
-  (request as { [UPGRADABLE]?: Upgradable })[UPGRADABLE] = upgradable;
+  (request as { [UPGRADABLE]?: Upgradable })[UPGRADABLE] ??= upgradable;
 };
 
 /** `arg` may be left out where `init` takes none. */

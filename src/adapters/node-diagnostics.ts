@@ -14,7 +14,8 @@ export const reporter =
   (error, context) => {
     try {
       if (errors.hasSubscribers) errors.publish({ error, ...context });
-      onError(error, context);
+      const result: unknown = onError(error, context);
+      if (result instanceof Promise) result.catch((failure) => print(failure, context));
     } catch (failure) {
       print(failure, context);
     }

@@ -15,8 +15,15 @@ import type { Capabilities } from "../session/transport.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { hasBody, selectSubprotocol, validateUpgrade, wantsWebSocket } from "../upgrade-validation.ts";
 import { nodeOctets } from "./node-octets.ts";
-import { answerUpgradeError, callListeners } from "./node-requests.ts";
-import { lingerAndClose, replay } from "./node-sockets.ts";
+import { answerUpgradeError } from "./node-requests.ts";
+import {
+  afterEarlierAnswers,
+  hasUnreadHeaders,
+  lingerAndClose,
+  replay,
+  stopTimeout,
+  tellOfDrain,
+} from "./node-sockets.ts";
 import { NodeStream } from "./node-stream.ts";
 
 /** What our own engine can do on Node. */
@@ -53,7 +60,10 @@ export class Http1Adapter implements Upgradable {
   upgrade(conn: object, _callbacks: Callbacks, _arg: unknown, options: WebSockOptions | undefined): never {
     throw (
       validateUpgrade(factsOf(conn as IncomingMessage), this.resolve(options)) ??
-      new Error("this request came to the server as an ordinary one: it can't be upgraded")
+      new UpgradeError(426, "this server serves this request as an ordinary one: it can't be upgraded", {
+        upgrade: "websocket",
+        connection: "Upgrade",
+      })
     );
   }
 
@@ -71,20 +81,37 @@ export class Http1Adapter implements Upgradable {
     return resolved;
   }
 
+  /** Begins to take the server's upgrade requests. */
+  open(): void {
+    const { server } = this;
+    server.on("upgrade", (request, socket, head) => this.onUpgrade(request, socket, head));
+    // From Node 22 on the server asks first, and then there is nothing to replay.
+    const asking = server as { shouldUpgradeCallback?: (request: IncomingMessage) => boolean };
+    const { shouldUpgradeCallback } = asking;
+    if (shouldUpgradeCallback === undefined) return;
+    asking.shouldUpgradeCallback = (request) =>
+      shouldUpgradeCallback.call(server, request) && this.kindOf(request) !== "ordinary";
+  }
+
   /** Sends an upgrade request through the app, where a route may upgrade it. */
   onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { only } = this.context;
-    if (only?.(request) === false) {
-      if (this.server.listenerCount("upgrade") === 1) replay(this.server, request, socket, head);
-      return;
+    const kind = this.kindOf(request);
+    if (kind === "others") return;
+    afterEarlierAnswers(socket, () => {
+      if (kind === "ordinary") replay(this.server, request, socket, head);
+      else new Http1Upgrade(this, request, socket, head).route();
+    });
+  }
+
+  /** Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. */
+  kindOf(request: IncomingMessage): "ours" | "others" | "ordinary" {
+    if (this.context.only?.(request) === false) {
+      return this.server.listenerCount("upgrade") > 1 ? "others" : "ordinary";
     }
     const facts = factsOf(request);
+    if (hasUnreadHeaders(this.server, request)) return "ours";
     // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
-    if (facts.method !== "GET" || hasBody(facts) || !wantsWebSocket(facts)) {
-      replay(this.server, request, socket, head);
-      return;
-    }
-    new Http1Upgrade(this, request, facts, socket, head).route();
+    return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts) ? "ours" : "ordinary";
   }
 }
 
@@ -97,38 +124,38 @@ class Http1Upgrade implements Upgradable {
   private readonly head: Buffer;
   private readonly response: ServerResponse;
   private upgraded = false;
-  private gone = false;
+  private gone: boolean;
 
-  constructor(adapter: Http1Adapter, request: IncomingMessage, facts: UpgradeRequest, socket: Duplex, head: Buffer) {
+  constructor(adapter: Http1Adapter, request: IncomingMessage, socket: Duplex, head: Buffer) {
     this.adapter = adapter;
     this.request = request;
-    this.facts = facts;
+    this.facts = factsOf(request);
     this.socket = socket;
     this.head = head;
+    this.gone = socket.readableEnded;
     this.response = new ServerResponse(request);
     // The other side may have pipelined whatever it likes behind its handshake: none of it is another request.
     this.response.shouldKeepAlive = false;
   }
 
-  /** Hands the request to the app, after the answers to what the client pipelined before it. */
+  /** Hands the request to the app. */
   route(): void {
     const { socket, response } = this;
-    const before = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
-    if (before) {
-      before.once("finish", () => this.route());
-      return;
-    }
-    socket.on("error", this.onGone).on("end", this.onGone).on("close", this.onGone).on("drain", this.onDrain);
-    // The server's keep-alive and request timeouts are over; the session has its own.
-    (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
+    socket.on("error", this.onGone).on("end", this.onGone).on("close", this.onGone).on("drain", tellOfDrain);
+    stopTimeout(socket);
     response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
     response.once("finish", () => this.onFinish());
-    if (this.adapter.group.closing) {
-      answerUpgradeError(shuttingDown(), response);
+    const refusal = this.adapter.group.closing
+      ? shuttingDown()
+      : hasUnreadHeaders(this.adapter.server, this.request)
+        ? new UpgradeError(400, "an upgrade request with too many headers")
+        : undefined;
+    if (refusal !== undefined) {
+      answerUpgradeError(refusal, response);
       return;
     }
     markUpgradable(this.request, this);
-    callListeners(this.adapter.server, this.request, response);
+    this.adapter.server.emit("request", this.request, response);
   }
 
   upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined): object {
@@ -143,6 +170,8 @@ class Http1Upgrade implements Upgradable {
       const subprotocol = selectSubprotocol(this.facts, resolved.subprotocols);
       this.upgraded = true;
       if (!this.gone) this.perform(callbacks, arg, resolved, subprotocol);
+      // It may only have ended its direction; nobody would ever end ours.
+      else this.socket.destroy();
     }
     return conn;
   }
@@ -151,7 +180,9 @@ class Http1Upgrade implements Upgradable {
     const { socket, head } = this;
     const { group, context } = this.adapter;
     const { remoteAddress, remotePort } = this.request.socket;
-    socket.off("end", this.onGone).off("close", this.onGone).off("drain", this.onDrain).off("error", this.onGone);
+    socket.off("end", this.onGone).off("close", this.onGone).off("drain", tellOfDrain).off("error", this.onGone);
+    // Middleware may have set one for the request.
+    stopTimeout(socket);
     const stream = new NodeStream(socket);
     const connection = new Connection(stream, nodeOctets, options, capabilities);
     stream.open(connection);
@@ -159,6 +190,7 @@ class Http1Upgrade implements Upgradable {
     socket.cork();
     process.nextTick(uncork, socket);
     this.answer(options, subprotocol);
+    stream.countAnswer();
     const facts = {
       remoteAddress,
       remotePort,
@@ -184,7 +216,11 @@ class Http1Upgrade implements Upgradable {
   private answer(options: ResolvedOptions, subprotocol: string | undefined): void {
     const { response } = this;
     for (const name of response.getHeaderNames()) if (NOT_IN_101.test(name)) response.removeHeader(name);
-    for (const [name, value] of Object.entries(options.headers)) response.setHeader(name, value as string | string[]);
+    for (const [name, value] of Object.entries(options.headers)) {
+      // These add to the cookies of middleware; any other header replaces what was there.
+      if (name.toLowerCase() === "set-cookie") response.appendHeader(name, value as string | string[]);
+      else response.setHeader(name, value as string | string[]);
+    }
     response.writeHead(101, "Switching Protocols", {
       Upgrade: "websocket",
       Connection: "Upgrade",
@@ -192,26 +228,27 @@ class Http1Upgrade implements Upgradable {
       ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
     });
     response.flushHeaders();
+    // From here on the socket is the connection's: an `end` that a hook puts off must not write to it, nor uncork it.
+    this.detach();
     response.end();
     Object.assign(response, INERT);
   }
 
   private onFinish(): void {
-    const { response, socket } = this;
-    response.detachSocket(socket as Parameters<ServerResponse["detachSocket"]>[0]);
-    response.destroyed = true;
-    response.emit("close");
+    // As on every response of Node's: `close` comes after all have heard of `finish`.
+    process.nextTick(emitClose, this.response);
     if (this.upgraded) return;
+    const { socket } = this;
+    this.detach();
     lingerAndClose(socket, this.adapter.context.clock, this.adapter.context.defaults.closeTimeout);
+  }
+
+  private detach(): void {
+    this.response.detachSocket(this.socket as Parameters<ServerResponse["detachSocket"]>[0]);
   }
 
   private readonly onGone = (): void => {
     this.gone = true;
-  };
-
-  /** The server's own listener for this has left with its parser. */
-  private readonly onDrain = (): void => {
-    if (!this.response.writableFinished) this.response.emit("drain");
   };
 }
 
@@ -219,25 +256,38 @@ const shuttingDown = (): UpgradeError => new UpgradeError(503, "the server is sh
 
 const sha1 = (input: string): string => createHash("sha1").update(input).digest("base64");
 
+function emitClose(response: ServerResponse): void {
+  if (response.closed) return;
+  response.destroyed = true;
+  response.emit("close");
+}
+
 function uncork(socket: Duplex): void {
   socket.uncork();
 }
 
 /** A 101 has no content (RFC 9110 §15.2), and its connection headers are ours. */
-const NOT_IN_101 = /^(?:content-.*|transfer-encoding|etag|connection|upgrade|keep-alive|trailer)$/i;
+const NOT_IN_101 = /^(?:content-.*|sec-websocket-.*|transfer-encoding|etag|connection|upgrade|keep-alive|trailer)$/i;
 
-const inert = function (this: ServerResponse): ServerResponse {
+/** Whoever waits for it to be done with is told so. */
+const inert = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
+  const callback = args.at(-1);
+  if (typeof callback === "function") process.nextTick(callback as () => void);
   return this;
 };
 
 /** What a framework does to the response after the 101 has no effect, and no error. */
 const INERT = {
   ...Object.fromEntries(
-    ["setHeader", "setHeaders", "appendHeader", "removeHeader", "writeHead", "end", "flushHeaders", "addTrailers"].map(
-      (name) => [name, inert],
-    ),
+    [
+      ...["setHeader", "setHeaders", "appendHeader", "removeHeader", "writeHead", "flushHeaders", "addTrailers", "end"],
+      ...["writeContinue", "writeProcessing", "writeEarlyHints", "writeInformation"],
+    ].map((name) => [name, inert]),
   ),
-  write: () => true,
+  write(this: ServerResponse, ...args: unknown[]): boolean {
+    inert.apply(this, args);
+    return true;
+  },
 };
 
 const factsOf = (request: IncomingMessage): UpgradeRequest => ({

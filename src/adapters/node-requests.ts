@@ -9,6 +9,8 @@ export const answerUpgradeError = (error: UpgradeError, response: ServerResponse
   const body = `${error.message}\n`;
   response.statusCode = error.status;
   for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+  // The error's own `Connection` must not hide that we close.
+  if (!response.shouldKeepAlive) response.appendHeader("connection", "close");
   response.setHeader("content-type", "text/plain; charset=utf-8");
   response.setHeader("content-length", Buffer.byteLength(body));
   response.end(body);
@@ -20,18 +22,19 @@ export const answerUpgradeError = (error: UpgradeError, response: ServerResponse
  */
 export const guardRequests = (server: Server, ordinary: Upgradable): void => {
   const { emit } = server;
+  const guard = new EventEmitter();
+  guard.on("request", (request, response) => callListeners(server, request, response));
   server.emit = function (this: Server, event: string, ...args: unknown[]): boolean {
     if (event !== "request") return Reflect.apply(emit, this, [event, ...args]);
-    const [request, response] = args as [IncomingMessage, ServerResponse];
-    markUpgradable(request, ordinary);
-    return callListeners(this, request, response);
+    markUpgradable(args[0] as IncomingMessage, ordinary);
+    // Through `emit` as we found it: tracing hangs on that.
+    return Reflect.apply(emit, guard, [event, ...args]);
   } as typeof server.emit;
 };
 
 /** As `emit` does, but it sees what the listeners return. */
-export const callListeners = (server: Server, request: IncomingMessage, response: ServerResponse): boolean => {
-  const listeners = server.rawListeners("request");
-  for (const listener of listeners) {
+const callListeners = (server: Server, request: IncomingMessage, response: ServerResponse): void => {
+  for (const listener of server.rawListeners("request")) {
     try {
       const result: unknown = Reflect.apply(listener, server, [request, response]);
       if (result instanceof Promise) result.catch((error) => onRejection(error, server, request, response));
@@ -39,7 +42,6 @@ export const callListeners = (server: Server, request: IncomingMessage, response
       if (!answered(error, response)) throw error;
     }
   }
-  return listeners.length > 0;
 };
 
 const answered = (error: unknown, response: ServerResponse): boolean => {

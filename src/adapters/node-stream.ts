@@ -10,6 +10,8 @@ const SLICE = 262_144;
 
 const STREAM = Symbol("websock-js.stream");
 
+const NOTHING = new Uint8Array(0);
+
 type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
@@ -33,6 +35,11 @@ export class NodeStream implements ByteStream {
     socket[STREAM] = this;
     // Functions that all sockets share: closures would be most of what a connection costs.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
+  }
+
+  /** Counts what is on its way already, the answer to the handshake, so that `drained` comes after it. */
+  countAnswer(): void {
+    if (this.buffered > 0) this.write([NOTHING]);
   }
 
   get buffered(): number {
@@ -133,9 +140,8 @@ function onData(this: Hosted, chunk: Uint8Array): void {
   NodeStream.connectionOf(this).receive(chunk);
 }
 
-/** The peer sends nothing any more. Without a close frame, that is a loss; half a WebSocket is of no use. */
 function onEnd(this: Hosted): void {
-  if (!NodeStream.isEnding(this)) this.destroy();
+  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).ended();
 }
 
 function onClose(this: Hosted): void {

@@ -37,7 +37,11 @@ export interface Attachment {
    * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close.
    */
   close(): Promise<void>;
-  /** The same with 1012, batch by batch, so that the clients do not come back all at once. */
+  /**
+   * The same with 1012, batch by batch, so that the clients do not come back all at once.
+   *
+   * @throws TypeError for an option that is no number above zero
+   */
   drain(options?: DrainOptions): Promise<void>;
 }
 
@@ -61,16 +65,17 @@ export const attach = (server: HttpServer | HttpsServer, options: AttachOptions 
   const [name] = Object.keys(unknown);
   if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError, clock`);
   if (attached.has(server)) throw new Error("this server is attached already");
+  const resolved = resolveOptions(defaults);
   attached.add(server);
   const group = new SessionGroup(clock);
   const adapter = new Http1Adapter(server, group, {
     only,
-    defaults: resolveOptions(defaults),
+    defaults: resolved,
     clock,
     onError: reporter(onError),
   });
   guardRequests(server, adapter);
-  server.on("upgrade", (request, socket, head) => adapter.onUpgrade(request, socket, head));
+  adapter.open();
   return {
     get connections() {
       return group.size;

@@ -77,6 +77,14 @@ export class Connection implements Transport, FrameEvents {
     this.flush();
   }
 
+  /**
+   * The peer sends nothing any more. Without a close frame that is a loss, for half a WebSocket is of no use; with one, the
+   * answer is still to come.
+   */
+  ended(): void {
+    if (!this.deaf || this.closeSent) this.stream.destroy();
+  }
+
   /** The stream is gone. */
   closed(): void {
     this.session.disconnected();

@@ -49,6 +49,9 @@ export class SessionGroup {
 
   /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */
   drain({ batch = 10_000, interval = 2_000, deadline = 30_000 }: DrainOptions = {}): Promise<void> {
+    for (const [name, value] of Object.entries({ batch, interval, deadline })) {
+      if (!(value > 0)) throw new TypeError(`option "${name}" must be a number above zero`);
+    }
     this.closing = true;
     const queue = [...this.sessions];
     const end = this.clock.now() + deadline;
@@ -56,7 +59,10 @@ export class SessionGroup {
       slot: 0,
       tick: (now) => {
         if (now >= end) {
-          for (const session of this.sessions) session.abort();
+          for (const session of this.sessions) {
+            session.shutdown(CLOSE.serviceRestart);
+            session.abort();
+          }
           return;
         }
         for (const session of queue.splice(0, batch)) session.shutdown(CLOSE.serviceRestart);

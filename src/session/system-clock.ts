@@ -60,6 +60,7 @@ export class SystemClock implements Clock {
       if (tasks === undefined) continue;
       this.slots.delete(slot);
       for (const task of tasks) {
+        if (task.slot !== slot) continue; // another's tick has cancelled it, or put it off
         task.slot = 0;
         task.tick(now);
       }

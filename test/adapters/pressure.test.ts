@@ -33,10 +33,7 @@ afterEach(() => {
 const path = (handler: string, options: WebSockOptions): string =>
   `/${handler}?options=${encodeURIComponent(JSON.stringify(options))}`;
 
-const connect = async (
-  handler: string,
-  options: WebSockOptions = {},
-): Promise<{ client: WebSocket; base: number }> => {
+const connect = async (handler: string, options: WebSockOptions = {}): Promise<{ client: WebSocket; base: number }> => {
   const client = new WebSocket(`ws://127.0.0.1:${port}${path(handler, options)}`, {
     perMessageDeflate: false,
     maxPayload: 0,

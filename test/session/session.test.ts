@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   type CloseReason,
   ConnectionLost,
+  type ControlMessage,
   handler,
   MailboxOverflow,
   ok,
@@ -96,6 +97,24 @@ describe("the idle clock", () => {
     client.advance(1000);
     expect(client.received).toEqual([]);
     expect((await client.ended).reason).toBe("timeout");
+  });
+
+  test("a pong that looks like our heartbeat's is reported where no heartbeat was sent", async () => {
+    const seen: string[] = [];
+    const client = await connect({
+      ...counting(),
+      handleControl: (message: ControlMessage, count: number) => {
+        seen.push(`${message.opcode} ${Buffer.from(message.data)}`);
+        return ok(count);
+      },
+    });
+    client.pong("websock heartbeat");
+    expect(seen).toEqual(["pong websock heartbeat"]);
+    client.advance(30_000);
+    await turn();
+    expect(seen).toHaveLength(1);
+    client.close(1000);
+    await client.ended;
   });
 
   test("a peer that answers no heartbeat is gone after timeout", async () => {

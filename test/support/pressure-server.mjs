@@ -35,7 +35,10 @@ const handlers = {
 
   /** Pushes a gibibyte, a message a turn. */
   gibibyte: handler()({
-    init: (_, self) => (self.send("more"), ok(0)),
+    init: (_, self) => {
+      self.send("more");
+      return ok(0);
+    },
     handleIn: (_message, n) => ok(n),
     handleInfo: async (_info, n, self) => {
       memory();

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import {
+  ConnectionLost,
+  MailboxOverflow,
+  ProtocolError,
+  SlowConsumer,
+  UnknownAdapterError,
+  UpgradeError,
+} from "websock-js";
+
+describe("errors", () => {
+  it.each([
+    ["UnknownAdapterError", new UnknownAdapterError("m"), TypeError],
+    ["UpgradeError", new UpgradeError(400, "m"), Error],
+    ["ConnectionLost", new ConnectionLost("m"), Error],
+    ["ProtocolError", new ProtocolError(1002, "m"), Error],
+    ["SlowConsumer", new SlowConsumer("m"), Error],
+    ["MailboxOverflow", new MailboxOverflow("m"), Error],
+  ] as const)("%s is an Error with its own name, message and stack", (name, error, base) => {
+    expect(error).toBeInstanceOf(base);
+    expect(error).toBeInstanceOf(Error);
+    expect(error.name).toBe(name);
+    expect(error.message).toBe("m");
+    expect(error.stack).toContain("errors.test");
+    expect(String(error)).toBe(`${name}: m`);
+  });
+
+  it("ConnectionLost says what happened without being told", () => {
+    expect(new ConnectionLost().message).toMatch(/without a close frame/);
+  });
+
+  it("ProtocolError has the close code", () => {
+    expect(new ProtocolError(1009, "too big").code).toBe(1009);
+  });
+});
+
+describe("UpgradeError", () => {
+  it("has the status under the names that frameworks look for, and lets them show its message", () => {
+    const error = new UpgradeError(405, "use GET", { allow: "GET" });
+    expect(error).toMatchObject({ status: 405, statusCode: 405, headers: { allow: "GET" }, expose: true });
+    expect(new UpgradeError(400, "m").headers).toEqual({});
+  });
+
+  it.each([
+    [400, {}],
+    [400, { "sec-websocket-version": "13" }],
+    [403, {}],
+    [405, { allow: "GET" }],
+    [426, { upgrade: "websocket", connection: "Upgrade" }],
+    [426, { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" }],
+    [503, {}],
+  ])("%i with %o is such a response", async (status, headers) => {
+    const response = new UpgradeError(status, "the reason: “ü”", headers).getResponse();
+    expect(response).toBeInstanceOf(Response);
+    expect(response.status).toBe(status);
+    expect(Object.fromEntries(response.headers)).toEqual({ "content-type": "text/plain; charset=utf-8", ...headers });
+    expect(await response.text()).toBe("the reason: “ü”\n");
+  });
+
+  it("makes a new response every time: a body can be read once", async () => {
+    const error = new UpgradeError(400, "m");
+    expect(await error.getResponse().text()).toBe("m\n");
+    expect(await error.getResponse().text()).toBe("m\n");
+  });
+});

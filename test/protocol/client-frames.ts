@@ -1,0 +1,93 @@
+/** The client's half of the wire, written apart from the library: frames as a client sends them, and as it reads ours. */
+import { Buffer } from "node:buffer";
+
+export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+
+export interface Frame {
+  readonly opcode: number;
+  readonly payload?: Uint8Array | string;
+  readonly fin?: boolean;
+  /** RSV1–3 as a number: 4, 2, 1. */
+  readonly rsv?: number;
+  /** `null`: not masked. */
+  readonly mask?: readonly [number, number, number, number] | null;
+  /** How the length is written; by itself in the shortest form. */
+  readonly lengthForm?: 7 | 16 | 64;
+  /** What the header says, if that is not the payload's length. */
+  readonly claims?: number | bigint;
+}
+
+export const KEY = [0x37, 0xfa, 0x21, 0x3d] as const;
+
+export const octetsOf = (data: Uint8Array | string): Uint8Array =>
+  typeof data === "string" ? new TextEncoder().encode(data) : data;
+
+/** A client's frame (RFC 6455 §5.2), octet by octet. */
+export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
+  const payload = octetsOf(options.payload ?? "");
+  const length = BigInt(options.claims ?? payload.length);
+  const form = options.lengthForm ?? (length < 126n ? 7 : length < 65_536n ? 16 : 64);
+  const mask = options.mask === undefined ? KEY : options.mask;
+  const out: number[] = [((options.fin ?? true) ? 0x80 : 0) | ((options.rsv ?? 0) << 4) | options.opcode];
+  const masked = mask === null ? 0 : 0x80;
+  if (form === 7) out.push(masked | Number(length));
+  else out.push(masked | (form === 16 ? 126 : 127));
+  for (let bits = form === 7 ? 0 : form; bits > 0; bits -= 8) out.push(Number((length >> BigInt(bits - 8)) & 0xffn));
+  if (mask !== null) out.push(...mask);
+  const bytes = new Uint8Array(out.length + payload.length);
+  bytes.set(out);
+  payload.forEach((octet, i) => {
+    bytes[out.length + i] = mask === null ? octet : octet ^ mask[i % 4]!;
+  });
+  return bytes;
+};
+
+export const join = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> => {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+};
+
+/** Pieces of `bytes`, each in memory of its own as they come from a socket, cut at `cuts` (any numbers). */
+export const cutAt = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array<ArrayBuffer>[] => {
+  const at = [...new Set(cuts.map((cut) => (bytes.length === 0 ? 0 : cut % bytes.length)))].sort((a, b) => a - b);
+  return [0, ...at].map((start, i) => bytes.slice(start, at[i] ?? bytes.length)).filter((piece) => piece.length > 0);
+};
+
+/** Pieces of at most `size` octets. */
+export const cutEvery = (bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer>[] => {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
+  return pieces;
+};
+
+export interface ServerFrame {
+  readonly first: number;
+  readonly payload: Uint8Array;
+}
+
+/** Reads a server's frames; throws where there is anything but whole, unmasked frames with the shortest lengths. */
+export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
+  const wire = Buffer.from(bytes);
+  const frames: ServerFrame[] = [];
+  for (let at = 0; at < wire.length; ) {
+    const first = wire.readUInt8(at);
+    const short = wire.readUInt8(at + 1);
+    if (short >= 128) throw new Error("a server's frame is masked");
+    const length =
+      short < 126 ? short : short === 126 ? wire.readUInt16BE(at + 2) : Number(wire.readBigUInt64BE(at + 2));
+    if (short === 126 && length < 126) throw new Error("not the shortest length");
+    if (short === 127 && length < 65_536) throw new Error("not the shortest length");
+    const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
+    if (start + length > wire.length) throw new Error("a frame is cut off");
+    frames.push({ first, payload: Uint8Array.from(wire.subarray(start, start + length)) });
+    at = start + length;
+  }
+  return frames;
+};
+
+export const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");

@@ -1,0 +1,445 @@
+import { describe, expect, it } from "vitest";
+import { frame, join, OP } from "./client-frames.ts";
+import { makeWire } from "./fake-wire.ts";
+import { allOctets } from "./parsing.ts";
+
+const text = (payload: string) => ({ opcode: OP.text, payload });
+const ping = (payload: string) => ({ opcode: OP.ping, payload });
+const close = (code?: number, reason = "") => ({
+  opcode: OP.close,
+  payload: code === undefined ? "" : join(Uint8Array.of(code >> 8, code & 0xff), new TextEncoder().encode(reason)),
+});
+
+describe.each(allOctets)("Connection with $name", ({ octets }) => {
+  describe("receiving", () => {
+    it("tells the session that something arrived, then what it is", () => {
+      const { session, connection } = makeWire(octets);
+      const bytes = frame(text("hello"));
+      connection.receive(bytes.slice(0, 4));
+      expect(session.log).toEqual(["received"]);
+      connection.receive(bytes.slice(4));
+      expect(session.log).toEqual(["received", "received", "text hello"]);
+    });
+
+    it("gives a message's size in octets", () => {
+      const { session, receive } = makeWire(octets);
+      const sizes: number[] = [];
+      session.on.message = (_message, size) => sizes.push(size);
+      receive(
+        text("€"),
+        { opcode: OP.binary, payload: "abc" },
+        { ...text("é"), fin: false },
+        { opcode: 0, payload: "é" },
+      );
+      expect(sizes).toEqual([3, 3, 4]);
+    });
+
+    it("says when the stream is gone", () => {
+      const { session, connection } = makeWire(octets);
+      connection.closed();
+      expect(session.log).toEqual(["disconnected"]);
+    });
+  });
+
+  describe("pings", () => {
+    it("are answered with the same payload before the session sees them", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.control = () => {
+        session.log.push(`buffered ${connection.buffered}`);
+      };
+      receive(ping("are you there"));
+      expect(session.events).toEqual(["ping are you there", "buffered 15"]);
+      // At the end of the chunk, without waiting for a turn.
+      expect(stream.sent).toEqual(["pong are you there"]);
+    });
+
+    it("are each answered, empty and of 125 octets, in order with what the session sends", () => {
+      const { stream, session, send, receive } = makeWire(octets);
+      session.on.message = ({ data }) => send(`re: ${String(data)}`);
+      receive(ping(""), text("a"), ping("x".repeat(125)), text("b"));
+      expect(stream.sent).toEqual(
+        ["pong", "re: a", `pong ${"x".repeat(125)}`, "re: b"].map((s) => s.replace(/^re/, "text re")),
+      );
+    });
+
+    it("within a fragmented message are answered before it is whole", () => {
+      const { stream, session, receive } = makeWire(octets);
+      receive({ ...text("a"), fin: false }, ping("now"));
+      expect(stream.sent).toEqual(["pong now"]);
+      receive({ opcode: OP.continuation, payload: "b" });
+      expect(session.events).toEqual(["ping now", "text ab"]);
+    });
+
+    it("pongs are not answered", () => {
+      const { stream, session, receive } = makeWire(octets);
+      receive({ opcode: OP.pong, payload: "x" });
+      expect(session.events).toEqual(["pong x"]);
+      expect(stream.log).toEqual([]);
+    });
+  });
+
+  describe("writing", () => {
+    it("makes one write of all the answers to a chunk", () => {
+      const { stream, session, send, receive } = makeWire(octets);
+      session.on.message = ({ data }) => send(String(data));
+      receive(...Array.from({ length: 100 }, (_, i) => text(`${i}`)));
+      expect(stream.log).toEqual(["write"]);
+      expect(stream.sent).toEqual(Array.from({ length: 100 }, (_, i) => `text ${i}`));
+      expect(stream.flushesAsked).toBe(0);
+    });
+
+    it("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
+      const { stream, send } = makeWire(octets);
+      for (const data of ["a", "b", "c"]) send(data);
+      expect([stream.flushesAsked, stream.log]).toEqual([1, []]);
+      stream.turn();
+      expect(stream.log).toEqual(["write"]);
+      expect(stream.sent).toEqual(["text a", "text b", "text c"]);
+      send("d");
+      stream.turn();
+      expect(stream.sent.at(-1)).toBe("text d");
+    });
+
+    it("does not gather more than 64 KiB before it writes", () => {
+      const { stream, send } = makeWire(octets);
+      for (let i = 0; i < 70; i++) send("x".repeat(1000));
+      expect(stream.log).toEqual(["write"]);
+      stream.turn();
+      expect(stream.log).toEqual(["write", "write"]);
+      expect(stream.frames.length).toBe(70);
+    });
+
+    it("counts what it gathered and what the stream has not taken as buffered", () => {
+      const { stream, connection, send } = makeWire(octets);
+      stream.stalled = true;
+      send("hello");
+      expect([connection.buffered, connection.taken]).toEqual([7, 0]);
+      stream.turn();
+      expect([connection.buffered, stream.buffered]).toEqual([7, 7]);
+      send("more");
+      expect([connection.buffered, stream.buffered]).toEqual([13, 7]);
+      stream.drain();
+      stream.drain();
+      expect([connection.buffered, connection.taken]).toEqual([0, 13]);
+    });
+  });
+
+  describe("a stalled stream", () => {
+    it("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
+      const { stream, session, send, receive } = makeWire(octets);
+      stream.stalled = true;
+      send("first");
+      stream.turn();
+      for (const data of ["a", "b", "c"]) {
+        send(data);
+        stream.turn();
+        receive(ping(data));
+      }
+      expect(stream.log).toEqual(["write"]);
+      stream.drain();
+      expect(stream.log).toEqual(["write", "write"]);
+      expect(stream.sent).toEqual(
+        ["first", "a", "a", "b", "b", "c", "c"].map((data, i) => `${i > 0 && i % 2 === 0 ? "pong" : "text"} ${data}`),
+      );
+      expect(session.log).not.toContain("drained");
+      stream.drain();
+      expect(session.log.filter((entry) => entry === "drained")).toEqual(["drained"]);
+    });
+
+    it("that takes at once what was gathered is reported drained", () => {
+      const { stream, session, send } = makeWire(octets);
+      stream.stalled = true;
+      send("first");
+      stream.turn();
+      send("second");
+      stream.stalled = false;
+      expect(session.log).toEqual([]);
+      stream.drain();
+      expect(session.log).toEqual(["drained"]);
+      expect(stream.sent).toEqual(["text first", "text second"]);
+    });
+
+    it("gathers apart from other connections, in few parts", () => {
+      const { stream, send } = makeWire(octets);
+      stream.stalled = true;
+      send("first");
+      stream.turn();
+      const parts: (readonly Uint8Array[])[] = [];
+      const write = stream.write.bind(stream);
+      stream.write = (these) => {
+        parts.push(these);
+        write(these);
+      };
+      for (let i = 0; i < 100; i++) {
+        send(`message ${i}`);
+        stream.turn();
+      }
+      stream.drain();
+      expect(parts.map((these) => these.length)).toEqual([1]);
+      expect(stream.frames.length).toBe(101);
+    });
+  });
+
+  describe("drained", () => {
+    it("is told when a turn's write was taken at once", () => {
+      const { stream, session, send } = makeWire(octets);
+      send("x");
+      stream.turn();
+      expect(session.log).toEqual(["drained"]);
+    });
+
+    it("lets the session send on, in the order in which it does", () => {
+      const { stream, session, send } = makeWire(octets);
+      stream.stalled = true;
+      send("0");
+      stream.turn();
+      let next = 1;
+      session.on.drained = () => {
+        if (next < 4) send(`${next++}`);
+      };
+      for (let i = 0; i < 6; i++) {
+        stream.drain();
+        stream.turn();
+      }
+      expect(stream.sent).toEqual(["text 0", "text 1", "text 2", "text 3"]);
+    });
+  });
+
+  describe("pause and resume", () => {
+    it("in the middle of a chunk hold back the rest of it", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = ({ data }) => {
+        if (data === "b") connection.pause();
+      };
+      receive(text("a"), text("b"), text("c"), ping("p"));
+      expect(session.events).toEqual(["text a", "text b"]);
+      expect(stream.log).toEqual(["pause"]);
+      // What a host delivers although it was paused waits too.
+      receive(text("d"));
+      expect(session.events).toEqual(["text a", "text b"]);
+      connection.resume();
+      expect(session.events).toEqual(["text a", "text b", "text c", "ping p", "text d"]);
+      expect(stream.log).toEqual(["pause", "write", "resume"]);
+    });
+
+    it("a resume that ends in a pause again does not let the host read", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = () => connection.pause();
+      receive(text("a"), text("b"));
+      connection.resume();
+      expect(session.events).toEqual(["text a", "text b"]);
+      expect(stream.log).toEqual(["pause", "pause"]);
+      connection.resume();
+      expect(stream.log).toEqual(["pause", "pause", "resume"]);
+    });
+
+    it("both within one event change nothing", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = ({ data }) => {
+        if (data !== "a") return;
+        connection.pause();
+        connection.resume();
+      };
+      receive(text("a"), text("b"), text("c"));
+      expect(session.events).toEqual(["text a", "text b", "text c"]);
+      expect(stream.log).toEqual(["pause", "resume"]);
+    });
+
+    it("the answers to what was parsed before a pause go out at once", () => {
+      const { stream, session, connection, send, receive } = makeWire(octets);
+      session.on.message = ({ data }) => {
+        send(String(data));
+        connection.pause();
+      };
+      receive(text("a"), text("b"));
+      expect(stream.sent).toEqual(["text a"]);
+    });
+
+    it("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = () => connection.pause();
+      session.on.drained = () => connection.resume();
+      receive(text("a"), text("b"), text("c"));
+      expect(session.events).toEqual(["text a"]);
+      stream.turn();
+      expect(session.events).toEqual(["text a", "text b"]);
+      stream.turn();
+      stream.turn();
+      expect(session.events).toEqual(["text a", "text b", "text c"]);
+      expect(stream.log.at(-1)).toBe("resume");
+    });
+
+    it("in the middle of a fragmented message, and of a frame", () => {
+      const { session, connection } = makeWire(octets);
+      session.on.control = () => connection.pause();
+      const bytes = join(frame({ ...text("é"), fin: false }), frame(ping("p")), frame({ opcode: 0, payload: "€" }));
+      connection.receive(bytes.slice(0, -1));
+      connection.receive(bytes.slice(-1));
+      expect(session.events).toEqual(["ping p"]);
+      connection.resume();
+      expect(session.events).toEqual(["ping p", "text é€"]);
+    });
+  });
+
+  it("abort destroys the stream", () => {
+    const { stream, connection } = makeWire(octets);
+    connection.abort();
+    expect(stream.log).toEqual(["destroy"]);
+  });
+
+  it("lets an error that is no ProtocolError through, and can go on", () => {
+    const { session, receive } = makeWire(octets);
+    session.on.message = () => {
+      session.on.message = () => {};
+      throw new Error("a bug");
+    };
+    expect(() => receive(text("a"))).toThrow("a bug");
+    receive(text("b"));
+    expect(session.events).toEqual(["text a", "text b"]);
+  });
+
+  describe("the closing handshake (RFC 6455 §7)", () => {
+    it("begun by the peer: the session answers, then our direction ends", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.closing = (code) => connection.close(code, "");
+      receive(close(4001, "bye"));
+      expect(session.events).toEqual(["closing 4001 bye"]);
+      expect(stream.sent).toEqual(["close 4001"]);
+      expect(stream.log).toEqual(["write", "end"]);
+    });
+
+    it("begun by the peer with an empty frame is answered with an empty one", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.closing = (code, reason) => connection.close(code, reason);
+      receive(close());
+      expect(session.events).toEqual(["closing undefined"]);
+      expect(stream.sent).toEqual(["close"]);
+      expect(stream.log).toEqual(["write", "end"]);
+    });
+
+    it("begun by the peer may be answered later, and messages go before it", () => {
+      const { stream, connection, send, receive } = makeWire(octets);
+      receive(text("a"), close(1000));
+      expect(stream.log).toEqual([]);
+      send("late answer");
+      connection.close(1000, "");
+      expect(stream.sent).toEqual(["text late answer", "close 1000"]);
+      expect(stream.log).toEqual(["write", "end"]);
+    });
+
+    it("begun by us: the stream ends when the peer has answered", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      connection.close(1001, "going");
+      expect(stream.sent).toEqual(["close 1001 going"]);
+      expect(stream.log).toEqual(["write"]);
+      receive(close(1001));
+      expect(stream.log).toEqual(["write", "end"]);
+      // The session has decided the end already.
+      expect(session.events).toEqual([]);
+    });
+
+    it("begun by both at once ends once", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = () => connection.close(1000, "");
+      receive(text("stop"), close(1001));
+      expect(stream.sent).toEqual(["close 1000"]);
+      expect(stream.log).toEqual(["write", "end"]);
+      expect(session.events).toEqual(["text stop"]);
+    });
+
+    it("goes out behind all that was sent before it, and nothing after it", () => {
+      const { stream, connection, send } = makeWire(octets);
+      send("before");
+      connection.close(1000, "");
+      send("after");
+      connection.close(1011, "again");
+      stream.turn();
+      expect(stream.sent).toEqual(["text before", "close 1000"]);
+    });
+
+    it("after our close frame, what the peer sends counts for nothing but its own", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      connection.close(1000, "");
+      receive(text("ignored"), ping("not answered"), { ...text("x"), fin: false }, { opcode: 0, payload: "y" });
+      expect(session.events).toEqual([]);
+      expect(stream.sent).toEqual(["close 1000"]);
+      receive(close());
+      expect(stream.log.at(-1)).toBe("end");
+    });
+
+    it("after the peer's close frame, everything is ignored, in the same chunk and later, whatever it is", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.closing = (code) => connection.close(code, "");
+      receive(close(1000), text("after"), close(1001), { opcode: 3 });
+      connection.receive(new Uint8Array(1000).fill(0xff));
+      expect(session.log).toEqual(["received", "closing 1000"]);
+      expect(stream.sent).toEqual(["close 1000"]);
+      expect(stream.log).toEqual(["write", "end"]);
+    });
+
+    it("while the stream is stalled: the close frame is written behind what waits", () => {
+      const { stream, connection, send } = makeWire(octets);
+      stream.stalled = true;
+      send("waits");
+      stream.turn();
+      send("gathered");
+      connection.close(1013, "");
+      expect(stream.sent).toEqual(["text waits", "text gathered", "close 1013"]);
+    });
+
+    it("while reading is paused: the peer's answer is seen once it is resumed", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = () => connection.pause();
+      receive(text("a"), text("b"), close(1000));
+      connection.close(1001, "");
+      connection.resume();
+      expect(session.events).toEqual(["text a"]);
+      expect(stream.log).toEqual(["pause", "write", "end", "resume"]);
+    });
+  });
+
+  describe("a protocol error (RFC 6455 §7.1.7)", () => {
+    it("is told to the session, whose close frame is followed by the end at once", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.failed = (error) => connection.close(error.code, error.message);
+      receive(text("fine"), { opcode: 3 }, text("never"));
+      receive(text("nor this"), close(1000));
+      expect(session.log).toEqual(["received", "text fine", "failed 1002"]);
+      expect(stream.sent[0]).toMatch(/^close 1002 ./);
+      expect(stream.log).toEqual(["write", "end"]);
+    });
+
+    it.each([
+      [1002, { ...text("x"), mask: null }, {}],
+      [1007, { opcode: OP.text, payload: Uint8Array.of(0xff) }, {}],
+      [1008, { ...text("x"), fin: false, opcode: OP.text }, { maxFragments: 1 }],
+      [1009, text("12345"), { maxMessageSize: 4 }],
+      [1009, text("12345"), { maxFrameSize: 4 }],
+    ] as const)("%i for %o", (code, frame, limits) => {
+      const { stream, session, connection, receive } = makeWire(octets, limits);
+      session.on.failed = (error) => connection.close(error.code, error.message);
+      receive(frame, { opcode: OP.continuation });
+      expect(session.events).toEqual([`failed ${code}`]);
+      expect(stream.log.at(-1)).toBe("end");
+    });
+
+    it("after our close frame ends the stream, and the session hears nothing of it", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      connection.close(1000, "");
+      receive({ opcode: 3 });
+      expect(session.events).toEqual([]);
+      expect(stream.log).toEqual(["write", "end"]);
+      expect(stream.sent).toEqual(["close 1000"]);
+    });
+
+    it("has a text that fits into a close frame, whatever the limits are", () => {
+      const { session, connection, receive } = makeWire(octets, { maxMessageSize: Number.MAX_SAFE_INTEGER - 1 });
+      session.on.failed = (error) => {
+        expect(error.message.length).toBeLessThanOrEqual(123);
+        connection.close(error.code, error.message);
+      };
+      receive({ opcode: OP.binary, claims: 2n ** 62n });
+      expect(session.events).toEqual(["failed 1009"]);
+    });
+  });
+});

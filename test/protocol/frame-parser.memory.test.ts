@@ -1,0 +1,174 @@
+/** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Octets } from "../../src/protocol/octets.ts";
+import { cutAt, cutEvery, frame, join, OP } from "./client-frames.ts";
+import { allOctets, makeParser } from "./parsing.ts";
+
+const binaries = (octets: Octets, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {
+  const { parser, seen } = makeParser({ octets });
+  for (const chunk of chunks) {
+    parser.feed(chunk);
+    parser.parse();
+  }
+  return seen.map((event) => {
+    if (event[0] === "message" && event[1].opcode === "binary") return event[1].data;
+    if (event[0] === "control") return event[1].data;
+    throw new Error(`unexpected ${event[0]}`);
+  });
+};
+
+describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
+  it.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
+    "a kept message of %i octets never pins more than twice its size",
+    (size) => {
+      const payload = new Uint8Array(size).fill(7);
+      const one = frame({ opcode: OP.binary, payload });
+      const filler = frame({ opcode: OP.binary, payload: new Uint8Array(9000) });
+      const halves = [
+        frame({ opcode: OP.binary, payload: payload.slice(0, size >> 1), fin: false }),
+        frame({ opcode: OP.continuation, payload: payload.slice(size >> 1) }),
+      ];
+      const ways: Record<string, Uint8Array[]> = {
+        alone: [one.slice()],
+        "behind another": [join(filler, one)],
+        "before another": [join(one, filler)],
+        "in pieces": cutEvery(one, 1500),
+        "octet after octet": cutEvery(one, size > 1000 ? 97 : 1),
+        "in fragments": halves,
+        // As from a host that reads into a slab: HTTP/2 on Node does.
+        "in a slab": [new Uint8Array(200_000).fill(1).subarray(50_000, 50_000 + one.length)],
+      };
+      ways["in a slab"]![0]!.set(one);
+      for (const [way, chunks] of Object.entries(ways)) {
+        const kept = binaries(octets, chunks).find((data) => data.length === size)!;
+        expect(Buffer.compare(kept, payload), way).toBe(0);
+        expect(kept.buffer, way).toBeInstanceOf(ArrayBuffer);
+        expect(kept.buffer.byteLength, way).toBeLessThanOrEqual(size * 2);
+      }
+    },
+  );
+
+  it("a kept ping's payload does not pin its chunk either", () => {
+    const chunk = join(
+      frame({ opcode: OP.ping, payload: "abc" }),
+      frame({ opcode: OP.binary, payload: new Uint8Array(5000) }),
+    );
+    expect(binaries(octets, [chunk])[0]!.buffer.byteLength).toBe(3);
+  });
+
+  it("any messages cut anywhere: what is kept never pins more than twice its size, and stays as it was", () => {
+    const message = fc.record({
+      payload: fc.uint8Array({ maxLength: 300, size: "max" }),
+      cuts: fc.array(fc.nat(300), { maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(message, { minLength: 1, maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 12 }),
+        (messages, cuts) => {
+          const wire = join(
+            ...messages.flatMap(({ payload, cuts }) => {
+              const pieces = payload.length === 0 ? [payload] : cutAt(payload, cuts);
+              return pieces.map((piece, i) =>
+                frame({ opcode: i === 0 ? OP.binary : OP.continuation, payload: piece, fin: i === pieces.length - 1 }),
+              );
+            }),
+          );
+          const kept = binaries(octets, cutAt(wire, cuts));
+          expect(kept.map((data) => [...data])).toEqual(messages.map(({ payload }) => [...payload]));
+          for (const data of kept) expect(data.buffer.byteLength).toBeLessThanOrEqual(data.length * 2);
+        },
+      ),
+    );
+  });
+
+  it("no two kept messages share octets, and later chunks change none", () => {
+    const { parser, seen } = makeParser({ octets });
+    const send = (fill: number, chunks: (bytes: Uint8Array) => Uint8Array[]): void => {
+      const payload = new Uint8Array(1000).fill(fill);
+      const halves = join(
+        frame({ opcode: OP.binary, payload: payload.slice(0, 600), fin: false }),
+        frame({ opcode: OP.continuation, payload: payload.slice(600) }),
+      );
+      for (const bytes of [frame({ opcode: OP.binary, payload }), halves]) {
+        for (const chunk of chunks(bytes)) {
+          parser.feed(chunk);
+          parser.parse();
+        }
+      }
+    };
+    send(1, (bytes) => [bytes.slice()]);
+    send(2, (bytes) => cutEvery(bytes, 100));
+    send(3, (bytes) => cutEvery(bytes, 1));
+    send(4, (bytes) => cutEvery(bytes, 999));
+    const kept = seen.map((event) => (event[1] as { data: Uint8Array }).data);
+    const fills = [1, 1, 2, 2, 3, 3, 4, 4];
+    expect(kept.map((data) => new Set(data))).toEqual(fills.map((fill) => new Set([fill])));
+    // Writing to one of them, as its owner may, changes no other.
+    for (const [i, data] of kept.entries()) data.fill(100 + i);
+    expect(kept.map((data) => new Set(data))).toEqual(fills.map((_, i) => new Set([100 + i])));
+  });
+
+  it("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
+    let allocated = 0;
+    const counting: Octets = {
+      ...octets,
+      alloc: (size) => {
+        allocated += size;
+        return octets.alloc(size);
+      },
+    };
+    const { parser } = makeParser({ octets: counting });
+    parser.feed(frame({ opcode: OP.binary, claims: 1_000_000_000, payload: new Uint8Array(10) }));
+    parser.parse();
+    expect(allocated).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  it("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
+    let allocated = 0;
+    const counting: Octets = {
+      ...octets,
+      alloc: (size) => {
+        allocated += size;
+        return octets.alloc(size);
+      },
+    };
+    const { parser, seen } = makeParser({ octets: counting });
+    const count = 100_000;
+    const fragment = frame({ opcode: OP.continuation, payload: "x", fin: false });
+    parser.feed(frame({ opcode: OP.binary, payload: "x", fin: false }));
+    parser.parse();
+    for (let i = 0; i < count / 100; i++) {
+      parser.feed(join(...Array<Uint8Array>(100).fill(fragment)));
+      parser.parse();
+    }
+    // Doubling: the sum of all that was ever set aside is below four times the result.
+    expect(allocated).toBeLessThan(4 * count);
+    parser.feed(frame({ opcode: OP.continuation }));
+    parser.parse();
+    expect(seen).toEqual([["message", expect.anything(), count + 1]]);
+  });
+
+  it("the beginning of a frame does not pin the memory it came in", () => {
+    const { parser } = makeParser({ octets });
+    const slab = new Uint8Array(65_536);
+    const header = frame({ opcode: OP.text, payload: "hello" }).subarray(0, 5);
+    slab.set(header, 100);
+    parser.feed(slab.subarray(100, 105));
+    parser.parse();
+    const { chunk } = parser as unknown as { chunk: Uint8Array };
+    expect([...chunk]).toEqual([...header]);
+    expect(chunk.buffer.byteLength).toBe(5);
+  });
+
+  it("between messages nothing is kept at all", () => {
+    const { parser } = makeParser({ octets });
+    parser.feed(frame({ opcode: OP.text, payload: "x".repeat(5000) }));
+    parser.parse();
+    const { chunk, buffer } = parser as unknown as { chunk: Uint8Array; buffer: { memory: Uint8Array } | undefined };
+    expect(chunk.buffer.byteLength).toBe(0);
+    expect(buffer?.memory.buffer.byteLength ?? 0).toBe(0);
+  });
+});

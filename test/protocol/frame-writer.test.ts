@@ -1,0 +1,209 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { IoData } from "../../src/message.ts";
+import { OPCODE } from "../../src/protocol/frame.ts";
+import { FrameWriter } from "../../src/protocol/frame-writer.ts";
+import { ioLength } from "../../src/protocol/io-data.ts";
+import type { Octets } from "../../src/protocol/octets.ts";
+import { join, serverFrames, utf8 } from "./client-frames.ts";
+import { allOctets } from "./parsing.ts";
+
+const LARGE = 16_384;
+
+/** Memory of its own for each test: the writers of a host share theirs. */
+const fresh = (octets: Octets): Octets => ({ ...octets });
+
+const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): void =>
+  writer.add(opcode, data, ioLength(data));
+
+const texts = (parts: readonly Uint8Array[]): string[] =>
+  serverFrames(join(...parts)).map(({ payload }) => utf8(payload));
+
+describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
+  it.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
+    const data = Uint8Array.from({ length }, (_, i) => i & 0xff);
+    const writer = new FrameWriter(fresh(octets));
+    add(writer, data, OPCODE.binary);
+    const size = writer.bytes;
+    const wire = join(...writer.take());
+    expect(wire.length).toBe(size);
+    const [frame, ...others] = serverFrames(wire);
+    expect(others).toEqual([]);
+    // FIN, no reserved bits, not masked: a server's frame.
+    expect(frame!.first).toBe(0x82);
+    expect(Buffer.compare(frame!.payload, data)).toBe(0);
+  });
+
+  it.each([
+    ["text", 0x81],
+    ["binary", 0x82],
+    ["close", 0x88],
+    ["ping", 0x89],
+    ["pong", 0x8a],
+  ] as const)("writes the opcode of a %s", (name, first) => {
+    const writer = new FrameWriter(fresh(octets));
+    add(writer, "x", OPCODE[name]);
+    expect(join(...writer.take())).toEqual(Uint8Array.of(first, 1, 0x78));
+  });
+
+  it("puts small frames side by side, so that one part has them all", () => {
+    const writer = new FrameWriter(fresh(octets));
+    for (let i = 0; i < 100; i++) add(writer, `message ${i}`);
+    const parts = writer.take();
+    expect(parts.length).toBe(1);
+    expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
+  });
+
+  it("starts anew when it was taken", () => {
+    const writer = new FrameWriter(fresh(octets));
+    expect(writer.bytes).toBe(0);
+    expect(writer.take()).toEqual([]);
+    add(writer, "one");
+    const first = writer.take();
+    expect(writer.bytes).toBe(0);
+    expect(writer.take()).toEqual([]);
+    add(writer, "two");
+    const second = writer.take();
+    // What was handed over is not touched by what comes after it.
+    expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
+  });
+
+  it("hands a large payload on as it is, between its header and what comes next", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const data = new Uint8Array(LARGE).fill(0x61);
+    add(writer, "before");
+    add(writer, data);
+    add(writer, "after");
+    const parts = writer.take();
+    expect(parts.length).toBe(3);
+    expect(parts[1]).toBe(data);
+    expect(texts(parts)).toEqual(["before", "a".repeat(LARGE), "after"]);
+  });
+
+  it("copies what is just below that, so that its owner may change it", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const data = new Uint8Array(LARGE - 1).fill(0x61);
+    add(writer, data);
+    data.fill(0x62);
+    expect(texts(writer.take())).toEqual(["a".repeat(LARGE - 1)]);
+  });
+
+  it("hands large parts of a nested list on as they are, and joins the small ones", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const [one, two] = [new Uint8Array(LARGE).fill(0x31), new Uint8Array(LARGE + 1).fill(0x32).buffer];
+    const long = "é".repeat(LARGE);
+    add(writer, ["a", [one, ["b", "", ["c"]]], two, [], long, "d", Uint8Array.of(0x65)]);
+    add(writer, "next");
+    const parts = writer.take();
+    expect(parts.map((part) => part.length)).toEqual([
+      10 + 1, // header and "a"
+      LARGE,
+      2, // "bc"
+      LARGE + 1,
+      2 * LARGE,
+      1 + 1 + 2 + 4, // "d", "e", and the next frame
+    ]);
+    expect(parts[1]).toBe(one);
+    expect(parts[3]!.buffer).toBe(two);
+    expect(texts(parts)).toEqual([`a${"1".repeat(LARGE)}bc${"2".repeat(LARGE + 1)}${long}de`, "next"]);
+  });
+
+  it("takes a list of many small parts as one large message", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const data = Array.from({ length: 5000 }, (_, i) => `part ${i};`);
+    add(writer, data);
+    expect(texts(writer.take())).toEqual([data.join("")]);
+  });
+
+  it("goes on when the shared memory is used up", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const sent = Array.from({ length: 200 }, (_, i) => String(i).padStart(1000, "."));
+    for (const data of sent) add(writer, data);
+    const parts = writer.take();
+    expect(parts.length).toBeLessThan(6);
+    expect(texts(parts)).toEqual(sent);
+  });
+
+  it("shares memory with other connections of the host, and mixes nothing up", () => {
+    const host = fresh(octets);
+    const writers = [new FrameWriter(host), new FrameWriter(host), new FrameWriter(host)];
+    for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
+    const all = writers.map((writer) => writer.take());
+    expect(all.map(texts)).toEqual([0, 1, 2].map((w) => Array.from({ length: 50 }, (_, i) => `${w}.${i}`)));
+    // One memory for all of them, and each octet of it handed out once.
+    expect(new Set(all.flat().map((part) => part.buffer)).size).toBe(1);
+    const stretches = all.flat().map((part) => [part.byteOffset, part.byteOffset + part.length] as const);
+    stretches.sort(([a], [b]) => a - b);
+    for (let i = 1; i < stretches.length; i++) expect(stretches[i]![0]).toBeGreaterThanOrEqual(stretches[i - 1]![1]);
+  });
+
+  it("keepApart: what waits goes to memory of its own, and stays together", () => {
+    const host = fresh(octets);
+    const [slow, busy] = [new FrameWriter(host), new FrameWriter(host)];
+    add(slow, "shared");
+    slow.keepApart(true);
+    for (let i = 0; i < 50; i++) {
+      add(slow, `slow ${i}`);
+      add(busy, `busy ${i}`);
+    }
+    const parts = slow.take();
+    expect(parts.length).toBe(2);
+    const own = parts[1]!.buffer;
+    expect(busy.take().every((part) => part.buffer !== own)).toBe(true);
+    expect(texts(parts)).toEqual(["shared", ...Array.from({ length: 50 }, (_, i) => `slow ${i}`)]);
+
+    slow.keepApart(false);
+    add(slow, "back");
+    const back = slow.take();
+    expect(back[0]!.buffer).not.toBe(own);
+    expect(back[0]!.buffer).toBe(parts[0]!.buffer);
+    expect(texts(back)).toEqual(["back"]);
+  });
+
+  it("keepApart in either direction loses nothing that waits, said once or twice", () => {
+    const writer = new FrameWriter(fresh(octets));
+    for (const [i, apart] of [true, true, false, false, true, false].entries()) {
+      add(writer, `${i}`);
+      writer.keepApart(apart);
+    }
+    expect(texts(writer.take())).toEqual(["0", "1", "2", "3", "4", "5"]);
+  });
+
+  it("writes whatever it is given, however its connections take turns", () => {
+    const payload = fc.oneof(
+      { weight: 5, arbitrary: fc.string({ unit: "binary", maxLength: 200 }) },
+      { weight: 1, arbitrary: fc.integer({ min: 16_300, max: 70_000 }).map((n) => "x".repeat(n)) },
+      { weight: 1, arbitrary: fc.integer({ min: 16_300, max: 17_000 }).map((n) => ["ab", [new Uint8Array(n)], "é"]) },
+    );
+    const step = fc.record({
+      writer: fc.nat(2),
+      action: fc.constantFrom("add", "add", "add", "take", "apart", "back"),
+      payload,
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
+        const host = fresh(octets);
+        const writers = [0, 1, 2].map(() => ({
+          writer: new FrameWriter(host),
+          sent: [] as Buffer[],
+          parts: [] as Uint8Array[],
+        }));
+        for (const { writer: index, action, payload } of steps) {
+          const one = writers[index]!;
+          if (action === "take") one.parts.push(...one.writer.take());
+          else if (action !== "add") one.writer.keepApart(action === "apart");
+          else {
+            add(one.writer, payload);
+            one.sent.push(Buffer.concat([payload].flat(2).map((part) => Buffer.from(part as string))));
+          }
+        }
+        for (const { writer, sent, parts } of writers) {
+          const frames = serverFrames(join(...parts, ...writer.take()));
+          expect(frames.length).toBe(sent.length);
+          for (const [i, { payload }] of frames.entries()) expect(Buffer.compare(payload, sent[i]!)).toBe(0);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,78 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
+import { join } from "./client-frames.ts";
+import { allOctets } from "./parsing.ts";
+
+const MEGABYTE = 1024 * 1024;
+
+describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
+  const append = (buffer: MessageBuffer, bytes: Uint8Array, expected = buffer.length + bytes.length): number =>
+    buffer.append(bytes, 0, bytes.length, expected);
+
+  it("collects what is appended, and tells where it went", () => {
+    const buffer = new MessageBuffer(octets);
+    expect(append(buffer, Uint8Array.of(1, 2, 3))).toBe(0);
+    expect(append(buffer, new Uint8Array(0))).toBe(3);
+    expect(buffer.append(Uint8Array.of(9, 9, 4, 5, 9), 2, 4, 5)).toBe(3);
+    expect(buffer.length).toBe(5);
+    expect([...buffer.memory.subarray(0, 5)]).toEqual([1, 2, 3, 4, 5]);
+    expect([...buffer.take()]).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("is empty again when it was taken, or cleared, and what was taken stays", () => {
+    const buffer = new MessageBuffer(octets);
+    append(buffer, Uint8Array.of(1, 2, 3));
+    const taken = buffer.take();
+    expect(buffer.length).toBe(0);
+    append(buffer, Uint8Array.of(7, 7, 7, 7));
+    expect([...taken]).toEqual([1, 2, 3]);
+    expect(taken.buffer).not.toBe(buffer.memory.buffer);
+    buffer.clear();
+    expect(buffer.length).toBe(0);
+    expect(buffer.memory.length).toBe(0);
+    expect([...buffer.take()]).toEqual([]);
+  });
+
+  it("sets aside at once what a small message needs", () => {
+    for (const expected of [10, 1000, MEGABYTE]) {
+      const buffer = new MessageBuffer(octets);
+      append(buffer, Uint8Array.of(1), expected);
+      expect(buffer.memory.length).toBe(expected);
+    }
+  });
+
+  it("sets aside a megabyte at most for a claim, and doubles from there", () => {
+    const buffer = new MessageBuffer(octets);
+    const total = 5 * MEGABYTE;
+    const sizes = new Set<number>();
+    const chunk = new Uint8Array(65_536);
+    while (buffer.length < total) {
+      append(buffer, chunk, total);
+      sizes.add(buffer.memory.length);
+      // What is set aside is at most twice what has come, or that megabyte.
+      expect(buffer.memory.length).toBeLessThanOrEqual(Math.max(MEGABYTE, 2 * buffer.length));
+    }
+    expect([...sizes]).toEqual([MEGABYTE, 2 * MEGABYTE, 4 * MEGABYTE, total]);
+  });
+
+  it("is whatever was appended, and never pins more than twice its size", () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 30 }), (pieces) => {
+        const buffer = new MessageBuffer(octets);
+        for (const piece of pieces) append(buffer, piece);
+        const taken = buffer.take();
+        expect([...taken]).toEqual([...join(...pieces)]);
+        expect(taken.buffer.byteLength).toBeLessThanOrEqual(2 * taken.length);
+      }),
+    );
+  });
+
+  it("whose message falls short of what was expected keeps no more than twice of it either", () => {
+    const buffer = new MessageBuffer(octets);
+    append(buffer, Uint8Array.of(1, 2, 3), 100_000);
+    const taken = buffer.take();
+    expect([...taken]).toEqual([1, 2, 3]);
+    expect(taken.buffer.byteLength).toBeLessThanOrEqual(6);
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { binary, ok, ping, pong, push, reply, stop, text } from "websock-js";
+import { defaultCloseCode, isNormalStop } from "../src/result.ts";
+
+describe("results", () => {
+  const message = text("hi");
+  const state = { count: 1 };
+
+  it.each([
+    ["ok", ok(state), ["ok", state]],
+    ["push of one", push(message, state), ["push", message, state]],
+    ["push of many", push([message, message], state), ["push", [message, message], state]],
+    ["push of none", push([], state), ["push", [], state]],
+    ["reply", reply("status", message, state), ["reply", "status", message, state]],
+    ["stop", stop("normal", state), ["stop", "normal", state]],
+    ["stop with a code", stop("x", state, { code: 4001 }), ["stop", "x", [4001, null], state]],
+    ["stop with both", stop("x", state, { code: 4001, text: "t" }), ["stop", "x", [4001, "t"], state]],
+    ["stop with a text", stop("normal", state, { text: "t" }), ["stop", "normal", [1000, "t"], state]],
+    ["stop with a text for a restart", stop("restart", state, { text: "t" }), ["stop", "restart", [1012, "t"], state]],
+    ["stop with no text", stop("x", state, { text: null }), ["stop", "x", [1011, null], state]],
+    ["stop with nothing said", stop("normal", state, {}), ["stop", "normal", [1000, null], state]],
+    [
+      "stop with a message",
+      stop("normal", state, { messages: message }),
+      ["stop", "normal", [1000, null], message, state],
+    ],
+    [
+      "stop with everything",
+      stop("x", state, { code: 3000, text: "t", messages: [message] }),
+      ["stop", "x", [3000, "t"], [message], state],
+    ],
+  ])("%s", (_name, result, tuple) => {
+    expect(result).toEqual(tuple);
+    // The state itself, not a copy.
+    expect(result.at(-1)).toBe(state);
+  });
+
+  it("a state may be undefined", () => {
+    expect(ok(undefined)).toEqual(["ok", undefined]);
+    expect(stop("normal", undefined)).toHaveLength(3);
+  });
+});
+
+describe("messages", () => {
+  it.each([
+    [text("a"), { opcode: "text", data: "a" }],
+    [text(["a", ["b"]]), { opcode: "text", data: ["a", ["b"]] }],
+    [binary(Uint8Array.of(1)), { opcode: "binary", data: Uint8Array.of(1) }],
+    [ping(), { opcode: "ping", data: "" }],
+    [ping("p"), { opcode: "ping", data: "p" }],
+    [pong(), { opcode: "pong", data: "" }],
+    [pong("p"), { opcode: "pong", data: "p" }],
+  ])("%o", (message, expected) => {
+    expect(message).toEqual(expected);
+  });
+
+  it("are not copied", () => {
+    const data = Uint8Array.of(1);
+    expect(binary(data).data).toBe(data);
+  });
+});
+
+describe("the close code of a stop that names none", () => {
+  it.each<[unknown, number, boolean]>([
+    ["normal", 1000, true],
+    ["disconnected", 1000, true],
+    ["restart", 1012, true],
+    ["Normal", 1011, false],
+    ["kicked", 1011, false],
+    ["", 1011, false],
+    [undefined, 1011, false],
+    [null, 1011, false],
+    [new Error("normal"), 1011, false],
+    [1000, 1011, false],
+    [{ toString: () => "normal" }, 1011, false],
+  ])("%o: %i", (reason, code, normal) => {
+    expect(defaultCloseCode(reason)).toBe(code);
+    expect(isNormalStop(reason)).toBe(normal);
+  });
+});
