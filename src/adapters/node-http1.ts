@@ -10,7 +10,7 @@ import type { Clock } from "../session/clock.ts";
 import type { SessionGroup } from "../session/group.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { OnError } from "../session/report.ts";
-import { Session } from "../session/session.ts";
+import { Session, type SessionContext } from "../session/session.ts";
 import type { Capabilities } from "../session/transport.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { hasBody, selectSubprotocol, validateUpgrade, wantsWebSocket } from "../upgrade-validation.ts";
@@ -50,6 +50,7 @@ export class Http1Adapter implements Upgradable {
   readonly group: SessionGroup;
   readonly context: AdapterContext;
   private readonly toldOf = new Set<string>();
+  private lastContext: SessionContext | undefined;
 
   constructor(server: Server, group: SessionGroup, context: AdapterContext) {
     this.server = server;
@@ -79,6 +80,15 @@ export class Http1Adapter implements Upgradable {
       );
     }
     return resolved;
+  }
+
+  /** Shared by the sessions that share their options, so that none has to keep one. */
+  sessionContext(options: ResolvedOptions): SessionContext {
+    if (this.lastContext?.options !== options) {
+      const { clock, onError } = this.context;
+      this.lastContext = { options, clock, onError, onEnd: this.group.delete };
+    }
+    return this.lastContext!;
   }
 
   /** Begins to take the server's upgrade requests. */
@@ -178,7 +188,7 @@ class Http1Upgrade implements Upgradable {
 
   private perform(callbacks: Callbacks, arg: unknown, options: ResolvedOptions, subprotocol: string | undefined): void {
     const { socket, head } = this;
-    const { group, context } = this.adapter;
+    const { group } = this.adapter;
     const { remoteAddress, remotePort } = this.request.socket;
     socket.off("end", this.onGone).off("close", this.onGone).off("drain", tellOfDrain).off("error", this.onGone);
     // Middleware may have set one for the request.
@@ -194,18 +204,13 @@ class Http1Upgrade implements Upgradable {
     const facts = {
       remoteAddress,
       remotePort,
-      httpVersion: this.facts.httpVersion,
+      httpVersion: this.facts.httpVersion === "1.1" ? "1.1" : this.facts.httpVersion,
       subprotocol,
       compression: undefined,
       closeCode: undefined,
       closeText: undefined,
     };
-    const session = new Session(callbacks, connection, facts, {
-      options,
-      clock: context.clock,
-      onError: context.onError,
-      onEnd: group.delete,
-    });
+    const session = new Session(callbacks, connection, facts, this.adapter.sessionContext(options));
     group.add(session);
     connection.open(session);
     session.start(arg);

@@ -10,6 +10,9 @@ const SLICE = 262_144;
 
 const STREAM = Symbol("websock-js.stream");
 
+/** Never added to. */
+const NONE: Uint8Array[] = [];
+
 const NOTHING = new Uint8Array(0);
 
 type Hosted = Duplex & { [STREAM]?: NodeStream };
@@ -17,8 +20,10 @@ type Hosted = Duplex & { [STREAM]?: NodeStream };
 export class NodeStream implements ByteStream {
   private readonly socket: Hosted;
   private connection!: Connection;
-  private queue: Uint8Array[] = [];
+  private queue: Uint8Array[] = NONE;
   private queued = 0;
+  /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */
+  private waiting = 0;
   private written = 0;
   private stalled = false;
   private ending = false;
@@ -39,11 +44,11 @@ export class NodeStream implements ByteStream {
 
   /** Counts what is on its way already, the answer to the handshake, so that `drained` comes after it. */
   countAnswer(): void {
-    if (this.buffered > 0) this.write([NOTHING]);
+    if (this.socket.writableLength > 0) this.write([NOTHING]);
   }
 
   get buffered(): number {
-    return this.queued + this.socket.writableLength;
+    return this.queued + this.waiting;
   }
 
   get taken(): number {
@@ -57,6 +62,7 @@ export class NodeStream implements ByteStream {
       this.written += only!.length;
       this.socket.write(only, this.onWritten);
     } else {
+      if (this.queue === NONE) this.queue = [];
       for (const part of parts) {
         this.queue.push(part);
         this.queued += part.length;
@@ -64,6 +70,7 @@ export class NodeStream implements ByteStream {
       }
       this.feed();
     }
+    this.waiting = this.socket.writableLength;
     this.stalled = this.buffered > 0;
   }
 
@@ -99,7 +106,7 @@ export class NodeStream implements ByteStream {
     const { socket, queue } = this;
     while (this.queued > 0 && socket.writableLength < SLICE) {
       if (!this.isWritable) {
-        this.queue = [];
+        this.queue = NONE;
         this.queued = 0;
         return;
       }
@@ -120,8 +127,12 @@ export class NodeStream implements ByteStream {
 
   private wrote(): void {
     if (this.queued > 0) this.feed();
+    this.waiting = this.socket.writableLength;
     if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
-    if (!this.stalled || this.buffered > 0) return;
+    if (this.buffered > 0) return;
+    // An idle connection keeps none.
+    this.onWritten = undefined;
+    if (!this.stalled) return;
     this.stalled = false;
     this.connection.drained();
   }

@@ -58,6 +58,6 @@ export const closePayload = ({ code, text }: CloseFrame, octets: Octets): Uint8A
   const payload = octets.alloc(2 + utf8Length(text));
   payload[0] = code >>> 8;
   payload[1] = code;
-  octets.writeUtf8(text, payload, 2);
+  octets.writeUtf8(text, payload, 2, payload.length - 2);
   return payload;
 };

@@ -180,6 +180,10 @@ export class FrameParser {
   private readWhole(opcode: number, start: number, end: number, key: number): void {
     const { chunk } = this;
     const size = end - start;
+    if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
+      this.events.onMessage({ opcode: "binary", data: copyUnmasked(chunk, start, size, key) }, size);
+      return;
+    }
     const ascii = applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
       const data = ascii ? this.octets.decodeAscii(chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
@@ -254,6 +258,23 @@ const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload,
 
 /** Up to here a loop is faster than making a view. */
 const COPY_BY_HAND = 64;
+
+const copyUnmasked = (source: Uint8Array, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
+  const target = new Uint8Array(size);
+  const k0 = key & 0xff;
+  const k1 = (key >>> 8) & 0xff;
+  const k2 = (key >>> 16) & 0xff;
+  const k3 = key >>> 24;
+  let i = 0;
+  for (; i + 3 < size; i += 4) {
+    target[i] = source[start + i]! ^ k0;
+    target[i + 1] = source[start + i + 1]! ^ k1;
+    target[i + 2] = source[start + i + 2]! ^ k2;
+    target[i + 3] = source[start + i + 3]! ^ k3;
+  }
+  for (; i < size; i++) target[i] = source[start + i]! ^ (key >>> ((i & 3) << 3));
+  return target;
+};
 
 const copy = (source: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
   const target = new Uint8Array(end - start);

@@ -38,6 +38,9 @@ const sharedSlab = (octets: Octets): Slab => {
   return slab;
 };
 
+/** Never added to. */
+const NONE: Uint8Array[] = [];
+
 /** Gathers the frames of one connection until they are taken: side by side where they are small, so that one write does. */
 export class FrameWriter {
   /** Octets that wait to be taken. */
@@ -45,7 +48,7 @@ export class FrameWriter {
 
   private readonly octets: Octets;
   private slab: Slab;
-  private parts: Uint8Array[] = [];
+  private parts: Uint8Array[] = NONE;
   /** The stretch of the slab that is not among the parts yet. */
   private stretch: Uint8Array | undefined;
   private start = 0;
@@ -63,8 +66,8 @@ export class FrameWriter {
     const at = this.room(copied ? header + size : header);
     const { bytes } = this.slab;
     const payload = writeHeader(bytes, at, FIN | opcode, size);
-    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets) : payload;
-    if (!copied) this.addLarge(data);
+    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets, size) : payload;
+    if (!copied) this.addLarge(data, size);
     this.bytes += header + size;
   }
 
@@ -72,7 +75,7 @@ export class FrameWriter {
   take(): readonly Uint8Array[] {
     this.endStretch();
     const { parts } = this;
-    this.parts = [];
+    this.parts = NONE;
     this.bytes = 0;
     return parts;
   }
@@ -102,29 +105,33 @@ export class FrameWriter {
 
   private endStretch(): void {
     if (this.stretch === undefined) return;
-    this.parts.push(this.stretch.subarray(this.start, this.end));
+    this.addPart(this.stretch.subarray(this.start, this.end));
     this.stretch = undefined;
   }
 
+  private addPart(part: Uint8Array): void {
+    if (this.parts === NONE) this.parts = [part];
+    else this.parts.push(part);
+  }
+
   /** Hands large parts on as they are, and writes the small ones between them side by side. */
-  private addLarge(data: IoData): void {
+  private addLarge(data: IoData, size: number): void {
     if (Array.isArray(data)) {
-      for (const part of data as readonly IoData[]) this.addLarge(part);
+      for (const part of data as readonly IoData[]) this.addLarge(part, ioLength(part));
       return;
     }
-    const size = ioLength(data);
     if (size < COPY_LIMIT) {
       const at = this.room(size);
-      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.octets);
+      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.octets, size);
       return;
     }
     this.endStretch();
     if (data instanceof Uint8Array) {
-      this.parts.push(data);
+      this.addPart(data);
     } else {
       const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.octets.allocOutput(size);
-      if (typeof data === "string") this.octets.writeUtf8(data, bytes, 0);
-      this.parts.push(bytes);
+      if (typeof data === "string") this.octets.writeUtf8(data, bytes, 0, size);
+      this.addPart(bytes);
     }
   }
 }

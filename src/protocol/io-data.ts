@@ -18,28 +18,32 @@ export const ioLength = (data: IoData): number => {
   return length;
 };
 
+/** Up to here a loop is faster than a call of the host. */
+const WRITE_BY_HAND = 48;
+
 /** Writes it to `target` from `at` on, where there is room, and returns where it ends. */
-export const writeIoData = (data: IoData, target: Uint8Array, at: number, octets: Octets): number => {
+export const writeIoData = (
+  data: IoData,
+  target: Uint8Array,
+  at: number,
+  octets: Octets,
+  size: number = ioLength(data),
+): number => {
   if (typeof data === "string") {
-    const units = data.length;
-    // Short text is mostly ASCII, and quicker written than handed to the host.
-    if (units <= 32) {
-      let i = 0;
-      for (; i < units; i++) {
-        const unit = data.charCodeAt(i);
-        if (unit >= 0x80) break;
-        target[at + i] = unit;
-      }
-      if (i === units) return at + units;
+    // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
+    if (size <= WRITE_BY_HAND && size === data.length) {
+      for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
+    } else {
+      octets.writeUtf8(data, target, at, size);
     }
-    octets.writeUtf8(data, target, at);
-    return at + utf8Length(data);
+    return at + size;
   }
   if (data instanceof Uint8Array) {
-    target.set(data, at);
-    return at + data.length;
+    if (size <= WRITE_BY_HAND) for (let i = 0; i < size; i++) target[at + i] = data[i]!;
+    else target.set(data, at);
+    return at + size;
   }
-  if (data instanceof ArrayBuffer) return writeIoData(new Uint8Array(data), target, at, octets);
+  if (data instanceof ArrayBuffer) return writeIoData(new Uint8Array(data), target, at, octets, size);
   let end = at;
   for (const part of data) end = writeIoData(part, target, end, octets);
   return end;

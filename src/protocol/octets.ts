@@ -13,8 +13,8 @@ export interface Octets {
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Text of octets that are UTF-8; what is not becomes U+FFFD. */
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
-  /** Writes `text` as UTF-8 to `target` from `at` on, where there is room for it. */
-  readonly writeUtf8: (text: string, target: Uint8Array, at: number) => void;
+  /** Writes `text`, which takes `size` octets, as UTF-8 to `target` from `at` on, where there is room for it. */
+  readonly writeUtf8: (text: string, target: Uint8Array, at: number, size: number) => void;
 }
 
 const encoder = new TextEncoder();

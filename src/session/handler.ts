@@ -1,7 +1,7 @@
 /** A handler as the session calls it: checked once, with its callbacks looked up once. */
 export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" | "terminate";
 
-type Callback = (...args: unknown[]) => unknown;
+export type Callback = (...args: unknown[]) => unknown;
 
 /** The callbacks, and the object that they are called on: a class instance's need it. */
 export interface Callbacks {

@@ -42,6 +42,9 @@ class Fifo<T> {
   }
 }
 
+/** Stands for every queue in which nothing has waited yet. Never pushed to. */
+const EMPTY = new Fifo<never>();
+
 interface Waiting {
   readonly event: Arrived;
   readonly size: number;
@@ -53,8 +56,8 @@ export class Mailbox {
   /** Octets of the messages that wait. */
   bytes = 0;
 
-  private readonly waiting = new Fifo<Waiting>();
-  private readonly waitingInfos = new Fifo<unknown>();
+  private waiting: Fifo<Waiting> = EMPTY;
+  private waitingInfos: Fifo<unknown> = EMPTY;
   private sentInfos = 0;
   private handledInfos = 0;
   private releasedInfos = 0;
@@ -79,11 +82,13 @@ export class Mailbox {
   }
 
   addMessage(event: Arrived, size: number): void {
+    if (this.waiting === EMPTY) this.waiting = new Fifo();
     this.waiting.push({ event, size, after: this.arrival });
     this.bytes += size;
   }
 
   addInfo(info: unknown): void {
+    if (this.waitingInfos === EMPTY) this.waitingInfos = new Fifo();
     this.waitingInfos.push(info);
     this.sentInfos++;
   }
@@ -114,8 +119,7 @@ export class Mailbox {
 
   /** Drops everything. */
   clear(): void {
-    this.waiting.clear();
-    this.waitingInfos.clear();
+    this.waiting = this.waitingInfos = EMPTY;
     this.bytes = 0;
     this.handledInfos = this.releasedInfos = this.sentInfos;
   }

@@ -2,18 +2,22 @@
 import type { HandleResult } from "../result.ts";
 import type { CallbackName } from "./handler.ts";
 
-/** For each tag, how long its tuple is at least and at most. The state is always the last element. */
-const LENGTHS: Readonly<Record<string, readonly [min: number, max: number]>> = {
-  ok: [2, 2],
-  push: [3, 3],
-  reply: [4, 4],
-  stop: [3, 5],
-};
-
 export const isResult = (value: unknown): value is HandleResult<unknown> => {
-  if (!Array.isArray(value) || typeof value[0] !== "string" || !Object.hasOwn(LENGTHS, value[0])) return false;
-  const [min, max] = LENGTHS[value[0]]!;
-  return value.length >= min && value.length <= max;
+  if (!Array.isArray(value)) return false;
+  const { length } = value;
+  // The state is always the last element.
+  switch (value[0]) {
+    case "ok":
+      return length === 2;
+    case "push":
+      return length === 3;
+    case "reply":
+      return length === 4;
+    case "stop":
+      return length >= 3 && length <= 5;
+    default:
+      return false;
+  }
 };
 
 export const stateOf = (result: HandleResult<unknown>): unknown => result[result.length - 1];

@@ -11,7 +11,7 @@ import { CLOSE } from "../protocol/close.ts";
 import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } from "../result.ts";
 import type { CloseReason } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
-import type { CallbackName, Callbacks } from "./handler.ts";
+import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { type Arrived, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
@@ -107,7 +107,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Runs `init`. */
   start(arg: unknown): void {
-    this.call("init", arg);
+    this.call("init", this.callbacks.init, arg);
     this.pump();
     this.reschedule();
   }
@@ -247,7 +247,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       while (this.phase === OPEN && this.running === undefined) {
         const event = this.blocked ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
-        else if (this.mailbox.hasInfo) this.call("handleInfo", this.mailbox.takeInfo());
+        else if (this.mailbox.hasInfo) this.call("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
@@ -257,23 +257,25 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private handle(event: Arrived): void {
-    this.call(event.opcode === "text" || event.opcode === "binary" ? "handleIn" : "handleControl", event);
+    const { callbacks } = this;
+    if (event.opcode === "text" || event.opcode === "binary") this.call("handleIn", callbacks.handleIn, event);
+    else this.call("handleControl", callbacks.handleControl!, event);
   }
 
-  private call(name: Exclude<CallbackName, "terminate">, argument: unknown): void {
-    const { callbacks } = this;
+  private call(name: Exclude<CallbackName, "terminate">, callback: Callback, argument: unknown): void {
+    const { target } = this.callbacks;
     this.running = name;
     let result: unknown;
     try {
       result =
         name === "init"
-          ? callbacks.init.call(callbacks.target, argument, this.self)
-          : callbacks[name]!.call(callbacks.target, argument, this.state, this.self);
+          ? callback.call(target, argument, this.self)
+          : callback.call(target, argument, this.state, this.self);
     } catch (error) {
       this.threw(error);
       return;
     }
-    if (!isPromiseLike(result)) {
+    if (Array.isArray(result) || !isPromiseLike(result)) {
       this.returned(result);
       return;
     }

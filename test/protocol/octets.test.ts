@@ -23,11 +23,11 @@ describe.each(allOctets)("$name", ({ octets }) => {
     const expected = new TextEncoder().encode(text);
     for (const make of [octets.alloc, octets.allocOutput]) {
       const target = make(expected.length + 4).fill(0xee);
-      octets.writeUtf8(text, target, 2);
+      octets.writeUtf8(text, target, 2, expected.length);
       expect([...target]).toEqual([0xee, 0xee, ...expected, 0xee, 0xee]);
       // With no room to spare.
       const exact = make(expected.length);
-      octets.writeUtf8(text, exact, 0);
+      octets.writeUtf8(text, exact, 0, expected.length);
       expect([...exact]).toEqual([...expected]);
     }
   });
@@ -81,7 +81,7 @@ describe.each(allOctets)("$name", ({ octets }) => {
       fc.property(fc.array(fc.integer({ min: 0, max: 0xffff })), (units) => {
         const text = String.fromCharCode(...units);
         const target = octets.allocOutput(utf8Length(text) + 1).fill(0xff);
-        octets.writeUtf8(text, target, 0);
+        octets.writeUtf8(text, target, 0, utf8Length(text));
         // 0xff is in no UTF-8: the first one is where the text ended.
         expect(target.indexOf(0xff)).toBe(utf8Length(text));
       }),
