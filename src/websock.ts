@@ -27,8 +27,11 @@ export interface WebSock<Arg, State, Info = never> {
   readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /** Something sent with `self.send` arrived. */
   readonly handleInfo?: (info: Info, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
-  /** The end is decided. Runs exactly once after an `init` that returned; what it throws is reported, never thrown. */
-  readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => Awaitable<void>;
+  /**
+   * The end is decided. Runs exactly once after an `init` that returned. What it returns is ignored, but a promise counts
+   * as long as it is pending; what it throws is reported, never thrown.
+   */
+  readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => unknown;
 }
 
 /**

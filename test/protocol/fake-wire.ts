@@ -134,7 +134,7 @@ export class FakeSession implements TransportEvents {
 export const makeWire = (octets: Octets = portableOctets, limits: Partial<ParserLimits> = {}) => {
   const stream = new FakeStream();
   const session = new FakeSession();
-  const connection = new Connection(stream, { ...octets }, { ...NO_LIMITS, ...limits }, CAPABILITIES);
+  const connection = new Connection(stream, octets, { ...NO_LIMITS, ...limits }, CAPABILITIES);
   stream.connection = connection;
   connection.open(session);
   return {

@@ -1,0 +1,125 @@
+/** Compiled, never run: what `self.send` takes is what `handleInfo` gets. */
+import type { IncomingMessage } from "node:http";
+import { type DataMessage, handler, ok, push, type Self, text, upgrade } from "websock-js";
+import type * as Chat from "./fixtures/chat.ts";
+
+declare const req: IncomingMessage;
+declare const user: Chat.User;
+
+const handleIn = (_message: DataMessage, n: number) => ok(n);
+
+export const accepted = () => {
+  upgrade(
+    req,
+    handler<"tick">()({
+      init: (_: void, self) => {
+        setInterval(() => self.send("tick"), 1000);
+        return ok(0);
+      },
+      handleIn: (_message, ticks) => ok(ticks),
+      handleInfo: (_tick, ticks) => push(text(String(ticks)), ticks + 1),
+    }),
+  );
+
+  const typed = handler<{ type: "a" } | { type: "b"; n: number }>()({
+    init: async (user: Chat.User, self) => {
+      self.send({ type: "a" });
+      return ok({ user, n: 0 });
+    },
+    handleIn: (_message, s, self) => (self.send({ type: "b", n: s.n }) ? ok(s) : ok({ ...s, n: 0 })),
+    handleControl: (_message, s, self) => (self.send({ type: "a" }) ? ok(s) : ok(s)),
+    handleInfo: (info, s) => ok(info.type === "a" ? s : { ...s, n: info.n }),
+    terminate: (_reason, s, self) => void [self.id, self.buffered, self.signal.aborted, s.user.name],
+  });
+  upgrade(req, typed, user);
+  upgrade(req, typed, user, { timeout: 5 });
+
+  // Info follows from where `self` is annotated, or from handleInfo.
+  upgrade(
+    req,
+    {
+      init: (_name: string, self: Self<"tick">) => (self.send("tick") ? ok(0) : ok(0)),
+      handleIn,
+      handleInfo: (info, n) => ok(n + (info satisfies "tick").length),
+    },
+    "x",
+  );
+  upgrade(req, { init: () => ok(0), handleIn, handleInfo: (info: string, n) => ok(n + info.length) });
+
+  // handleInfo may take more than is sent.
+  upgrade(req, {
+    init: (_: void, self: Self<string>) => (self.send("x") ? ok(0) : ok(0)),
+    handleIn,
+    handleInfo: (_info: string | number, n: number) => ok(n),
+  });
+  // Or not be there: what is sent is dropped, and reported once.
+  upgrade(req, handler<string>()({ init: (_: void, self) => (self.send("x") ? ok(0) : ok(0)), handleIn }));
+};
+
+export const addresses = (everything: Self<string | number>, chat: Self<Chat.Info>) => {
+  // Who takes more may stand for who takes less.
+  const strings: Self<string> = everything;
+  const nothing: Self = chat;
+  strings.send("x");
+  const gone: boolean = chat.send("kick");
+  const {
+    remoteAddress,
+    subprotocol,
+    closeCode,
+  }: { remoteAddress: string | undefined; subprotocol: string | undefined; closeCode: number | undefined } =
+    chat.connection;
+  return { nothing, gone, remoteAddress, subprotocol, closeCode };
+};
+
+export const rejected = (strings: Self<string>) => {
+  const inline = {
+    init: (_: void, self: Self<string | number>) => (self.send(1) ? ok(0) : ok(1)),
+    handleIn,
+    handleInfo: (_info: string, n: number) => ok(n),
+  };
+  // @ts-expect-error: handleInfo takes less than init may send
+  upgrade(req, inline);
+  // @ts-expect-error: the same inline
+  upgrade(req, { init: inline.init, handleIn, handleInfo: (_info: string, n: number) => ok(n) });
+
+  const narrow = {
+    init: async (_: void, self: Self<string | number>) => (self.send(1) ? ok(0) : ok(0)),
+    handleIn,
+    handleInfo: async (_info: string, n: number) => ok(n),
+  };
+  // @ts-expect-error: the same for a handler that was written before, and is async
+  upgrade(req, narrow);
+
+  const elsewhere = {
+    init: () => ok(0),
+    handleIn: (_m: DataMessage, n: number, self: Self<string | number>) => (self.send(1) ? ok(n) : ok(0)),
+    handleInfo: (_info: string, n: number) => ok(n),
+  };
+  // @ts-expect-error: the same where another callback sends
+  upgrade(req, elsewhere);
+
+  const other = {
+    init: (_: void, self: Self<{ a: 1 }>) => (self.send({ a: 1 }) ? ok(0) : ok(1)),
+    handleIn,
+    handleInfo: (_info: { b: 1 }, n: number) => ok(n),
+  };
+  // @ts-expect-error: handleInfo takes something else altogether
+  upgrade(req, other);
+
+  // @ts-expect-error: no such info
+  handler<"tick">()({ init: (_: void, self) => (self.send("tock") ? ok(0) : ok(0)), handleIn });
+  // @ts-expect-error: handleInfo takes another
+  handler<"tick">()({ init: () => ok(0), handleIn, handleInfo: (info: number, n: number) => ok(n + info) });
+  // @ts-expect-error: the arg is checked as ever
+  upgrade(req, handler<"tick">()({ init: (user: Chat.User) => ok(user), handleIn: (_m, s) => ok(s) }), undefined);
+  // @ts-expect-error: and so is the state
+  handler<"tick">()({ init: () => ok(0), handleIn: (_m: DataMessage, s: string) => ok(s) });
+  // @ts-expect-error: without Info nothing can be sent
+  upgrade(req, { init: (_: void, self) => (self.send("x") ? ok(0) : ok(0)), handleIn });
+
+  // @ts-expect-error: who takes less may not stand for who takes more
+  const everything: Self<string | number> = strings;
+  // @ts-expect-error: facts are read only
+  strings.connection.closeCode = 5;
+  return everything;
+};
