@@ -204,6 +204,7 @@ class Http1Upgrade implements Upgradable {
     const facts = {
       remoteAddress,
       remotePort,
+      // The constant, where it is that: the request's own string would be kept with every connection.
       httpVersion: this.facts.httpVersion === "1.1" ? "1.1" : this.facts.httpVersion,
       subprotocol,
       compression: undefined,

@@ -12,6 +12,7 @@ import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } f
 import type { CloseReason } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
+import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { type Arrived, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
@@ -29,9 +30,6 @@ const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 const OUTBOUND_MARK = 65_536;
 
 const MAX_INFOS = 65_536;
-
-/** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
-const HEARTBEAT = "websock heartbeat";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -84,13 +82,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private toldOfInfo = false;
   private done = false;
 
-  private receivedAt: number;
-  private pausedAt = 0;
-  private pingedAt: number;
-  private heartbeats = 0;
-  /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
-  private stalledAt = NEVER;
-  private takenThen = 0;
+  private readonly liveness: Liveness;
   /** When a pending callback is given up, when the wire is cut, and when the clock will look at all this. */
   private giveUpAt = NEVER;
   private cutAt = NEVER;
@@ -102,7 +94,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.context = context;
     this.facts = facts;
     this.self = new SessionSelf(this, facts);
-    this.receivedAt = this.pingedAt = context.clock.now();
+    this.liveness = new Liveness(context.clock.now());
   }
 
   /** Runs `init`. */
@@ -176,7 +168,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- what the transport tells
 
   received(): void {
-    this.receivedAt = this.context.clock.now();
+    this.liveness.received(this.context.clock.now());
     this.mailbox.mark();
   }
 
@@ -185,10 +177,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   control(message: ControlMessage): void {
-    if (this.heartbeats > 0 && message.opcode === "pong" && isHeartbeat(message.data)) {
-      this.heartbeats = 0;
-      return;
-    }
+    if (this.liveness.takesPong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
     this.noteOutbound();
     if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
@@ -209,7 +198,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   drained(): void {
     if (!this.blocked || this.transport.buffered > OUTBOUND_MARK / 2) return;
-    this.unblock();
+    this.blocked = false;
     this.pump();
   }
 
@@ -218,7 +207,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.gone = true;
     this.cutAt = NEVER;
     if (this.phase === OPEN) {
-      this.unblock();
+      this.blocked = false;
       this.limitCallback();
       this.pump();
     }
@@ -377,15 +366,9 @@ export class Session implements TransportEvents, Timed, Addressee {
   private noteOutbound(): void {
     if (this.blocked || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
     this.blocked = true;
-    this.stalledAt = this.context.clock.now();
-    this.takenThen = this.transport.taken;
-    this.scheduleAt(this.stalledAt + this.context.options.timeout);
+    this.isStalled(this.context.clock.now());
     this.updateReading();
-  }
-
-  private unblock(): void {
-    this.blocked = false;
-    this.stalledAt = NEVER;
+    this.reschedule();
   }
 
   /** Pauses or resumes reading as the marks say. `true`: it resumed, and more may have arrived. */
@@ -396,20 +379,16 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.blocked || mailbox.messages >= INBOUND_MARK.events * share || mailbox.bytes >= INBOUND_MARK.bytes * share;
     if (full === this.paused) return false;
     this.paused = full;
+    const now = this.context.clock.now();
     if (full) {
-      this.pausedAt = this.context.clock.now();
+      this.liveness.pause(now);
       this.transport.pause();
-      return false;
+    } else {
+      this.liveness.resume(now);
+      this.reschedule();
+      this.transport.resume();
     }
-    this.resumeReading();
-    return true;
-  }
-
-  private resumeReading(): void {
-    // The idle clock stood still while we were not reading.
-    this.receivedAt += this.context.clock.now() - Math.max(this.pausedAt, this.receivedAt);
-    this.scheduleAt(this.receivedAt + this.context.options.timeout);
-    this.transport.resume();
+    return !full;
   }
 
   private limitMailbox(): void {
@@ -513,46 +492,34 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private watch(now: number): void {
-    const { timeout } = this.context.options;
-    if (this.isStalled(now)) {
-      this.slowConsumer(`nothing was taken for ${timeout} ms`);
-    } else if (this.remoteClosed) {
-      // Nothing more is to be expected of it.
-    } else if (!this.paused && now - this.receivedAt >= timeout) {
-      this.finish("timeout", CLOSE.goingAway, "idle timeout");
-    } else if (now >= this.nextHeartbeat()) {
-      this.pingedAt = now;
-      // What already waits for the peer tests the connection just as well.
-      if (this.transport.buffered > 0) return;
-      this.heartbeats++;
-      this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
-    }
+    const { options } = this.context;
+    if (this.isStalled(now)) this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
+    else if (this.remoteClosed)
+      return; // nothing more is to be expected of it
+    else if (this.liveness.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    else if (this.canPing && this.liveness.isSilent(now, options)) this.ping(now);
   }
 
   private isStalled(now: number): boolean {
-    if (this.transport.buffered === 0) {
-      this.stalledAt = NEVER;
-    } else if (this.stalledAt === NEVER || this.transport.taken !== this.takenThen) {
-      this.stalledAt = now;
-      this.takenThen = this.transport.taken;
-    }
-    return now - this.stalledAt >= this.context.options.timeout;
+    const { buffered, taken } = this.transport;
+    return this.liveness.isStalled(now, this.context.options, buffered, taken);
   }
 
-  private nextHeartbeat(): number {
-    const { heartbeat, timeout } = this.context.options;
-    if (heartbeat >= timeout || !this.transport.capabilities.control) return NEVER;
-    return Math.max(this.receivedAt, this.pingedAt) + heartbeat;
+  private ping(now: number): void {
+    const send = this.transport.buffered === 0;
+    this.liveness.ping(now, send);
+    if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
+  }
+
+  private get canPing(): boolean {
+    return this.transport.capabilities.control;
   }
 
   private reschedule(): void {
     if (this.done) return;
     let next = Math.min(this.giveUpAt, this.cutAt);
     if (this.phase === OPEN && !this.gone) {
-      const { timeout } = this.context.options;
-      next = Math.min(next, this.stalledAt + timeout);
-      if (!this.remoteClosed) next = Math.min(next, this.nextHeartbeat());
-      if (!this.remoteClosed && !this.paused) next = Math.min(next, this.receivedAt + timeout);
+      next = Math.min(next, this.liveness.next(this.context.options, !this.remoteClosed, this.canPing));
     }
     this.scheduleAt(next);
   }
@@ -568,11 +535,6 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.context.onError(error, { callback, id: this.self.id, connection: this.facts });
   }
 }
-
-const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
-
-const isHeartbeat = (data: Uint8Array): boolean =>
-  data.length === heartbeatOctets.length && data.every((octet, i) => octet === heartbeatOctets[i]);
 
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,0 +1,56 @@
+/**
+ * What is measured. A later kind of work (compression, HTTP/2, another host) is a row here, and if need be a row in
+ * `servers.mjs`.
+ *
+ * @typedef {object} Case
+ * @property {string} id what `--only` selects, whole or in part
+ * @property {string} title
+ * @property {"text" | "binary"} kind
+ * @property {number} size octets of a message's payload
+ * @property {string} [alphabet] what texts are made of; default: printable ASCII
+ * @property {number} inFlight messages of one connection that are on their way at once
+ * @property {number} connections
+ * @property {readonly string[]} servers rows of `servers.mjs`; the first is the one that is judged
+ * @property {Readonly<Record<string, number>>} targets for each other server: how many times its throughput we want
+ * @property {boolean} [extra] only runs when `--only` names it whole
+ */
+
+const SERVERS = ["websock", "ws", "net"];
+
+/** @type {Omit<Case, "id" | "title" | "kind" | "servers">[]} */
+const WORK = [
+  { size: 32, inFlight: 16, connections: 32, targets: { ws: 7, net: 0.7 } },
+  { size: 32, inFlight: 1, connections: 32, targets: { ws: 1.05, net: 0.93 } },
+  { size: 65_536, inFlight: 1, connections: 16, targets: { ws: 1.6 } },
+  { size: 1_048_576, inFlight: 1, connections: 4, targets: { ws: 1.8 } },
+];
+
+/** @param {number} size */
+const sizeName = (size) =>
+  size >= 1_048_576 ? `${size / 1_048_576}MiB` : size >= 1024 ? `${size / 1024}KiB` : `${size}B`;
+
+/** @type {readonly Case[]} */
+export const CASES = [
+  ...WORK.flatMap((work) =>
+    /** @type {const} */ (["text", "binary"]).map((kind) => ({
+      ...work,
+      kind,
+      id: `${sizeName(work.size)}-${work.inFlight}-${kind}`,
+      title: `${sizeName(work.size)} ${kind}, ${work.inFlight} in flight`,
+      servers: SERVERS,
+    })),
+  ),
+  // No targets: what becomes of the numbers above when the text is not ASCII.
+  ...[32, 65_536].map((size) => ({
+    id: `${sizeName(size)}-1-unicode`,
+    title: `${sizeName(size)} text of two-octet characters, 1 in flight`,
+    kind: /** @type {const} */ ("text"),
+    alphabet: "абвгдежз",
+    size,
+    inFlight: 1,
+    connections: 16,
+    servers: SERVERS,
+    targets: {},
+    extra: true,
+  })),
+];

@@ -1,0 +1,229 @@
+/**
+ * The load: a process of its own that keeps a number of messages on their way on each of its connections. It works with
+ * octets and counts whole answers by their length, so that it costs less than any server that it measures; what the first
+ * and the last answers of each connection contain is compared to what was sent.
+ */
+import net from "node:net";
+import { handshake, makeMessage } from "./wire.mjs";
+
+/** One memory for whatever arrives on any connection. */
+const memory = Buffer.allocUnsafeSlow(1024 * 1024);
+
+/** From so many connections on, one address has too few ports. */
+const CONNECTIONS_PER_ADDRESS = 20_000;
+
+class Load {
+  messages = 0;
+  /** @type {Flow[]} */
+  flows = [];
+  sending = true;
+
+  /** @param {import("./run.mjs").LoadOptions} options */
+  constructor({ port, raw, kind, size, alphabet, inFlight, connections }) {
+    this.port = port;
+    this.raw = raw;
+    this.inFlight = inFlight;
+    this.connections = connections;
+    // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece.
+    const window = Array.from({ length: inFlight }, () => makeMessage({ kind, size, alphabet, raw }));
+    const frames = Buffer.concat([...window, ...window].map(({ frame }) => frame));
+    this.answers = Buffer.concat(window.map(({ answer }) => answer));
+    this.answerSize = this.answers.length / inFlight;
+    const frameSize = frames.length / inFlight / 2;
+    /** For each place in the window and each number of messages: what to write. */
+    this.stretches = window.map((_, from) =>
+      window.map((_, more) => frames.subarray(from * frameSize, (from + more + 1) * frameSize)),
+    );
+  }
+
+  async open() {
+    while (this.flows.length < this.connections) {
+      const count = Math.min(100, this.connections - this.flows.length);
+      const flows = Array.from({ length: count }, (_, i) => new Flow(this, this.flows.length + i));
+      this.flows.push(...flows);
+      await Promise.all(flows.map((flow) => flow.opened));
+    }
+  }
+
+  start() {
+    for (const flow of this.flows) flow.send(this.inFlight);
+  }
+
+  /** Sends nothing more, and waits for the answers that are due. */
+  async finish() {
+    this.sending = false;
+    const until = performance.now() + 10_000;
+    while (this.flows.some((flow) => flow.answered < flow.sent)) {
+      if (performance.now() > until) throw new Error("answers are missing");
+      await sleep(5);
+    }
+    await sleep(20); // for what should not come
+    for (const flow of this.flows) flow.checkEnd();
+  }
+
+  close() {
+    for (const flow of this.flows) flow.socket.destroy();
+  }
+}
+
+class Flow {
+  sent = 0;
+  answered = 0;
+  /** Octets of an answer that is not whole yet. */
+  pending = 0;
+  closed = false;
+
+  /**
+   * @param {Load} load
+   * @param {number} index
+   */
+  constructor(load, index) {
+    this.load = load;
+    const { request, check } = handshake(load.port);
+    let head = "";
+    let open = load.raw;
+    this.opened = new Promise((resolve, reject) => {
+      this.socket = net.connect({
+        host: "127.0.0.1",
+        port: load.port,
+        noDelay: true,
+        ...(index < CONNECTIONS_PER_ADDRESS
+          ? {}
+          : { localAddress: `127.0.0.${1 + Math.floor(index / CONNECTIONS_PER_ADDRESS)}` }),
+        onread: {
+          buffer: memory,
+          callback: (size, bytes) => {
+            if (open) {
+              this.take(size, bytes);
+              return true;
+            }
+            head += Buffer.from(bytes.buffer, bytes.byteOffset, size).toString("latin1");
+            const end = head.indexOf("\r\n\r\n");
+            if (end < 0) return true;
+            open = true;
+            try {
+              check(head);
+              if (head.length > end + 4) throw new Error("a server that speaks first");
+            } catch (error) {
+              reject(error);
+            }
+            resolve(undefined);
+            return true;
+          },
+        },
+      });
+      this.socket.on("error", (error) => {
+        reject(error);
+        fail(error);
+      });
+      this.socket.on("close", () => (this.closed = true));
+      if (load.raw) this.socket.once("connect", resolve);
+      else this.socket.write(request);
+    });
+  }
+
+  /** @param {number} count */
+  send(count) {
+    const { stretches, inFlight } = this.load;
+    const from = this.sent % inFlight;
+    this.sent += count;
+    this.socket.write(stretches[from][count - 1]);
+  }
+
+  /**
+   * @param {number} size
+   * @param {Uint8Array} bytes
+   */
+  take(size, bytes) {
+    const { load } = this;
+    if (this.answered < load.inFlight || !load.sending) this.check(size, bytes);
+    this.pending += size;
+    if (this.pending < load.answerSize) return;
+    const whole = Math.floor(this.pending / load.answerSize);
+    this.pending -= whole * load.answerSize;
+    this.answered += whole;
+    load.messages += whole;
+    if (load.sending) this.send(whole);
+  }
+
+  /**
+   * @param {number} size
+   * @param {Uint8Array} bytes
+   */
+  check(size, bytes) {
+    const { answers, answerSize, inFlight } = this.load;
+    let at = (this.answered % inFlight) * answerSize + this.pending;
+    for (let done = 0; done < size; ) {
+      at %= answers.length;
+      const piece = Math.min(size - done, answers.length - at);
+      if (answers.compare(bytes, done, done + piece, at, at + piece) !== 0) {
+        fail(new Error("an answer that is not what was sent"));
+      }
+      done += piece;
+      at += piece;
+    }
+  }
+
+  checkEnd() {
+    if (this.closed) throw new Error("the server closed a connection");
+    if (this.answered !== this.sent || this.pending !== 0) throw new Error("more answers than messages");
+  }
+}
+
+/** @param {unknown} error */
+const fail = (error) => {
+  process.send?.({ error: String(error) });
+  setTimeout(() => process.exit(1), 100);
+};
+
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const cpu = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
+/** @type {Load | undefined} */
+let load;
+
+/** @type {Record<string, (options: import("./run.mjs").LoadOptions) => Promise<unknown>>} */
+const commands = {
+  /** Full load for so many seconds. */
+  run: async (options) => {
+    load = new Load(options);
+    await load.open();
+    load.start();
+    await sleep(options.warmup * 1000);
+    process.send?.({ began: true });
+    const before = { at: performance.now(), messages: load.messages, cpu: cpu() };
+    await sleep(options.seconds * 1000);
+    const seconds = (performance.now() - before.at) / 1000;
+    const messages = load.messages - before.messages;
+    const spent = cpu() - before.cpu;
+    process.send?.({ ended: true });
+    await load.finish();
+    load.close();
+    return { seconds, messages, cpu: spent };
+  },
+  /** Connections that have exchanged their messages once, and then stay as they are. */
+  open: async (options) => {
+    load = new Load(options);
+    await load.open();
+    load.sending = false;
+    load.start();
+    await load.finish();
+    return { connections: load.flows.length };
+  },
+  close: async () => load?.close(),
+};
+
+process.on("message", async (/** @type {any} */ message) => {
+  if (message.ask === "exit") process.exit(0);
+  try {
+    process.send?.({ result: (await commands[message.command](message.options)) ?? null });
+  } catch (error) {
+    fail(error);
+  }
+});
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,52 @@
+/** One measurement: a fresh server, a fresh load, and both gone afterwards. */
+import { Child, CORE, startServer } from "./child.mjs";
+
+/**
+ * @typedef {object} LoadOptions
+ * @property {number} port
+ * @property {boolean} raw
+ * @property {"text" | "binary"} kind
+ * @property {number} size
+ * @property {string} [alphabet]
+ * @property {number} inFlight
+ * @property {number} connections
+ * @property {number} warmup seconds
+ * @property {number} seconds
+ */
+
+/**
+ * @typedef {object} Sample
+ * @property {number} rate messages a second
+ * @property {number} perCpu messages a second of the server's CPU time: what is left of noise when the machine is busy
+ * @property {number} server how much of a core the server used
+ * @property {number} load the same of the load
+ */
+
+/**
+ * @param {string} name
+ * @param {import("./cases.mjs").Case} work
+ * @param {{ seconds: number, warmup: number, execArgv?: readonly string[] }} options
+ * @returns {Promise<Sample>}
+ */
+export const measure = async (name, work, { seconds, warmup, execArgv }) => {
+  const { child: server, port, raw } = await startServer(name, execArgv);
+  const load = new Child("lib/load.mjs", { core: CORE.load });
+  try {
+    const { kind, size, alphabet, inFlight, connections } = work;
+    const patience = (warmup + seconds) * 1000 + 30_000;
+    const result = load.receive("result", patience);
+    result.catch(() => {}); // whatever fails, the one that is waited for just now tells
+    load.send({
+      command: "run",
+      options: { port, raw, kind, size, alphabet, inFlight, connections, warmup, seconds },
+    });
+    await load.receive("began", patience);
+    const before = await server.ask("cpu");
+    await load.receive("ended", patience);
+    const spent = (await server.ask("cpu")) - before;
+    const { messages, seconds: took, cpu } = await result;
+    return { rate: messages / took, perCpu: messages / spent, server: spent / took, load: cpu / took };
+  } finally {
+    await Promise.all([load.stop(), server.stop()]);
+  }
+};

@@ -1,0 +1,18 @@
+/** Our echo: the built package on a plain `node:http` server, options as they are by default. */
+import http from "node:http";
+import { pathToFileURL } from "node:url";
+import { serve } from "../lib/serve.mjs";
+
+const [checkout] = process.argv.slice(2);
+const inCheckout = (/** @type {string} */ file) => pathToFileURL(`${checkout}/dist/${file}`).href;
+const { ok, push, upgrade } = await import(checkout ? inCheckout("index.js") : "websock-js");
+const { attach } = await import(checkout ? inCheckout("adapters/node.js") : "websock-js/node");
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+
+const server = http.createServer((req) => upgrade(req, echo));
+attach(server);
+serve(server);

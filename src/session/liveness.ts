@@ -1,0 +1,89 @@
+/** Is the peer still there, and does it take what it is sent? What the session knows of that, with time as an input. */
+import type { ControlMessage } from "../message.ts";
+import type { ResolvedOptions } from "../options.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
+export const HEARTBEAT = "websock heartbeat";
+
+const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
+
+export class Liveness {
+  private receivedAt: number;
+  private pingedAt: number;
+  /** Since when we are not reading; `NEVER` while we are. */
+  private pausedAt = NEVER;
+  /** Whether a heartbeat waits for its pong. */
+  private heartbeat = false;
+  /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
+  private stalledAt = NEVER;
+  private takenThen = 0;
+
+  constructor(now: number) {
+    this.receivedAt = this.pingedAt = now;
+  }
+
+  received(now: number): void {
+    this.receivedAt = now;
+  }
+
+  pause(now: number): void {
+    this.pausedAt = now;
+  }
+
+  /** The idle clock stood still while we were not reading. */
+  resume(now: number): void {
+    this.receivedAt += now - Math.max(this.pausedAt, this.receivedAt);
+    this.pausedAt = NEVER;
+  }
+
+  /** Nothing was received for `timeout`, although we were reading. */
+  isIdle(now: number, { timeout }: ResolvedOptions): boolean {
+    return now >= this.idleAt(timeout);
+  }
+
+  /** Something waits for the peer, of which it takes nothing; from the first call on that says so. */
+  isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, taken: number): boolean {
+    if (buffered === 0) this.stalledAt = NEVER;
+    else if (this.stalledAt === NEVER || taken !== this.takenThen) {
+      this.stalledAt = now;
+      this.takenThen = taken;
+    }
+    return now - this.stalledAt >= timeout;
+  }
+
+  /** A heartbeat is due. */
+  isSilent(now: number, options: ResolvedOptions): boolean {
+    return now >= this.heartbeatAt(options);
+  }
+
+  /** A heartbeat is sent; not so if what already waits for the peer tests the connection just as well. */
+  ping(now: number, sent: boolean): void {
+    this.pingedAt = now;
+    this.heartbeat ||= sent;
+  }
+
+  /** Whether this answers our own heartbeat, which is nobody else's business. */
+  takesPong({ opcode, data }: ControlMessage): boolean {
+    if (!this.heartbeat || opcode !== "pong" || data.length !== heartbeatOctets.length) return false;
+    if (!data.every((octet, i) => octet === heartbeatOctets[i])) return false;
+    this.heartbeat = false;
+    return true;
+  }
+
+  /** When to look again. `listening`: something is still expected of the peer. */
+  next(options: ResolvedOptions, listening: boolean, canPing: boolean): number {
+    const stalled = this.stalledAt + options.timeout;
+    if (!listening) return stalled;
+    return Math.min(stalled, this.idleAt(options.timeout), canPing ? this.heartbeatAt(options) : NEVER);
+  }
+
+  private idleAt(timeout: number): number {
+    return this.pausedAt === NEVER ? this.receivedAt + timeout : NEVER;
+  }
+
+  private heartbeatAt({ heartbeat, timeout }: ResolvedOptions): number {
+    return heartbeat < timeout ? Math.max(this.receivedAt, this.pingedAt) + heartbeat : NEVER;
+  }
+}
