@@ -5,7 +5,6 @@ import type { CallbackName } from "./handler.ts";
 export const isResult = (value: unknown): value is HandleResult<unknown> => {
   if (!Array.isArray(value)) return false;
   const { length } = value;
-  // The state is always the last element.
   switch (value[0]) {
     case "ok":
       return length === 2;
@@ -20,6 +19,7 @@ export const isResult = (value: unknown): value is HandleResult<unknown> => {
   }
 };
 
+/** The state is always the last element. */
 export const stateOf = (result: HandleResult<unknown>): unknown => result[result.length - 1];
 
 /** @throws TypeError that names the callback */

@@ -493,10 +493,13 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   private watch(now: number): void {
     const { options } = this.context;
-    if (this.isStalled(now)) this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
-    else if (this.remoteClosed)
-      return; // nothing more is to be expected of it
-    else if (this.liveness.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    if (this.isStalled(now)) {
+      this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
+      return;
+    }
+    // Of a peer that has closed, nothing more is to be expected.
+    if (this.remoteClosed) return;
+    if (this.liveness.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
     else if (this.canPing && this.liveness.isSilent(now, options)) this.ping(now);
   }
 

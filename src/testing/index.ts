@@ -1,4 +1,6 @@
 /** `websock-js/testing`: run a handler without a server, and check a host against the conformance suite. */
+/** The conformance suite, for servers of your own: `conformance.casesFor(host)`. */
+export * as conformance from "./conformance/index.ts";
 export { connect, type Ended, TestClient } from "./connect.ts";
 export { ManualClock } from "./manual-clock.ts";
 export type { ReceivedMessage } from "./memory-transport.ts";
