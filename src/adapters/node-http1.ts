@@ -200,7 +200,7 @@ class Http1Upgrade implements Upgradable {
     socket.cork();
     process.nextTick(uncork, socket);
     this.answer(options, subprotocol);
-    stream.countAnswer();
+    stream.watch();
     const facts = {
       remoteAddress,
       remotePort,
