@@ -19,7 +19,7 @@ export {
   pong,
   text,
 } from "./message.ts";
-export type { AnswerHeaders, UpgradeRequest, WebSockOptions } from "./options.ts";
+export type { AnswerHeaders, CompressOptions, UpgradeRequest, WebSockOptions } from "./options.ts";
 export { type CloseDetail, type HandleResult, ok, push, reply, type StopOptions, stop } from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
 export type { Capabilities } from "./session/transport.ts";

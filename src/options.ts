@@ -1,5 +1,6 @@
 /** The options of `upgrade`: their meaning, their defaults, and the one place where they are resolved. */
 import { isFieldValue, isToken } from "./protocol/http-syntax.ts";
+import type { CompressionSettings } from "./protocol/permessage-deflate.ts";
 
 /** The facts of an upgrade request, the same on every host. */
 export interface UpgradeRequest {
@@ -18,15 +19,46 @@ export interface UpgradeRequest {
 /** `headers` of the answer: a name to a value or to several. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
+/**
+ * How messages are compressed (permessage-deflate, RFC 7692). Without context takeover, the default, a connection holds no
+ * zlib state, and one that is idle costs what it costs without compression.
+ */
+export interface CompressOptions {
+  /** 0–9, as zlib has it: from none to as small as can be. Default: 6. */
+  readonly level?: number;
+  /** 1–9, as zlib has it: how much memory compressing takes while it lasts. Default: 8. */
+  readonly memLevel?: number;
+  /** Messages of fewer octets are sent as they are. Default: 512. */
+  readonly threshold?: number;
+  /** We compress each message on its own, without reference to those before it. Default: `true`. */
+  readonly serverNoContextTakeover?: boolean;
+  /** We ask the client to do so. Default: `true`. */
+  readonly clientNoContextTakeover?: boolean;
+  /** The base-2 logarithm of the window that we compress with, 8–15. Default: 15. */
+  readonly serverMaxWindowBits?: number;
+  /** The same for the client, if it lets us choose. Default: 15. */
+  readonly clientMaxWindowBits?: number;
+  /**
+   * A message above 64 KiB may be so many times as large as it came over the wire; a larger one closes with 1009 while it
+   * is inflated. Text is rarely above 20; DEFLATE can't reach more than 1 032. Default: 250.
+   */
+  readonly maxInflation?: number;
+}
+
 /** Options of {@link upgrade}, and `defaults` of `attach`. */
 export interface WebSockOptions {
   /** Nothing received for so many ms closes the connection with 1001. `Infinity`: never. Default: 60 000. */
   readonly timeout?: number;
   /** Ping when nothing was received for so many ms. `false`: never, nor where it is not below `timeout`. Default: 30 000. */
   readonly heartbeat?: number | false;
+  /**
+   * Agree on compression (permessage-deflate, RFC 7692) with clients that offer it: `true`, or how. Messages of up to
+   * 64 KiB are compressed at once, larger ones in another thread, in order all the same. Default: `false`.
+   */
+  readonly compress?: boolean | CompressOptions;
   /** Octets of one frame; a larger one closes with 1009, judged from its header. Default: `Infinity`. */
   readonly maxFrameSize?: number;
-  /** Octets of a whole message; a larger one closes with 1009 as early as it is known. Default: 10 000 000. */
+  /** Octets of a whole message, once inflated; a larger one closes with 1009 as early as it is known. Default: 10 000 000. */
   readonly maxMessageSize?: number;
   /** Frames of one message, empty ones too; more close with 1008. Default: 524 288. */
   readonly maxFragments?: number;
@@ -62,6 +94,7 @@ export interface WebSockOptions {
 export interface ResolvedOptions {
   readonly timeout: number;
   readonly heartbeat: number;
+  readonly compress: CompressionSettings | undefined;
   readonly maxFrameSize: number;
   readonly maxMessageSize: number;
   readonly maxFragments: number;
@@ -76,9 +109,22 @@ export interface ResolvedOptions {
   readonly maxHeapSize: number | undefined;
 }
 
+/** `compress: true`. */
+const DEFAULT_COMPRESSION: CompressionSettings = Object.freeze({
+  level: 6,
+  memLevel: 8,
+  threshold: 512,
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 15,
+  clientMaxWindowBits: 15,
+  maxInflation: 250,
+});
+
 export const DEFAULT_OPTIONS: ResolvedOptions = Object.freeze({
   timeout: 60_000,
   heartbeat: 30_000,
+  compress: undefined,
   maxFrameSize: Number.POSITIVE_INFINITY,
   maxMessageSize: 10_000_000,
   maxFragments: 524_288,
@@ -116,10 +162,31 @@ const answerHeader = ([name, value]: [string, unknown]): boolean =>
   !RESERVED_HEADERS.has(name.toLowerCase()) &&
   [value].flat().every((one) => typeof one === "string" && isFieldValue(one));
 
+const integer =
+  (from: number, to: number) =>
+  (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
+
 /** For each option: what it must be, in words, and the check. */
-const RULES: { readonly [Name in keyof ResolvedOptions]: readonly [is: string, check: (value: unknown) => boolean] } = {
+type Rules<Options> = { readonly [Name in keyof Options]: readonly [is: string, check: (value: unknown) => boolean] };
+
+const WINDOW_BITS = ["a whole number from 8 to 15", integer(8, 15)] as const;
+
+const COMPRESSION_RULES: Rules<CompressionSettings> = {
+  level: ["a whole number from 0 to 9", integer(0, 9)],
+  memLevel: ["a whole number from 1 to 9", integer(1, 9)],
+  threshold: ["a whole number of octets, or Infinity", (value) => value === 0 || whole(value)],
+  serverNoContextTakeover: ["true or false", boolean],
+  clientNoContextTakeover: ["true or false", boolean],
+  serverMaxWindowBits: WINDOW_BITS,
+  clientMaxWindowBits: WINDOW_BITS,
+  maxInflation: ["a number above zero, or Infinity", positive],
+};
+
+const RULES: Rules<ResolvedOptions> = {
   timeout: ["a number of milliseconds above zero, or Infinity", positive],
   heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || positive(value)],
+  compress: ["true, false or an object", (value) => boolean(value) || (typeof value === "object" && value !== null)],
   maxFrameSize: ["a whole number of octets above zero, or Infinity", whole],
   maxMessageSize: ["a whole number of octets above zero, or Infinity", whole],
   maxFragments: ["a whole number above zero, or Infinity", whole],
@@ -162,16 +229,30 @@ export const resolveOptions = (
 ): ResolvedOptions => {
   if (options === undefined) return defaults;
   if (typeof options !== "object" || options === null) throw new TypeError("options must be an object");
-  const resolved: Record<string, unknown> = { ...defaults };
-  for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(RULES, name)) {
-      throw new TypeError(`unknown option "${name}"; there are ${Object.keys(RULES).join(", ")}`);
+  const { compress, heartbeat, ...resolved } = { ...defaults, ...given("", options, RULES) };
+  return {
+    ...resolved,
+    heartbeat: heartbeat === false ? Number.POSITIVE_INFINITY : heartbeat,
+    compress: resolveCompression(compress),
+  } as ResolvedOptions;
+};
+
+const resolveCompression = (compress: boolean | CompressOptions | undefined): CompressionSettings | undefined => {
+  if (compress === undefined || compress === false) return undefined;
+  if (compress === true) return DEFAULT_COMPRESSION;
+  return { ...DEFAULT_COMPRESSION, ...given("compress.", compress, COMPRESSION_RULES) } as CompressionSettings;
+};
+
+/** The options that have a value, checked. */
+const given = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
+  const entries = Object.entries(options).filter(([name, value]) => {
+    if (!Object.hasOwn(rules, name)) {
+      throw new TypeError(`unknown option "${prefix}${name}"; there are ${Object.keys(rules).join(", ")}`);
     }
-    if (value === undefined) continue;
-    const [is, check] = RULES[name as keyof ResolvedOptions];
-    if (!check(value)) throw new TypeError(`option "${name}" must be ${is}`);
-    resolved[name] = value;
-  }
-  if (resolved.heartbeat === false) resolved.heartbeat = Number.POSITIVE_INFINITY;
-  return resolved as unknown as ResolvedOptions;
+    if (value === undefined) return false;
+    const [is, check] = (rules as Rules<Record<string, unknown>>)[name]!;
+    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${is}`);
+    return true;
+  });
+  return Object.fromEntries(entries) as Options;
 };

@@ -6,7 +6,10 @@ import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
-import { OPCODE } from "./frame.ts";
+import { CompressedOutput } from "./compressed-output.ts";
+import type { Compressor } from "./compressor.ts";
+import type { Decompressor } from "./decompressor.ts";
+import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Octets } from "./octets.ts";
@@ -31,6 +34,12 @@ export interface ByteStream {
   flushSoon(): void;
 }
 
+/** What a connection has that agreed on permessage-deflate (RFC 7692). */
+export interface Compression {
+  readonly compressor: Compressor;
+  readonly decompressor: Decompressor;
+}
+
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
 
@@ -41,22 +50,39 @@ export class Connection implements Transport, FrameEvents {
   private readonly octets: Octets;
   private readonly parser: FrameParser;
   private readonly writer: FrameWriter;
+  private readonly decompressor: Decompressor | undefined;
+  private readonly output: CompressedOutput | undefined;
   private session!: TransportEvents;
 
   private parsing = false;
   private paused = false;
   private flushing = false;
-  /** Our close frame is on its way: nothing is sent after it, and nothing that arrives counts but the peer's. */
+  /** A large message is being inflated in another thread: what came behind it waits. */
+  private inflating = false;
+  /** The stream went while a message was being inflated. */
+  private closedMeanwhile = false;
+  /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
   private closeSent = false;
+  /** It is written: what was sent before it may have had to be compressed first. */
+  private closeWritten = false;
   /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
   private deaf = false;
 
-  constructor(stream: ByteStream, octets: Octets, limits: ParserLimits, capabilities: Capabilities) {
+  constructor(
+    stream: ByteStream,
+    octets: Octets,
+    limits: ParserLimits,
+    capabilities: Capabilities,
+    compression?: Compression,
+  ) {
     this.stream = stream;
     this.octets = octets;
     this.capabilities = capabilities;
-    this.parser = new FrameParser(limits, octets, this);
+    this.parser = new FrameParser(limits, octets, this, compression !== undefined);
     this.writer = new FrameWriter(octets);
+    this.decompressor = compression?.decompressor;
+    this.output =
+      compression && new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size));
   }
 
   /** Comes before everything else. */
@@ -85,12 +111,14 @@ export class Connection implements Transport, FrameEvents {
    * answer is still to come.
    */
   ended(): void {
-    if (!this.deaf || this.closeSent) this.stream.destroy();
+    if (!this.deaf || this.closeWritten) this.stream.destroy();
   }
 
   /** The stream is gone. */
   closed(): void {
-    this.session.disconnected();
+    // A message that arrived whole comes before the loss.
+    if (this.inflating) this.closedMeanwhile = true;
+    else this.session.disconnected();
   }
 
   /** Writes what waits. Called by the stream after {@link ByteStream.flushSoon}. */
@@ -98,7 +126,7 @@ export class Connection implements Transport, FrameEvents {
     this.flushing = false;
     // While the peer's side takes nothing, small frames are gathered here, side by side.
     if (this.stream.buffered > 0) return;
-    this.write();
+    this.writeOut();
     if (this.stream.buffered === 0) this.session.drained();
   }
 
@@ -117,7 +145,7 @@ export class Connection implements Transport, FrameEvents {
     if (this.stream.buffered === 0 && (this.writer.bytes > 0 || this.paused)) this.flushSoon();
   }
 
-  private write(): void {
+  private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.take());
     if (this.stream.buffered > 0) this.writer.keepApart(true);
@@ -136,24 +164,63 @@ export class Connection implements Transport, FrameEvents {
     if (!this.closeSent) this.session.message(message, size);
   }
 
+  onCompressed(opcode: number, payload: Uint8Array): void {
+    if (this.closeSent) return;
+    const message = this.decompressor!.decompress(payload, (result) => this.inflated(opcode, result));
+    if (message !== undefined) {
+      this.deliver(opcode, message);
+      return;
+    }
+    this.inflating = this.parser.stopped = true;
+    this.stream.pause();
+  }
+
+  /** A large message is inflated; what waits behind it is next. */
+  private inflated(opcode: number, result: Uint8Array | ProtocolError): void {
+    this.inflating = false;
+    // Not with `resume`, which ends the session's own pause.
+    this.parser.stopped = this.paused || this.deaf;
+    try {
+      if (result instanceof ProtocolError) throw result;
+      if (!this.closeSent) this.deliver(opcode, result);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(error);
+    }
+    this.readOn();
+    if (!this.closedMeanwhile || this.inflating) return;
+    this.closedMeanwhile = false;
+    this.session.disconnected();
+  }
+
+  private deliver(opcode: number, data: Uint8Array): void {
+    const size = data.length;
+    this.session.message(
+      opcode === OPCODE.text
+        ? { opcode: "text", data: this.parser.decodeWhole(data) }
+        : { opcode: "binary", data: own(data) },
+      size,
+    );
+  }
+
   onControl(message: ControlMessage): void {
     if (this.closeSent) return;
     // RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload.
-    if (message.opcode === "ping") this.send("pong", message.data, message.data.length);
+    if (message.opcode === "ping") this.write(FIN | OPCODE.pong, message.data, message.data.length);
     this.session.control(message);
   }
 
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
-    if (this.closeSent) this.stream.end();
-    else this.session.closing(code, text);
+    if (this.closeWritten) this.stream.end();
+    else if (!this.closeSent) this.session.closing(code, text);
   }
 
   private fail(error: ProtocolError): void {
     this.stopReading();
     // RFC 6455 §7.1.7: a close frame with the reason, and no waiting for an answer that could not be read.
-    if (this.closeSent) this.stream.end();
-    else this.session.failed(error);
+    if (this.closeWritten) this.stream.end();
+    else if (!this.closeSent) this.session.failed(error);
   }
 
   private stopReading(): void {
@@ -163,7 +230,7 @@ export class Connection implements Transport, FrameEvents {
   // --- what the session asks
 
   get buffered(): number {
-    return this.writer.bytes + this.stream.buffered;
+    return this.writer.bytes + this.stream.buffered + (this.output === undefined ? 0 : this.output.waiting);
   }
 
   get taken(): number {
@@ -171,25 +238,35 @@ export class Connection implements Transport, FrameEvents {
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
-    if (this.closeSent) return;
-    this.add(OPCODE[opcode], data, size);
+    if (!this.closeSent) this.sendFrame(OPCODE[opcode], data, size);
   }
 
   close(code: number | undefined, text: string): void {
     if (this.closeSent) return;
-    const payload = closePayload({ code, text }, this.octets);
-    this.add(OPCODE.close, payload, payload.length);
     this.closeSent = true;
-    this.write();
-    // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
-    if (this.deaf) this.stream.end();
+    const payload = closePayload({ code, text }, this.octets);
+    this.sendFrame(OPCODE.close, payload, payload.length);
   }
 
-  private add(opcode: number, data: IoData, size: number): void {
-    this.writer.add(opcode, data, size);
-    if (this.writer.bytes >= FLUSH_AT) this.write();
+  private sendFrame(opcode: number, data: IoData, size: number): void {
+    if (this.output === undefined) this.write(FIN | opcode, data, size);
+    else this.output.send(opcode, data, size);
+  }
+
+  private write(first: number, data: IoData, size: number): void {
+    if (this.closeWritten) return;
+    this.writer.add(first, data, size);
+    if (first === (FIN | OPCODE.close)) this.wroteClose();
+    else if (this.writer.bytes >= FLUSH_AT) this.writeOut();
     // What is sent while a chunk is parsed goes out when all of it is.
     else if (!this.parsing) this.flushSoon();
+  }
+
+  private wroteClose(): void {
+    this.closeWritten = true;
+    this.writeOut();
+    // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
+    if (this.deaf) this.stream.end();
   }
 
   pause(): void {
@@ -199,12 +276,23 @@ export class Connection implements Transport, FrameEvents {
 
   resume(): void {
     this.paused = false;
+    if (this.inflating) return;
     this.parser.stopped = this.deaf;
+    this.readOn();
+  }
+
+  private readOn(): void {
     this.parse();
-    if (!this.paused) this.stream.resume();
+    if (!this.paused && !this.inflating) this.stream.resume();
   }
 
   abort(): void {
     this.stream.destroy();
   }
 }
+
+/** The host may have inflated into more memory than it took. */
+const own = (data: Uint8Array): Uint8Array<ArrayBuffer> =>
+  data.length * 2 >= data.buffer.byteLength
+    ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
+    : new Uint8Array(data);

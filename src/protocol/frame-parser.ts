@@ -12,6 +12,8 @@ import { Utf8Validator } from "./utf8.ts";
 export interface FrameEvents {
   /** A whole message; `size` is its octets before text was decoded. */
   onMessage(message: DataMessage, size: number): void;
+  /** A whole message as it came, compressed. `payload` is the parser's: it is to be read during the call. */
+  onCompressed(opcode: number, payload: Uint8Array): void;
   onControl(message: ControlMessage): void;
   onClose(frame: CloseFrame): void;
 }
@@ -25,6 +27,29 @@ export interface ParserLimits {
 
 const NOTHING = new Uint8Array(0);
 
+/** A message of which not all has arrived, and the frame of it whose payload is arriving. Few connections have one. */
+class PartialMessage {
+  readonly opcode: number;
+  readonly compressed: boolean;
+  readonly buffer: MessageBuffer;
+  /** Checks a text as it arrives; what is compressed can't be checked before it is inflated. */
+  readonly utf8: Utf8Validator | undefined;
+  fragments = 0;
+  ascii = true;
+
+  inPayload = false;
+  remaining = 0;
+  final = false;
+  key = 0;
+
+  constructor(opcode: number, compressed: boolean, octets: Octets, validateUtf8: boolean) {
+    this.opcode = opcode;
+    this.compressed = compressed;
+    this.buffer = new MessageBuffer(octets);
+    this.utf8 = opcode === OPCODE.text && validateUtf8 && !compressed ? new Utf8Validator(octets) : undefined;
+  }
+}
+
 /**
  * Pure: octets go in through {@link feed}, events come out of {@link parse}, which throws a ProtocolError at the first
  * octet that breaks the protocol. Everything is judged as early as it can be: sizes from the header alone, text as it
@@ -37,29 +62,20 @@ export class FrameParser {
   private readonly limits: ParserLimits;
   private readonly octets: Octets;
   private readonly events: FrameEvents;
+  /** permessage-deflate was agreed on: RSV1 has a meaning (RFC 7692 §6). */
+  private readonly compression: boolean;
 
   private chunk: Uint8Array = NOTHING;
   private offset = 0;
   /** The chunk again, where it is likely to have several short frames. */
-  private view: DataView | undefined;
+  private view: DataView | undefined = undefined;
+  private partial: PartialMessage | undefined = undefined;
 
-  /** The message being collected: 0 while there is none. */
-  private opcode = 0;
-  private fragments = 0;
-  private buffer: MessageBuffer | undefined;
-  private ascii = true;
-  private utf8: Utf8Validator | undefined;
-
-  /** The data frame whose payload is arriving. */
-  private inPayload = false;
-  private remaining = 0;
-  private final = false;
-  private key = 0;
-
-  constructor(limits: ParserLimits, octets: Octets, events: FrameEvents) {
+  constructor(limits: ParserLimits, octets: Octets, events: FrameEvents, compression = false) {
     this.limits = limits;
     this.octets = octets;
     this.events = events;
+    this.compression = compression;
   }
 
   /** Hands over the next octets. They belong to the parser now: it unmasks in place. */
@@ -80,7 +96,7 @@ export class FrameParser {
 
   /** Reads what was fed, until it is used up or {@link stopped} is set. */
   parse(): void {
-    while (!this.stopped && (this.inPayload ? this.readPayload() : this.readFrame()));
+    while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
     // The start of a frame that waits for its rest must not pin the chunk it came in; nor must nothing at all.
     const left = this.chunk.length - this.offset;
     if (left === 0) this.chunk = NOTHING;
@@ -113,7 +129,8 @@ export class FrameParser {
       length = readLength64(chunk, at);
       at += 8;
     }
-    if (opcode < OPCODE.close) this.checkLength(length);
+    const compressed = opcode === OPCODE.continuation ? this.partial!.compressed : (first & RSV1) !== 0;
+    if (opcode < OPCODE.close) this.checkLength(length, compressed);
     if (available < at - offset + 4) return false;
     const key = chunk[at]! | (chunk[at + 1]! << 8) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 24);
     at += 4;
@@ -127,24 +144,19 @@ export class FrameParser {
     }
     if (opcode !== OPCODE.continuation && (first & FIN) !== 0 && end <= chunk.length) {
       this.offset = end;
-      this.readWhole(opcode, at, end, key);
+      if (compressed) this.readCompressed(opcode, at, end, key);
+      else this.readWhole(opcode, at, end, key);
       return true;
     }
     this.offset = at;
-    this.inPayload = true;
-    this.remaining = length;
-    this.final = (first & FIN) !== 0;
-    this.key = key;
-    if (opcode !== OPCODE.continuation) this.startMessage(opcode);
-    if (++this.fragments > this.limits.maxFragments) {
-      throw new ProtocolError(CLOSE.policyViolation, `a message of more than ${this.limits.maxFragments} fragments`);
-    }
+    this.partial ??= new PartialMessage(opcode, compressed, this.octets, this.limits.validateUtf8);
+    this.startPayload(this.partial, length, (first & FIN) !== 0, key);
     return true;
   }
 
   private checkFirstOctets(first: number, opcode: number, second: number): void {
     // §5.2: MUST be 0 unless an extension is negotiated that defines meanings for non-zero values.
-    if ((first & (RSV1 | RSV2_RSV3)) !== 0) throw new ProtocolError(CLOSE.protocolError, "a reserved bit is set");
+    if ((first & (RSV1 | RSV2_RSV3)) !== 0) this.checkReserved(first, opcode);
     // §5.1: the server MUST close the connection upon receiving a frame that is not masked.
     if ((second & MASKED) === 0) throw new ProtocolError(CLOSE.protocolError, "a frame that is not masked");
     if (opcode >= OPCODE.close) {
@@ -159,18 +171,26 @@ export class FrameParser {
     if (opcode > OPCODE.binary) throw new ProtocolError(CLOSE.protocolError, `opcode ${opcode} is reserved`);
     // §5.4: fragments of one message are not interleaved with another's.
     if (opcode === OPCODE.continuation) {
-      if (this.opcode === 0) throw new ProtocolError(CLOSE.protocolError, "a continuation of no message");
-    } else if (this.opcode !== 0) {
+      if (this.partial === undefined) throw new ProtocolError(CLOSE.protocolError, "a continuation of no message");
+    } else if (this.partial !== undefined) {
       throw new ProtocolError(CLOSE.protocolError, "a message within a fragmented message");
     }
   }
 
-  private checkLength(length: number): void {
-    if (length > this.limits.maxFrameSize) {
-      throw new ProtocolError(CLOSE.tooBig, `a frame of more than ${this.limits.maxFrameSize} octets`);
-    }
-    if (length + (this.buffer?.length ?? 0) > this.limits.maxMessageSize) {
-      throw new ProtocolError(CLOSE.tooBig, `a message of more than ${this.limits.maxMessageSize} octets`);
+  /** RFC 7692 §6.1: RSV1 marks the first frame of a compressed message, and no other frame. */
+  private checkReserved(first: number, opcode: number): void {
+    const marksCompressed = this.compression && (opcode === OPCODE.text || opcode === OPCODE.binary);
+    if (marksCompressed && (first & RSV2_RSV3) === 0) return;
+    throw new ProtocolError(CLOSE.protocolError, "a reserved bit is set");
+  }
+
+  private checkLength(length: number, compressed: boolean): void {
+    const { maxFrameSize, maxMessageSize } = this.limits;
+    if (length > maxFrameSize) throw new ProtocolError(CLOSE.tooBig, `a frame of more than ${maxFrameSize} octets`);
+    const size = length + (this.partial?.buffer.length ?? 0);
+    // What can't be compressed grows by five octets for every 16 KiB or so.
+    if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
+      throw new ProtocolError(CLOSE.tooBig, `a message of more than ${maxMessageSize} octets`);
     }
   }
 
@@ -206,61 +226,72 @@ export class FrameParser {
     }
   }
 
-  private decodeWhole(bytes: Uint8Array): string {
+  /**
+   * The text of whole octets.
+   *
+   * @throws ProtocolError 1007 if they are not UTF-8, unless `validateUtf8` is off
+   */
+  decodeWhole(bytes: Uint8Array): string {
     if (this.limits.validateUtf8 && !this.octets.isUtf8(bytes)) throw invalidUtf8();
     return this.octets.decodeUtf8(bytes, 0, bytes.length);
   }
 
-  private startMessage(opcode: number): void {
-    this.opcode = opcode;
-    this.fragments = 0;
-    this.ascii = true;
-    this.buffer ??= new MessageBuffer(this.octets);
-    if (opcode === OPCODE.text && this.limits.validateUtf8) this.utf8 ??= new Utf8Validator(this.octets);
+  private readCompressed(opcode: number, start: number, end: number, key: number): void {
+    applyMask(this.chunk, start, end, key);
+    this.events.onCompressed(opcode, this.chunk.subarray(start, end));
+  }
+
+  private startPayload(partial: PartialMessage, length: number, final: boolean, key: number): void {
+    partial.inPayload = true;
+    partial.remaining = length;
+    partial.final = final;
+    partial.key = key;
+    if (++partial.fragments > this.limits.maxFragments) {
+      throw new ProtocolError(CLOSE.policyViolation, `a message of more than ${this.limits.maxFragments} fragments`);
+    }
   }
 
   /** Takes what is there of a data frame's payload. `false`: more octets are needed. */
-  private readPayload(): boolean {
-    const buffer = this.buffer!;
+  private readPayload(partial: PartialMessage): boolean {
+    const { buffer } = partial;
     const start = this.offset;
-    const taken = Math.min(this.remaining, this.chunk.length - start);
+    const taken = Math.min(partial.remaining, this.chunk.length - start);
     if (taken > 0) {
-      const at = buffer.append(this.chunk, start, start + taken, buffer.length + this.remaining);
+      const at = buffer.append(this.chunk, start, start + taken, buffer.length + partial.remaining);
       this.offset += taken;
-      this.remaining -= taken;
-      const ascii = applyMask(buffer.memory, at, at + taken, this.key);
-      this.key = rotateKey(this.key, taken);
-      this.ascii &&= ascii;
-      if (this.opcode === OPCODE.text) this.validate(buffer.memory, at, at + taken, ascii);
+      partial.remaining -= taken;
+      const ascii = applyMask(buffer.memory, at, at + taken, partial.key);
+      partial.key = rotateKey(partial.key, taken);
+      partial.ascii &&= ascii;
+      validate(partial, at, at + taken, ascii);
     }
-    if (this.remaining > 0) return false;
-    this.inPayload = false;
-    if (this.final) this.finishMessage(buffer);
+    if (partial.remaining > 0) return false;
+    partial.inPayload = false;
+    if (partial.final) {
+      this.partial = undefined;
+      this.finishMessage(partial);
+    }
     return true;
   }
 
-  private validate(bytes: Uint8Array, start: number, end: number, ascii: boolean): void {
-    const { utf8 } = this;
-    if (utf8 === undefined || (ascii && utf8.complete)) return;
-    if (!utf8.push(bytes, start, end)) throw invalidUtf8();
-  }
-
-  private finishMessage(buffer: MessageBuffer): void {
-    const { opcode, ascii } = this;
+  private finishMessage({ opcode, compressed, ascii, buffer, utf8 }: PartialMessage): void {
     const size = buffer.length;
-    this.opcode = 0;
-    if (opcode === OPCODE.binary) {
+    if (compressed) {
+      this.events.onCompressed(opcode, buffer.memory.subarray(0, size));
+    } else if (opcode === OPCODE.binary) {
       this.events.onMessage({ opcode: "binary", data: buffer.take() }, size);
-      return;
+    } else {
+      if (utf8?.complete === false) throw invalidUtf8();
+      const decode = ascii ? this.octets.decodeAscii : this.octets.decodeUtf8;
+      this.events.onMessage({ opcode: "text", data: decode(buffer.memory, 0, size) }, size);
     }
-    if (this.utf8?.complete === false) throw invalidUtf8();
-    const data = ascii
-      ? this.octets.decodeAscii(buffer.memory, 0, size)
-      : this.octets.decodeUtf8(buffer.memory, 0, size);
-    buffer.clear();
-    this.events.onMessage({ opcode: "text", data }, size);
   }
 }
+
+const validate = ({ utf8, buffer }: PartialMessage, start: number, end: number, ascii: boolean): void => {
+  if (utf8 === undefined || (ascii && utf8.complete)) return;
+  if (!utf8.push(buffer.memory, start, end)) throw invalidUtf8();
+};
 
 const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload, "a text that is not UTF-8");
 

@@ -54,8 +54,11 @@ const sharedSlab = (octets: Octets): Slab => {
 /** Text of so few octets is gathered as text: one call of the host then writes many frames. */
 const SHORT = 125;
 
-/** The header of a text message of each short length, as characters. */
-const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(FIN | OPCODE.text, size));
+/** The first octet of a text message in one frame. */
+const TEXT = FIN | OPCODE.text;
+
+/** Its header for each short length, as characters. */
+const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(TEXT, size));
 
 /** Never added to. */
 const NONE: Uint8Array[] = [];
@@ -83,11 +86,11 @@ export class FrameWriter {
     this.slab = sharedSlab(octets);
   }
 
-  /** Adds a frame; `size` is the octets of `data`. */
-  add(opcode: number, data: IoData, size: number): void {
+  /** Adds a frame: its first octet, and `data` of `size` octets. */
+  add(first: number, data: IoData, size: number): void {
     const header = headerSize(size);
     this.bytes += header + size;
-    if (typeof data === "string" && size === data.length && size <= SHORT && opcode === OPCODE.text && !this.apart) {
+    if (typeof data === "string" && size === data.length && size <= SHORT && first === TEXT && !this.apart) {
       this.text += TEXT_HEADERS[size]! + data;
       return;
     }
@@ -95,7 +98,7 @@ export class FrameWriter {
     const copied = size < COPY_LIMIT;
     const at = this.room(copied ? header + size : header);
     const { bytes } = this.slab;
-    const payload = writeHeader(bytes, at, FIN | opcode, size);
+    const payload = writeHeader(bytes, at, first, size);
     this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets, size) : payload;
     if (!copied) this.addLarge(data, size);
   }

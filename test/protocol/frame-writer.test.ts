@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
-import { OPCODE } from "../../src/protocol/frame.ts";
+import { FIN, OPCODE } from "../../src/protocol/frame.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
 import type { Octets } from "../../src/protocol/octets.ts";
@@ -14,7 +14,7 @@ const LARGE = 16_384;
 const fresh = (octets: Octets): Octets => ({ ...octets });
 
 const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): void =>
-  writer.add(opcode, data, ioLength(data));
+  writer.add(FIN | opcode, data, ioLength(data));
 
 const texts = (parts: readonly Uint8Array[]): string[] =>
   serverFrames(join(...parts)).map(({ payload }) => utf8(payload));

@@ -23,6 +23,7 @@ export const NO_LIMITS: ParserLimits = {
 
 export type Seen =
   | readonly ["message", DataMessage, size: number]
+  | readonly ["compressed", opcode: number, Uint8Array]
   | readonly ["control", ControlMessage]
   | readonly ["close", CloseFrame]
   | readonly ["error", code: number];
@@ -34,6 +35,10 @@ export class Recorder implements FrameEvents {
 
   onMessage(message: DataMessage, size: number): void {
     this.seen.push(["message", message, size]);
+    this.onEvent();
+  }
+  onCompressed(opcode: number, payload: Uint8Array): void {
+    this.seen.push(["compressed", opcode, payload.slice()]);
     this.onEvent();
   }
   onControl(message: ControlMessage): void {
