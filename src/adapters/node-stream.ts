@@ -18,7 +18,7 @@ const NOTHING = new Uint8Array(0);
 type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
-  private readonly socket: Hosted;
+  protected readonly socket: Hosted;
   private connection!: Connection;
   private queue: Uint8Array[] = NONE;
   private queued = 0;

@@ -78,6 +78,7 @@ const FACTS: ConnectionInfo = {
   remoteAddress: "127.0.0.1",
   remotePort: 50_000,
   httpVersion: "1.1",
+  method: "GET",
   subprotocol: undefined,
   compression: undefined,
   closeCode: undefined,
