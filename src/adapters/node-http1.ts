@@ -3,7 +3,6 @@ import { type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
-import type { Session } from "../session/session.ts";
 import { hasBody, wantsWebSocket } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
 import { factsOf } from "./node-requests.ts";
@@ -104,7 +103,7 @@ class Http1Upgrade extends NodeUpgrade {
     this.detach();
   }
 
-  protected begun(_session: Session, connection: Connection): void {
+  protected begun(connection: Connection): void {
     if (this.head.length > 0) connection.receive(this.head);
   }
 

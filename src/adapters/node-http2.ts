@@ -7,14 +7,14 @@ import {
   type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type Http2Session,
   type ServerHttp2Stream,
 } from "node:http2";
 import { UpgradeError } from "../errors.ts";
 import { isKey } from "../protocol/handshake.ts";
-import type { Session } from "../session/session.ts";
+import type { SessionGroup } from "../session/group.ts";
 import { validateUpgrade } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
-import { Http2Sessions } from "./node-http2-sessions.ts";
 import { factsOf } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
 import { NodeStream } from "./node-stream.ts";
@@ -25,13 +25,12 @@ export const takeConnects = (
   adapter: NodeAdapter,
 ): ((request: Http2ServerRequest, response: Http2ServerResponse) => boolean) => {
   const server = adapter.server as Http2Server;
-  const sessions = new Http2Sessions(adapter.group);
   // RFC 8441 §3: clients wait for this setting.
   server.updateSettings({ enableConnectProtocol: true });
   return (request, response) => {
     const facts = factsOf(request);
     if (facts.header(":protocol") === "websocket" && adapter.context.only?.(request) !== false) {
-      new Http2Upgrade(adapter, sessions, request, response).route();
+      new Http2Upgrade(adapter, request, response).route();
       return true;
     }
     if (server.listenerCount("connect") > 0) return false;
@@ -48,19 +47,12 @@ class Http2Upgrade extends NodeUpgrade {
   protected readonly status = 200;
   declare protected readonly request: Http2ServerRequest;
   declare protected readonly response: Http2ServerResponse;
-  private readonly sessions: Http2Sessions;
   private readonly stream: ServerHttp2Stream;
   /** What Node has hung on the stream for its request and response. */
   private readonly hung: readonly Hung[];
 
-  constructor(
-    adapter: NodeAdapter,
-    sessions: Http2Sessions,
-    request: Http2ServerRequest,
-    response: Http2ServerResponse,
-  ) {
+  constructor(adapter: NodeAdapter, request: Http2ServerRequest, response: Http2ServerResponse) {
     super(adapter, request, response);
-    this.sessions = sessions;
     this.stream = request.stream;
     this.hung = HUNG.flatMap((event) =>
       this.stream.rawListeners(event).map((listener) => ({ event, listener: listener as Listener })),
@@ -100,8 +92,8 @@ class Http2Upgrade extends NodeUpgrade {
     stream.on("wantTrailers", sendNoTrailers);
   }
 
-  protected begun(session: Session): void {
-    this.sessions.add(this.stream, session);
+  protected begun(): void {
+    leaveWhenEmpty(this.stream, this.adapter.group);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
@@ -124,6 +116,24 @@ class Http2Upgrade extends NodeUpgrade {
     this.stream.close(constants.NGHTTP2_CANCEL);
   }
 }
+
+/** How many WebSockets a connection of HTTP/2 carries. */
+const carried = new WeakMap<Http2Session, number>();
+
+/**
+ * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
+ * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
+ */
+const leaveWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
+  const { session } = stream;
+  if (session === undefined) return; // it has gone in the meantime
+  carried.set(session, (carried.get(session) ?? 0) + 1);
+  stream.once("close", () => {
+    const left = carried.get(session)! - 1;
+    carried.set(session, left);
+    if (left === 0 && group.closing) session.close();
+  });
+};
 
 type Listener = (...args: unknown[]) => void;
 

@@ -68,8 +68,8 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   protected abstract sendHead(headers: Readonly<Record<string, string>>): void;
   /** Ends the response and nothing else. */
   protected abstract endResponse(callback: (() => void) | undefined): void;
-  /** The session is about to begin. */
-  protected abstract begun(session: Session, connection: Connection): void;
+  /** The session has begun. */
+  protected abstract begun(connection: Connection): void;
   /** Cuts off what a client has left behind. */
   protected abstract cutOff(): void;
 
@@ -177,7 +177,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.adapter.group.add(session);
     connection.open(session);
     session.start(arg);
-    this.begun(session, connection);
+    this.begun(connection);
   }
 
   private get closing(): UpgradeError | undefined {

@@ -1,4 +1,3 @@
-import type { RequestListener } from "node:http";
 import http2 from "node:http2";
 import { describe } from "vitest";
 import { selfSigned } from "../support/certificate.ts";
