@@ -39,12 +39,18 @@ export const watchFastify = (): void => {
   });
 };
 
-/** The upgrade is decided: a handler that has not returned a promise leaves it to us to have the response sent. */
-export const answerFromFastify = (raw: object): void => {
+/**
+ * The upgrade is decided: a handler that has not returned a promise leaves it to us to have the response sent.
+ *
+ * @returns whether Fastify keeps out of the response (`reply.hijack()`)
+ */
+export const answerFromFastify = (raw: object): boolean => {
   const entry = handled.get(raw);
-  if (entry === undefined) return;
+  if (entry === undefined) return false;
+  if (entry.handling.reply.sent) return true;
   entry.decided = true;
   if (entry.returned) send(entry);
+  return false;
 };
 
 const send = ({ handling: { async, reply } }: Handled): void => {

@@ -114,7 +114,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     // Koa has said 404 already; for the others this is what they begin with.
     this.response.statusCode = this.status;
     this.gate.replace(this);
-    answerFromFastify(this.request);
+    if (answerFromFastify(this.request)) this.answerNow();
   }
 
   private answerNow(): void {
