@@ -89,7 +89,7 @@ class Http2Upgrade extends NodeUpgrade {
     const { stream } = this;
     this.gate.base.writeHead(200, headers);
     for (const { event, listener } of this.hung) stream.off(event, listener);
-    stream.on("wantTrailers", sendNoTrailers);
+    stream.on("wantTrailers", endStream);
   }
 
   protected begun(): void {
@@ -152,9 +152,17 @@ const ENDED: PropertyDescriptorMap = {
   destroy: { value: () => undefined },
 };
 
-/** Node's response has asked to be asked. */
-function sendNoTrailers(this: ServerHttp2Stream): void {
+/**
+ * Node's response has asked to be asked for trailers. With them our direction ends: the close frames are out. Some clients
+ * never end theirs and wait; whoever does end it has done so by the time that a ping is answered (RFC 9113 §8.1).
+ */
+function endStream(this: ServerHttp2Stream): void {
   this.sendTrailers({});
+  const { session } = this;
+  if (session === undefined || session.destroyed) return;
+  session.ping(() => {
+    if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+  });
 }
 
 class Http2ByteStream extends NodeStream {

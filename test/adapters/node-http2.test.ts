@@ -355,6 +355,29 @@ describe("the end", () => {
     expect(session.destroyed).toBe(false);
   });
 
+  test("a client that never ends its direction is not waited for", async () => {
+    const recorder = new Recorder();
+    const { stream } = await opened(recorder);
+    const client = clientOf(stream).send(closeFrame(1000));
+    expect(await client.closeCode()).toBe(1000);
+    await once(stream, "close");
+    expect(stream.rstCode).toBe(http2.constants.NGHTTP2_NO_ERROR);
+    expect(await recorder.terminated).toBe("remote");
+  });
+
+  test("many that end at once do so as well", async () => {
+    const { url, sockets } = await serveHttp2((req) => upgrade(req, Echo, undefined, { closeTimeout: 3_600_000 }));
+    const session = await testHttp2(url);
+    const streams = await Promise.all(Array.from({ length: 50 }, () => openHttp2Stream(session)));
+    const closing = sockets.close();
+    for (const stream of streams) {
+      const client = clientOf(stream);
+      expect(await client.closeCode()).toBe(1001);
+      client.send(closeFrame(1001));
+    }
+    await closing;
+  });
+
   test("a client that resets while the route is pending is gone: upgrade returns, and init never runs", async () => {
     const recorder = new Recorder();
     const [gate, arrived, returned] = [deferred(), deferred(), deferred<unknown>()];
