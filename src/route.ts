@@ -24,6 +24,7 @@ type Conn = any;
 interface Shape {
   /** Where the request is. */
   readonly path: readonly string[];
+  readonly when?: (conn: Conn) => boolean;
   readonly deferred: (conn: Conn) => boolean;
   readonly result: (conn: Conn) => unknown;
   readonly failed?: (conn: Conn) => boolean;
@@ -35,6 +36,11 @@ const never = (): boolean => false;
 const itself = (conn: Conn): unknown => conn;
 const nothing = (): undefined => undefined;
 const emptyResponse = (): Response => new Response(null);
+const isRequest = (value: unknown): boolean => typeof Request === "function" && value instanceof Request;
+const honoResponse = (context: Conn): unknown => context.body(null, 200);
+const honoFailed = (context: Conn): boolean => context.error !== undefined;
+/** Koa, unless it is told to keep out. */
+const isKoa = (conn: Conn): boolean => "app" in conn && "response" in conn && conn.respond !== false;
 
 /** h3 prints whatever is not its own kind of error, and expects headers that can be iterated. */
 const forH3 = (error: UpgradeError): UpgradeError =>
@@ -48,30 +54,27 @@ const iterable = (headers: UpgradeError["headers"]): UpgradeError["headers"] =>
   Object.defineProperty({ ...headers }, Symbol.iterator, { value: () => Object.entries(headers).values() });
 
 const SHAPES: readonly Shape[] = [
-  // The request itself: node:http, node:http2, Express.
-  { path: [], deferred: never, result: itself },
+  // The request itself: node:http, node:http2, Express, and of every fetch handler.
+  { path: [], deferred: never, result: (conn) => (isRequest(conn) ? emptyResponse() : conn) },
   // Fastify's request, and its reply.
   { path: ["raw"], deferred: always, result: nothing },
   { path: ["request", "raw"], deferred: always, result: nothing },
   // Hono's context: only what it makes itself keeps the headers that were set on it.
-  {
-    path: ["env", "incoming"],
-    deferred: always,
-    result: (context) => context.body(null, 200),
-    failed: (context) => context.error !== undefined,
-  },
-  // h3's event, and the request of srvx that is in it.
+  { path: ["env", "incoming"], deferred: always, result: honoResponse, failed: honoFailed },
+  { path: ["req", "raw"], deferred: always, result: honoResponse, failed: honoFailed },
+  // h3's event, and the request of srvx that is in it; on other hosts the request is the adapter's own.
   { path: ["req", "runtime", "node", "req"], deferred: always, result: emptyResponse, refused: forH3 },
   { path: ["runtime", "node", "req"], deferred: always, result: emptyResponse },
-  // Koa's context and request, unless Koa is told to keep out. Else a response of Node's, or a pair of request and response.
-  { path: ["req"], deferred: (conn) => "app" in conn && "response" in conn && conn.respond !== false, result: itself },
+  { path: ["req"], when: (event) => isRequest(event.req), deferred: always, result: emptyResponse, refused: forH3 },
+  // Koa's context and request; a response of Node's, or a pair with one.
+  { path: ["req"], deferred: isKoa, result: itself },
 ];
 
 /** Finds the request that `isMarked` in what was given to `upgrade`. */
 export const routeOf = (conn: unknown, isMarked: (value: object) => boolean): Route | undefined => {
-  for (const { path, deferred, result, failed = never, refused = itself } of SHAPES) {
+  for (const { path, when = always, deferred, result, failed = never, refused = itself } of SHAPES) {
     const request = path.reduce<Conn>((value, name) => value?.[name], conn);
-    if (typeof request !== "object" || request === null || !isMarked(request)) continue;
+    if (typeof request !== "object" || request === null || !isMarked(request) || !when(conn)) continue;
     return {
       request,
       deferred: deferred(conn),
