@@ -2,8 +2,11 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import type { Octets } from "../protocol/octets.ts";
 
-/** What `toString("latin1")` calls in the end; it is there on Bun and Deno too. */
-type FastBuffer = Buffer & { latin1Slice(start: number, end: number): string };
+/** What `toString` and `write` call in the end for Latin-1; it is there on Bun and Deno too. */
+type FastBuffer = Buffer & {
+  latin1Slice(start: number, end: number): string;
+  latin1Write(text: string, at: number, size: number): number;
+};
 
 const view = (bytes: Uint8Array): FastBuffer =>
   bytes instanceof Buffer
@@ -19,6 +22,10 @@ export const nodeOctets: Octets = {
   decodeUtf8: (bytes, start, end) => view(bytes).toString("utf8", start, end),
   writeUtf8: (text, target, at, size) => {
     // As many octets as units: ASCII, which Latin-1 writes the same and faster.
-    view(target).write(text, at, size, size === text.length ? "latin1" : "utf8");
+    if (size === text.length) view(target).latin1Write(text, at, size);
+    else view(target).write(text, at, size, "utf8");
+  },
+  writeLatin1: (text, target, at) => {
+    view(target).latin1Write(text, at, text.length);
   },
 };

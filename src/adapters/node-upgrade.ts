@@ -161,7 +161,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       ...this.handshakeHeaders(),
       ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
     });
-    stream.countAnswer();
+    stream.watch();
     const facts = {
       remoteAddress,
       remotePort,

@@ -17,7 +17,10 @@ export interface ByteStream {
   readonly buffered: number;
   /** Octets taken so far. */
   readonly taken: number;
-  /** Writes the parts one after the other; they are not changed afterwards. */
+  /**
+   * Writes the parts one after the other. Where nothing is {@link buffered} afterwards they have been copied away or sent,
+   * and their memory may be used again; else they are not changed.
+   */
   write(parts: readonly Uint8Array[]): void;
   /** Ends our direction once all is written, and drops what still arrives until the other end does the same. */
   end(): void;
@@ -110,15 +113,15 @@ export class Connection implements Transport, FrameEvents {
     } finally {
       this.parsing = false;
     }
-    if (this.stream.buffered === 0) this.write();
-    // The session waits for the peer to read: it hears of it in a stack of its own.
-    if (this.paused && this.stream.buffered === 0) this.flushSoon();
+    // The session may wait for the peer to read: it hears of it in a stack of its own.
+    if (this.stream.buffered === 0 && (this.writer.bytes > 0 || this.paused)) this.flushSoon();
   }
 
   private write(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.take());
     if (this.stream.buffered > 0) this.writer.keepApart(true);
+    else this.writer.taken();
   }
 
   private flushSoon(): void {

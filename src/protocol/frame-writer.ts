@@ -1,18 +1,20 @@
 /** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
 import type { IoData } from "../message.ts";
-import { FIN, headerSize, writeHeader } from "./frame.ts";
+import { FIN, headerSize, OPCODE, writeHeader } from "./frame.ts";
 import { ioLength, writeIoData } from "./io-data.ts";
 import type { Octets } from "./octets.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
 const COPY_LIMIT = 16_384;
 
-/** Memory for small frames, handed out front to back and never twice; when it is used up, its readers keep it alive. */
+/** Memory for small frames, handed out front to back; from the front again once all that was handed out is taken. */
 class Slab {
   private readonly octets: Octets;
   private readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
   used = 0;
+  /** How many writers have frames in it that may not be taken yet. One that never says so keeps it from being used again. */
+  private holders = 0;
 
   constructor(octets: Octets, size: number) {
     this.octets = octets;
@@ -21,8 +23,19 @@ class Slab {
 
   reserve(size: number): void {
     if (this.used + size <= this.bytes.length) return;
+    // Those who read the old memory keep it alive.
     this.bytes = this.octets.allocOutput(Math.max(size, this.size));
-    this.used = 0;
+    this.used = this.holders = 0;
+  }
+
+  hold(): Uint8Array {
+    this.holders++;
+    return this.bytes;
+  }
+
+  /** What a writer has put into this memory is taken. */
+  release(bytes: Uint8Array): void {
+    if (bytes === this.bytes && --this.holders === 0) this.used = 0;
   }
 }
 
@@ -38,6 +51,12 @@ const sharedSlab = (octets: Octets): Slab => {
   return slab;
 };
 
+/** Text of so few octets is gathered as text: one call of the host then writes many frames. */
+const SHORT = 125;
+
+/** The header of a text message of each short length, as characters. */
+const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(FIN | OPCODE.text, size));
+
 /** Never added to. */
 const NONE: Uint8Array[] = [];
 
@@ -48,11 +67,16 @@ export class FrameWriter {
 
   private readonly octets: Octets;
   private slab: Slab;
+  private apart = false;
   private parts: Uint8Array[] = NONE;
   /** The stretch of the slab that is not among the parts yet. */
   private stretch: Uint8Array | undefined;
   private start = 0;
   private end = 0;
+  /** The slab's memory, if frames of ours that are not taken are in it. */
+  private held: Uint8Array | undefined;
+  /** Whole frames of short ASCII text that are not in the slab yet, each octet a character. */
+  private text = "";
 
   constructor(octets: Octets) {
     this.octets = octets;
@@ -62,17 +86,23 @@ export class FrameWriter {
   /** Adds a frame; `size` is the octets of `data`. */
   add(opcode: number, data: IoData, size: number): void {
     const header = headerSize(size);
+    this.bytes += header + size;
+    if (typeof data === "string" && size === data.length && size <= SHORT && opcode === OPCODE.text && !this.apart) {
+      this.text += TEXT_HEADERS[size]! + data;
+      return;
+    }
+    if (this.text !== "") this.writeText();
     const copied = size < COPY_LIMIT;
     const at = this.room(copied ? header + size : header);
     const { bytes } = this.slab;
     const payload = writeHeader(bytes, at, FIN | opcode, size);
     this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets, size) : payload;
     if (!copied) this.addLarge(data, size);
-    this.bytes += header + size;
   }
 
   /** Hands over everything that waits. */
   take(): readonly Uint8Array[] {
+    if (this.text !== "") this.writeText();
     this.endStretch();
     const { parts } = this;
     this.parts = NONE;
@@ -80,15 +110,32 @@ export class FrameWriter {
     return parts;
   }
 
+  /** All that {@link take} has handed over so far is copied away or sent: the memory may be used again. */
+  taken(): void {
+    if (this.held === undefined) return;
+    this.slab.release(this.held);
+    this.held = undefined;
+  }
+
   /**
    * What is added from now on may wait for long: it goes to memory of this connection alone, so that it stays together
    * and keeps nobody else's alive. `false`: back to the shared memory.
    */
   keepApart(apart: boolean): void {
-    const shared = sharedSlab(this.octets);
-    if (apart === (this.slab !== shared)) return;
+    if (apart === this.apart) return;
+    if (this.text !== "") this.writeText();
     this.endStretch();
-    this.slab = apart ? new Slab(this.octets, OWN_SLAB_SIZE) : shared;
+    this.held = undefined;
+    this.apart = apart;
+    this.slab = apart ? new Slab(this.octets, OWN_SLAB_SIZE) : sharedSlab(this.octets);
+  }
+
+  private writeText(): void {
+    const { text } = this;
+    const at = this.room(text.length);
+    this.octets.writeLatin1(text, this.slab.bytes, at);
+    this.end = this.slab.used = at + text.length;
+    this.text = "";
   }
 
   /** Makes room in the slab, going on with the current stretch where nobody else has written behind it. */
@@ -99,6 +146,7 @@ export class FrameWriter {
       this.endStretch();
       this.stretch = slab.bytes;
       this.start = slab.used;
+      if (this.held !== slab.bytes) this.held = slab.hold();
     }
     return slab.used;
   }

@@ -10,7 +10,8 @@ import { utf8Length } from "./utf8.ts";
  */
 export const ioLength = (data: IoData): number => {
   if (typeof data === "string") return utf8Length(data);
-  if (data instanceof Uint8Array || data instanceof ArrayBuffer) return data.byteLength;
+  if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
+  if (data instanceof ArrayBuffer) return data.byteLength;
   if (!Array.isArray(data))
     throw new TypeError("data must be a string, a Uint8Array, an ArrayBuffer or a list of them");
   let length = 0;
@@ -39,8 +40,7 @@ export const writeIoData = (
     return at + size;
   }
   if (data instanceof Uint8Array) {
-    if (size <= WRITE_BY_HAND) for (let i = 0; i < size; i++) target[at + i] = data[i]!;
-    else target.set(data, at);
+    target.set(data, at);
     return at + size;
   }
   if (data instanceof ArrayBuffer) return writeIoData(new Uint8Array(data), target, at, octets, size);

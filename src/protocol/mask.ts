@@ -39,3 +39,23 @@ export const applyMask = (bytes: Uint8Array, start: number, end: number, key: nu
   if (at + 2 < end) seen |= bytes[at + 2]! ^= k2;
   return (seen & 0x80) === 0;
 };
+
+/**
+ * The same for a short stretch, through a view of the chunk that it is in: words, wherever it begins, and no view of its
+ * own to be made.
+ */
+export const applyMaskThrough = (view: DataView, start: number, end: number, key: number): boolean => {
+  let seen = 0;
+  let at = start;
+  for (; at + 3 < end; at += 4) {
+    const word = view.getInt32(at, true) ^ key;
+    view.setInt32(at, word, true);
+    seen |= word;
+  }
+  for (let rest = key; at < end; at++, rest >>>= 8) {
+    const octet = view.getUint8(at) ^ (rest & 0xff);
+    view.setUint8(at, octet);
+    seen |= octet;
+  }
+  return (seen & 0x80808080) === 0;
+};

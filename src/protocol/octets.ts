@@ -15,6 +15,8 @@ export interface Octets {
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
   /** Writes `text`, which takes `size` octets, as UTF-8 to `target` from `at` on, where there is room for it. */
   readonly writeUtf8: (text: string, target: Uint8Array, at: number, size: number) => void;
+  /** Writes `text`, each character below U+0100, an octet a character to `target` from `at` on. */
+  readonly writeLatin1: (text: string, target: Uint8Array, at: number) => void;
 }
 
 const encoder = new TextEncoder();
@@ -40,5 +42,8 @@ export const portableOctets: Octets = {
   decodeUtf8,
   writeUtf8: (text, target, at) => {
     encoder.encodeInto(text, target.subarray(at));
+  },
+  writeLatin1: (text, target, at) => {
+    for (let i = 0; i < text.length; i++) target[at + i] = text.charCodeAt(i);
   },
 };

@@ -54,6 +54,17 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
   });
 
+  it("keeps the order of short texts, which it gathers, and of all else", () => {
+    const writer = new FrameWriter(fresh(octets));
+    const sent = ["", "a", "é", "b", "x".repeat(125), "y".repeat(126), "c", "\u00ff", "d"];
+    for (const data of sent) {
+      add(writer, data);
+      add(writer, data, OPCODE.binary);
+    }
+    add(writer, "last");
+    expect(texts(writer.take())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
+  });
+
   it("starts anew when it was taken", () => {
     const writer = new FrameWriter(fresh(octets));
     expect(writer.bytes).toBe(0);
@@ -137,6 +148,25 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     for (let i = 1; i < stretches.length; i++) expect(stretches[i]![0]).toBeGreaterThanOrEqual(stretches[i - 1]![1]);
   });
 
+  it("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
+    const host = fresh(octets);
+    const [one, other] = [new FrameWriter(host), new FrameWriter(host)];
+    const where = (writer: FrameWriter): number => {
+      add(writer, new Uint8Array(10), OPCODE.binary);
+      const [part] = writer.take();
+      return part!.byteOffset;
+    };
+    const start = where(one);
+    expect(where(other)).toBe(start + 12);
+    one.taken();
+    expect(where(one)).toBe(start + 24);
+    other.taken();
+    one.taken();
+    one.taken(); // said twice, it counts once
+    expect(where(other)).toBe(start);
+    expect(where(one)).toBe(start + 12);
+  });
+
   it("keepApart: what waits goes to memory of its own, and stays together", () => {
     const host = fresh(octets);
     const [slow, busy] = [new FrameWriter(host), new FrameWriter(host)];
@@ -177,7 +207,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     );
     const step = fc.record({
       writer: fc.nat(2),
-      action: fc.constantFrom("add", "add", "add", "take", "apart", "back"),
+      action: fc.constantFrom("add", "add", "add", "take", "taken", "taken", "apart", "back"),
       payload,
     });
     fc.assert(
@@ -190,7 +220,12 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
         }));
         for (const { writer: index, action, payload } of steps) {
           const one = writers[index]!;
-          if (action === "take") one.parts.push(...one.writer.take());
+          if (action === "take" || action === "taken") one.parts.push(...one.writer.take());
+          if (action === "taken") {
+            // A host that has sent all of it: what becomes of the memory is none of its business any more.
+            one.parts = [join(...one.parts)];
+            one.writer.taken();
+          } else if (action === "take") continue;
           else if (action !== "add") one.writer.keepApart(action === "apart");
           else {
             add(one.writer, payload);

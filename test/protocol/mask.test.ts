@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { applyMask, rotateKey } from "../../src/protocol/mask.ts";
+import { applyMask, applyMaskThrough, rotateKey } from "../../src/protocol/mask.ts";
 
 type Key = [number, number, number, number];
 
@@ -15,7 +15,15 @@ const pattern = (length: number, seed = 0): number[] => Array.from({ length }, (
 const octet = fc.integer({ min: 0, max: 255 });
 const key = fc.tuple(octet, octet, octet, octet);
 
-describe("applyMask", () => {
+const both: [name: string, apply: typeof applyMask][] = [
+  ["applyMask", applyMask],
+  [
+    "applyMaskThrough",
+    (bytes, ...rest) => applyMaskThrough(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ...rest),
+  ],
+];
+
+describe.each(both)("%s", (_name, applyMask) => {
   const lengths = [0, 1, 2, 3, 4, 5, 7, 8, 63, 64, 94, 95, 96, 97, 98, 99, 100, 101, 127, 128, 129, 1000, 1001];
   const keys: Key[] = [
     [0, 0, 0, 0],

@@ -87,4 +87,11 @@ describe.each(allOctets)("$name", ({ octets }) => {
       }),
     );
   });
+
+  it("writes Latin-1 an octet a character", () => {
+    const text = String.fromCharCode(...Array.from({ length: 256 }, (_, i) => i));
+    const target = octets.allocOutput(300).fill(0xee);
+    octets.writeLatin1(text, target, 3);
+    expect([...target.subarray(2, 260)]).toEqual([0xee, ...Array.from({ length: 256 }, (_, i) => i), 0xee]);
+  });
 });
