@@ -11,7 +11,7 @@ export class UnknownAdapterError extends TypeError {
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
-  /** The HTTP status: 400, 403, 405, 426 or 503. */
+  /** The HTTP status: 400, 403, 405, 426, 501 or 503. */
   readonly status: number;
   /** The same, under the name that some frameworks look for. */
   readonly statusCode: number;

@@ -12,7 +12,7 @@ export interface UpgradeRequest {
   readonly url: string;
   /** The `Host` header, or `:authority` on HTTP/2. */
   readonly authority: string | undefined;
-  /** A header by its lower-case name; one that came several times is joined with commas. */
+  /** A header by its lower-case name, or a pseudo-header of HTTP/2; one that came several times is joined with commas. */
   readonly header: (name: string) => string | undefined;
 }
 

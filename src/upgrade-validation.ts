@@ -1,4 +1,4 @@
-/** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1). */
+/** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1, RFC 8441 §5). */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
 import { isKey, offeredSubprotocols, VERSION } from "./protocol/handshake.ts";
@@ -15,44 +15,77 @@ export const hasBody = (request: UpgradeRequest): boolean =>
 /** RFC 6455 §4.4: the versions that we speak go with the refusal. */
 const versionHeader = { "sec-websocket-version": VERSION } as const;
 
+/** RFC 9110 §15.5.22: a 426 names the protocol to change to; `Upgrade` is hop-by-hop, so `Connection` lists it. */
+const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
+
+const isHttp2 = (request: UpgradeRequest): boolean => request.httpVersion.startsWith("2");
+
 /**
- * Checks a request over HTTP/1.1.
+ * Checks a request over HTTP/1.1 or HTTP/2.
  *
  * @returns why it must be refused, or `undefined` if it is sound
  */
-export const validateUpgrade = (request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined => {
+export const validateUpgrade = (request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  (isHttp2(request) ? validateConnect(request) : validateGet(request)) ?? validateOrigin(request, options.origins);
+
+/** RFC 6455 §4.2.1. */
+const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
   if (request.method !== "GET") {
     return new UpgradeError(405, `a WebSocket is opened with GET, not ${request.method}`, { allow: "GET" });
   }
   if (hasBody(request)) return new UpgradeError(400, "an upgrade request must not have a body");
   if (!wantsWebSocket(request)) {
-    // RFC 9110 §15.5.22: a 426 names the protocol to change to; `Upgrade` is hop-by-hop, so `Connection` lists it.
-    return new UpgradeError(426, "this resource is a WebSocket: it needs an upgrade request", {
-      upgrade: "websocket",
-      connection: "Upgrade",
-    });
+    return new UpgradeError(426, "this resource is a WebSocket: it needs an upgrade request", upgradeHeaders);
   }
   if (request.httpVersion !== "1.1") {
     return new UpgradeError(400, `a WebSocket needs HTTP/1.1, not HTTP/${request.httpVersion}`);
   }
   if (!request.authority) return new UpgradeError(400, "Host is missing");
-  const version = request.header("sec-websocket-version");
-  if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
-  if (version !== VERSION) {
-    return new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, {
-      ...versionHeader,
-      upgrade: "websocket",
-      connection: "Upgrade",
-    });
-  }
+  const refusal = validateVersion(request, { ...versionHeader, ...upgradeHeaders });
+  if (refusal !== undefined) return refusal;
   if (!isKey(request.header("sec-websocket-key"))) {
     return new UpgradeError(400, "Sec-WebSocket-Key must be the base64 of 16 octets, once");
   }
-  if (offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined) {
-    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens");
-  }
-  return validateOrigin(request, options.origins);
+  return validateSubprotocols(request);
 };
+
+/** RFC 8441 §4 and §5. The key has no meaning here, and `Upgrade` no place in any answer (RFC 9113 §8.2.2). */
+const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
+  const protocol = request.header(":protocol");
+  if (request.method === "CONNECT" && protocol === undefined) {
+    return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT: :protocol is missing", {
+      allow: "GET",
+    });
+  }
+  if (request.method === "GET") {
+    return new UpgradeError(426, "this resource is a WebSocket: on HTTP/2 it needs an extended CONNECT", versionHeader);
+  }
+  if (request.method !== "CONNECT") {
+    return new UpgradeError(405, `a WebSocket is opened with CONNECT, not ${request.method}`, { allow: "CONNECT" });
+  }
+  // RFC 9220 §3: 501 for a protocol that is not known.
+  if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not known here`);
+  if (request.header("upgrade") !== undefined || request.header("connection") !== undefined) {
+    return new UpgradeError(400, "Upgrade and Connection are not for HTTP/2");
+  }
+  if (hasBody(request)) return new UpgradeError(400, "a request for a WebSocket must not have a body");
+  if (!request.authority) return new UpgradeError(400, ":authority is missing");
+  return validateVersion(request, versionHeader) ?? validateSubprotocols(request);
+};
+
+const validateVersion = (
+  request: UpgradeRequest,
+  headers: Readonly<Record<string, string>>,
+): UpgradeError | undefined => {
+  const version = request.header("sec-websocket-version");
+  if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
+  return version === VERSION ? undefined : new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, headers);
+};
+
+const validateSubprotocols = (request: UpgradeRequest): UpgradeError | undefined =>
+  offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined
+    ? new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens")
+    : undefined;
 
 /** RFC 6455 §10.2: a server that is not meant for scripts of any page checks where the page came from. */
 const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origins"]): UpgradeError | undefined => {

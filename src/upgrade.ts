@@ -1,22 +1,30 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
-import { UnknownAdapterError } from "./errors.ts";
+import { UnknownAdapterError, UpgradeError } from "./errors.ts";
 import type { WebSockOptions } from "./options.ts";
+import { type Route, routeOf } from "./route.ts";
 import { type Callbacks, callbacksOf } from "./session/handler.ts";
 import type { WebSock } from "./websock.ts";
 
 /** What an adapter leaves on the requests that it brings in. */
 export interface Upgradable {
   /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
-  upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined): unknown;
+  upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
 }
 
 // Registered, so that two copies of the package in one process understand each other.
 const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
 
+interface Marked {
+  [UPGRADABLE]?: Upgradable;
+}
+
 /** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
 export const markUpgradable = (request: object, upgradable: Upgradable): void => {
-  (request as { [UPGRADABLE]?: Upgradable })[UPGRADABLE] ??= upgradable;
+  (request as Marked)[UPGRADABLE] ??= upgradable;
 };
+
+/** For adapters: whether a request was marked. */
+export const isUpgradable = (request: object): boolean => (request as Marked)[UPGRADABLE] !== undefined;
 
 /** `arg` may be left out where `init` takes none. */
 export type UpgradeArguments<Arg> = unknown extends Arg
@@ -25,8 +33,15 @@ export type UpgradeArguments<Arg> = unknown extends Arg
     ? [arg?: Arg, options?: WebSockOptions]
     : [arg: Arg, options?: WebSockOptions];
 
-/** What a route returns: a `Response` where routes return one. */
-export type UpgradeResult<Conn> = Conn extends Request ? Response : void;
+/** What a route returns: a `Response` where routes return one, `undefined` where a value would be sent. */
+export type UpgradeResult<Conn> = Conn extends
+  | Request // fetch-style, srvx
+  | { readonly req: Request } // h3
+  | { readonly req: { readonly raw: Request } } // Hono
+  ? Response
+  : Conn extends { readonly raw: object } | { readonly request: { readonly raw: object } } // Fastify
+    ? undefined
+    : void;
 
 /**
  * Answers an upgrade request with a WebSocket that `handler` runs, and gives `arg` to its `init`.
@@ -48,15 +63,20 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
   conn: Conn,
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
-): UpgradeResult<Conn> => findUpgradable(conn).upgrade(conn, callbacksOf(handler), arg, options) as UpgradeResult<Conn>;
-
-const findUpgradable = (conn: object): Upgradable => {
-  const upgradable = (conn as { [UPGRADABLE]?: Upgradable } | undefined)?.[UPGRADABLE];
-  if (upgradable !== undefined) return upgradable;
-  throw new UnknownAdapterError(
-    `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
-      'For a Node server, call attach(server) from "websock-js/node" before it receives requests',
-  );
+): UpgradeResult<Conn> => {
+  const route = routeOf(conn, isUpgradable);
+  if (route === undefined) {
+    throw new UnknownAdapterError(
+      `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
+        'For a Node server, call attach(server) from "websock-js/node" before it receives requests',
+    );
+  }
+  try {
+    const upgradable = (route.request as Marked)[UPGRADABLE]!;
+    return upgradable.upgrade(conn, callbacksOf(handler), arg, options, route) as UpgradeResult<Conn>;
+  } catch (error) {
+    throw error instanceof UpgradeError ? route.refused(error) : error;
+  }
 };
 
 const describe = (value: unknown): string =>

@@ -69,8 +69,10 @@ export interface ConnectionInfo {
   readonly remoteAddress: string | undefined;
   /** The peer's port, where the host tells. */
   readonly remotePort: number | undefined;
-  /** The version of HTTP that the connection was upgraded from: `"1.1"`. */
+  /** The version of HTTP that the connection was opened with: `"1.1"`, `"2.0"`. */
   readonly httpVersion: string;
+  /** The method that the client sent: `"GET"`, or `"CONNECT"` on HTTP/2, where the app saw `GET` all the same. */
+  readonly method: string;
   /** The subprotocol that was agreed on. */
   readonly subprotocol: string | undefined;
   /** The extension that was agreed on with its parameters, as in `Sec-WebSocket-Extensions`. */

@@ -19,7 +19,7 @@ const NOTHING = new Uint8Array(0);
 type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
-  private readonly socket: Hosted;
+  protected readonly socket: Hosted;
   private readonly takesAtOnce: boolean;
   private connection!: Connection;
   private queue: Uint8Array[] = NONE;

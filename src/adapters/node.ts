@@ -1,25 +1,29 @@
-/** `websock-js/node`: hosts handlers on the servers of `node:http` and `node:https`. */
+/** `websock-js/node`: hosts handlers on the servers of `node:http`, `node:https` and `node:http2`. */
 import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import { resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Clock } from "../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../session/group.ts";
 import type { OnError } from "../session/report.ts";
 import { systemClock } from "../session/system-clock.ts";
+import { NodeAdapter } from "./node-adapter.ts";
 import { reporter } from "./node-diagnostics.ts";
-import { Http1Adapter } from "./node-http1.ts";
+import { watchFastify } from "./node-fastify.ts";
+import { takeUpgrades } from "./node-http1.ts";
+import { takeConnects } from "./node-http2.ts";
 import { guardRequests } from "./node-requests.ts";
 
 export type { DrainOptions } from "../session/group.ts";
-export { capabilities } from "./node-http1.ts";
+export { capabilities } from "./node-adapter.ts";
 
 /** Options of {@link attach}. */
 export interface AttachOptions {
   /**
-   * Which upgrade requests are ours. The others are left to the server's other `upgrade` listeners (Vite's, socket.io's).
-   * Default: all.
+   * Which upgrade requests are ours. The others are left to the server's other `upgrade` listeners (Vite's, socket.io's),
+   * or `connect` listeners on HTTP/2. Default: all.
    */
-  readonly only?: (request: IncomingMessage) => boolean;
+  readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;
   /** Options for every `upgrade` on this server, where the call says nothing else. */
   readonly defaults?: WebSockOptions;
   /** Is told of the errors in callbacks. Default: prints them with `console.error`. */
@@ -34,7 +38,8 @@ export interface Attachment {
   readonly connections: number;
   /**
    * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
-   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close.
+   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
+   * connections that WebSockets were all of are closed too.
    */
   close(): Promise<void>;
   /**
@@ -60,7 +65,10 @@ const attached = new WeakSet<object>();
  * @throws TypeError for an option that does not exist
  * @throws Error if the server is attached already
  */
-export const attach = (server: HttpServer | HttpsServer, options: AttachOptions = {}): Attachment => {
+export const attach = (
+  server: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
+  options: AttachOptions = {},
+): Attachment => {
   const { only, defaults, onError, clock = systemClock, ...unknown } = options;
   const [name] = Object.keys(unknown);
   if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError, clock`);
@@ -68,14 +76,15 @@ export const attach = (server: HttpServer | HttpsServer, options: AttachOptions 
   const resolved = resolveOptions(defaults);
   attached.add(server);
   const group = new SessionGroup(clock);
-  const adapter = new Http1Adapter(server, group, {
+  const adapter = new NodeAdapter(server, group, {
     only,
     defaults: resolved,
     clock,
     onError: reporter(onError),
   });
-  guardRequests(server, adapter);
-  adapter.open();
+  guardRequests(server, adapter, "updateSettings" in server ? takeConnects(adapter) : undefined);
+  takeUpgrades(adapter);
+  watchFastify();
   return {
     get connections() {
       return group.size;

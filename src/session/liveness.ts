@@ -14,8 +14,8 @@ export class Liveness {
   private pingedAt: number;
   /** Since when we are not reading; `NEVER` while we are. */
   private pausedAt = NEVER;
-  /** Whether a heartbeat waits for its pong. */
-  private heartbeat = false;
+  /** How many heartbeats wait for their pongs: a slow peer's may come after the next one is sent. */
+  private heartbeats = 0;
   /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
   private stalledAt = NEVER;
   private takenThen = 0;
@@ -61,14 +61,14 @@ export class Liveness {
   /** A heartbeat is sent; not so if what already waits for the peer tests the connection just as well. */
   ping(now: number, sent: boolean): void {
     this.pingedAt = now;
-    this.heartbeat ||= sent;
+    if (sent) this.heartbeats++;
   }
 
   /** Whether this answers our own heartbeat, which is nobody else's business. */
   takesPong({ opcode, data }: ControlMessage): boolean {
-    if (!this.heartbeat || opcode !== "pong" || data.length !== heartbeatOctets.length) return false;
+    if (this.heartbeats === 0 || opcode !== "pong" || data.length !== heartbeatOctets.length) return false;
     if (!data.every((octet, i) => octet === heartbeatOctets[i])) return false;
-    this.heartbeat = false;
+    this.heartbeats--;
     return true;
   }
 

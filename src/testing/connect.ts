@@ -46,6 +46,7 @@ export const begin = <Info>(
   handler: object,
   arg: unknown,
   options?: WebSockOptions,
+  facts: Partial<ConnectionInfo> = {},
 ): { client: TestClient<Info>; initialized: Promise<void> } => {
   const client = new TestClient<Info>();
   const callbacks = callbacksOf(handler);
@@ -57,7 +58,7 @@ export const begin = <Info>(
   const session = new Session(
     watched,
     client.transport,
-    { ...FACTS },
+    { ...FACTS, ...facts },
     {
       options: resolveOptions(options),
       clock: client.clock,
@@ -78,6 +79,7 @@ const FACTS: ConnectionInfo = {
   remoteAddress: "127.0.0.1",
   remotePort: 50_000,
   httpVersion: "1.1",
+  method: "GET",
   subprotocol: undefined,
   compression: undefined,
   closeCode: undefined,

@@ -1,0 +1,176 @@
+/**
+ * WebSockets over HTTP/2 (RFC 8441) on Node's own server: an extended CONNECT travels through the app as the GET that it
+ * is on HTTP/1.1, and its stream takes the place of the socket.
+ */
+import {
+  constants,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type Http2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { UpgradeError } from "../errors.ts";
+import { isKey } from "../protocol/handshake.ts";
+import type { SessionGroup } from "../session/group.ts";
+import { validateUpgrade } from "../upgrade-validation.ts";
+import type { NodeAdapter } from "./node-adapter.ts";
+import { factsOf } from "./node-requests.ts";
+import { answerUpgradeError, INERT } from "./node-response.ts";
+import { NodeStream } from "./node-stream.ts";
+import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
+
+/** Begins to take the CONNECTs of a server of `node:http2`. To be called with those that it emits; `false`: not ours. */
+export const takeConnects = (
+  adapter: NodeAdapter,
+): ((request: Http2ServerRequest, response: Http2ServerResponse) => boolean) => {
+  const server = adapter.server as Http2Server;
+  // RFC 8441 §3: clients wait for this setting.
+  server.updateSettings({ enableConnectProtocol: true });
+  return (request, response) => {
+    const facts = factsOf(request);
+    if (facts.header(":protocol") === "websocket" && adapter.context.only?.(request) !== false) {
+      new Http2Upgrade(adapter, request, response).route();
+      return true;
+    }
+    if (server.listenerCount("connect") > 0) return false;
+    const refusal = validateUpgrade(facts, adapter.context.defaults);
+    answerUpgradeError(
+      refusal ?? new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" }),
+      response,
+    );
+    return true;
+  };
+};
+
+class Http2Upgrade extends NodeUpgrade {
+  protected readonly status = 200;
+  declare protected readonly request: Http2ServerRequest;
+  declare protected readonly response: Http2ServerResponse;
+  private readonly stream: ServerHttp2Stream;
+  /** What Node has hung on the stream for its request and response. */
+  private readonly hung: readonly Hung[];
+
+  constructor(adapter: NodeAdapter, request: Http2ServerRequest, response: Http2ServerResponse) {
+    super(adapter, request, response);
+    this.stream = request.stream;
+    this.hung = HUNG.flatMap((event) =>
+      this.stream.rawListeners(event).map((listener) => ({ event, listener: listener as Listener })),
+    );
+  }
+
+  /** Hands the request to the app: with the method that it has on HTTP/1.1, so that the same routes serve both. */
+  route(): void {
+    const { request, stream } = this;
+    // What arrives is frames, and no body: nobody may read it, or have it dropped.
+    request.push(null);
+    request.removeAllListeners("pause").removeAllListeners("resume");
+    stream.on("aborted", this.onGone).on("close", this.onGone);
+    (request as { method: string }).method = "GET";
+    this.passOn(
+      stream.endAfterHeaders
+        ? new UpgradeError(400, "a WebSocket needs its stream open in both directions")
+        : undefined,
+    );
+  }
+
+  /** Not of RFC 8441, but clients that send a key fail without its answer. */
+  protected handshakeHeaders(): Record<string, string> {
+    const key = this.facts.header("sec-websocket-key");
+    return isKey(key) ? { "sec-websocket-accept": acceptOf(key) } : {};
+  }
+
+  protected takeStream(): NodeStream {
+    this.stream.off("aborted", this.onGone).off("close", this.onGone);
+    return new Http2ByteStream(this.stream);
+  }
+
+  protected sendHead(headers: Readonly<Record<string, string>>): void {
+    const { stream } = this;
+    this.gate.base.writeHead(200, headers);
+    for (const { event, listener } of this.hung) stream.off(event, listener);
+    stream.on("wantTrailers", endStream);
+  }
+
+  protected begun(): void {
+    leaveWhenEmpty(this.stream, this.adapter.group);
+  }
+
+  protected endResponse(callback: (() => void) | undefined): void {
+    const { response, stream } = this;
+    Object.assign(response, INERT);
+    Object.defineProperties(response, ENDED);
+    // An open WebSocket keeps no HTTP objects.
+    const kept = stream as unknown as Record<symbol, unknown>;
+    for (const symbol of Object.getOwnPropertySymbols(kept)) {
+      if (kept[symbol] === response || kept[symbol] === this.request) kept[symbol] = undefined;
+    }
+    process.nextTick(() => {
+      response.emit("finish");
+      callback?.();
+      response.emit("close");
+    });
+  }
+
+  protected cutOff(): void {
+    this.stream.close(constants.NGHTTP2_CANCEL);
+  }
+}
+
+/** How many WebSockets a connection of HTTP/2 carries. */
+const carried = new WeakMap<Http2Session, number>();
+
+/**
+ * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
+ * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
+ */
+const leaveWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
+  const { session } = stream;
+  if (session === undefined) return; // it has gone in the meantime
+  carried.set(session, (carried.get(session) ?? 0) + 1);
+  stream.once("close", () => {
+    const left = carried.get(session)! - 1;
+    carried.set(session, left);
+    if (left === 0 && group.closing) session.close();
+  });
+};
+
+type Listener = (...args: unknown[]) => void;
+
+interface Hung {
+  readonly event: string;
+  readonly listener: Listener;
+}
+
+const HUNG = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
+
+/** What Node's response says of itself when it has ended, without its stream having ended. */
+const ENDED: PropertyDescriptorMap = {
+  writableEnded: { value: true },
+  writableFinished: { value: true },
+  finished: { value: true },
+  destroy: { value: () => undefined },
+};
+
+/**
+ * Node's response has asked to be asked for trailers. With them our direction ends: the close frames are out. Some clients
+ * never end theirs and wait; whoever does end it has done so by the time that a ping is answered (RFC 9113 §8.1).
+ */
+function endStream(this: ServerHttp2Stream): void {
+  this.sendTrailers({});
+  const { session } = this;
+  if (session === undefined || session.destroyed) return;
+  session.ping(() => {
+    if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+class Http2ByteStream extends NodeStream {
+  /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
+  override destroy(): void {
+    const stream = this.socket as unknown as ServerHttp2Stream;
+    if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+    // Not waiting for a peer whose connection is blocked.
+    stream.destroy();
+  }
+}

@@ -1,0 +1,194 @@
+/** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
+import { createHash } from "node:crypto";
+import { UpgradeError } from "../errors.ts";
+import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import { Connection } from "../protocol/connection.ts";
+import { acceptFor } from "../protocol/handshake.ts";
+import type { Route } from "../route.ts";
+import type { Callbacks } from "../session/handler.ts";
+import { Session } from "../session/session.ts";
+import { markUpgradable, type Upgradable } from "../upgrade.ts";
+import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { capabilities, type NodeAdapter } from "./node-adapter.ts";
+import { answerFromFastify } from "./node-fastify.ts";
+import { nodeOctets } from "./node-octets.ts";
+import { factsOf, type NodeRequest } from "./node-requests.ts";
+import {
+  addHeader,
+  answerInsteadOfSrvx,
+  answerUpgradeError,
+  type HeaderValues,
+  type NodeResponse,
+  type Replacement,
+  ResponseGate,
+  refusalOf,
+  settleHeaders,
+} from "./node-response.ts";
+import type { NodeStream } from "./node-stream.ts";
+
+/** What `upgrade` has decided; the answer performs it. */
+interface Decision {
+  readonly callbacks: Callbacks;
+  readonly arg: unknown;
+  readonly options: ResolvedOptions;
+  readonly subprotocol: string | undefined;
+  /** Why it is refused all the same, where the request was not to be checked earlier. */
+  readonly refusal: UpgradeError | undefined;
+  readonly route: Route;
+}
+
+export abstract class NodeUpgrade implements Upgradable, Replacement {
+  protected readonly adapter: NodeAdapter;
+  protected readonly request: NodeRequest;
+  protected readonly response: NodeResponse;
+  protected readonly facts: UpgradeRequest;
+  protected readonly gate: ResponseGate;
+  /** The client is. */
+  protected gone = false;
+  protected upgraded = false;
+  private decision: Decision | undefined = undefined;
+  /** What the client gets to read instead of what the framework writes, if the upgrade is refused. */
+  private body: string | undefined = undefined;
+
+  constructor(adapter: NodeAdapter, request: NodeRequest, response: NodeResponse) {
+    this.adapter = adapter;
+    this.request = request;
+    this.response = response;
+    this.facts = factsOf(request);
+    this.gate = new ResponseGate(response);
+  }
+
+  /** The status of an answer that opens the WebSocket. */
+  protected abstract readonly status: 101 | 200;
+  /** Its headers, apart from the subprotocol. */
+  protected abstract handshakeHeaders(): Record<string, string>;
+  /** Takes the stream of octets over from HTTP. */
+  protected abstract takeStream(): NodeStream;
+  /** Sends the head of the answer; from here on the stream is the connection's. */
+  protected abstract sendHead(headers: Readonly<Record<string, string>>): void;
+  /** Ends the response and nothing else. */
+  protected abstract endResponse(callback: (() => void) | undefined): void;
+  /** The session has begun. */
+  protected abstract begun(connection: Connection): void;
+  /** Cuts off what a client has left behind. */
+  protected abstract cutOff(): void;
+
+  /** Hands the request to the app, or refuses it. */
+  protected passOn(refusal: UpgradeError | undefined): void {
+    const { adapter, request, response } = this;
+    const reason = this.closing ?? refusal;
+    if (reason !== undefined) {
+      answerUpgradeError(reason, response);
+      return;
+    }
+    markUpgradable(request, this);
+    adapter.server.emit("request", request, response);
+  }
+
+  upgrade(
+    conn: object,
+    callbacks: Callbacks,
+    arg: unknown,
+    options: WebSockOptions | undefined,
+    route: Route,
+  ): unknown {
+    const { response } = this;
+    if (this.decision !== undefined) throw new Error("this request is upgraded already");
+    if (response.headersSent) throw new Error("this request is answered already: its headers were sent");
+    const resolved = this.adapter.resolve(options);
+    const refusal = this.closing ?? validateUpgrade(this.facts, resolved);
+    if (refusal !== undefined && resolved.earlyValidateUpgrade) {
+      answerInsteadOfSrvx(conn, refusal);
+      throw refusal;
+    }
+    const subprotocol = refusal === undefined ? selectSubprotocol(this.facts, resolved.subprotocols) : undefined;
+    this.decision = { callbacks, arg, options: resolved, subprotocol, refusal, route };
+    if (route.deferred) this.awaitFramework();
+    else if (refusal !== undefined) answerUpgradeError(refusal, response);
+    else if (this.gone) this.cutOff();
+    else this.answerNow();
+    return route.result();
+  }
+
+  private awaitFramework(): void {
+    // Koa has said 404 already; for the others this is what they begin with.
+    this.response.statusCode = this.status;
+    this.gate.replace(this);
+    if (answerFromFastify(this.request)) this.answerNow();
+  }
+
+  private answerNow(): void {
+    this.gate.replace(this);
+    this.response.writeHead(this.status);
+    this.response.end();
+  }
+
+  /** The framework writes its response, or we do. */
+  onHead(status: number, headers: HeaderValues): boolean {
+    const { options, refusal, route } = this.decision!;
+    // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
+    if (route.failed() || !(status === 101 || (status >= 200 && status < 300))) return false;
+    if (this.gone) {
+      this.cutOff();
+      return false;
+    }
+    settleHeaders(this.response, headers);
+    const reason = refusal ?? this.closing;
+    if (reason !== undefined) {
+      const { headers, body } = refusalOf(reason, this.response);
+      this.body = body;
+      this.gate.base.writeHead(reason.status, headers);
+      return true;
+    }
+    for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
+    this.perform(this.decision!);
+    return true;
+  }
+
+  onEnd(callback: (() => void) | undefined): void {
+    if (this.upgraded) this.endResponse(callback);
+    else this.gate.base.end(this.body, callback);
+  }
+
+  private perform({ callbacks, arg, options, subprotocol }: Decision): void {
+    const { remoteAddress, remotePort } = this.request.socket;
+    const { httpVersion, method } = this.facts;
+    this.upgraded = true;
+    const stream = this.takeStream();
+    const connection = new Connection(stream, nodeOctets, options, capabilities);
+    stream.open(connection);
+    this.sendHead({
+      ...this.handshakeHeaders(),
+      ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
+    });
+    stream.watch();
+    const facts = {
+      remoteAddress,
+      remotePort,
+      // The constants, where it is those: the request's own strings would be kept with every connection.
+      httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
+      method: method === "GET" ? "GET" : "CONNECT",
+      subprotocol,
+      compression: undefined,
+      closeCode: undefined,
+      closeText: undefined,
+    };
+    const session = new Session(callbacks, connection, facts, this.adapter.sessionContext(options));
+    this.adapter.group.add(session);
+    connection.open(session);
+    session.start(arg);
+    this.begun(connection);
+  }
+
+  private get closing(): UpgradeError | undefined {
+    return this.adapter.group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
+  }
+
+  protected readonly onGone = (): void => {
+    this.gone = true;
+  };
+}
+
+/** RFC 6455 §4.2.2. */
+export const acceptOf = (key: string): string =>
+  acceptFor(key, (input) => createHash("sha1").update(input).digest("base64"));

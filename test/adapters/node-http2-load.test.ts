@@ -1,0 +1,142 @@
+/** Many WebSockets on one connection of HTTP/2: none is at the mercy of another. */
+import { once } from "node:events";
+import http2, { type ClientHttp2Session } from "node:http2";
+import { expect, test } from "vitest";
+import { upgrade } from "websock-js";
+import { answerOf, connectHttp2, openHttp2Stream, request, testHttp2 } from "../support/http2-client.ts";
+import { serveHttp2 } from "../support/http2-server.ts";
+import { deferred, Echo, Recorder } from "../support/node-server.ts";
+import { RawClient } from "../support/raw-client.ts";
+import { BINARY, frame, TEXT } from "../support/raw-frames.ts";
+import { failOnUncaught } from "../support/uncaught.ts";
+
+failOnUncaught();
+
+type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
+const clientOf = (stream: unknown): RawClient => RawClient.of(stream as Parameters<typeof RawClient.of>[0]);
+
+const inUse = (): number => {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+test("100 on one session, one of them not read by its client: the others go on, and memory is bounded", async () => {
+  const { url, sockets } = await serveHttp2((req) =>
+    upgrade(req, Echo, undefined, { maxMessageSize: 2_000_000, timeout: Number.POSITIVE_INFINITY }),
+  );
+  const session = await testHttp2(url);
+  const streams = await Promise.all(Array.from({ length: 100 }, () => openHttp2Stream(session)));
+  const [deaf, ...others] = streams as [Stream, ...Stream[]];
+
+  // Sends for ever and reads nothing: its echo fills its window, then what we buffer, then its own writes.
+  deaf.pause();
+  const flood = frame(BINARY, Buffer.alloc(100_000, "x"));
+  let flooded = 0;
+  const pour = (): void => {
+    while (!deaf.destroyed && deaf.write(flood)) flooded++;
+  };
+  deaf.on("drain", pour);
+  pour();
+
+  const before = inUse();
+  let answered = 0;
+  await Promise.all(
+    others.map(async (stream, index) => {
+      const client = clientOf(stream);
+      for (let round = 0; round < 50; round++) {
+        const message = `${index}:${round}`;
+        expect(await client.send(frame(TEXT, message)).text()).toBe(message);
+        answered++;
+      }
+    }),
+  );
+  expect(answered).toBe(99 * 50);
+  // The one was stopped by backpressure, long before its flood could add up.
+  expect(flooded * flood.length).toBeLessThan(4_000_000);
+  expect(inUse() - before).toBeLessThan(50_000_000);
+  expect(sockets.connections).toBe(100);
+
+  // It reads again, and nothing was lost.
+  const client = clientOf(deaf);
+  deaf.off("drain", pour).resume();
+  const { payload } = await client.frame();
+  expect(payload.equals(Buffer.alloc(100_000, "x"))).toBe(true);
+});
+
+test("many streams of one session are served in turns, one that floods among them", async () => {
+  const { url } = await serveHttp2((req) => upgrade(req, Echo));
+  const session = await testHttp2(url);
+  const [flooding, ...others] = await Promise.all(Array.from({ length: 20 }, () => openHttp2Stream(session)));
+  const message = frame(TEXT, "x".repeat(1000));
+  let returned = 0;
+  let over = false;
+  flooding!.on("data", (chunk: Buffer) => {
+    returned += chunk.length;
+  });
+  const pour = (): void => {
+    while (!over && flooding!.write(message));
+  };
+  flooding!.on("drain", pour);
+  pour();
+  const clients = others.map((stream) => clientOf(stream));
+  const counts = await Promise.all(
+    clients.map(async (client) => {
+      const start = returned;
+      for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, `${i}`)).text()).toBe(`${i}`);
+      return returned - start;
+    }),
+  );
+  over = true;
+  // The flood went on meanwhile; and nobody waited for more of it than a few windows for each of its messages.
+  expect(returned).toBeGreaterThan(0);
+  for (const count of counts) expect(count).toBeLessThan(20 * 10 * 65_536);
+});
+
+test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind, and harm no other session", async () => {
+  const recorder = new Recorder();
+  const gate = deferred();
+  let [reached, upgraded] = [0, 0];
+  const { url, sockets, errors } = await serveHttp2(async (req) => {
+    if (req.url === "/echo") return upgrade(req, Echo);
+    reached++;
+    await gate.promise;
+    upgrade(req, recorder);
+    upgraded++;
+  });
+  const bystander = clientOf(await openHttp2Stream(await testHttp2(url), { ":path": "/echo" }));
+  const before = inUse();
+
+  let sent = 0;
+  let session: ClientHttp2Session | undefined;
+  let sessionsUsed = 0;
+  while (sent < 10_000) {
+    // nghttp2 has its own limit for resets, and ends the session past it: then the attacker comes back.
+    if (session === undefined || session.closed || session.destroyed) {
+      session = await connectHttp2(url);
+      sessionsUsed++;
+    }
+    const { closed } = session;
+    for (let i = 0; i < 100 && !closed && !session.destroyed && !session.closed; i++, sent++) {
+      const stream = request(session);
+      stream.close(http2.constants.NGHTTP2_CANCEL);
+    }
+    await new Promise((resolve) => (session!.destroyed ? resolve(undefined) : session!.ping(() => resolve(undefined))));
+    if (sent % 2000 === 0) expect(await bystander.send(frame(TEXT, `${sent}`)).text()).toBe(`${sent}`);
+  }
+  session!.destroy();
+  // What is held is what the app's own pending promises hold: a few kB for each.
+  expect(reached).toBeGreaterThan(1000);
+  expect(inUse() - before).toBeLessThan(10_000 * 30_000);
+  expect(sessionsUsed).toBeLessThan(100);
+  gate.resolve();
+  while (upgraded < reached) await new Promise((resolve) => setImmediate(resolve));
+  expect(recorder.inits).toEqual([]);
+  expect(sockets.connections).toBe(1);
+  expect(errors).toEqual([]);
+
+  expect(await bystander.send(frame(TEXT, "still here")).text()).toBe("still here");
+  const fresh = request(await testHttp2(url), { ":path": "/echo" });
+  expect((await answerOf(fresh))[":status"]).toBe(200);
+  fresh.close();
+  await once(fresh, "close");
+});

@@ -1,0 +1,107 @@
+/** The examples as their readers run them: compiled, each in a process of its own. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
+import { openHttp2Stream } from "../support/http2-client.ts";
+import { RawClient } from "../support/raw-client.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+// The package itself is built before all tests.
+beforeAll(async () => {
+  await promisify(execFile)(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "examples/tsconfig.json"], {
+    cwd: root,
+  });
+});
+
+let server: ChildProcess;
+let stderr: string;
+afterEach(() => void server.kill("SIGKILL"));
+
+/** Starts an example, and returns the address that it says it listens at. */
+const start = async (name: string): Promise<URL> => {
+  server = spawn(process.execPath, [`examples/dist/${name}/server.js`], {
+    cwd: root,
+    env: { ...process.env, PORT: "0", NODE_ENV: "development" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  stderr = "";
+  server.stderr!.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  for await (const line of createInterface(server.stdout!)) {
+    const url = /https?:\S+/.exec(line)?.[0];
+    if (url !== undefined) return new URL(url);
+  }
+  throw new Error(`the example ended without listening: ${stderr}`);
+};
+
+const nextMessage = async (socket: WebSocket): Promise<string> => String((await once(socket, "message"))[0]);
+
+describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx"])("%s", (name) => {
+  test("greets whom it knows, refuses whom it does not, and ends well", async () => {
+    const url = await start(name);
+    url.hostname = "localhost";
+    const address = url.href.replace("http", "ws");
+
+    const stranger = new WebSocket(address);
+    const [error] = await once(stranger, "error");
+    expect(error.message).toContain("401");
+    expect((await fetch(url, { headers: { cookie: "user=ada" } })).status).toBe(426);
+    expect((await fetch(new URL("/elsewhere", url))).status).toBe(404);
+    // What Express says of an error, in development, is its own.
+    if (name !== "express") expect(stderr).toBe("");
+    stderr = "";
+
+    const [ada, ben] = ["ada", "ben"].map((user) => new WebSocket(address, { headers: { cookie: `user=${user}` } }));
+    expect(await Promise.all([nextMessage(ada!), nextMessage(ben!)])).toEqual([
+      "hello ada, this is lobby",
+      "hello ben, this is lobby",
+    ]);
+    ada!.send("one");
+    expect(await nextMessage(ada!)).toBe("one");
+    ada!.send("bye");
+    const [code, reason] = await once(ada!, "close");
+    expect([code, String(reason)]).toEqual([4000, "after 1 messages"]);
+
+    const exit = once(server, "exit");
+    server.kill("SIGTERM");
+    expect((await once(ben!, "close"))[0]).toBe(1012);
+    expect(await exit).toEqual([0, null]);
+    expect(stderr).toBe("");
+  });
+});
+
+describe("http2", () => {
+  test("tells a client what opened it, over either version", async () => {
+    const url = await start("http2");
+    const stream = await openHttp2Stream(url.origin, { ":path": "/protocol" });
+    expect(await RawClient.of(stream as never).text()).toBe("HTTP/2.0, CONNECT");
+    stream.close();
+    const older = new WebSocket(`wss://localhost:${url.port}/protocol`, { rejectUnauthorized: false });
+    expect(await nextMessage(older)).toBe("HTTP/1.1, GET");
+    const exit = once(server, "exit");
+    server.kill("SIGTERM");
+    expect((await once(older, "close"))[0]).toBe(1012);
+    expect(await exit).toEqual([0, null]);
+    expect(stderr).toBe("");
+  });
+
+  test.skipIf(!haveChromium())("its page shows HTTP/2 for both", async () => {
+    const url = await start("http2");
+    const browser = await launchChromium();
+    try {
+      const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+      await page.goto(url.href);
+      await page.getByText("This page came over h2, its WebSocket over HTTP/2.0, CONNECT.").waitFor();
+    } finally {
+      await browser.close();
+    }
+    expect(stderr).toBe("");
+  });
+});

@@ -1,0 +1,113 @@
+/** A browser whose page came over HTTP/2 opens its WebSocket on the same connection: seen from the server's side too. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
+import { servePage } from "../support/http2-page.ts";
+
+describe.skipIf(!haveChromium())("Chromium", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser?.close());
+
+  const open = async (url: string): Promise<Page> => {
+    const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+    await page.goto(url);
+    return page;
+  };
+
+  interface Told {
+    protocol: string;
+    messages: string[];
+    code: number;
+    reason: string;
+    wasClean: boolean;
+  }
+
+  /** Runs in the page: says all of that, one after the answer to the other, and then closes or is closed. */
+  const talk = (page: Page, says: string[], close: number | undefined): Promise<Told> =>
+    page.evaluate(
+      async ([says, close]) => {
+        const socket = new WebSocket(`wss://${location.host}/socket`, ["other", "chat"]);
+        const told = { protocol: "", messages: [] as string[] };
+        const closed = new Promise<CloseEvent>((resolve) => {
+          socket.onclose = resolve;
+        });
+        const next = (): void => {
+          const message = says.shift();
+          if (message !== undefined) socket.send(message);
+          else if (close !== undefined) socket.close(close, "from the page");
+        };
+        socket.onopen = () => {
+          told.protocol = socket.protocol;
+          next();
+        };
+        socket.onmessage = ({ data }) => {
+          told.messages.push(data);
+          next();
+        };
+        const { code, reason, wasClean } = await closed;
+        return { ...told, code, reason, wasClean };
+      },
+      [says, close] as [string[], number | undefined],
+    ) as Promise<Told>;
+
+  test("extended CONNECT on the session that brought the page, a subprotocol, and close codes both ways", async () => {
+    const { port, opened, sessions, errors, sockets } = await servePage();
+    const page = await open(`https://localhost:${port}/`);
+    const large = "x".repeat(300_000);
+
+    const byPage = await talk(page, ["how?", large], 4002);
+    expect(byPage).toEqual({
+      protocol: "chat",
+      messages: ["HTTP/2.0 CONNECT", large],
+      code: 4002,
+      reason: "",
+      wasClean: true,
+    });
+    const byServer = await talk(page, ["hello", "close me"], undefined);
+    expect(byServer).toEqual({
+      protocol: "chat",
+      messages: ["hello"],
+      code: 4002,
+      reason: "as you wish",
+      wasClean: true,
+    });
+
+    // A browser may open connections that it does not need; these came on the one that brought the page.
+    expect(opened).toHaveLength(2);
+    expect(new Set(opened.map(({ session }) => session))).toEqual(new Set([sessions[0]]));
+    for (const { stream, rawHeaders, connection } of opened) {
+      expect(stream).toBeGreaterThan(1);
+      const raw = Object.fromEntries(rawHeaders.flatMap((name, i) => (i % 2 ? [] : [[name, rawHeaders[i + 1]]])));
+      expect(raw).toMatchObject({
+        ":method": "CONNECT",
+        ":protocol": "websocket",
+        ":scheme": "https",
+        origin: `https://localhost:${port}`,
+        "sec-websocket-protocol": "other, chat",
+      });
+      expect(connection).toMatchObject({ httpVersion: "2.0", method: "CONNECT", subprotocol: "chat" });
+    }
+    expect(opened[0]!.connection).toMatchObject({ closeCode: 4002, closeText: "from the page" });
+    expect(errors).toEqual([]);
+    while (sockets.connections > 0) await new Promise((resolve) => setTimeout(resolve));
+  });
+
+  test("a page of another origin is refused", async () => {
+    const { port, opened } = await servePage();
+    const page = await open(`https://localhost:${port}/`);
+    const told = await page.evaluate(
+      (url) =>
+        new Promise<string>((resolve) => {
+          const socket = new WebSocket(url);
+          socket.onopen = () => resolve("open");
+          socket.onerror = () => resolve("refused");
+        }),
+      `wss://127.0.0.1:${port}/socket`,
+    );
+    expect(told).toBe("refused");
+    expect(opened.map(({ connection }) => connection)).toEqual([undefined]);
+  });
+});

@@ -1,0 +1,68 @@
+/** The conformance suite's client over any stream of octets, frame by frame. */
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
+import { RawClient } from "./raw-client.ts";
+import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG, TEXT } from "./raw-frames.ts";
+
+const OPCODES = { text: TEXT, binary: BINARY, ping: PING, pong: PONG } as const;
+
+/** What a frame tells the suite; `undefined` if nothing. */
+type Told = Got | undefined;
+
+/** `drop` cuts the stream off, as its protocol does that. */
+export const conformanceClient = (stream: Duplex, drop: () => void): ConformanceClient => {
+  const client = RawClient.of(stream as Socket);
+  const got: Got[] = [];
+  let wakeUp: () => void = () => undefined;
+  let closeSent = false;
+  let message: Frame | undefined;
+
+  const take = ({ opcode, payload, fin, ...frameRest }: Frame): Told => {
+    if (opcode === PONG) return ["pong", payload.toString("latin1")];
+    if (opcode === PING) {
+      client.send(frame(PONG, payload));
+      return undefined;
+    }
+    if (opcode === CLOSE) {
+      const code = payload.length === 0 ? undefined : payload.readUInt16BE();
+      if (!closeSent) client.send(closeFrame(code));
+      client.end();
+      return ["close", code, payload.subarray(2).toString()];
+    }
+    const before = opcode === CONTINUATION ? message! : { opcode, payload: Buffer.alloc(0) };
+    message = { ...frameRest, fin, opcode: before.opcode, payload: Buffer.concat([before.payload, payload]) };
+    if (!fin) return undefined;
+    return message.opcode === TEXT
+      ? ["text", message.payload.toString()]
+      : ["binary", message.payload.toString("latin1")];
+  };
+
+  const readAll = async (): Promise<void> => {
+    for (let told: Told; told?.[0] !== "close" && told?.[0] !== "lost"; ) {
+      told = await client.frame().then(take, (): Got => ["lost"]);
+      if (told !== undefined) got.push(told);
+      wakeUp();
+    }
+  };
+  void readAll();
+
+  return {
+    next: async () => {
+      while (got.length === 0) {
+        await new Promise<void>((resolve) => {
+          wakeUp = resolve;
+        });
+      }
+      return got.shift()!;
+    },
+    send: (opcode, data) =>
+      void client.send(frame(OPCODES[opcode], Buffer.from(data, opcode === "binary" ? "latin1" : "utf8"))),
+    close: (code, text) => {
+      closeSent = true;
+      client.send(closeFrame(code, text));
+    },
+    drop,
+    setReading: (reads) => void (reads ? stream.resume() : stream.pause()),
+  };
+};

@@ -1,0 +1,46 @@
+/** Knocks at a route over either version of HTTP, and tells in one way what came of it. */
+import { once } from "node:events";
+import { answerOf, request, testHttp2 } from "./http2-client.ts";
+import { handshake, RawClient } from "./raw-client.ts";
+
+export interface Knocked {
+  /** `"open"`: it is a WebSocket now. */
+  readonly status: number | "open";
+  /** Names in lower case; several values are joined by newlines. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** The frames, if it is open. */
+  readonly client: RawClient;
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+export const knockHttp1 = async (port: number, path: string, headers: Headers = {}): Promise<Knocked> => {
+  const client = await RawClient.open(port);
+  client.send(handshake(headers, `GET ${path} HTTP/1.1`));
+  const head = await client.head();
+  if (head.status === 101) return { status: "open", headers: head.headers, body: "", client };
+  return { status: head.status, headers: head.headers, body: await bodyOf(client, head.headers), client };
+};
+
+/** As long as it says, or until the connection ends; of chunks there are few, and whole ones. */
+const bodyOf = async (client: RawClient, headers: Headers): Promise<string> => {
+  const length = headers["content-length"];
+  if (length !== undefined) return (await client.take(Number(length))).toString();
+  const body = (await client.rest()).toString();
+  return headers["transfer-encoding"] === "chunked"
+    ? body.replace(/^[0-9a-f]+\r\n|\r\n(?:[0-9a-f]+\r\n)?/gi, "")
+    : body;
+};
+
+export const knockHttp2 = async (port: number, path: string, headers: Headers = {}): Promise<Knocked> => {
+  const session = await testHttp2(`http://127.0.0.1:${port}`);
+  const stream = request(session, { ":path": path, ...headers });
+  const answer = await answerOf(stream);
+  const flat = Object.fromEntries(Object.entries(answer).map(([name, value]) => [name, [value].flat().join("\n")]));
+  const client = RawClient.of(stream as unknown as Parameters<typeof RawClient.of>[0]);
+  if (answer[":status"] === 200) return { status: "open", headers: flat, body: "", client };
+  stream.end();
+  if (!stream.closed) await once(stream, "close");
+  return { status: answer[":status"], headers: flat, body: (await client.rest()).toString(), client };
+};
