@@ -40,7 +40,8 @@ export interface CompressOptions {
   readonly clientMaxWindowBits?: number;
   /**
    * A message above 64 KiB may be so many times as large as it came over the wire; a larger one closes with 1009 while it
-   * is inflated. Text is rarely above 20; DEFLATE can't reach more than 1 032. Default: 250.
+   * is inflated. Written text is rarely above 20; DEFLATE can't reach more than 1 032. Default: `Infinity`, so that only
+   * `maxMessageSize` counts.
    */
   readonly maxInflation?: number;
 }
@@ -118,7 +119,7 @@ const DEFAULT_COMPRESSION: CompressionSettings = Object.freeze({
   clientNoContextTakeover: true,
   serverMaxWindowBits: 15,
   clientMaxWindowBits: 15,
-  maxInflation: 250,
+  maxInflation: Number.POSITIVE_INFINITY,
 });
 
 export const DEFAULT_OPTIONS: ResolvedOptions = Object.freeze({

@@ -1,8 +1,10 @@
 /** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1, RFC 8441 §5). */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
+import { parseExtensions } from "./protocol/extensions.ts";
 import { isKey, offeredSubprotocols, VERSION } from "./protocol/handshake.ts";
 import { listHas } from "./protocol/http-syntax.ts";
+import { type DeflateParameters, negotiateDeflate } from "./protocol/permessage-deflate.ts";
 
 /** Whether the client asks for a WebSocket at all; everything else is an ordinary request. */
 export const wantsWebSocket = (request: UpgradeRequest): boolean =>
@@ -46,7 +48,7 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
   if (!isKey(request.header("sec-websocket-key"))) {
     return new UpgradeError(400, "Sec-WebSocket-Key must be the base64 of 16 octets, once");
   }
-  return validateSubprotocols(request);
+  return validateOffers(request);
 };
 
 /** RFC 8441 §4 and §5. The key has no meaning here, and `Upgrade` no place in any answer (RFC 9113 §8.2.2). */
@@ -70,7 +72,7 @@ const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   }
   if (hasBody(request)) return new UpgradeError(400, "a request for a WebSocket must not have a body");
   if (!request.authority) return new UpgradeError(400, ":authority is missing");
-  return validateVersion(request, versionHeader) ?? validateSubprotocols(request);
+  return validateVersion(request, versionHeader) ?? validateOffers(request);
 };
 
 const validateVersion = (
@@ -82,10 +84,15 @@ const validateVersion = (
   return version === VERSION ? undefined : new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, headers);
 };
 
-const validateSubprotocols = (request: UpgradeRequest): UpgradeError | undefined =>
-  offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined
-    ? new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens")
+/** RFC 6455 §4.1 and §9.1: a header that does not follow its grammar is no offer of anything. */
+const validateOffers = (request: UpgradeRequest): UpgradeError | undefined => {
+  if (offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined) {
+    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens");
+  }
+  return parseExtensions(request.header("sec-websocket-extensions")) === undefined
+    ? new UpgradeError(400, "Sec-WebSocket-Extensions is malformed")
     : undefined;
+};
 
 /** RFC 6455 §10.2: a server that is not meant for scripts of any page checks where the page came from. */
 const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origins"]): UpgradeError | undefined => {
@@ -136,4 +143,13 @@ export const selectSubprotocol = (
     throw new RangeError(`subprotocols() picked ${JSON.stringify(chosen)}, which the client has not offered`);
   }
   return chosen;
+};
+
+/** Agrees on compression (RFC 7692 §5); `undefined`: there is none. */
+export const selectCompression = (
+  request: UpgradeRequest,
+  ours: ResolvedOptions["compress"],
+): DeflateParameters | undefined => {
+  const offers = ours && parseExtensions(request.header("sec-websocket-extensions"));
+  return offers && negotiateDeflate(offers, ours);
 };

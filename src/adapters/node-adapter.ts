@@ -20,7 +20,7 @@ export const capabilities: Capabilities = Object.freeze({
   pause: true,
   drain: true,
   closeDetail: true,
-  compress: false,
+  compress: true,
   heap: false,
 });
 

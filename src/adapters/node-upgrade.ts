@@ -8,8 +8,9 @@ import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { Session } from "../session/session.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
-import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { selectCompression, selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
+import { compressionOf } from "./node-compression.ts";
 import { answerFromFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest } from "./node-requests.ts";
@@ -155,11 +156,14 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { httpVersion, method } = this.facts;
     this.upgraded = true;
     const stream = this.takeStream();
-    const connection = new Connection(stream, nodeOctets, options, capabilities);
+    const parameters = selectCompression(this.facts, options.compress);
+    const compression = parameters && compressionOf(options, parameters);
+    const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
     stream.open(connection);
     this.sendHead({
       ...this.handshakeHeaders(),
       ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
+      ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
     });
     stream.watch();
     const facts = {
@@ -169,7 +173,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
       method: method === "GET" ? "GET" : "CONNECT",
       subprotocol,
-      compression: undefined,
+      compression: parameters?.answer,
       closeCode: undefined,
       closeText: undefined,
     };

@@ -63,7 +63,7 @@ describe("Decompressor", () => {
   it("stops at maxMessageSize, and not one octet earlier", async () => {
     for (const maxMessageSize of [100, 65_536, 65_537, 1_000_000]) {
       const data = Buffer.alloc(maxMessageSize, "ab");
-      const agreement = { maxMessageSize, maxInflation: 2000 };
+      const agreement = { maxMessageSize };
       expect(((await readAs(agreement, deflate(data)))[0] as Uint8Array).length).toBe(maxMessageSize);
       expect((await readAs(agreement, deflate(Buffer.concat([data, Buffer.from("c")]))))[0]).toBe(1009);
     }
@@ -73,9 +73,8 @@ describe("Decompressor", () => {
     expect(((await readAs({ maxInflation: 1 }, deflate(Buffer.alloc(65_536))))[0] as Uint8Array).length).toBe(65_536);
     const bomb = deflate(Buffer.alloc(1_000_000));
     expect((await readAs({ maxInflation: 500 }, bomb))[0]).toBe(1009);
-    expect((await readAs({}, bomb))[0]).toBe(1009);
-    for (const maxInflation of [1100, Number.POSITIVE_INFINITY]) {
-      expect(((await readAs({ maxInflation }, bomb))[0] as Uint8Array).length).toBe(1_000_000);
+    for (const agreement of [{ maxInflation: 1100 }, {}]) {
+      expect(((await readAs(agreement, bomb))[0] as Uint8Array).length).toBe(1_000_000);
     }
   });
 
@@ -84,7 +83,7 @@ describe("Decompressor", () => {
       Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
     expect((await readAs({}, deflate(noise(60 * 1024))))[1]).toBe(true);
     expect((await readAs({}, deflate(noise(80 * 1024))))[1]).toBe(false);
-    expect((await readAs({ maxInflation: 2000 }, deflate("0123456789".repeat(7000))))[1]).toBe(false);
+    expect((await readAs({}, deflate("0123456789".repeat(7000))))[1]).toBe(false);
     expect((await readAs({}, deflate("0123456789".repeat(6000))))[1]).toBe(true);
     // Too large for any answer: there is nothing to wait for.
     expect(await readAs({ maxMessageSize: 10 }, deflate("0123456789".repeat(7000)))).toEqual([1009, true]);
@@ -102,7 +101,7 @@ describe("Decompressor", () => {
         fc.integer({ min: 9, max: 15 }),
         async (messages, windowBits) => {
           for (const takeover of [true, false]) {
-            const { decompressor } = agree({ clientNoContextTakeover: !takeover, maxInflation: 2000 });
+            const { decompressor } = agree({ clientNoContextTakeover: !takeover });
             let before = Buffer.alloc(0);
             for (const message of messages) {
               const dictionary = takeover && before.length > 0 ? { dictionary: before } : {};

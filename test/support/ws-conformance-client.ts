@@ -2,8 +2,11 @@ import { WebSocket } from "ws";
 import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
 
 /** The conformance suite's client, by an independent implementation. */
-export const connectWs = async (url: string): Promise<ConformanceClient> => {
-  const socket = new WebSocket(url, { perMessageDeflate: false });
+export const connectWs = async (
+  url: string,
+  perMessageDeflate: WebSocket.ClientOptions["perMessageDeflate"] = false,
+): Promise<ConformanceClient> => {
+  const socket = new WebSocket(url, { perMessageDeflate });
   const got: Got[] = [];
   let wakeUp: () => void = () => undefined;
   const add = (item: Got): void => {
