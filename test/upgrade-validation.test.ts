@@ -304,3 +304,45 @@ describe("selectSubprotocol", () => {
     expect(() => selectSubprotocol(offer(undefined), () => picked)).toThrow(/has not offered/);
   });
 });
+
+describe("over HTTP/2 (RFC 8441 §5)", () => {
+  const connect = (changes: Changes = {}) =>
+    validate({
+      method: "CONNECT",
+      httpVersion: "2.0",
+      ...changes,
+      headers: {
+        ":protocol": "websocket",
+        upgrade: undefined,
+        connection: undefined,
+        "sec-websocket-key": undefined,
+        ...changes.headers,
+      },
+    });
+
+  it.each<[string, Changes]>([
+    ["without a key", {}],
+    ["with one, whatever it is", { headers: { "sec-websocket-key": "short" } }],
+    ["of the same origin", { headers: { origin: "https://example.com" } }],
+  ])("a sound request %s is accepted", (_name, changes) => {
+    expect(connect(changes)).toBeUndefined();
+  });
+
+  it.each<[string, Changes, number, Record<string, string>]>([
+    ["an ordinary GET", { method: "GET", headers: { ":protocol": undefined } }, 426, { "sec-websocket-version": "13" }],
+    ["a POST", { method: "POST", headers: { ":protocol": undefined } }, 405, { allow: "CONNECT" }],
+    ["CONNECT without :protocol", { headers: { ":protocol": undefined } }, 405, { allow: "GET" }],
+    ["another protocol", { headers: { ":protocol": "connect-udp" } }, 501, {}],
+    ["Upgrade", { headers: { upgrade: "websocket" } }, 400, {}],
+    ["Connection", { headers: { connection: "Upgrade" } }, 400, {}],
+    ["a body", { headers: { "content-length": "1" } }, 400, {}],
+    ["no :authority", { authority: undefined }, 400, {}],
+    ["no version", { headers: { "sec-websocket-version": undefined } }, 400, { "sec-websocket-version": "13" }],
+    ["another version", { headers: { "sec-websocket-version": "8" } }, 426, { "sec-websocket-version": "13" }],
+    ["a subprotocol twice", { headers: { "sec-websocket-protocol": "a, a" } }, 400, {}],
+    ["another origin", { headers: { origin: "https://elsewhere.example" } }, 403, {}],
+  ])("%s is refused, with no header that HTTP/2 forbids", (_name, changes, status, headers) => {
+    expect(connect(changes)).toMatchObject({ status, statusCode: status, headers });
+    for (const name of ["upgrade", "connection"]) expect(connect(changes)!.headers).not.toHaveProperty(name);
+  });
+});

@@ -40,6 +40,28 @@ export const CASES = [
       servers: SERVERS,
     })),
   ),
+  // One stream on each connection: what our frames add to a stream of HTTP/2.
+  ...[16, 1].map((inFlight) => ({
+    id: `http2-32B-${inFlight}`,
+    title: `HTTP/2, 32B text, ${inFlight} in flight`,
+    kind: /** @type {const} */ ("text"),
+    size: 32,
+    inFlight,
+    connections: 32,
+    servers: ["websock-h2", "http2"],
+    targets: inFlight === 16 ? { http2: 0.9 } : {},
+  })),
+  // After the upgrade, the framework that it went through costs nothing.
+  {
+    id: "express-32B-16",
+    title: "through Express, 32B text, 16 in flight",
+    kind: "text",
+    size: 32,
+    inFlight: 16,
+    connections: 32,
+    servers: ["express", "websock"],
+    targets: { websock: 0.97 },
+  },
   // No targets: what becomes of the numbers above when the text is not ASCII.
   ...[32, 65_536].map((size) => ({
     id: `${sizeName(size)}-1-unicode`,

@@ -3,6 +3,8 @@
  * octets and counts whole answers by their length, so that it costs less than any server that it measures; what the first
  * and the last answers of each connection contain is compared to what was sent.
  */
+import { once } from "node:events";
+import http2 from "node:http2";
 import net from "node:net";
 import { handshake, makeMessage } from "./wire.mjs";
 
@@ -19,9 +21,10 @@ class Load {
   sending = true;
 
   /** @param {import("./run.mjs").LoadOptions} options */
-  constructor({ port, raw, kind, size, alphabet, inFlight, connections }) {
+  constructor({ port, raw, http2, kind, size, alphabet, inFlight, connections }) {
     this.port = port;
     this.raw = raw;
+    this.http2 = http2;
     this.inFlight = inFlight;
     this.connections = connections;
     // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece.
@@ -79,6 +82,10 @@ class Flow {
    */
   constructor(load, index) {
     this.load = load;
+    if (load.http2) {
+      this.opened = this.openStream();
+      return;
+    }
     const { request, check } = handshake(load.port);
     let head = "";
     let open = load.raw;
@@ -120,6 +127,27 @@ class Flow {
       if (load.raw) this.socket.once("connect", resolve);
       else this.socket.write(request);
     });
+  }
+
+  /** A stream of HTTP/2, on a connection of its own. */
+  async openStream() {
+    const session = http2.connect(`http://127.0.0.1:${this.load.port}`);
+    session.on("error", fail);
+    await once(session, "remoteSettings");
+    const stream = session.request({
+      ":method": "CONNECT",
+      ":protocol": "websocket",
+      ":scheme": "http",
+      ":path": "/",
+      ":authority": `127.0.0.1:${this.load.port}`,
+      "sec-websocket-version": "13",
+    });
+    this.socket = stream;
+    stream.on("error", fail);
+    const [headers] = await once(stream, "response");
+    if (headers[":status"] !== 200) throw new Error(`no upgrade: ${headers[":status"]}`);
+    stream.on("data", (chunk) => this.take(chunk.length, chunk));
+    stream.on("close", () => (this.closed = true));
   }
 
   /** @param {number} count */

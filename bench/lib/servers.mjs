@@ -4,6 +4,7 @@
  * @typedef {object} ServerRow
  * @property {string} script of `bench/servers`
  * @property {boolean} raw it knows no WebSockets, and returns the octets that it gets
+ * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
  * @property {readonly string[]} [args]
  */
 
@@ -11,5 +12,8 @@
 export const SERVERS = {
   websock: { script: "websock.mjs", raw: false },
   ws: { script: "ws.mjs", raw: false },
+  express: { script: "websock-express.mjs", raw: false },
+  "websock-h2": { script: "websock-http2.mjs", raw: false, http2: true },
+  http2: { script: "http2.mjs", raw: true, http2: true },
   net: { script: "net.mjs", raw: true },
 };

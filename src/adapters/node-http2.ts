@@ -11,6 +11,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { UpgradeError } from "../errors.ts";
+import type { Connection } from "../protocol/connection.ts";
 import { isKey } from "../protocol/handshake.ts";
 import type { SessionGroup } from "../session/group.ts";
 import { validateUpgrade } from "../upgrade-validation.ts";
@@ -166,6 +167,11 @@ function endStream(this: ServerHttp2Stream): void {
 }
 
 class Http2ByteStream extends NodeStream {
+  /** While Node still reads from the connection: what is written now goes out with what its other streams write. */
+  override flushSoon(): void {
+    process.nextTick(flush, this.connection);
+  }
+
   /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
@@ -173,4 +179,8 @@ class Http2ByteStream extends NodeStream {
     // Not waiting for a peer whose connection is blocked.
     stream.destroy();
   }
+}
+
+function flush(connection: Connection): void {
+  connection.flush();
 }

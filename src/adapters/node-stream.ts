@@ -21,7 +21,7 @@ type Hosted = Duplex & { [STREAM]?: NodeStream };
 export class NodeStream implements ByteStream {
   protected readonly socket: Hosted;
   private readonly takesAtOnce: boolean;
-  private connection!: Connection;
+  protected connection!: Connection;
   private queue: Uint8Array[] = NONE;
   private queued = 0;
   /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */

@@ -1,0 +1,19 @@
+/** Our echo, upgraded in a route of Express behind a few middlewares. */
+import http from "node:http";
+import express from "express";
+import { ok, push, upgrade } from "websock-js";
+import { attach } from "websock-js/node";
+import { serve } from "../lib/serve.mjs";
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+
+const app = express();
+for (let i = 0; i < 5; i++) app.use((_req, res, next) => void next(res.setHeader(`x-${i}`, "1") && undefined));
+app.get("/", (req) => upgrade(req, echo));
+
+const server = http.createServer(app);
+attach(server);
+serve(server);

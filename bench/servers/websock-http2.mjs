@@ -1,0 +1,14 @@
+/** Our echo over HTTP/2, options as they are by default. */
+import http2 from "node:http2";
+import { ok, push, upgrade } from "websock-js";
+import { attach } from "websock-js/node";
+import { serve } from "../lib/serve.mjs";
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+
+const server = http2.createServer((req) => upgrade(req, echo));
+attach(server);
+serve(server);
