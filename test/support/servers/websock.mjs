@@ -1,0 +1,14 @@
+/** Our echo: the built package on a plain `node:http` server, options as they are by default but for the size. */
+import http from "node:http";
+import { ok, push, upgrade } from "websock-js";
+import { attach } from "websock-js/node";
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+const options = { maxMessageSize: 32 * 1024 * 1024 };
+
+const server = http.createServer((req) => upgrade(req, echo, undefined, options));
+attach(server, { onError: () => {} }); // it has been told to the client
+server.listen(0, "127.0.0.1", () => console.log(`listening ${server.address().port}`));
