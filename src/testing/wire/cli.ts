@@ -98,6 +98,9 @@ const main = async (args: readonly string[]): Promise<number> => {
   return countOutcomes(results).failed > 0 ? 1 : 0;
 };
 
+// Whoever reads the table may stop to, as `head` does.
+process.stdout.on("error", () => process.exit());
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -49,7 +49,7 @@ export class Owed {
   private readonly paid: Set<Answer> = new Set();
 
   constructor(answers: readonly Answer[], note: (outcome: Outcome, reason: string) => void) {
-    this.answers = answers;
+    this.answers = answers.map((answer) => ({ ...answer })); // the same one may be owed twice
     this.note = note;
   }
 

@@ -1,8 +1,9 @@
 /** The raw client: it sends exactly what it is told to, and holds what comes back to the RFC. */
 import { isUtf8 } from "node:buffer";
 import type { Duplex } from "node:stream";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { Deflate } from "./deflate.ts";
-import { close, encode, type Frame, fragments, parts } from "./frames.ts";
+import { close, encode, type Frame, fragments, parts, ping } from "./frames.ts";
 import { type DeflateParams, judgeAnswer } from "./negotiation.ts";
 import { Failure, type Outcome } from "./outcome.ts";
 import { type Answer, describe, Owed } from "./owed.ts";
@@ -26,6 +27,15 @@ export interface Surroundings {
   /** Writes down how the server deviates. */
   note(outcome: Outcome, reason: string): void;
 }
+
+/**
+ * TCP keeps no chunks apart: those written before the other side reads arrive as one. So it is given the time to read
+ * between them, a millisecond where they are few.
+ */
+const FEW_CHUNKS = 300;
+
+/** Codes by which a server says that it does not want so much. */
+const LIMITS: Readonly<Record<number, string>> = { 1008: "against its policy", 1009: "message too big" };
 
 const hasEnded = ({ kind }: Got): boolean => kind === "close" || kind === "end" || kind === "reset";
 
@@ -95,7 +105,7 @@ export class Peer {
 
   async send(sent: readonly Sent[], delivery: Delivery = "whole"): Promise<void> {
     const frames = sent.flatMap((one) => ("fin" in one ? [one] : this.compress(one)));
-    if (delivery === "apart") for (const frame of frames) await this.write(encode([frame]));
+    if (delivery === "apart") await this.chunks(frames.map((frame) => encode([frame])));
     else await this.chop(encode(frames), delivery === "whole" ? Number.POSITIVE_INFINITY : delivery);
   }
 
@@ -106,14 +116,22 @@ export class Peer {
 
   /** Sends octets as they are, so many in a chunk. */
   async chop(octets: Buffer, size = Number.POSITIVE_INFINITY): Promise<void> {
-    for (const part of parts(octets, size)) await this.write(part);
+    await this.chunks(parts(octets, size));
+  }
+
+  /** Sends each in a chunk of its own, as far as that can be had. */
+  async chunks(chunks: readonly Buffer[]): Promise<void> {
+    for (const [i, chunk] of chunks.entries()) {
+      if (i > 0) await (chunks.length > FEW_CHUNKS ? setImmediate() : setTimeout(1));
+      await this.write(chunk);
+    }
   }
 
   /** What does not get through shows in what does not come back. */
   private async write(octets: Buffer): Promise<void> {
     const { stream } = this;
     if (!stream.writable) return;
-    await this.inTime("that the server takes what is sent", (done) => {
+    await this.inTime("the server to take what is sent", (done) => {
       stream.write(octets, () => done());
     });
   }
@@ -162,7 +180,7 @@ export class Peer {
     ms = this.surroundings.timeout,
   ): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = globalThis.setTimeout(() => {
         if (what === undefined) resolve(false);
         else reject(new Failure(`waited ${ms} ms for ${what}`));
       }, ms);
@@ -184,11 +202,9 @@ export class Peer {
     const owed = new Owed(expected, (outcome, reason) => this.note(outcome, reason));
     for (let open = owed.open; open.length > 0; open = owed.open) {
       const got = await this.next(describe(open[0]!));
-      if (got.kind === "close" && got.code === 1009) {
-        throw new Failure(
-          `a limit of the server: expected ${describe(open[0]!)}, got ${describe(got)} (message too big)`,
-        );
-      }
+      const limit = got.kind === "close" ? LIMITS[got.code!] : undefined;
+      if (limit)
+        throw new Failure(`a limit of the server: ${limit} (${describe(got)}); expected ${describe(open[0]!)}`);
       owed.pay(got);
     }
   }
@@ -224,13 +240,23 @@ export class Peer {
    */
   async fails(codes: readonly FailureCode[], before: readonly Answer[] = []): Promise<void> {
     const owed = new Owed(before, (outcome, reason) => this.note(outcome, reason));
-    let got = await this.next(`the connection to be failed with ${codes[0]}`);
-    for (; !hasEnded(got); got = await this.next(`the connection to be failed with ${codes[0]}`)) {
-      if (owed.open.length === 0) break;
-      owed.pay(got);
-    }
+    let got = await this.nextOrProbe(codes[0]);
+    for (; !hasEnded(got) && owed.open.length > 0; got = await this.nextOrProbe(codes[0])) owed.pay(got);
     if (owed.open.length > 0) this.note("non-strict", "failed the connection without an answer to what came before");
     await this.failed(got, codes);
+  }
+
+  /** What comes next. If that takes long, a ping tells whether the server has let pass what it should have failed at. */
+  private async nextOrProbe(code: FailureCode | undefined): Promise<Got> {
+    const soon = await this.nextSoon();
+    if (soon !== undefined) return soon;
+    const probe = ping("do you go on?");
+    await this.send([probe]);
+    const got = await this.next(`the connection to be failed with ${code}`);
+    if (got.kind === "pong" && got.payload.equals(probe.payload)) {
+      throw new Failure(`the connection should have been failed with ${code}, but goes on`);
+    }
+    return got;
   }
 
   /** Judges how the server has failed the connection. */

@@ -3,7 +3,7 @@ import http from "node:http";
 import { WebSocketServer } from "ws";
 
 const perMessageDeflate = process.argv.includes("deflate") ? { threshold: 0 } : false;
-const server = http.createServer();
+const server = http.createServer((_, res) => res.writeHead(426).end());
 const sockets = new WebSocketServer({ server, perMessageDeflate, maxPayload: 32 * 1024 * 1024 });
 sockets.on("connection", (socket) => {
   socket.on("error", () => {}); // it has been told to the client

@@ -22,8 +22,7 @@ const cut = (length: number, headerSize: number): Row => {
   return script(`in each of the ${headerSize} octets of the header for ${length} octets`, async (peer) => {
     const stream = encode(sent);
     for (let at = before; at <= before + headerSize + 4; at++) {
-      await peer.chop(stream.subarray(0, at));
-      await peer.chop(stream.subarray(at));
+      await peer.chunks([stream.subarray(0, at), stream.subarray(at)]);
       await peer.answers(answersTo(sent));
     }
     await peer.finishes();
