@@ -50,19 +50,22 @@ export interface Conditions {
   readonly how?: Delivery;
   /** The permessage-deflate that the case needs. */
   readonly offer?: string;
+  /** It needs a server that keeps the client's context from message to message; that is for the server to say. */
+  readonly takeover?: boolean;
 }
 
-const opened = async (run: Run, offer: string | undefined): Promise<Peer> => {
+const opened = async (run: Run, { offer, takeover }: Conditions): Promise<Peer> => {
   if (offer === undefined) return run.open();
   const peer = await run.open({ extensions: offer });
   if (peer.params === undefined) throw new Unimplemented(`the server declined "${offer}"`);
+  if (takeover && peer.params.clientNoContextTakeover) throw new Unimplemented("the server keeps no context");
   return peer;
 };
 
 /** A case of several steps. */
-export const script = (title: string, steps: (peer: Peer, run: Run) => Promise<void>, offer?: string): Row => ({
+export const script = (title: string, steps: (peer: Peer) => Promise<void>, conditions: Conditions = {}): Row => ({
   title,
-  run: async (run) => steps(await opened(run, offer), run),
+  run: async (run) => steps(await opened(run, conditions)),
 });
 
 /**
@@ -72,17 +75,17 @@ export const script = (title: string, steps: (peer: Peer, run: Run) => Promise<v
 export const echoes = (
   title: string,
   what: readonly Sent[] | (() => readonly Sent[]),
-  { how, offer, expected }: Conditions & { readonly expected?: readonly Answer[] } = {},
+  { expected, ...conditions }: Conditions & { readonly expected?: readonly Answer[] } = {},
 ): Row =>
   script(
     title,
     async (peer) => {
       const sent = typeof what === "function" ? what() : what;
       // What is sent may be more than fits on the way: it is read meanwhile.
-      await Promise.all([peer.send(sent, how), peer.answers(expected ?? answersTo(sent))]);
+      await Promise.all([peer.send(sent, conditions.how), peer.answers(expected ?? answersTo(sent))]);
       await peer.finishes();
     },
-    offer,
+    conditions,
   );
 
 /** The server must fail the connection. */
@@ -90,15 +93,15 @@ export const fails = (
   title: string,
   code: FailureCode | readonly FailureCode[],
   sent: readonly Sent[],
-  { how, offer, before = [] }: Conditions & { readonly before?: readonly Sent[] } = {},
+  { before = [], ...conditions }: Conditions & { readonly before?: readonly Sent[] } = {},
 ): Row =>
   script(
     title,
     async (peer) => {
-      await peer.send([...before, ...sent], how);
+      await peer.send([...before, ...sent], conditions.how);
       await peer.fails([code].flat(), answersTo(before));
     },
-    offer,
+    conditions,
   );
 
 /**

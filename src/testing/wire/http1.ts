@@ -20,8 +20,8 @@ const MAX_HEAD = 65_536;
 
 const parseHead = (head: string): HttpAnswer => {
   const [statusLine, ...lines] = head.split("\r\n") as [string, ...string[]];
-  const status = /^HTTP\/1\.1 (\d{3})( |$)/.exec(statusLine);
-  if (status === null) throw new Failure(`the answer is not HTTP/1.1: ${JSON.stringify(statusLine.slice(0, 80))}`);
+  const status = /^HTTP\/1\.[01] (\d{3})( |$)/.exec(statusLine);
+  if (status === null) throw new Failure(`the answer is no HTTP/1: ${JSON.stringify(statusLine.slice(0, 80))}`);
   const headers: Record<string, string> = {};
   for (const line of lines) {
     const colon = line.indexOf(":");

@@ -227,7 +227,7 @@ export class Peer {
   }
 
   /** §5.5.1, §7.1.1: after both close frames the server MUST close the connection at once. */
-  private async ends(): Promise<void> {
+  async ends(): Promise<void> {
     const got = await this.next("the server to close the connection (§5.5.1)");
     if (got.kind === "reset") this.note("non-strict", "reset the connection instead of closing it (§7.1.1)");
     else if (got.kind !== "end") throw new Failure(`expected the end of the connection, got ${describe(got)}`);

@@ -1,4 +1,4 @@
-/** Our echo: the built package on a plain `node:http` server, options as they are by default but for the size. */
+/** Our echo: the built package on a plain `node:http` server. Arguments: `deflate` turns compression on. Only sizes are raised. */
 import http from "node:http";
 import { ok, push, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
@@ -7,7 +7,10 @@ const echo = {
   init: () => ok(undefined),
   handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
 };
-const options = { maxMessageSize: 32 * 1024 * 1024 };
+const options = {
+  maxMessageSize: 32 * 1024 * 1024,
+  ...(process.argv.includes("deflate") ? { compress: true } : {}),
+};
 
 const server = http.createServer((req) => upgrade(req, echo, undefined, options));
 attach(server, { onError: () => {} }); // it has been told to the client

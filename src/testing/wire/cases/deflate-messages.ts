@@ -1,6 +1,6 @@
 /** Compressed messages (RFC 7692 §7.2): everything that a sender may make of them. */
 import { constants } from "node:zlib";
-import { echoes, type Row, section, wireClass } from "../case.ts";
+import { type Conditions, echoes, type Row, section, wireClass } from "../case.ts";
 import { BINARY, binary, fragments, last, more, ping, TEXT, text } from "../frames.ts";
 import type { Answer } from "../owed.ts";
 import { hex, json, mixed, noise, octets } from "../payloads.ts";
@@ -63,12 +63,12 @@ const raw = (title: string, digits: string | readonly string[], expected: string
 
 const HELLO = "f2 48 cd c9 c9 07 00";
 
-const twice = (title: string, payloads: readonly [string, string], expected: string, offer: string): Row => {
+const twice = (title: string, payloads: readonly [string, string], expected: string, conditions: Conditions): Row => {
   const answer: Answer = { kind: "text", payload: Buffer.from(expected) };
   return echoes(
     title,
     payloads.map((one) => text(hex(one), { rsv: 4 })),
-    { offer, expected: [answer, answer] },
+    { ...conditions, expected: [answer, answer] },
   );
 };
 
@@ -142,7 +142,7 @@ export const deflateMessages = wireClass(13, "permessage-deflate: messages", [
   section("what deflate allows (RFC 7692 §7.2.3)", [
     raw("the example: one block, fixed codes", HELLO, "Hello"),
     raw("the example: in two fragments", ["f2 48 cd", "c9 c9 07 00"], "Hello"),
-    twice("the example: takeover of the context", [HELLO, "f2 00 11 00 00"], "Hello", OFFER),
+    twice("the example: takeover of the context", [HELLO, "f2 00 11 00 00"], "Hello", { offer: OFFER, takeover: true }),
     raw("the example: a stored block", "00 05 00 fa ff 48 65 6c 6c 6f 00", "Hello"),
     raw("the example: a last block (BFINAL)", "f3 48 cd c9 c9 07 00 00", "Hello"),
     raw("the example: two blocks", "f2 48 05 00 00 00 ff ff ca c9 c9 07 00", "Hello"),
@@ -156,13 +156,13 @@ export const deflateMessages = wireClass(13, "permessage-deflate: messages", [
     ),
     raw("a last block, and another block behind it", "01 03 00 fc ff 48 65 6c 00 02 00 fd ff 6c 6f 00", "Hello"),
     raw("two last blocks", "01 03 00 fc ff 48 65 6c 01 02 00 fd ff 6c 6f 00", "Hello"),
-    twice(
-      "a last block in each of two messages",
-      ["f3 48 cd c9 c9 07 00 00", "f3 48 cd c9 c9 07 00 00"],
-      "Hello",
-      NONE,
-    ),
-    twice("a last block, then takeover of its context", ["f3 48 cd c9 c9 07 00 00", "f2 00 11 00 00"], "Hello", OFFER),
+    twice("a last block in each of two messages", ["f3 48 cd c9 c9 07 00 00", "f3 48 cd c9 c9 07 00 00"], "Hello", {
+      offer: NONE,
+    }),
+    twice("a last block, then takeover of its context", ["f3 48 cd c9 c9 07 00 00", "f2 00 11 00 00"], "Hello", {
+      offer: OFFER,
+      takeover: true,
+    }),
     echoes(
       "stored blocks only",
       [compressed(TEXT, json(100_000), { level: 0 }), compressed(BINARY, noise(70_000), { level: 0 })],

@@ -31,7 +31,7 @@ const told = (title: string, frames: readonly Frame[], before: readonly Compress
       if (got.kind === "close" && got.code === 1007) return peer.failed(got, [1007]);
       peer.note("informational", `got ${describe(got)}`);
     },
-    NONE,
+    { offer: NONE },
   );
 
 export const deflateViolations = wireClass(14, "permessage-deflate: violations", [

@@ -1,6 +1,6 @@
 /** Masks and the coding of lengths (RFC 6455 §5.1–§5.3). */
 import { echoes, fails, type Row, script, section, wireClass } from "../case.ts";
-import { BINARY, binary, close, encode, fragments, frame, last, ping, pong, text } from "../frames.ts";
+import { BINARY, binary, close, encode, type Frame, fragments, frame, last, ping, pong, text } from "../frames.ts";
 import { answersTo } from "../owed.ts";
 import { ascii, octets } from "../payloads.ts";
 
@@ -9,14 +9,17 @@ const UNMASKED = [1002, "drop"] as const;
 const key = undefined;
 
 /** §5.2: the minimal number of octets MUST be used. A server may well fail the connection; that it must is not said. */
-const wasteful = (size: number, lengthBits: 16 | 64): Row =>
-  script(`${size} octets, the length in ${lengthBits} bits`, async (peer) => {
-    const sent = [binary(octets(size), { lengthBits })];
-    await peer.send(sent);
+const wasteful = (title: string, sent: Frame): Row =>
+  script(title, async (peer) => {
+    await peer.send([sent]);
     const got = await peer.next("an answer");
-    if (got.kind !== "binary") return peer.failed(got, [1002]);
+    const [answer] = answersTo([sent]);
+    if (got.kind !== answer?.kind) return peer.failed(got, [1002]);
     peer.note("non-strict", "takes a length that is not in its shortest form");
   });
+
+const wastefulBinary = (size: number, lengthBits: 16 | 64): Row =>
+  wasteful(`${size} octets, the length in ${lengthBits} bits`, binary(octets(size), { lengthBits }));
 
 /** A frame announces so much that nobody will send it. */
 const announces = (title: string, announced: bigint): Row =>
@@ -49,13 +52,13 @@ export const masking = wireClass(10, "masks and lengths", [
     ),
   ]),
   section("longer than need be", [
-    ...[0, 1, 125].map((size) => wasteful(size, 16)),
-    ...[0, 1, 125, 126, 65_535].map((size) => wasteful(size, 64)),
+    ...[0, 1, 125].map((size) => wastefulBinary(size, 16)),
+    ...[0, 1, 125, 126, 65_535].map((size) => wastefulBinary(size, 64)),
   ]),
   section("control frame with a longer length", [
-    fails("a ping of 125 octets, 16 bits", 1002, [ping(ascii(125), { lengthBits: 16 })]),
-    fails("a ping of 0 octets, 64 bits", 1002, [ping("", { lengthBits: 64 })]),
-    fails("a close frame of 2 octets, 16 bits", 1002, [close(1000, "", { lengthBits: 16 })]),
+    wasteful("a ping of 125 octets, 16 bits", ping(ascii(125), { lengthBits: 16 })),
+    wasteful("a ping of 0 octets, 64 bits", ping("", { lengthBits: 64 })),
+    wasteful("a close frame of 2 octets, 16 bits", close(1000, "", { lengthBits: 16 })),
   ]),
   section("announced", [
     script("the highest bit of 64 is set", async (peer) => {
