@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^websock-js$/, replacement: source("index.ts") },
       { find: /^websock-js\/node$/, replacement: source("adapters/node.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
+      { find: /^websock-js\/testing\/wire$/, replacement: source("testing/wire/index.ts") },
     ],
   },
   test: {

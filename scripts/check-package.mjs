@@ -33,6 +33,7 @@ try {
 import { type DataMessage, type HandleResult, ok, push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { connect } from "websock-js/testing";
+import { http1Target, runCases, selectCases, wireClasses } from "websock-js/testing/wire";
 const Echo = {
   init: (greeting: string): HandleResult<number> => push(text(greeting), 0),
   handleIn: (message: DataMessage, count: number): HandleResult<number> => push(message, count + 1),
@@ -42,13 +43,21 @@ const sockets = attach(server, { defaults: { timeout: 1_000 } });
 const client = await connect(Echo, "hello");
 client.send("hi");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
+const nobody = http1Target("ws://127.0.0.1:1/");
+const [result] = await runCases(selectCases(wireClasses, nobody, ["1.1.1"]), nobody);
+console.log(result?.id, result?.outcome);
 `,
   );
   const flags = ["--strict", "--skipLibCheck", "false", "--exactOptionalPropertyTypes", "--target", "es2022"];
   run(bin("tsc"), [...flags, "--module", "nodenext", "--types", "node", "app.ts"], folder);
   const printed = execFileSync(process.execPath, ["app.js"], { cwd: folder, encoding: "utf8" }).trim();
-  const expected = '{"opcode":"text","data":"hello"} {"opcode":"text","data":"hi"} 0 ok';
+  const expected = '{"opcode":"text","data":"hello"} {"opcode":"text","data":"hi"} 0 ok\n1.1.1 failed';
   if (printed !== expected) throw new Error(`the installed package printed ${printed}`);
+  const cases = execFileSync("npx", ["--no-install", "websock-conformance", "--list"], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  if (!cases.startsWith("1.1.1 ")) throw new Error(`websock-conformance --list printed ${cases}`);
   console.log("the package works where it is installed");
 } finally {
   rmSync(folder, { recursive: true });

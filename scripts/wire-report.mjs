@@ -1,0 +1,204 @@
+// Runs the wire suite against our echo and those of others, and writes what came of it to docs/wire-conformance.md.
+// Needs `npm ci` in runtimes/, which it does.
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const inRoot = (path) => `${root}${path}`;
+const run = (file, args, cwd = root) => execFileSync(file, args, { cwd, stdio: "inherit" });
+const asked = (file, ...args) => execFileSync(file, args, { encoding: "utf8" }).trim();
+const versionOf = (folder) => JSON.parse(readFileSync(inRoot(`${folder}/package.json`), "utf8")).version;
+
+const only = process.argv.slice(2);
+
+run("npm", ["run", "-s", "build"]);
+run("npm", ["ci", "--no-audit", "--no-fund", "--silent"], inRoot("runtimes"));
+const { countOutcomes, byClass } = await import("../dist/testing/wire/table.js");
+const { capabilities } = await import("../dist/adapters/node.js");
+
+const NODE = process.execPath;
+const BUN = inRoot("runtimes/node_modules/@oven/bun-linux-x64/bin/bun");
+const DENO = inRoot("runtimes/node_modules/@deno/linux-x64-glibc/deno");
+const node = `Node ${process.versions.node}`;
+
+/** Who is looked at: its column's name, what it is, and the command that starts it. */
+const SERVERS = [
+  ["websock-js", `websock-js ${versionOf(".")} on ${node}`, NODE, "websock.mjs"],
+  ["websock-js, deflate", `The same with \`compress: true\``, NODE, "websock.mjs", "deflate"],
+  ["ws", `ws ${versionOf("node_modules/ws")} on ${node}`, NODE, "ws.mjs"],
+  ["ws, deflate", "The same with `perMessageDeflate: { threshold: 0 }`", NODE, "ws.mjs", "deflate"],
+  ["Bun", `Bun.serve of Bun ${asked(BUN, "--version")}`, BUN, "bun.mjs"],
+  ["Bun, deflate", "The same with `perMessageDeflate: true`, each message compressed", BUN, "bun.mjs", "deflate"],
+  ["Deno", `Deno.serve of Deno ${asked(DENO, "--version").split(" ")[1]}`, DENO, "run", "--allow-net", "deno.mjs"],
+].filter(
+  ([name]) => (capabilities.compress || name !== "websock-js, deflate") && (only.length === 0 || only.includes(name)),
+);
+
+/** Starts a server; it prints the port that it listens on. */
+const start = async (file, args) => {
+  const child = spawn(
+    file,
+    args.map((arg) => (arg.endsWith(".mjs") ? inRoot(`test/support/servers/${arg}`) : arg)),
+    {
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
+  const port = await new Promise((resolve, reject) => {
+    let printed = "";
+    child.stdout.on("data", (text) => {
+      printed += text;
+      const [, found] = /listening (\d+)/.exec(printed) ?? [];
+      if (found) resolve(found);
+    });
+    child.on("exit", (code) => reject(new Error(`${file} ${args.join(" ")} ended with ${code}`)));
+    child.on("error", reject);
+  });
+  return { child, url: `ws://127.0.0.1:${port}/` };
+};
+
+/** @returns the results of the suite, run by the command as people run it */
+const conformance = (url) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(NODE, [inRoot("dist/testing/wire/cli.js"), "--json", url], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let printed = "";
+    child.stdout.setEncoding("utf8").on("data", (text) => (printed += text));
+    child.on("error", reject);
+    child.on("close", () => {
+      try {
+        resolve(JSON.parse(printed).results);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+
+const numberOf = (id) => Number(id.slice(id.lastIndexOf(".") + 1));
+
+/** `6.4.1 – 6.4.30` for neighbours. */
+const ranges = (ids) => {
+  const runs = [];
+  for (const id of ids) {
+    const last = runs.at(-1);
+    if (last && numberOf(last.at(-1)) === numberOf(id) - 1) last.push(id);
+    else runs.push([id]);
+  }
+  const named = runs.map((run) => (run.length === 1 ? run[0] : `${run[0]} – ${run.at(-1)}`)).join(", ");
+  return ids.length === 1 ? named : `${named} (${ids.length})`;
+};
+
+/** Cases of a section that end in the same way, as one row. What differs in the reasons is left out. */
+const grouped = (results) => {
+  const groups = new Map();
+  for (const { id, title, outcome, reasons } of results) {
+    const reason = reasons.join("; ");
+    const kind = reason.replaceAll(/[0-9a-f]{8,}|"(?:[^"\\]|\\.)*"|\d+/g, "#");
+    const key = `${id.slice(0, id.lastIndexOf("."))} ${outcome} ${kind}`;
+    if (!groups.has(key)) groups.set(key, { outcome, reason, title, ids: [] });
+    groups.get(key).ids.push(id);
+  }
+  return [...groups.values()];
+};
+
+const cell = (text) => text.replaceAll("|", "\\|").replaceAll("`", "'").replaceAll("<", "&lt;");
+const row = (cells) => `| ${cells.map((one) => cell(`${one}`)).join(" | ")} |`;
+
+const SHORT = {
+  ok: "ok",
+  informational: "info",
+  "non-strict": "non-strict",
+  unimplemented: "unimpl.",
+  failed: "failed",
+};
+
+/** What is not `ok`, in a cell. */
+const verdict = (results) => {
+  const counts = Object.entries(countOutcomes(results)).filter(([, count]) => count > 0);
+  if (counts.length === 1) return counts[0][0] === "ok" ? "ok" : SHORT[counts[0][0]];
+  return counts
+    .filter(([name]) => name !== "ok")
+    .map(([name, count]) => `${count} ${SHORT[name]}`)
+    .join(", ");
+};
+
+const overview = (columns) => {
+  const classes = [...byClass(columns[0].results)].map(([name, { length }]) => [name, length]);
+  const perClass = classes.map(([name, count]) => [
+    name,
+    count,
+    ...columns.map(({ results }) => verdict(byClass(results).get(name))),
+  ]);
+  const totals = ["ok", "informational", "non-strict", "unimplemented", "failed"].map((outcome) => [
+    `all: ${outcome}`,
+    "",
+    ...columns.map(({ results }) => countOutcomes(results)[outcome]),
+  ]);
+  const head = ["class", "cases", ...columns.map(({ name }) => name)];
+  return [row(head), row(head.map((_, i) => (i === 0 ? "---" : "---:"))), ...[...perClass, ...totals].map(row)].join(
+    "\n",
+  );
+};
+
+/** What each server does else than `ok`; what it does not have at all is told in one line. */
+const details = ({ name, what, results }) => {
+  const wrong = results.filter(({ outcome }) => outcome !== "ok" && outcome !== "unimplemented");
+  const missing = results.length - wrong.length - countOutcomes(results).ok;
+  const lines = [`## ${name}`, "", what];
+  if (missing > 0) lines.push("", `${missing} cases are about compression that it declines.`);
+  if (wrong.length === 0) lines.push("", missing > 0 ? "All others are ok." : "All cases are ok.");
+  else {
+    lines.push("", row(["cases", "outcome", "the first of them", "what it said"]), row(["---", "---", "---", "---"]));
+    for (const { ids, outcome, title, reason } of grouped(wrong)) {
+      lines.push(row([ranges(ids), outcome, title, reason]));
+    }
+  }
+  return lines.join("\n");
+};
+
+const columns = [];
+for (const [name, what, file, ...args] of SERVERS) {
+  const { child, url } = await start(file, args);
+  const started = performance.now();
+  try {
+    const results = await conformance(url);
+    console.log(
+      `${name}: ${JSON.stringify(countOutcomes(results))}, ${Math.round((performance.now() - started) / 1000)} s`,
+    );
+    columns.push({ name, what, results });
+  } finally {
+    child.removeAllListeners("exit");
+    child.kill("SIGKILL");
+  }
+}
+
+if (only.length === 0) {
+  mkdirSync(inRoot("docs"), { recursive: true });
+  writeFileSync(
+    inRoot("docs/wire-conformance.md"),
+    `# Wire conformance
+
+<!-- Written by scripts/wire-report.mjs: run it instead of editing this. -->
+
+The wire suite is ${columns[0].results.length} cases about the octets of the WebSocket protocol (RFC 6455) and of permessage-deflate (RFC 7692),
+run by a raw client against a server that sends every message back. Against a server of yours:
+
+\`\`\`sh
+npx -p websock-js websock-conformance ws://localhost:4000/echo
+\`\`\`
+
+- **ok**: as the RFC says.
+- **informational**: the RFC leaves it open; the table tells what the server does.
+- **non-strict**: against a SHOULD, or later than it could be known (invalid UTF-8 is to be refused at once).
+- **unimplemented**: the server does not have what the case is about: it declines the compression that is offered.
+- **failed**: against a MUST, or not an echo; a deliberate limit of the server counts as well, and is named.
+
+Each server has its defaults, but for sizes: messages may have 32 MiB. The servers are in \`test/support/servers\`.
+
+${overview(columns)}
+
+${columns.map(details).join("\n\n")}
+`,
+  );
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+/** `websock-conformance`: runs the wire suite against a server. */
+import { parseArgs } from "node:util";
+import { wireClasses } from "./cases/index.ts";
+import { http1Target } from "./http1.ts";
+import { runCases, selectCases } from "./run.ts";
+import { countOutcomes, resultLine, summary } from "./table.ts";
+
+const HELP = `usage: websock-conformance [options] ws://host:port/path
+
+Runs cases of the WebSocket protocol (RFC 6455, RFC 7692) against a server that sends back every message that it gets.
+For every case to pass it must take messages of 16 MiB.
+
+  --only <id>          only these cases: "6.4.2", "6.*"; may be given several times
+  --json               the results as JSON, to the standard output
+  --quiet              only what is not ok, and the summary
+  --timeout <ms>       how long without any progress is a failure (10000)
+  --patience <ms>      how long to wait for what should come at once, and may come later (2000)
+  --concurrency <n>    how many cases run at once (8)
+  --insecure           believe any certificate (wss:)
+  --list               print the cases, and run none
+  --help
+
+It exits with 0 if no case failed, 1 if one did, 2 if it was called wrongly. Outcomes:
+
+  ok              as the RFC says
+  informational   the RFC leaves it open; the reason tells what the server does
+  non-strict      against a SHOULD, or later than it could be known
+  unimplemented   the server does not have what the case is about
+  failed          against a MUST, or not an echo
+`;
+
+class UsageError extends Error {}
+
+const positive = (name: string, value: string): number => {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number <= 0) throw new UsageError(`--${name} must be a whole number above zero`);
+  return number;
+};
+
+const parse = (args: readonly string[]) => {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        only: { type: "string", multiple: true, default: ["*"] },
+        json: { type: "boolean", default: false },
+        quiet: { type: "boolean", default: false },
+        timeout: { type: "string", default: "10000" },
+        patience: { type: "string", default: "2000" },
+        concurrency: { type: "string", default: "8" },
+        insecure: { type: "boolean", default: false },
+        list: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+};
+
+const targetOf = (url: string, insecure: boolean, timeout: number) => {
+  try {
+    return http1Target(url, { insecure, timeout });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+};
+
+/** @returns the exit code */
+const main = async (args: readonly string[]): Promise<number> => {
+  const { values, positionals } = parse(args);
+  const print = (text: string): void => void process.stdout.write(`${text}\n`);
+  if (values.help) {
+    print(HELP.trimEnd());
+    return 0;
+  }
+  const timeout = positive("timeout", values.timeout);
+  const [url, ...others] = values.list ? ["ws://list"] : positionals;
+  if (url === undefined || others.length > 0) throw new UsageError("exactly one URL is needed");
+  const target = targetOf(url, values.insecure, timeout);
+  const cases = selectCases(wireClasses, target, values.only);
+  if (cases.length === 0) throw new UsageError(`no case is called ${values.only.join(" or ")}`);
+  if (values.list) {
+    for (const { id, className, title } of cases) print(`${id.padEnd(9)}${className}: ${title}`);
+    return 0;
+  }
+  const results = await runCases(cases, target, {
+    timeout,
+    patience: positive("patience", values.patience),
+    concurrency: positive("concurrency", values.concurrency),
+    ...(values.json
+      ? {}
+      : { onResult: (result) => (values.quiet && result.outcome === "ok" ? undefined : print(resultLine(result))) }),
+  });
+  print(values.json ? JSON.stringify({ url, results }, null, 2) : `\n${summary(results)}`);
+  return countOutcomes(results).failed > 0 ? 1 : 0;
+};
+
+// Whoever reads the table may stop to, as `head` does.
+process.stdout.on("error", () => process.exit());
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`websock-conformance: ${error.message}\nTry --help.\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,107 @@
+/** Runs cases against a target, several at once. */
+import type { Run, WireCase, WireClass } from "./case.ts";
+import { Failure, type Outcome, Unimplemented, worse } from "./outcome.ts";
+import { Peer } from "./peer.ts";
+import { Refused, type WireTarget } from "./target.ts";
+
+export interface WireResult {
+  readonly id: string;
+  readonly className: string;
+  readonly title: string;
+  readonly outcome: Outcome;
+  /** Why it is not `ok`. */
+  readonly reasons: readonly string[];
+  readonly ms: number;
+}
+
+export interface WireRunOptions {
+  /** Ids, with `*` for anything: `"6.*"`. Default: every case. */
+  readonly only?: readonly string[];
+  /** How many ms without any progress are a failure. Default: 10 000. */
+  readonly timeout?: number;
+  /** How many ms to wait for what should come at once, and may come later. Default: 2 000. */
+  readonly patience?: number;
+  /** How many cases run at once. Default: 8. */
+  readonly concurrency?: number;
+  /** Called in the order of the ids. */
+  readonly onResult?: (result: WireResult) => void;
+}
+
+const matcher = (globs: readonly string[]): ((id: string) => boolean) => {
+  const patterns = globs.map((glob) =>
+    glob
+      .split("*")
+      .map((part) => part.replaceAll(/[^\w]/g, "\\$&"))
+      .join(".*"),
+  );
+  return (id) => patterns.some((pattern) => new RegExp(`^${pattern}$`).test(id));
+};
+
+/** The cases that a target can be asked to run. */
+export const selectCases = (
+  classes: readonly WireClass[],
+  target: WireTarget,
+  only: readonly string[] = ["*"],
+): WireCase[] => {
+  const matches = matcher(only);
+  return classes
+    .flatMap(({ cases }) => cases)
+    .filter(({ id, http1 }) => matches(id) && (http1 === undefined || target.request !== undefined));
+};
+
+/** Runs one case. Never throws. */
+export const runCase = async (
+  { id, title, className, run }: WireCase,
+  target: WireTarget,
+  { timeout = 10_000, patience = 2_000 }: WireRunOptions = {},
+): Promise<WireResult> => {
+  let outcome: Outcome = "ok";
+  const reasons = new Set<string>();
+  const peers: Peer[] = [];
+  const note = (found: Outcome, reason: string): void => {
+    outcome = worse(outcome, found);
+    reasons.add(reason);
+  };
+  const context: Run = {
+    target,
+    timeout,
+    patience,
+    note,
+    open: async (offer) => {
+      const peer = await Peer.open(context, offer);
+      peers.push(peer);
+      return peer;
+    },
+  };
+  const start = performance.now();
+  try {
+    await run(context);
+  } catch (error) {
+    if (error instanceof Unimplemented) note("unimplemented", error.message);
+    else if (error instanceof Failure || error instanceof Refused) note("failed", error.message);
+    else note("failed", `the suite itself: ${(error as Error).stack}`);
+  } finally {
+    for (const peer of peers) peer.destroy();
+  }
+  return { id, className, title, outcome, reasons: [...reasons], ms: Math.round(performance.now() - start) };
+};
+
+/** Runs the cases, and returns their results in order. */
+export const runCases = async (
+  cases: readonly WireCase[],
+  target: WireTarget,
+  options: WireRunOptions = {},
+): Promise<WireResult[]> => {
+  const { concurrency = 8, onResult } = options;
+  const results: WireResult[] = [];
+  let told = 0;
+  const waiting = cases.entries();
+  const work = async (): Promise<void> => {
+    for (const [i, one] of waiting) {
+      results[i] = await runCase(one, target, options);
+      for (; results[told] !== undefined; told++) onResult?.(results[told]!);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  return results;
+};

@@ -1,0 +1,16 @@
+/** The echo of `Bun.serve`. Arguments: `deflate` turns compression on. Only sizes are raised. */
+const deflate = process.argv.includes("deflate");
+const MiB = 1024 * 1024;
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch: (request, server) => (server.upgrade(request) ? undefined : new Response(null, { status: 426 })),
+  websocket: {
+    perMessageDeflate: deflate,
+    maxPayloadLength: 32 * MiB,
+    backpressureLimit: 64 * MiB,
+    message: (socket, message) => void socket.send(message, deflate),
+  },
+});
+console.log(`listening ${server.port}`);
