@@ -1,0 +1,24 @@
+/** A manual clock whose turns of the event loop are taken by hand too, and that can tell whether anything is left. */
+import type { Timed } from "../../src/session/clock.ts";
+import { ManualClock } from "../../src/testing/manual-clock.ts";
+
+export class SteppedClock extends ManualClock {
+  private deferred: (() => void)[] = [];
+
+  override defer(run: () => void): void {
+    this.deferred.push(run);
+  }
+
+  /** What was deferred until now runs; what it defers waits for the next turn. */
+  turn(): void {
+    const runs = this.deferred;
+    this.deferred = [];
+    for (const run of runs) run();
+  }
+
+  /** Whether nothing is deferred, and nothing is to happen at any moment. */
+  get isIdle(): boolean {
+    const { moments } = this as unknown as { readonly moments: ReadonlyMap<Timed, number> };
+    return this.deferred.length === 0 && moments.size === 0;
+  }
+}
