@@ -17,4 +17,6 @@ export class Verdict {
 }
 
 const show = (value: unknown): string =>
-  typeof value === "object" && value !== null ? (JSON.stringify(value)?.slice(0, 200) ?? "an object") : String(value);
+  typeof value === "object" && value !== null && !(value instanceof Error)
+    ? (JSON.stringify(value)?.slice(0, 200) ?? "an object")
+    : String(value);
