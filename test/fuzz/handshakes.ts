@@ -175,7 +175,7 @@ const optionValue = fc.oneof(
 export const handshakes = [
   fuzz(
     "handshakes: tokens, field values and lists are read as RFC 9110 says",
-    { runs: 600, share: 0.3 },
+    { runs: 2_000, share: 0.3 },
     fc.property(fc.oneof(anyText, listText), token, (value, token) => {
       assert.equal(isToken(value), isTokenByTheBook(value));
       assert.equal(isFieldValue(value), /^[\t\x20-\x7e\x80-\xff]*$/.test(value));
@@ -189,7 +189,7 @@ export const handshakes = [
 
   fuzz(
     "handshakes: a key is the base64 of 16 octets, and nothing else is",
-    { runs: 300, share: 0.1 },
+    { runs: 1_000, share: 0.1 },
     fc.property(fc.uint8Array({ minLength: 15, maxLength: 17 }), fc.nat(), anyText, (octets, at, text) => {
       const key = Buffer.from(octets).toString("base64");
       assert.equal(isKey(key), octets.length === 16);

@@ -155,7 +155,7 @@ export const pieces = [
 
   fuzz(
     "pieces: a mailbox is a list of what came, in which messages stand where their chunk arrived",
-    { runs: 150 },
+    { runs: 100 },
     fc.property(
       fc.array(
         fc.oneof(

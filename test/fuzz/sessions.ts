@@ -198,7 +198,7 @@ export const sessions = [
 
   fuzz(
     "sessions: a mailbox overflows where it is full, not before",
-    { runs: 5 },
+    { runs: 3 },
     fc.asyncProperty(setting, steps(5), steps(10), (setting, before, after) =>
       new Worlds([setting]).run([...before, [0, overflow], ...after]),
     ),

@@ -38,7 +38,7 @@ export const splits = [
 
   fuzz(
     "splits: a stream is refused at the first octet that breaks it, however it is cut",
-    { runs: 400, share: 2 },
+    { runs: 250, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, { slab }) => {
       const { limits } = conditions;
       const { refused, message } = runParser(wire, OCTETS, conditions);
