@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { join, serverFrames } from "../protocol/client-frames.ts";
 import { makeWire } from "../protocol/fake-wire.ts";
+import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
 /** What the session does when it is told of a message, a ping or a pong. */
@@ -53,6 +54,7 @@ export const runConnection = (
   const { stream, session, connection } = makeWire(host.octets, limits);
   const told: string[] = [];
   let paused = false;
+  let closed = false;
   let events = 0;
 
   const resume = (): void => {
@@ -60,8 +62,14 @@ export const runConnection = (
     paused = false;
     connection.resume();
   };
+  const close = (code: number | undefined, text: string): void => {
+    assert.ok(!closed, "told of an end after it was closed");
+    closed = true;
+    connection.close(code, text);
+  };
   const act = (event: string): void => {
     assert.ok(!paused, "told of something while paused");
+    assert.ok(!closed, "told of something after it was closed");
     told.push(event);
     const i = events++;
     const action = actions[i % actions.length]!;
@@ -72,33 +80,38 @@ export const runConnection = (
       connection.pause();
     }
     if (action === "pause and resume") resume();
-    if (action === "close") connection.close(4000, "enough");
+    if (action === "close") close(4000, "enough");
   };
   session.on.message = ({ opcode, data }, size) => act(`${opcode} ${size} ${hex(data)}`);
   session.on.control = ({ opcode, data }) => act(`${opcode} ${hex(data)}`);
   session.on.closing = (code, text) => {
     told.push(`closing ${code} ${hex(text)}`);
-    connection.close(code, "");
+    close(code, "");
   };
   session.on.failed = (error) => {
     told.push(`failed ${error.code} ${error.message}`);
-    connection.close(error.code, error.message);
+    close(error.code, error.message);
   };
 
-  for (const [i, piece] of splitBy(wire, split).entries()) {
-    connection.receive(piece.slice());
-    if (resumes[i % resumes.length]) resume();
-    if (turns[i % turns.length]) stream.turn();
-    stream.stalled = stalls[i % stalls.length]!;
-    if (!stream.stalled) stream.drain();
-  }
-  while (paused) resume();
-  stream.stalled = false;
-  while (stream.buffered > 0 || stream.flushesAsked > 0) {
-    stream.turn();
-    stream.drain();
-  }
+  within(A_LONG_TIME, () => {
+    for (const [i, piece] of splitBy(wire, split).entries()) {
+      connection.receive(piece.slice());
+      if (resumes[i % resumes.length]) resume();
+      if (turns[i % turns.length]) stream.turn();
+      stream.stalled = stalls[i % stalls.length]!;
+      if (!stream.stalled) stream.drain();
+    }
+    while (paused) resume();
+    stream.stalled = false;
+    while (stream.buffered > 0 || stream.flushesAsked > 0) {
+      stream.turn();
+      stream.drain();
+    }
+  });
   assert.equal(connection.buffered, 0, "something was never written");
+
+  const end = session.log.findIndex((entry) => /^(closing|failed) /.test(entry));
+  if (end !== -1) assert.ok(!session.log.slice(end).includes("received"), "still listens after the end");
 
   const frames = serverFrames(join(...stream.written));
   const sent = frames.map(({ first, payload }) => `${first} ${hex(payload)}`);

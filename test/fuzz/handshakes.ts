@@ -43,7 +43,10 @@ const anyText = fc.oneof(
 /** A list as careful and careless clients write it. */
 const listText = fc
   .array(
-    fc.tuple(fc.oneof({ weight: 8, arbitrary: token }, headerText), fc.constantFrom(",", ", ", " ,", ",,", "\t, ")),
+    fc.tuple(
+      fc.oneof({ weight: 6, arbitrary: token }, { weight: 2, arbitrary: fc.constantFrom("a", "b") }, headerText),
+      fc.constantFrom(",", ", ", " ,", ",,", "\t, "),
+    ),
   )
   .map((elements) => elements.map(([element, comma]) => element + comma).join(""));
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
 import { FrameParser } from "../../src/protocol/frame-parser.ts";
 import type { Seen } from "../protocol/parsing.ts";
+import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
 /** How the host hands chunks over, and what the application does with what it gets. */
@@ -83,21 +84,23 @@ export const runParser = (
   let refused: ParseRun["refused"];
   let fed = 0;
   try {
-    for (const [i, piece] of splitBy(wire, split).entries()) {
-      refused = { before: fed, after: (fed += piece.length) };
-      parser.feed(place(piece));
-      parser.parse();
-      for (let more = at(resumes, i); more && parser.stopped; ) {
+    within(A_LONG_TIME, () => {
+      for (const [i, piece] of splitBy(wire, split).entries()) {
+        refused = { before: fed, after: (fed += piece.length) };
+        parser.feed(place(piece));
+        parser.parse();
+        for (let more = at(resumes, i); more && parser.stopped; ) {
+          parser.stopped = false;
+          parser.parse();
+          more = at(resumes, i + seen.length);
+        }
+      }
+      while (parser.stopped) {
         parser.stopped = false;
         parser.parse();
-        more = at(resumes, i + seen.length);
       }
-    }
-    while (parser.stopped) {
-      parser.stopped = false;
-      parser.parse();
-    }
-    refused = undefined;
+      refused = undefined;
+    });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     seen.push(["error", error.code]);

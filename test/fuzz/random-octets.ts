@@ -5,14 +5,11 @@ import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
 import { FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
 import type { MessageBuffer } from "../../src/protocol/message-buffer.ts";
-import { fuzz, within } from "../support/fuzz.ts";
+import { A_LONG_TIME, fuzz, within } from "../support/fuzz.ts";
 import { anyStream, conditions, split, splitBy } from "./streams.ts";
 
 /** RFC 6455 §7.4.1, as DESIGN.md lists what a peer can be refused for. */
 const DOCUMENTED = [1002, 1003, 1007, 1008, 1009];
-
-/** Far more than any of these streams takes, on any machine. */
-const A_LONG_TIME = 10_000;
 
 /** RFC 6455 §5.2, §5.5: the longest beginning of a frame that has to wait: a header, or a control frame. */
 const LONGEST_BEGINNING = 139;

@@ -2,8 +2,23 @@
 import type { Timed } from "../../src/session/clock.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 
+/** More often than anything is due in one stretch of time. */
+const TOO_OFTEN = 10_000;
+
 export class SteppedClock extends ManualClock {
+  private scheduled = 0;
   private deferred: (() => void)[] = [];
+
+  /** @throws Error where something is due again and again, and time could never go on */
+  override schedule(task: Timed, at: number): void {
+    if (++this.scheduled > TOO_OFTEN) throw new Error("something is scheduled again and again");
+    super.schedule(task, at);
+  }
+
+  override advance(ms: number): void {
+    this.scheduled = 0;
+    super.advance(ms);
+  }
 
   override defer(run: () => void): void {
     this.deferred.push(run);

@@ -35,6 +35,13 @@ const bytes = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)) },
 );
 
+/** Characters at the bounds of UTF-8, and what lies just beyond them (RFC 3629 §4). */
+const CHARACTERS = [
+  ...["7f", "c2 80", "df bf", "e0 a0 80", "ed 9f bf", "ee 80 80", "ef bf bf", "f0 90 80 80", "f4 8f bf bf"],
+  ...["80", "bf", "c0 80", "c1 bf", "c2", "e0 9f bf", "e2 82", "ed a0 80", "ed bf bf", "f0 8f bf bf", "f0 9f 98"],
+  ...["f4 90 80 80", "f5 80 80 80", "f8 88 80 80 80", "fe", "ff", "c2 41", "e2 82 41"],
+].map((octets) => Uint8Array.from(octets.split(" "), (octet) => Number.parseInt(octet, 16)));
+
 /** Octets around the bounds of UTF-8: from these, far more is nearly text than from random ones. */
 const UTF8_BOUNDS = [0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0];
 
@@ -46,6 +53,17 @@ export const nearlyText = fc.oneof(
     return encoded.length === 0 ? encoded : encoded.with(at % encoded.length, octet);
   }),
   fc.tuple(text, fc.nat(3)).map(([text, missing]) => encoder.encode(text).slice(0, -1 - missing)),
+  fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(...CHARACTERS),
+        fc.nat(40).map((length) => new Uint8Array(length).fill(0x61)),
+      ),
+      {
+        maxLength: 4,
+      },
+    )
+    .map((parts) => join(...parts)),
   fc
     .tuple(
       fc.nat(40),
@@ -122,10 +140,10 @@ const nearlySoundFrame = fc
     opcode: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(0, 1, 2, 8, 9, 10) }, fc.nat(15)),
     payload: fc.oneof(fc.uint8Array({ maxLength: 140, size: "max" }), nearlyText),
     fin: fc.boolean(),
-    rsv: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.nat(7)),
-    mask: fc.oneof({ weight: 8, arbitrary: mask }, fc.constant(null)),
-    form: fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, fc.constantFrom(16 as const, 64 as const)),
-    claims: fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })),
+    rsv: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.nat(7)),
+    mask: fc.oneof({ weight: 20, arbitrary: mask }, fc.constant(null)),
+    form: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, fc.constantFrom(16 as const, 64 as const)),
+    claims: fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })),
   })
   .map(({ form, claims, ...rest }) =>
     frame({
