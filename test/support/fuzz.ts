@@ -94,6 +94,6 @@ export const within = <T>(ms: number, run: () => T): T => {
   running[KEY] = () => {
     result = run();
   };
-  script.runInThisContext({ timeout: ms });
+  script.runInThisContext({ timeout: ms, displayErrors: false });
   return result;
 };
