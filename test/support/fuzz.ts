@@ -50,7 +50,8 @@ export const tryOut = async (
   const numRuns = "runs" in limit ? limit.runs : ENDLESS;
   const interruptAfterTimeLimit = "runs" in limit ? 3 * SHRINKING_MS : limit.ms;
   const found = await check(property, { ...replay, numRuns, interruptAfterTimeLimit });
-  if (!found.failed) return { runs: found.numRuns, failure: undefined };
+  // Without a counterexample the time was up before the first run was over.
+  if (!found.failed || found.counterexample === null) return { runs: found.numRuns, failure: undefined };
   let smaller: fc.RunDetails<unknown> = found;
   if (found.interrupted && found.counterexamplePath !== null) {
     // The time was up before it was made small.
