@@ -1,9 +1,8 @@
 /** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Octets } from "../../src/protocol/octets.ts";
-import { cutAt, cutEvery, frame, join, OP } from "./client-frames.ts";
+import { cutEvery, frame, join, OP } from "./client-frames.ts";
 import { allOctets, makeParser } from "./parsing.ts";
 
 const binaries = (octets: Octets, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {
@@ -56,32 +55,6 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
       frame({ opcode: OP.binary, payload: new Uint8Array(5000) }),
     );
     expect(binaries(octets, [chunk])[0]!.buffer.byteLength).toBe(3);
-  });
-
-  it("any messages cut anywhere: what is kept never pins more than twice its size, and stays as it was", () => {
-    const message = fc.record({
-      payload: fc.uint8Array({ maxLength: 300, size: "max" }),
-      cuts: fc.array(fc.nat(300), { maxLength: 3 }),
-    });
-    fc.assert(
-      fc.property(
-        fc.array(message, { minLength: 1, maxLength: 8 }),
-        fc.array(fc.nat(), { maxLength: 12 }),
-        (messages, cuts) => {
-          const wire = join(
-            ...messages.flatMap(({ payload, cuts }) => {
-              const pieces = payload.length === 0 ? [payload] : cutAt(payload, cuts);
-              return pieces.map((piece, i) =>
-                frame({ opcode: i === 0 ? OP.binary : OP.continuation, payload: piece, fin: i === pieces.length - 1 }),
-              );
-            }),
-          );
-          const kept = binaries(octets, cutAt(wire, cuts));
-          expect(kept.map((data) => [...data])).toEqual(messages.map(({ payload }) => [...payload]));
-          for (const data of kept) expect(data.buffer.byteLength).toBeLessThanOrEqual(data.length * 2);
-        },
-      ),
-    );
   });
 
   it("no two kept messages share octets, and later chunks change none", () => {

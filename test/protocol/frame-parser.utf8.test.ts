@@ -1,5 +1,4 @@
 /** RFC 6455 §8.1, read strictly: a text is refused at the first octet that no further octets can make good. */
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { frame, join, OP } from "./client-frames.ts";
 import { allOctets, parseAll, refusedAfter, textSeen } from "./parsing.ts";
@@ -99,58 +98,5 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
       frame({ opcode: OP.continuation, payload: Uint8Array.of(0xc0) }),
     );
     expect(parseAll([bytes], run)).toEqual([["message", { opcode: "binary", data: Uint8Array.of(0xff, 0xc0) }, 2]]);
-  });
-
-  /** Whether some more octets make a text of it; by brute force, apart from the library. */
-  const canBecomeText = (octets: Uint8Array): boolean =>
-    [[], [0x80], [0x80, 0x80], [0xa0, 0x80], [0x80, 0x80, 0x80], [0x90, 0x80, 0x80]].some((rest) => {
-      try {
-        new TextDecoder("utf-8", { fatal: true }).decode(join(octets, Uint8Array.from(rest)));
-        return true;
-      } catch {
-        return false;
-      }
-    });
-
-  it("of any octets is refused at the first that cannot be made good", () => {
-    // Octets near the bounds make interesting texts far more often than random ones do.
-    const octet = fc.oneof(
-      fc.constantFrom(
-        0x61,
-        0x7f,
-        0x80,
-        0x8f,
-        0x90,
-        0x9f,
-        0xa0,
-        0xbf,
-        0xc1,
-        0xc2,
-        0xdf,
-        0xe0,
-        0xe1,
-        0xed,
-        0xef,
-        0xf0,
-        0xf4,
-        0xf5,
-      ),
-      fc.integer({ min: 0, max: 255 }),
-    );
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 3 }), fc.array(octet, { minLength: 1, maxLength: 12 }), (prefix, tail) => {
-        const payload = join(
-          prefix.map((o) => o & 0x7f),
-          Uint8Array.from(tail),
-        );
-        let expected: number | undefined;
-        for (let length = 1; length <= payload.length && expected === undefined; length++) {
-          if (!canBecomeText(payload.subarray(0, length))) expected = length + HEADER;
-        }
-        const bytes = frame({ opcode: OP.text, payload, fin: false });
-        expect(refusedAfter(bytes, run)?.octets).toBe(expected);
-      }),
-      { numRuns: 1000 },
-    );
   });
 });

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
 import { FIN, OPCODE } from "../../src/protocol/frame.ts";
@@ -197,48 +196,5 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
       writer.keepApart(apart);
     }
     expect(texts(writer.take())).toEqual(["0", "1", "2", "3", "4", "5"]);
-  });
-
-  it("writes whatever it is given, however its connections take turns", () => {
-    const payload = fc.oneof(
-      { weight: 5, arbitrary: fc.string({ unit: "binary", maxLength: 200 }) },
-      { weight: 1, arbitrary: fc.integer({ min: 16_300, max: 70_000 }).map((n) => "x".repeat(n)) },
-      { weight: 1, arbitrary: fc.integer({ min: 16_300, max: 17_000 }).map((n) => ["ab", [new Uint8Array(n)], "é"]) },
-    );
-    const step = fc.record({
-      writer: fc.nat(2),
-      action: fc.constantFrom("add", "add", "add", "take", "taken", "taken", "apart", "back"),
-      payload,
-    });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
-        const host = fresh(octets);
-        const writers = [0, 1, 2].map(() => ({
-          writer: new FrameWriter(host),
-          sent: [] as Buffer[],
-          parts: [] as Uint8Array[],
-        }));
-        for (const { writer: index, action, payload } of steps) {
-          const one = writers[index]!;
-          if (action === "take" || action === "taken") one.parts.push(...one.writer.take());
-          if (action === "taken") {
-            // A host that has sent all of it: what becomes of the memory is none of its business any more.
-            one.parts = [join(...one.parts)];
-            one.writer.taken();
-          } else if (action === "take") continue;
-          else if (action !== "add") one.writer.keepApart(action === "apart");
-          else {
-            add(one.writer, payload);
-            one.sent.push(Buffer.concat([payload].flat(2).map((part) => Buffer.from(part as string))));
-          }
-        }
-        for (const { writer, sent, parts } of writers) {
-          const frames = serverFrames(join(...parts, ...writer.take()));
-          expect(frames.length).toBe(sent.length);
-          for (const [i, { payload }] of frames.entries()) expect(Buffer.compare(payload, sent[i]!)).toBe(0);
-        }
-      }),
-      { numRuns: 200 },
-    );
   });
 });

@@ -1,7 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
-import { join } from "./client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 const MEGABYTE = 1024 * 1024;
@@ -54,18 +52,6 @@ describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
       expect(buffer.memory.length).toBeLessThanOrEqual(Math.max(MEGABYTE, 2 * buffer.length));
     }
     expect([...sizes]).toEqual([MEGABYTE, 2 * MEGABYTE, 4 * MEGABYTE, total]);
-  });
-
-  it("is whatever was appended, and never pins more than twice its size", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 30 }), (pieces) => {
-        const buffer = new MessageBuffer(octets);
-        for (const piece of pieces) append(buffer, piece);
-        const taken = buffer.take();
-        expect([...taken]).toEqual([...join(...pieces)]);
-        expect(taken.buffer.byteLength).toBeLessThanOrEqual(2 * taken.length);
-      }),
-    );
   });
 
   it("whose message falls short of what was expected keeps no more than twice of it either", () => {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { DataMessage } from "../../src/message.ts";
 import { Mailbox } from "../../src/session/mailbox.ts";
@@ -138,37 +137,5 @@ describe("Mailbox", () => {
     while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
     // An idle connection keeps no list at all.
     expect(waiting.items.length).toBe(0);
-  });
-
-  it("handles all in the order of arrival, however sending, arriving and turns alternate", () => {
-    const step = fc.constantFrom("message", "info", "turn", "handle");
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 200, size: "max" }), (steps) => {
-        mailbox = new Mailbox();
-        const arrived: string[] = [];
-        const handled: unknown[] = [];
-        for (const [i, what] of steps.entries()) {
-          if (what === "message") {
-            arrive(`${i} message`);
-            arrived.push(`${i} message`);
-          } else if (what === "info") {
-            mailbox.addInfo(`${i} info`);
-            arrived.push(`${i} info`);
-          } else if (what === "turn") mailbox.releaseInfos();
-          else handled.push(...handleAll());
-        }
-        mailbox.releaseInfos();
-        handled.push(...handleAll());
-        const only = (kind: string, list: unknown[]): unknown[] => list.filter((entry) => String(entry).endsWith(kind));
-        expect(only("message", handled)).toEqual(only("message", arrived));
-        expect(only("info", handled)).toEqual(only("info", arrived));
-        // A message may overtake no info; an info has to wait for its turn, and may be overtaken.
-        for (const [i, entry] of handled.entries()) {
-          if (!String(entry).endsWith("message")) continue;
-          const before = only("info", arrived.slice(0, arrived.indexOf(String(entry))));
-          expect(handled.slice(0, i)).toEqual(expect.arrayContaining(before));
-        }
-      }),
-    );
   });
 });

@@ -1,0 +1,19 @@
+/** Every property, for the short mode and the long one. */
+import type { Fuzz } from "../support/fuzz.ts";
+import { handshakes } from "./handshakes.ts";
+import { pieces } from "./pieces.ts";
+import { randomOctets } from "./random-octets.ts";
+import { roundTrips } from "./round-trips.ts";
+import { servers } from "./servers.ts";
+import { sessions } from "./sessions.ts";
+import { splits } from "./splits.ts";
+
+export const properties: readonly Fuzz[] = [
+  ...splits,
+  ...roundTrips,
+  ...randomOctets,
+  ...handshakes,
+  ...pieces,
+  ...sessions,
+  ...servers,
+];

@@ -1,0 +1,116 @@
+/** Runs a stream through a parser as a network and an application may treat it, and writes down what comes of it. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ProtocolError } from "../../src/errors.ts";
+import { FrameParser } from "../../src/protocol/frame-parser.ts";
+import type { Seen } from "../protocol/parsing.ts";
+import { A_LONG_TIME, within } from "../support/fuzz.ts";
+import { type Conditions, type Split, splitBy } from "./streams.ts";
+
+/** How the host hands chunks over, and what the application does with what it gets. */
+export interface Habits {
+  /** A chunk begins so far into a larger stretch of memory, as in a socket's slab. 0: it has memory of its own. */
+  readonly slab: number;
+  /** Which messages the application writes to: they are its own. */
+  readonly scribbles: readonly boolean[];
+  /** At which events the owner stops the parser, and after which chunks it lets it go on. */
+  readonly stops: readonly boolean[];
+  readonly resumes: readonly boolean[];
+}
+
+const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 6 });
+
+export const habits: fc.Arbitrary<Habits> = fc.record({
+  slab: fc.oneof(fc.constant(0), fc.nat(9)),
+  scribbles: flags,
+  stops: fc.oneof(fc.constant([false]), flags),
+  resumes: flags,
+});
+
+export const PLAIN: Habits = { slab: 0, scribbles: [false], stops: [false], resumes: [true] };
+
+export interface ParseRun {
+  readonly seen: readonly Seen[];
+  /** What the ProtocolError said. */
+  readonly message: string | undefined;
+  /** How many octets had been fed when it came, and how many before that chunk. */
+  readonly refused: { readonly before: number; readonly after: number } | undefined;
+}
+
+/** Around a chunk in its slab: whatever is written there belongs to somebody else. */
+const FOREIGN = 0xee;
+
+const at = (flags: readonly boolean[], i: number): boolean => flags[i % flags.length]!;
+
+export const runParser = (
+  wire: Uint8Array,
+  split: Split,
+  { host: { octets }, limits }: Conditions,
+  { slab, scribbles, stops, resumes }: Habits = PLAIN,
+): ParseRun => {
+  const seen: Seen[] = [];
+  const kept: { readonly data: Uint8Array; readonly copy: Uint8Array }[] = [];
+
+  /** What the application keeps must neither pin much more than itself nor change under its hands. */
+  const keep = (data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
+    assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+    const copy = data.slice();
+    if (at(scribbles, kept.length)) data.fill(FOREIGN);
+    kept.push({ data, copy: data.slice() });
+    return copy;
+  };
+  const note = (event: Seen): void => {
+    parser.stopped = at(stops, seen.length);
+    seen.push(event);
+  };
+  const parser = new FrameParser(limits, octets, {
+    onMessage: (message, size) => {
+      note(["message", message.opcode === "text" ? message : { opcode: "binary", data: keep(message.data) }, size]);
+    },
+    onControl: ({ opcode, data }) => note(["control", { opcode, data: keep(data) }]),
+    onClose: (frame) => note(["close", frame]),
+  });
+
+  const slabs: { readonly memory: Uint8Array; readonly start: number; readonly end: number }[] = [];
+  const place = (piece: Uint8Array): Uint8Array => {
+    if (slab === 0) return piece.slice();
+    const memory = new Uint8Array(slab + piece.length + 64).fill(FOREIGN);
+    memory.set(piece, slab);
+    slabs.push({ memory, start: slab, end: slab + piece.length });
+    return memory.subarray(slab, slab + piece.length);
+  };
+
+  let message: string | undefined;
+  let refused: ParseRun["refused"];
+  let fed = 0;
+  try {
+    within(A_LONG_TIME, () => {
+      for (const [i, piece] of splitBy(wire, split).entries()) {
+        refused = { before: fed, after: (fed += piece.length) };
+        parser.feed(place(piece));
+        parser.parse();
+        for (let more = at(resumes, i); more && parser.stopped; ) {
+          parser.stopped = false;
+          parser.parse();
+          more = at(resumes, i + seen.length);
+        }
+      }
+      while (parser.stopped) {
+        parser.stopped = false;
+        parser.parse();
+      }
+      refused = undefined;
+    });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    seen.push(["error", error.code]);
+    message = error.message;
+  }
+
+  for (const { data, copy } of kept) assert.deepEqual(data, copy, "a message changed after it was handed over");
+  for (const { memory, start, end } of slabs) {
+    const around = [...memory.subarray(0, start), ...memory.subarray(end)];
+    assert.ok(around.every((octet) => octet === FOREIGN), "memory beside a chunk was written to"); // biome-ignore format: one line
+  }
+  return { seen, message, refused };
+};

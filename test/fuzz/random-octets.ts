@@ -1,0 +1,83 @@
+/** Whatever arrives raises only what is documented, comes to an end, and takes no more memory than it has to. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { ProtocolError } from "../../src/errors.ts";
+import { FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
+import type { MessageBuffer } from "../../src/protocol/message-buffer.ts";
+import { A_LONG_TIME, fuzz, within } from "../support/fuzz.ts";
+import { anyStream, conditions, split, splitBy } from "./streams.ts";
+
+/** RFC 6455 §7.4.1, as DESIGN.md lists what a peer can be refused for. */
+const DOCUMENTED = [1002, 1003, 1007, 1008, 1009];
+
+/** RFC 6455 §5.2, §5.5: the longest beginning of a frame that has to wait: a header, or a control frame. */
+const LONGEST_BEGINNING = 139;
+
+/** What is set aside for an announcement. */
+const TRUSTED = 1024 * 1024;
+
+/** Noise at once, or behind a message that has begun. */
+const stream = fc.oneof(
+  anyStream,
+  fc.uint8Array({ maxLength: 2_000, size: "max" }),
+  fc.uint8Array({ maxLength: 200, size: "max" }).map((noise) => Buffer.concat([Buffer.from([0x02, 0x80, 0, 0, 0, 0]), noise])), // biome-ignore format: one line
+);
+
+const inside = (parser: FrameParser) =>
+  parser as unknown as { readonly chunk: Uint8Array; readonly buffer: MessageBuffer | undefined };
+
+export const randomOctets = [
+  fuzz(
+    "random octets: raise documented ProtocolErrors and nothing else, and no message is larger than it may be",
+    { runs: 1_000 },
+    fc.property(stream, split, conditions, (wire, split, { host, limits }) => {
+      const seen = (size: number, { maxMessageSize }: ParserLimits): void => assert.ok(size <= maxMessageSize);
+      const parser = new FrameParser(limits, host.octets, {
+        onMessage: (_message, size) => seen(size, limits),
+        onControl: ({ data }) => assert.ok(data.length <= 125),
+        onClose: ({ text }) => assert.ok(Buffer.byteLength(text) <= 123),
+      });
+      try {
+        within(A_LONG_TIME, () => {
+          for (const piece of splitBy(wire, split)) {
+            parser.feed(piece.slice());
+            parser.parse();
+          }
+        });
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        assert.ok(DOCUMENTED.includes(error.code), `code ${error.code}`);
+        // It goes out as the text of a close frame.
+        assert.ok(Buffer.byteLength(error.message) <= 123, error.message);
+      }
+    }),
+  ),
+
+  fuzz(
+    "random octets: between two chunks a parser keeps a beginning of a frame, and twice what it has of a message",
+    { runs: 400 },
+    fc.property(stream, split, conditions, (wire, split, { host, limits }) => {
+      const parser = new FrameParser(limits, host.octets, {
+        onMessage: () => undefined,
+        onControl: () => undefined,
+        onClose: () => undefined,
+      });
+      try {
+        for (const piece of splitBy(wire, split)) {
+          const slab = new Uint8Array(4_096 + piece.length);
+          slab.set(piece, 100);
+          parser.feed(slab.subarray(100, 100 + piece.length));
+          parser.parse();
+          const { chunk, buffer } = inside(parser);
+          assert.ok(chunk.buffer.byteLength <= LONGEST_BEGINNING, `keeps ${chunk.buffer.byteLength} of a chunk`);
+          const length = buffer?.length ?? 0;
+          const memory = buffer?.memory.buffer.byteLength ?? 0;
+          assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} octets`);
+        }
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+      }
+    }),
+  ),
+];

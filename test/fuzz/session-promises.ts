@@ -1,0 +1,99 @@
+/** What a fuzzed callback gives back: its result, an error, or a promise of either, of whatever make. */
+import type { Reaction } from "./session-script.ts";
+
+export class Promised {
+  readonly error: Error;
+  /** Whether it comes to an error. */
+  readonly fails: boolean;
+  /** No promise at all. */
+  readonly isSynchronous: boolean;
+  isSettled: boolean;
+  takeEffect: () => void = () => undefined;
+  onSettled: () => void = () => undefined;
+
+  private readonly reaction: Reaction;
+  private readonly result: unknown;
+  private settleNow: (() => void) | undefined;
+
+  constructor(name: string, reaction: Reaction, result: unknown) {
+    const { way, oddity } = reaction;
+    this.reaction = reaction;
+    this.result = result;
+    this.error = new Error(`from ${name}`);
+    const isOdd = way === "odd promise";
+    this.fails =
+      way === "throw" ||
+      way === "rejected" ||
+      way === "fail later" ||
+      (isOdd && (oddity === "throws" || oddity === "rejects, then resolves" || oddity === "cannot be asked"));
+    this.isSynchronous = way === "return" || way === "throw" || (isOdd && oddity === "cannot be asked");
+    this.isSettled = way === "resolved" || way === "rejected" || (isOdd && oddity !== "resolves later");
+  }
+
+  /** Returns or throws as the reaction says. */
+  give(): unknown {
+    const { error, result } = this;
+    switch (this.reaction.way) {
+      case "return":
+        return result;
+      case "throw":
+        throw error;
+      case "resolved":
+        return Promise.resolve(result);
+      case "rejected":
+        return Promise.reject(error);
+      case "later":
+        return new Promise((resolve) => {
+          this.settleNow = () => resolve(result);
+        });
+      case "fail later":
+        return new Promise((_, reject) => {
+          this.settleNow = () => reject(error);
+        });
+      case "never":
+        return new Promise(() => undefined);
+      case "odd promise":
+        return this.oddPromise();
+    }
+  }
+
+  get canSettle(): boolean {
+    return this.settleNow !== undefined && !this.isSettled;
+  }
+
+  settle(): void {
+    if (!this.canSettle) return;
+    this.isSettled = true;
+    this.onSettled();
+    this.settleNow!();
+  }
+
+  private oddPromise(): object {
+    const { error, result } = this;
+    const { oddity } = this.reaction;
+    if (oddity === "cannot be asked") {
+      return {
+        // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+        get then(): never {
+          throw error;
+        },
+      };
+    }
+    let settled: ((result: unknown) => void) | undefined;
+    this.settleNow = () => settled?.(result);
+    return {
+      // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+      then: (resolve: (result: unknown) => void, reject: (error: unknown) => void) => {
+        if (oddity === "throws") throw error;
+        if (oddity === "rejects, then resolves") reject(error);
+        if (oddity === "resolves later" && !this.isSettled) {
+          settled = resolve;
+          return;
+        }
+        resolve(result);
+        if (oddity === "resolves twice") resolve(["ok", "a second result"]);
+        if (oddity === "resolves, then throws") throw error;
+      },
+    };
+  }
+}

@@ -1,0 +1,98 @@
+/** What DESIGN.md §2 says of silence and of peers that do not read, kept apart from the session. */
+import { Buffer } from "node:buffer";
+import type { ControlMessage } from "../../src/message.ts";
+import { HEARTBEAT } from "../../src/session/liveness.ts";
+import type { Setting } from "./session-script.ts";
+import type { SteppedClock } from "./stepped-clock.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** What is looked at of the wire. */
+interface Outbound {
+  readonly buffered: number;
+  readonly taken: number;
+}
+
+const OUTBOUND_OCTETS = 65_536;
+
+export class SilenceModel {
+  private readonly clock: SteppedClock;
+  private readonly options: Setting["options"];
+  /** How long nothing came while we were reading, up to `quietFrom`; from there on it counts, unless we are paused. */
+  private quiet = 0;
+  private quietFrom: number;
+  private paused = false;
+  private lastSign: number;
+  private heartbeat = false;
+  private stalledFrom: number;
+  private takenThen = 0;
+  private watchedFrom: number;
+
+  constructor(clock: SteppedClock, options: Setting["options"]) {
+    this.clock = clock;
+    this.options = options;
+    this.quietFrom = this.lastSign = this.stalledFrom = this.watchedFrom = clock.now();
+  }
+
+  onReceived(): void {
+    this.quiet = 0;
+    this.quietFrom = this.lastSign = this.clock.now();
+  }
+
+  onPause(): void {
+    this.quiet += this.clock.now() - this.quietFrom;
+    this.paused = true;
+    this.watchedFrom = this.clock.now();
+  }
+
+  onResume(): void {
+    this.quietFrom = this.clock.now();
+    this.paused = false;
+    this.watchedFrom = this.clock.now();
+  }
+
+  private get silence(): number {
+    return this.quiet + (this.paused ? 0 : this.clock.now() - this.quietFrom);
+  }
+
+  /** The idle clock fires at `timeout`, never before. */
+  get isTimeout(): boolean {
+    return !this.paused && this.silence === this.options.timeout;
+  }
+
+  onHeartbeat(verdict: Verdict): void {
+    const { heartbeat, timeout } = this.options;
+    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat where there is none");
+    verdict.holds(this.clock.now() - this.lastSign >= Number(heartbeat), "a heartbeat too early");
+    this.lastSign = this.clock.now();
+    this.heartbeat = true;
+  }
+
+  /** Whether this pong answers a heartbeat, and is nobody's business. */
+  takesPong({ opcode, data }: ControlMessage): boolean {
+    if (opcode !== "pong" || !this.heartbeat || Buffer.from(data).toString("latin1") !== HEARTBEAT) return false;
+    this.heartbeat = false;
+    return true;
+  }
+
+  /** Called whenever the peer may have read, or something was written. */
+  look({ buffered, taken }: Outbound): void {
+    if (buffered > 0 && taken === this.takenThen) return;
+    this.takenThen = taken;
+    this.stalledFrom = this.clock.now();
+  }
+
+  /** Nothing was taken for `timeout` at least. */
+  isStalled({ buffered, taken }: Outbound): boolean {
+    return buffered > 0 && taken === this.takenThen && this.clock.now() - this.stalledFrom >= this.options.timeout;
+  }
+
+  /** Nothing is late. A stalled peer is noticed at the first look at it, and `timeout` later it has to be over. */
+  check(verdict: Verdict, wire: Outbound, remoteClosed: boolean): void {
+    this.look(wire);
+    const { timeout } = this.options;
+    if (!this.paused && !remoteClosed) verdict.holds(this.silence < timeout, "the idle clock did not fire");
+    if (wire.buffered === 0 || (this.paused && wire.buffered <= OUTBOUND_OCTETS) || remoteClosed) return;
+    const from = Math.max(this.stalledFrom, this.watchedFrom);
+    verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer is kept"); // biome-ignore format: one line
+  }
+}

@@ -1,0 +1,233 @@
+/** What clients may send: sound streams, nearly sound ones, and noise; and the conditions under which it arrives. */
+import fc from "fast-check";
+import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
+import { cutAt, cutEvery, frame, join, OP } from "../protocol/client-frames.ts";
+import { allOctets, binarySeen, controlSeen, type Seen, textSeen } from "../protocol/parsing.ts";
+
+export const octet = fc.integer({ min: 0, max: 255 });
+export const mask = fc.tuple(octet, octet, octet, octet);
+
+const encoder = new TextEncoder();
+
+/** Sizes at which a header, a way of copying or a way of counting changes. */
+const SIZES = [0, 1, 8, 9, 32, 33, 48, 49, 64, 65, 95, 96, 97, 125, 126, 127, 128, 255, 256];
+const LARGE_SIZES = [1023, 1024, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537];
+
+/** Octets of a pattern in which a shift shows. */
+export const pattern = (length: number, seed = 0): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 0xff);
+
+export const size = fc.oneof(
+  { weight: 12, arbitrary: fc.constantFrom(...SIZES) },
+  { weight: 1, arbitrary: fc.constantFrom(...LARGE_SIZES) },
+);
+
+const text = fc.oneof(
+  { weight: 3, arbitrary: fc.string({ unit: "binary", maxLength: 200, size: "max" }) },
+  { weight: 2, arbitrary: fc.string({ unit: "binary-ascii", maxLength: 200, size: "max" }) },
+  { weight: 1, arbitrary: size.map((length) => "x".repeat(length)) },
+  // Characters of more than one octet behind ASCII, so that cuts fall within them.
+  { weight: 1, arbitrary: size.map((length) => `${"x".repeat(length % 5)}${"é€😀".repeat(length / 9)}`) },
+);
+
+const bytes = fc.oneof(
+  { weight: 3, arbitrary: fc.uint8Array({ maxLength: 400, size: "max" }) },
+  { weight: 1, arbitrary: fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)) },
+);
+
+/** Characters at the bounds of UTF-8, and what lies just beyond them (RFC 3629 §4). */
+const CHARACTERS = [
+  ...["7f", "c2 80", "df bf", "e0 a0 80", "ed 9f bf", "ee 80 80", "ef bf bf", "f0 90 80 80", "f4 8f bf bf"],
+  ...["80", "bf", "c0 80", "c1 bf", "c2", "e0 9f bf", "e2 82", "ed a0 80", "ed bf bf", "f0 8f bf bf", "f0 9f 98"],
+  ...["f4 90 80 80", "f5 80 80 80", "f8 88 80 80 80", "fe", "ff", "c2 41", "e2 82 41"],
+].map((octets) => Uint8Array.from(octets.split(" "), (octet) => Number.parseInt(octet, 16)));
+
+/** Octets around the bounds of UTF-8: from these, far more is nearly text than from random ones. */
+const UTF8_BOUNDS = [0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0];
+
+/** Octets that are text, or nearly. */
+export const nearlyText = fc.oneof(
+  text.map((text) => encoder.encode(text)),
+  fc.tuple(text, fc.nat(), octet).map(([text, at, octet]) => {
+    const encoded = encoder.encode(text);
+    return encoded.length === 0 ? encoded : encoded.with(at % encoded.length, octet);
+  }),
+  fc.tuple(text, fc.nat(3)).map(([text, missing]) => encoder.encode(text).slice(0, -1 - missing)),
+  fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(...CHARACTERS),
+        fc.nat(40).map((length) => new Uint8Array(length).fill(0x61)),
+      ),
+      {
+        maxLength: 4,
+      },
+    )
+    .map((parts) => join(...parts)),
+  fc
+    .tuple(
+      fc.nat(40),
+      fc.array(fc.oneof(fc.constantFrom(...UTF8_BOUNDS, 0xf4, 0xf5), octet), { maxLength: 12, size: "max" }),
+    )
+    .map(([ascii, tail]) => join(new Uint8Array(ascii).fill(0x61), Uint8Array.from(tail))),
+);
+
+const control = fc.record({
+  opcode: fc.constantFrom("ping" as const, "pong" as const),
+  payload: fc.uint8Array({ maxLength: 125, size: "max" }),
+  mask,
+});
+
+/** A message as a client may send it: in any fragments, any control frames between them, any keys. */
+const sentMessage = fc
+  .record({
+    content: fc.oneof(text, bytes),
+    cuts: fc.array(fc.nat(), { maxLength: 4 }),
+    empties: fc.nat(2),
+    masks: fc.array(mask, { minLength: 1, maxLength: 4 }),
+    controls: fc.array(fc.option(control, { freq: 2 }), { minLength: 1, maxLength: 4 }),
+  })
+  .map(({ content, cuts, empties, masks, controls }) => {
+    const payload = typeof content === "string" ? encoder.encode(content) : content;
+    const pieces: Uint8Array[] = [...cutAt(payload, cuts), ...Array<Uint8Array>(empties).fill(new Uint8Array(0))];
+    if (pieces.length === 0) pieces.push(payload);
+    const frames: Uint8Array[] = [];
+    const expected: Seen[] = [];
+    pieces.forEach((piece, i) => {
+      const fin = i === pieces.length - 1;
+      const opcode = i > 0 ? OP.continuation : typeof content === "string" ? OP.text : OP.binary;
+      frames.push(frame({ opcode, payload: piece, fin, mask: masks[i % masks.length]! }));
+      const between = fin ? null : controls[i % controls.length];
+      if (!between) return;
+      frames.push(frame({ opcode: OP[between.opcode], payload: between.payload, mask: between.mask }));
+      expected.push(controlSeen(between.opcode, between.payload));
+    });
+    expected.push(typeof content === "string" ? textSeen(content) : binarySeen(content));
+    return { wire: join(...frames), expected };
+  });
+
+const closeCode = fc.constantFrom(1000, 1001, 1003, 1007, 1014, 3000, 4999);
+
+export const closeBody = fc.oneof(
+  fc.constant({ code: undefined, text: "" }),
+  fc.record({
+    code: closeCode,
+    text: fc.string({ unit: "binary", maxLength: 60 }).filter((text) => encoder.encode(text).length <= 123),
+  }),
+);
+
+const sentClose = fc.tuple(closeBody, mask).map(([{ code, text }, mask]) => {
+  const payload = code === undefined ? "" : join(Uint8Array.of(code >> 8, code & 255), encoder.encode(text));
+  return { wire: frame({ opcode: OP.close, payload, mask }), expected: [["close", { code, text }]] as Seen[] };
+});
+
+/** A stream without a fault, and what is to be seen of it. */
+export const soundStream = fc
+  .tuple(fc.array(sentMessage, { maxLength: 6, size: "max" }), fc.option(sentClose))
+  .map(([messages, close]) => {
+    const parts = close === null ? messages : [...messages, close];
+    return {
+      wire: join(...parts.map(({ wire }) => wire)),
+      expected: parts.flatMap(({ expected }) => expected),
+    };
+  });
+
+const soundWire = soundStream.map(({ wire }) => wire);
+
+/** A frame in which a few things may be wrong. */
+const nearlySoundFrame = fc
+  .record({
+    opcode: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(0, 1, 2, 8, 9, 10) }, fc.nat(15)),
+    payload: fc.oneof(fc.uint8Array({ maxLength: 140, size: "max" }), nearlyText),
+    fin: fc.boolean(),
+    rsv: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, fc.nat(7)),
+    mask: fc.oneof({ weight: 20, arbitrary: mask }, fc.constant(null)),
+    form: fc.oneof({ weight: 4, arbitrary: fc.constant(undefined) }, fc.constantFrom(16 as const, 64 as const)),
+    claims: fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })),
+  })
+  .map(({ form, claims, ...rest }) =>
+    frame({
+      ...rest,
+      ...(form === undefined || (claims ?? 0n) >= 1n << BigInt(form) ? {} : { lengthForm: form }),
+      ...(claims === undefined ? {} : { claims }),
+    }),
+  );
+
+export const change = fc.record({ how: fc.constantFrom("replace", "insert", "remove", "repeat"), at: fc.nat(), octet });
+
+/** One octet of it is another, is missing, or is one too many; or a stretch of it comes twice. */
+export const changed = (
+  wire: Uint8Array,
+  { how, at, octet }: { how: string; at: number; octet: number },
+): Uint8Array => {
+  const place = wire.length === 0 ? 0 : at % wire.length;
+  const [before, after] = [wire.subarray(0, place), wire.subarray(place)];
+  if (how === "replace") return join(before, Uint8Array.of(octet), after.subarray(1));
+  if (how === "insert") return join(before, Uint8Array.of(octet), after);
+  if (how === "remove") return join(before, after.subarray(1));
+  return join(before, after.subarray(0, octet), after);
+};
+
+export const noise = fc.uint8Array({ maxLength: 100, size: "max" });
+
+/** Anything: random octets alone would hardly ever get past a header. */
+export const anyStream: fc.Arbitrary<Uint8Array> = fc.oneof(
+  { weight: 2, arbitrary: soundWire },
+  { weight: 4, arbitrary: fc.tuple(soundWire, change).map(([wire, how]) => changed(wire, how)) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .array(
+        fc.oneof(
+          { weight: 2, arbitrary: sentMessage.map(({ wire }) => wire) },
+          { weight: 4, arbitrary: nearlySoundFrame },
+          { weight: 1, arbitrary: noise },
+        ),
+        { maxLength: 5, size: "max" },
+      )
+      .map((parts) => join(...parts)),
+  },
+  { weight: 1, arbitrary: noise },
+);
+
+/** Where the network cuts it: at these places, or every few octets. */
+export type Split = { readonly cuts: readonly number[] } | { readonly every: number };
+
+export const split: fc.Arbitrary<Split> = fc.oneof(
+  fc.record({ cuts: fc.array(fc.nat(), { maxLength: 20, size: "max" }) }),
+  fc.record({ every: fc.integer({ min: 1, max: 9 }) }),
+);
+
+export const WHOLE: Split = { every: Number.MAX_SAFE_INTEGER };
+export const OCTETS: Split = { every: 1 };
+
+export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] =>
+  "cuts" in split ? cutAt(wire, split.cuts) : cutEvery(wire, split.every);
+
+const limits: fc.Arbitrary<ParserLimits> = fc.record({
+  maxFrameSize: fc.constantFrom(1, 50, 125, 65_535, Number.POSITIVE_INFINITY),
+  maxMessageSize: fc.constantFrom(1, 100, 200, 65_536, 10_000_000),
+  maxFragments: fc.constantFrom(1, 2, 3, 524_288),
+  validateUtf8: fc.boolean(),
+});
+
+/** What a connection was opened with, the host's means among it. What is negotiated one day belongs here too. */
+export interface Conditions {
+  readonly host: (typeof allOctets)[number];
+  readonly limits: ParserLimits;
+}
+
+export const host = fc.constantFrom(...allOctets.map((one) => ({ ...one, [fc.toStringMethod]: () => one.name })));
+
+export const conditions: fc.Arbitrary<Conditions> = fc.record({
+  host,
+  limits: fc.oneof(
+    limits,
+    fc.constant({
+      maxFrameSize: Number.POSITIVE_INFINITY,
+      maxMessageSize: 10_000_000,
+      maxFragments: 524_288,
+      validateUtf8: true,
+    }),
+  ),
+});
