@@ -24,7 +24,7 @@ export interface Costs {
   readonly leftMiB: number;
   /** What is alive at the height of the attack, memory that is reserved and was never touched included. */
   readonly heldMiB?: number;
-  /** How many times the CPU time it takes to read what is four times as long. */
+  /** How many times the CPU time it takes to read what is eight times as long. */
   readonly growth?: number;
 }
 

@@ -64,9 +64,15 @@ export class Field {
     return this.server.ask("reaches", what, count);
   }
 
-  /** Until the server reads nobody any more. */
-  heldBack(): Promise<void> {
-    return this.server.ask("heldBack");
+  /**
+   * Until the server reads nobody any more: the flood has become backpressure. Measures what is alive then.
+   *
+   * @throws Error if the server takes all of it instead
+   */
+  async heldBack(flooding: Promise<void>): Promise<void> {
+    const taken = await Promise.race([this.server.ask("heldBack").then(() => false), flooding.then(() => true)]);
+    await this.weigh();
+    if (taken) throw new Error(`the server took all of it, and holds ${this.costs.heldMiB} MiB`);
   }
 
   /** Until so many close frames have arrived at handlers that never settle. */
@@ -99,11 +105,19 @@ export class Field {
   }
 }
 
-/** Sends `chunk` again and again, as fast as it is taken, until `octets` are sent or the connection is gone. */
-export const flood = async ({ socket }: Client, chunk: Uint8Array, octets: number): Promise<void> => {
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  for (let sent = 0; sent < octets && socket.writable; sent += chunk.length) {
-    if (!socket.write(chunk)) await Promise.race([closed, once(socket, "drain").catch(() => undefined)]);
+/** Sends `chunk` again and again, as fast as it is taken, until `octets` are sent, the connection is gone, or `enough`. */
+export const flood = async (
+  { socket }: Client,
+  chunk: Uint8Array,
+  octets: number,
+  enough: Promise<unknown> = new Promise(() => {}),
+): Promise<void> => {
+  let stopped = false;
+  const stop = Promise.race([enough, new Promise((resolve) => socket.once("close", resolve))]).then(() => {
+    stopped = true;
+  });
+  for (let sent = 0; sent < octets && socket.writable && !stopped; sent += chunk.length) {
+    if (!socket.write(chunk)) await Promise.race([stop, once(socket, "drain").catch(() => undefined)]);
   }
 };
 

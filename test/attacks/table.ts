@@ -13,7 +13,7 @@ const UNITS: { readonly [Name in keyof Required<Costs>]: (value: number) => stri
   peakMiB: (value) => `${value} MiB`,
   heldMiB: (value) => `${value} MiB held`,
   cpuMs: (value) => `${value} ms`,
-  growth: (value) => `${value}× the time for 4× the length`,
+  growth: (value) => `${value}× the time for 8× the length`,
   delayMs: () => "",
   leftMiB: () => "",
 };

@@ -8,8 +8,7 @@ import { type Client, type Field, flood, MiB, times } from "../field.ts";
 const floodUnread = async (field: Field, client: Client, chunk: Uint8Array): Promise<void> => {
   client.socket.pause();
   const flooding = flood(client, chunk, 128 * MiB);
-  await field.heldBack();
-  await field.weigh();
+  await field.heldBack(flooding);
   await field.advance(60_000);
   await field.reaches("SlowConsumer", 1);
   // It does not read the close frame either, nor answer it.
@@ -74,8 +73,7 @@ export const floodAttacks: readonly Attack[] = [
     run: async (field) => {
       const client = await field.connect("hangs");
       const flooding = flood(client, times(1024, frame(TEXT, "m".repeat(1024))), 128 * MiB);
-      await field.heldBack();
-      await field.weigh();
+      await field.heldBack(flooding);
       await client.reset();
       await flooding;
       await field.advance(30_000);
@@ -85,14 +83,14 @@ export const floodAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "128 MiB of messages behind our close frame",
+    name: "256 MiB of messages behind our close frame",
     answer: "reads them only to find the answer to it, and keeps none; cut off after `closeTimeout`",
-    bounds: { peakMiB: 64, cpuMs: 2500 },
+    bounds: { peakMiB: 160, cpuMs: 4000 },
     happens: { init: 1, normal: 1 },
     run: async (field) => {
       const client = await field.connect("stopping");
       expect(await client.send(frame(TEXT, "stop")).closeCode()).toBe(4000);
-      await flood(client, frame(BINARY, Buffer.alloc(100_000)), 128 * MiB);
+      await flood(client, frame(BINARY, Buffer.alloc(100_000)), 256 * MiB);
       await field.advance(5_000);
       await client.ended;
       await client.reset();

@@ -20,16 +20,18 @@ const SHAPES = {
 
 /** Sends handshakes with the header in two sizes, and notes how many times longer the longer ones took. */
 const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<void> => {
-  const ask = async (shape: string, size: number): Promise<void> => {
+  const ask = async (shape: string, size: number, i: number): Promise<void> => {
     const client = await field.dial();
     // The last character keeps a pattern from matching in the end.
     const value = `${name === "Connection" ? "Upgrade, " : ""}a${shape.repeat(size / shape.length)}!`;
-    const { status } = await client.send(handshake({ [name]: value }, TARGET)).head();
+    // Every other one is not even for us: those take another way, where `Connection` is rewritten.
+    const upgrade = i % 2 === 0 ? "websocket" : "h2c";
+    const { status } = await client.send(handshake({ Upgrade: upgrade, [name]: value }, TARGET)).head();
     expect([101, 400, 403, 426]).toContain(status);
     await client.reset();
   };
   for (const shape of SHAPES[name]) {
-    const [short, long] = [8_192, 32_768].map((size) => () => field.many(12, () => ask(shape, size))) as [
+    const [short, long] = [8_192, 65_536].map((size) => () => field.many(8, (i) => ask(shape, size, i))) as [
       () => Promise<unknown>,
       () => Promise<unknown>,
     ];
@@ -43,7 +45,7 @@ const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<vo
 const linear = (name: keyof typeof SHAPES): Attack => ({
   name: `the header ${name}, made to be read again and again`,
   answer: "reads it in one pass",
-  bounds: { peakMiB: 64, cpuMs: 6000, growth: 8 },
+  bounds: { peakMiB: 64, cpuMs: 6000, growth: 16 },
   onlyOver: "HTTP/1.1",
   http: { maxHeaderSize: 131_072 },
   run: (field) => compareSizes(field, name),
@@ -97,7 +99,7 @@ export const handshakeAttacks: readonly Attack[] = [
   },
   {
     name: "100 handshakes with thousands of headers",
-    answer: "400: some were dropped unread, and one of them might have announced a body",
+    answer: "400: some were dropped unread, and one of them might have announced a body; newer Nodes answer 431 before",
     bounds: { peakMiB: 32, cpuMs: 2000 },
     happens: {},
     onlyOver: "HTTP/1.1",
@@ -105,7 +107,7 @@ export const handshakeAttacks: readonly Attack[] = [
       const request = handshake({ a: Array<string>(2500).fill("") }, TARGET);
       await field.many(100, async () => {
         const client = await field.dial();
-        expect((await client.send(request).answer()).status).toBe(400);
+        expect([400, 431]).toContain((await client.send(request).answer()).status);
         expect(await client.ended).toBe("end");
         await client.reset();
       });

@@ -1,6 +1,6 @@
 /** Messages that are large without having much in them, or that never end. */
 import { expect } from "vitest";
-import { BINARY, CONTINUATION, closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
+import { BINARY, CONTINUATION, closeFrame, frame, PING, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
 import { type Client, flood, MiB, times } from "../field.ts";
 
@@ -12,8 +12,9 @@ const more = (count: number, payload = ""): Buffer => times(count, frame(CONTINU
 /** Sends fragments without end, and is told that there were too many. */
 const fragmentsWithoutEnd = async (client: Client, payload: string): Promise<void> => {
   const chunk = more(10_000, payload);
-  await flood(client.send(first(BINARY, payload)), chunk, 2 * (chunk.length / 10_000) * MILLION);
-  expect(await client.closeCode()).toBe(1008);
+  const closed = client.closeCode();
+  await flood(client.send(first(BINARY, payload)), chunk, 2 * (chunk.length / 10_000) * MILLION, closed);
+  expect(await closed).toBe(1008);
   await client.reset();
 };
 
@@ -26,13 +27,16 @@ export const messageAttacks: readonly Attack[] = [
     run: async (field) => {
       const begun = frame(BINARY, Buffer.alloc(1000), { length: 10_000_000 });
       const clients = await field.many(200, async () => {
-        const client = await field.connect("echo", { heartbeat: false });
+        const client = await field.connect("echo");
         expect(await client.send(frame(TEXT, "before"), begun).text()).toBe("before");
         return client;
       });
       await field.weigh();
       await field.advance(60_000);
-      for (const client of clients) expect(await client.closeCode()).toBe(1001);
+      for (const client of clients) {
+        expect((await client.frame()).opcode).toBe(PING);
+        expect(await client.closeCode()).toBe(1001);
+      }
       await field.advance(5_000);
       await Promise.all(clients.map((client) => client.ended));
     },
@@ -45,12 +49,12 @@ export const messageAttacks: readonly Attack[] = [
     run: async (field) => {
       const whole = await field.connect("echo");
       whole.send(frame(BINARY, Buffer.alloc(100), { length: 256 * MiB }));
+      expect(await whole.closeCode()).toBe(1009);
       const pieces = await field.connect("echo");
-      await flood(pieces.send(first(BINARY)), more(1, "x".repeat(65_536)), 256 * MiB);
-      for (const client of [whole, pieces]) {
-        expect(await client.closeCode()).toBe(1009);
-        await client.reset();
-      }
+      const closed = pieces.closeCode();
+      await flood(pieces.send(first(BINARY)), more(1, "x".repeat(65_536)), 256 * MiB, closed);
+      expect(await closed).toBe(1009);
+      for (const client of [whole, pieces]) await client.reset();
     },
   },
   {

@@ -27,16 +27,17 @@ export const smugglingAttacks: readonly Attack[] = [
     run: async (field) => {
       const client = await field.dial();
       const some = times(1000, DISGUISED);
-      const count = Math.ceil((64 * MiB) / some.length) * 1000;
-      client.send(handshake({}, LATE));
-      const flooding = flood(client, some, count * DISGUISED.length);
+      const chunks = Math.ceil((64 * MiB) / some.length);
+      // The first come in one packet with the handshake.
+      client.send(handshake({}, LATE), some);
+      const flooding = flood(client, some, (chunks - 1) * some.length);
       await field.reaches("GET /gate/ws/echo", 1);
-      await field.heldBack();
-      await field.weigh();
+      await field.heldBack(flooding);
       await field.openGate();
       await client.accepted();
       const echoed = Buffer.concat([Buffer.from([0x81, SMUGGLED.length]), Buffer.from(SMUGGLED)]);
-      expect((await client.take(count * echoed.length)).equals(times(count, echoed))).toBe(true);
+      const all = times(chunks * 1000, echoed);
+      expect((await client.take(all.length)).equals(all)).toBe(true);
       await flooding;
       client.send(closeFrame(1000));
       await client.ended;
@@ -80,16 +81,17 @@ export const smugglingAttacks: readonly Attack[] = [
       await field.many(100, async (i) => {
         const client = await field.dial();
         const [headers, body] = bodies[i % 2]!;
-        client.send(handshake(headers, ECHO), body, NEXT);
+        client.send(handshake(headers, ECHO), body);
         expect((await client.answer()).status).toBe(400);
-        expect(await client.answer()).toMatchObject({ status: 200, body: "page /next" });
+        // Only now: Node from 22 on loses what comes in one chunk with an upgrade that it ignores.
+        expect(await client.send(NEXT).answer()).toMatchObject({ status: 200, body: "page /next" });
         await client.reset();
       });
     },
   },
   {
     name: "a body that is announced behind more headers than are read",
-    answer: "refuses with 400 and closes: neither the body nor what follows is read",
+    answer: "400 and closes, newer Nodes 431: neither the body nor what follows is read",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: {},
     onlyOver: "HTTP/1.1",
@@ -98,7 +100,7 @@ export const smugglingAttacks: readonly Attack[] = [
       await field.many(50, async () => {
         const client = await field.dial();
         client.send(handshake(headers, ECHO), SMUGGLED, NEXT);
-        expect((await client.answer()).status).toBe(400);
+        expect([400, 431]).toContain((await client.answer()).status);
         expect(await client.ended).toBe("end");
         client.end();
       });
