@@ -51,6 +51,21 @@ const NONSENSE = {
   "message-data": () => push({ opcode: "text", data: 5 }, 1),
   "message-opcode": () => push({ opcode: "frame", data: "x" }, 1),
   "close-code": () => ["stop", "normal", 1005, 1],
+  // These throw when they are looked at.
+  trap: () =>
+    new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error("trapped");
+        },
+      },
+    ),
+  revoked: () => {
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    return proxy;
+  },
 };
 
 /** @param peers is given the `self` of those who would not tell what has arrived. */

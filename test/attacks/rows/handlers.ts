@@ -35,6 +35,12 @@ const NONSENSE = {
   "close-code": "RangeError: close code 1005 may not be sent (RFC 6455 §7.4)",
 } as const;
 
+/** The same of what throws as soon as it is looked at. */
+const TRAPS = {
+  trap: "Error: trapped",
+  revoked: "TypeError: Cannot perform 'IsArray' on a proxy that has been revoked",
+} as const;
+
 const nonsenseNames = Object.keys(NONSENSE);
 const nonsenseCount = 10 * nonsenseNames.length;
 
@@ -81,6 +87,18 @@ export const handlerAttacks: readonly Attack[] = [
         nonsenseNames.map((name) => `init-nonsense-${name}`),
       );
     },
+  },
+  {
+    name: "callbacks that return what throws as soon as it is looked at",
+    answer: "the same as if they had thrown it",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: { init: 40, Error: 10, TypeError: 10 },
+    told: ["handleIn", "init"].flatMap((callback) => Object.values(TRAPS).map((error) => `${callback}: ${error}`)),
+    run: (field) =>
+      fail(
+        field,
+        Object.keys(TRAPS).flatMap((name) => [`nonsense-${name}`, `init-nonsense-${name}`]),
+      ),
   },
   {
     name: "callbacks that never settle, and clients that close",

@@ -72,6 +72,20 @@ export const messageAttacks: readonly Attack[] = [
     },
   },
   {
+    name: "a fragment of 5 MB, and 200 000 of one octet behind it",
+    answer: "grows by doubling: what is there is not copied again for each of them",
+    bounds: { peakMiB: 64, cpuMs: 3000 },
+    happens: { init: 1, remote: 1 },
+    run: async (field) => {
+      const client = await field.connect("sink");
+      client.send(frame(BINARY, Buffer.alloc(5_000_000), { fin: false }));
+      const chunk = more(1000, "x");
+      await flood(client, chunk, 200 * chunk.length);
+      expect(await client.send(frame(CONTINUATION), closeFrame(1000)).closeCode()).toBe(1000);
+      await client.reset();
+    },
+  },
+  {
     name: "two million fragments of one octet",
     answer: "1008 at `maxFragments` (524 288)",
     bounds: { peakMiB: 32, cpuMs: 3000 },
