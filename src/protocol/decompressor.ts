@@ -14,6 +14,23 @@ const SYNC_LIMIT = 65_536;
  */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0x03, 0x00);
 
+/** A message may be made of so many streams, each ended by a final block (§7.2.3.5): every one costs a set-up. */
+const MAX_STREAMS = 64;
+
+/** How far a message is inflated. */
+interface Progress {
+  readonly stream: Uint8Array;
+  readonly length: number;
+  readonly limit: number;
+  /** What the next stream may refer to. */
+  readonly window: MessageWindow;
+  /** Whether the next message may as well. */
+  readonly keepsWindow: boolean;
+  readonly parts: Uint8Array[];
+  consumed: number;
+  size: number;
+}
+
 /** Without context takeover one serves all connections that agreed on the same; with it, each has its own. */
 export class Decompressor {
   private readonly deflater: Deflate;
@@ -45,38 +62,71 @@ export class Decompressor {
     stream.set(payload);
     stream.set(TAIL, length);
     const limit = Math.min(this.maxMessageSize, Math.max(SYNC_LIMIT, Math.max(length, 1) * this.maxInflation));
-    const dictionary = this.window?.dictionary;
-    if (length <= SYNC_LIMIT) {
-      const result = this.deflater.inflateSync(stream, { limit: Math.min(limit, SYNC_LIMIT), dictionary });
-      if (result !== "too big" || limit <= SYNC_LIMIT) return this.check(result, length, limit);
+    const window = this.window ?? new MessageWindow(15);
+    const progress: Progress = {
+      stream,
+      length,
+      limit,
+      window,
+      keepsWindow: this.window !== undefined,
+      parts: [],
+      consumed: 0,
+      size: 0,
+    };
+    while (length <= SYNC_LIMIT) {
+      const result = this.deflater.inflateSync(...next(progress, Math.min(limit, SYNC_LIMIT)));
+      if (result === "too big" && limit > SYNC_LIMIT) break;
+      if (advance(progress, result)) return whole(progress);
     }
-    this.inflateLater(stream, length, { limit, dictionary }, later);
+    this.inflateLater(progress, later);
     return undefined;
   }
 
-  private inflateLater(
-    stream: Uint8Array,
-    length: number,
-    options: InflateOptions,
-    later: (result: Uint8Array | ProtocolError) => void,
-  ): void {
-    this.deflater.inflate(stream, options, (result) => {
+  private inflateLater(progress: Progress, later: (result: Uint8Array | ProtocolError) => void): void {
+    this.deflater.inflate(...next(progress, progress.limit), (result) => {
       try {
-        later(this.check(result, length, options.limit));
+        if (advance(progress, result)) later(whole(progress));
+        else this.inflateLater(progress, later);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         later(error);
       }
     });
   }
-
-  private check(result: Inflated | InflateFailure, length: number, limit: number): Uint8Array {
-    if (result === "too big") throw new ProtocolError(CLOSE.tooBig, `a message of more than ${limit} octets`);
-    // §7.2.3.5: behind a final block of its own, a sender puts one empty octet.
-    if (result === "corrupt" || result.consumed < length - 1) {
-      throw new ProtocolError(CLOSE.invalidPayload, "a compressed message that is no DEFLATE stream");
-    }
-    this.window?.add(result.bytes);
-    return result.bytes;
-  }
 }
+
+/** What is to be inflated next; zlib must be given room for one octet at least. */
+const next = (
+  { stream, consumed, size, window }: Progress,
+  limit: number,
+): [data: Uint8Array, options: InflateOptions] => [
+  stream.subarray(consumed),
+  { limit: Math.max(limit - size, 1), dictionary: window.dictionary },
+];
+
+/** Takes what came out of a stream. Returns whether it was the last one of the message. */
+const advance = (progress: Progress, result: Inflated | InflateFailure): boolean => {
+  if (result === "corrupt" || progress.parts.length === MAX_STREAMS) {
+    throw new ProtocolError(CLOSE.invalidPayload, "a compressed message that is no DEFLATE stream");
+  }
+  if (result === "too big" || progress.size + result.bytes.length > progress.limit) {
+    throw new ProtocolError(CLOSE.tooBig, `a message of more than ${progress.limit} octets`);
+  }
+  progress.parts.push(result.bytes);
+  progress.size += result.bytes.length;
+  progress.consumed += result.consumed;
+  const isLast = progress.consumed >= progress.length;
+  if (!isLast || progress.keepsWindow) progress.window.add(result.bytes);
+  return isLast;
+};
+
+const whole = ({ parts, size }: Progress): Uint8Array => {
+  if (parts.length === 1) return parts[0]!;
+  const message = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    message.set(part, at);
+    at += part.length;
+  }
+  return message;
+};

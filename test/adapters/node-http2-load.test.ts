@@ -1,6 +1,8 @@
 /** Many WebSockets on one connection of HTTP/2: none is at the mercy of another. */
+
 import { once } from "node:events";
 import http2, { type ClientHttp2Session } from "node:http2";
+import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { upgrade } from "websock-js";
 import { answerOf, connectHttp2, openHttp2Stream, request, testHttp2 } from "../support/http2-client.ts";
@@ -13,7 +15,7 @@ import { failOnUncaught } from "../support/uncaught.ts";
 failOnUncaught();
 
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
-const clientOf = (stream: unknown): RawClient => RawClient.of(stream as Parameters<typeof RawClient.of>[0]);
+const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
 const inUse = (): number => {
   const { heapUsed, external } = process.memoryUsage();

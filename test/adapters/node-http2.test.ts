@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import http2 from "node:http2";
+import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { type ConnectionInfo, ConnectionLost, push, stop, text, UpgradeError, upgrade } from "websock-js";
 import WebSocket from "ws";
@@ -16,7 +17,7 @@ failOnUncaught();
 const certificate = selfSigned();
 
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
-const clientOf = (stream: unknown): RawClient => RawClient.of(stream as Parameters<typeof RawClient.of>[0]);
+const clientOf = (stream: Duplex): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
 /** The frames that go over the stream are echoed. */
 const echoWorks = async (stream: Stream): Promise<void> => {

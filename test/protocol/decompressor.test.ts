@@ -38,6 +38,15 @@ describe("Decompressor", () => {
     expect([Buffer.from(result as Uint8Array).toString(), now]).toEqual(["Hello", true]);
   });
 
+  it("reads on behind a final block, which may refer to what came before it", async () => {
+    const [result] = await readAs({}, hex("f3 48 cd c9 c9 07 00 f3 00 11 00 00"));
+    expect(Buffer.from(result as Uint8Array).toString()).toBe("HelloHello");
+    // In another thread as well: a final block, and a lot behind it.
+    const noise = Buffer.concat(Array.from({ length: 80 }, () => crypto.getRandomValues(new Uint8Array(1024))));
+    const [large, now] = await readAs({}, Buffer.concat([hex("f3 48 cd c9 c9 07 00"), deflate(noise)]));
+    expect([Buffer.concat([Buffer.from("Hello"), noise]).equals(large as Uint8Array), now]).toEqual([true, false]);
+  });
+
   it("reads the RFC's example of context takeover", async () => {
     const { decompressor } = agree(TAKEOVER);
     for (const payload of ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00"]) {
@@ -55,7 +64,8 @@ describe("Decompressor", () => {
     ["a distance before the beginning", "f2 00 11 00 00"],
     ["random octets", "ff ff ff ff ff"],
     ["a stream that is cut off", "f2 48 cd c9"],
-    ["more behind a final block", "f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 00"],
+    ["rubbish behind a final block", "f3 48 cd c9 c9 07 00 ff ff"],
+    ["more streams than anybody has a reason for", "03 00 ".repeat(65)],
   ])("refuses %s with 1007", async (_, payload) => {
     expect((await readAs({}, hex(payload)))[0]).toBe(1007);
   });

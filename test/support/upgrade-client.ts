@@ -1,5 +1,6 @@
 /** Knocks at a route over either version of HTTP, and tells in one way what came of it. */
 import { once } from "node:events";
+import type { Duplex } from "node:stream";
 import { answerOf, request, testHttp2 } from "./http2-client.ts";
 import { handshake, RawClient } from "./raw-client.ts";
 
@@ -10,7 +11,7 @@ export interface Knocked {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   /** The frames, if it is open. */
-  readonly client: RawClient;
+  readonly client: RawClient<Duplex>;
 }
 
 type Headers = Readonly<Record<string, string>>;
@@ -24,7 +25,7 @@ export const knockHttp1 = async (port: number, path: string, headers: Headers = 
 };
 
 /** As long as it says, or until the connection ends; of chunks there are few, and whole ones. */
-const bodyOf = async (client: RawClient, headers: Headers): Promise<string> => {
+const bodyOf = async (client: RawClient<Duplex>, headers: Headers): Promise<string> => {
   const length = headers["content-length"];
   if (length !== undefined) return (await client.take(Number(length))).toString();
   const body = (await client.rest()).toString();
@@ -38,7 +39,7 @@ export const knockHttp2 = async (port: number, path: string, headers: Headers = 
   const stream = request(session, { ":path": path, ...headers });
   const answer = await answerOf(stream);
   const flat = Object.fromEntries(Object.entries(answer).map(([name, value]) => [name, [value].flat().join("\n")]));
-  const client = RawClient.of(stream as unknown as Parameters<typeof RawClient.of>[0]);
+  const client = RawClient.of<Duplex>(stream);
   if (answer[":status"] === 200) return { status: "open", headers: flat, body: "", client };
   stream.end();
   if (!stream.closed) await once(stream, "close");

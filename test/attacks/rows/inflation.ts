@@ -9,7 +9,7 @@ import { type Client, type Field, MiB } from "../field.ts";
  * Whether the server negotiates permessage-deflate. While it does not, there is nothing to attack: these rows stand in
  * the table as not measured, and a test fails in the moment in which this should be flipped.
  */
-export const COMPRESSION = false;
+export const COMPRESSION = true;
 
 export const OFFER = { "Sec-WebSocket-Extensions": "permessage-deflate; client_no_context_takeover" } as const;
 
