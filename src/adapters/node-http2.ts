@@ -86,11 +86,16 @@ class Http2Upgrade extends NodeUpgrade {
     return new Http2ByteStream(this.stream);
   }
 
+  /**
+   * Not by `writeHead`, which would have Node ask for trailers in the end: if the stream is cut off at that moment, Node's
+   * assertions end the process.
+   */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
-    const { stream } = this;
-    this.gate.base.writeHead(200, headers);
+    const { response, stream } = this;
+    response.statusCode = 200;
+    stream.respond({ ...response.getHeaders(), ...headers, ":status": 200 }, { sendDate: response.sendDate } as object);
     for (const { event, listener } of this.hung) stream.off(event, listener);
-    stream.on("wantTrailers", endStream);
+    stream.once("finish", onFinish);
   }
 
   protected begun(): void {
@@ -154,15 +159,16 @@ const ENDED: PropertyDescriptorMap = {
 };
 
 /**
- * Node's response has asked to be asked for trailers. With them our direction ends: the close frames are out. Some clients
- * never end theirs and wait; whoever does end it has done so by the time that a ping is answered (RFC 9113 §8.1).
+ * Our direction has ended: the close frames are out. Some clients never end theirs and wait; whoever does end it has done
+ * so by the time that a ping is answered (RFC 9113 §8.1).
  */
-function endStream(this: ServerHttp2Stream): void {
-  this.sendTrailers({});
-  const { session } = this;
-  if (session === undefined || session.destroyed) return;
-  session.ping(() => {
-    if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+function onFinish(this: ServerHttp2Stream): void {
+  setImmediate(() => {
+    const { session } = this;
+    if (this.destroyed || session === undefined || session.destroyed) return;
+    session.ping(() => {
+      if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+    });
   });
 }
 
