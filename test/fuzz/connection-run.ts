@@ -1,14 +1,21 @@
 /** Runs a stream through a connection whose session answers, pauses and closes, and whose peer may not read. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { constants, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { join, serverFrames } from "../protocol/client-frames.ts";
-import { makeWire } from "../protocol/fake-wire.ts";
+import type { IoData, Opcode } from "../../src/message.ts";
+import { type Compression, Connection } from "../../src/protocol/connection.ts";
+import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
+import type { Octets } from "../../src/protocol/octets.ts";
+import { join, OP, type ServerFrame, serverFrames } from "../protocol/client-frames.ts";
+import { type Agreement, agree } from "../protocol/compression.ts";
+import { FakeSession, FakeStream } from "../protocol/fake-wire.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
+import { SteppedDeflate } from "./stepped-deflate.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
 /** What the session does when it is told of a message, a ping or a pong. */
-const ACTIONS = ["nothing", "send", "send twice", "pause", "pause and resume", "close"] as const;
+const ACTIONS = ["nothing", "send", "send twice", "send much", "echo", "pause", "pause and resume", "close"] as const;
 
 export interface ConnectionHabits {
   readonly actions: readonly (typeof ACTIONS)[number][];
@@ -18,6 +25,10 @@ export interface ConnectionHabits {
   readonly stalls: readonly boolean[];
   /** After which chunks the code returns to the event loop. */
   readonly turns: readonly boolean[];
+  /** After which chunks the other thread has done something, and whether that is what it was given last. */
+  readonly threads: readonly ("nothing" | "oldest" | "newest")[];
+  /** How compression was agreed on, if it was. */
+  readonly agreement: Agreement;
 }
 
 const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 6 });
@@ -25,7 +36,7 @@ const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 6 });
 export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
   actions: fc.array(
     fc.oneof(
-      { weight: 9, arbitrary: fc.constantFrom(...ACTIONS.filter((action) => action !== "close")) },
+      { weight: 12, arbitrary: fc.constantFrom(...ACTIONS.filter((action) => action !== "close")) },
       { weight: 1, arbitrary: fc.constant("close" as const) },
     ),
     { minLength: 1, maxLength: 8, size: "max" },
@@ -33,48 +44,95 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
   resumes: flags,
   stalls: flags,
   turns: flags,
+  threads: fc.array(fc.constantFrom("nothing", "oldest", "newest"), { minLength: 1, maxLength: 6 }),
+  agreement: fc.record({
+    serverNoContextTakeover: fc.boolean(),
+    clientNoContextTakeover: fc.boolean(),
+    threshold: fc.constantFrom(0, 20),
+    serverMaxWindowBits: fc.constantFrom(8, 9, 15),
+    maxInflation: fc.constantFrom(5, 250, 2_000),
+  }),
 });
+
+const CAPABILITIES = {
+  ...{ host: "fuzz", control: true, pause: true, drain: true },
+  ...{ closeDetail: true, compress: true, heap: false },
+};
 
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
 
 export interface ConnectionRun {
   /** What the session was told. */
   readonly told: readonly string[];
-  /** The frames that the peer gets. */
+  /** The messages and the close frame that the peer gets, as the session sent them. */
   readonly sent: readonly string[];
   readonly ends: number;
 }
 
+const at = <T>(list: readonly T[], i: number): T => list[i % list.length]!;
+
+/** What the session is told of a message. */
+export const toldOf = (opcode: string, data: string | Uint8Array, size = Buffer.from(data as string).length): string =>
+  `${opcode} ${size} ${hex(data)}`;
+
+/** A connection between a stream and a session that write down what happens. */
+export const makeConnection = (octets: Octets, limits: ParserLimits, compression: Compression | undefined) => {
+  const stream = new FakeStream();
+  const session = new FakeSession();
+  const connection = new Connection(stream, octets, limits, CAPABILITIES, compression);
+  stream.connection = connection;
+  connection.open(session);
+  return { stream, session, connection };
+};
+
 export const runConnection = (
   wire: Uint8Array,
   split: Split,
-  { host, limits }: Conditions,
-  { actions, resumes, stalls, turns }: ConnectionHabits,
+  { host, limits, compression }: Conditions,
+  { actions, resumes, stalls, turns, threads, agreement }: ConnectionHabits,
 ): ConnectionRun => {
-  const { stream, session, connection } = makeWire(host.octets, limits);
+  const deflate = new SteppedDeflate();
+  const negotiated = compression ? agree({ ...agreement, maxMessageSize: limits.maxMessageSize, deflate }) : undefined;
+  const { stream, session, connection } = makeConnection(host.octets, limits, negotiated);
+
   const told: string[] = [];
+  const sent: string[] = [];
+  const pongs: string[] = [];
+  const kept: { readonly data: Uint8Array; readonly copy: string }[] = [];
   let paused = false;
   let closed = false;
   let events = 0;
 
+  const send = (opcode: Opcode, data: IoData): void => {
+    const bytes = Buffer.from(data as string);
+    if (!closed) sent.push(`${OP[opcode]} ${hex(bytes)}`);
+    connection.send(opcode, data, bytes.length);
+  };
+  const close = (code: number | undefined, text: string): void => {
+    assert.ok(!closed, "told of an end after it was closed");
+    closed = true;
+    sent.push(`${OP.close} ${code === undefined ? "" : code.toString(16).padStart(4, "0") + hex(text)}`);
+    connection.close(code, text);
+  };
   const resume = (): void => {
     if (!paused) return;
     paused = false;
     connection.resume();
   };
-  const close = (code: number | undefined, text: string): void => {
-    assert.ok(!closed, "told of an end after it was closed");
-    closed = true;
-    connection.close(code, text);
-  };
-  const act = (event: string): void => {
+  const act = (event: string, opcode: Opcode, data: string | Uint8Array<ArrayBuffer>): void => {
     assert.ok(!paused, "told of something while paused");
     assert.ok(!closed, "told of something after it was closed");
     told.push(event);
+    if (typeof data !== "string") {
+      assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+      kept.push({ data, copy: hex(data) });
+    }
     const i = events++;
-    const action = actions[i % actions.length]!;
-    if (action.startsWith("send")) connection.send("text", `answer ${i}`, `answer ${i}`.length);
-    if (action === "send twice") connection.send("binary", new Uint8Array(i * 100), i * 100);
+    const action = at(actions, i);
+    if (action.startsWith("send")) send("text", `answer ${i}`);
+    if (action === "send twice") send("binary", new Uint8Array(i * 100));
+    if (action === "send much") send("text", `${i} `.repeat(35_000));
+    if (action === "echo") send(opcode, data);
     if (action.startsWith("pause")) {
       paused = true;
       connection.pause();
@@ -82,8 +140,13 @@ export const runConnection = (
     if (action === "pause and resume") resume();
     if (action === "close") close(4000, "enough");
   };
-  session.on.message = ({ opcode, data }, size) => act(`${opcode} ${size} ${hex(data)}`);
-  session.on.control = ({ opcode, data }) => act(`${opcode} ${hex(data)}`);
+  session.on.message = ({ opcode, data }, size) => {
+    act(toldOf(opcode, data, size), opcode, data);
+  };
+  session.on.control = ({ opcode, data }) => {
+    if (opcode === "ping") pongs.push(`${OP.pong} ${hex(data)}`);
+    act(`${opcode} ${hex(data)}`, opcode, data);
+  };
   session.on.closing = (code, text) => {
     told.push(`closing ${code} ${hex(text)}`);
     close(code, "");
@@ -96,27 +159,54 @@ export const runConnection = (
   within(A_LONG_TIME, () => {
     for (const [i, piece] of splitBy(wire, split).entries()) {
       connection.receive(piece.slice());
-      if (resumes[i % resumes.length]) resume();
-      if (turns[i % turns.length]) stream.turn();
-      stream.stalled = stalls[i % stalls.length]!;
+      if (at(threads, i) !== "nothing") deflate.step(at(threads, i) === "newest");
+      if (at(resumes, i)) resume();
+      if (at(turns, i)) stream.turn();
+      stream.stalled = at(stalls, i);
       if (!stream.stalled) stream.drain();
     }
-    while (paused) resume();
     stream.stalled = false;
-    while (stream.buffered > 0 || stream.flushesAsked > 0) {
+    while (paused || deflate.isBusy || stream.buffered > 0 || stream.flushesAsked > 0) {
+      deflate.step(at(threads, events) === "newest");
+      resume();
       stream.turn();
       stream.drain();
     }
   });
-  assert.equal(connection.buffered, 0, "something was never written");
 
+  assert.equal(connection.buffered, 0, "something was never written");
+  for (const { data, copy } of kept) assert.equal(hex(data), copy, "a message changed after it was handed over");
   const end = session.log.findIndex((entry) => /^(closing|failed) /.test(entry));
   if (end !== -1) assert.ok(!session.log.slice(end).includes("received"), "still listens after the end");
 
   const frames = serverFrames(join(...stream.written));
-  const sent = frames.map(({ first, payload }) => `${first} ${hex(payload)}`);
-  const closes = frames.filter(({ first }) => first === 0x88).length;
-  assert.ok(closes <= 1, "two close frames");
-  if (closes === 1) assert.equal(frames.at(-1)!.first, 0x88, "something was sent after the close frame");
+  // A pong may overtake messages that are being compressed, but nothing else.
+  const isAnswer = (frame: string): boolean => frame.startsWith(`${OP.pong} `);
+  const got = decoded(frames, agreement);
+  assert.deepEqual(
+    got.filter((frame) => !isAnswer(frame)),
+    sent.filter((frame) => !isAnswer(frame)),
+    "the peer gets something else than was sent",
+  );
+  if (closed) assert.match(got.at(-1)!, /^8 /, "something was sent after the close frame");
+  if (!actions.includes("echo")) assert.deepEqual(got.filter(isAnswer), pongs, "pings are answered otherwise");
   return { told, sent, ends: stream.log.filter((entry) => entry === "end").length };
+};
+
+/** What the peer makes of the frames; it keeps as much of what it has inflated as any window may have. */
+const decoded = (frames: readonly ServerFrame[], { serverNoContextTakeover }: Agreement): string[] => {
+  let window = Buffer.alloc(0);
+  return frames.map(({ first, payload }) => {
+    const opcode = first & 0x0f;
+    assert.equal(first & 0xb0, 0x80, `a frame that begins with ${first}`);
+    if ((first & 0x40) === 0) return `${opcode} ${hex(payload)}`;
+    assert.ok(opcode === OP.text || opcode === OP.binary, "a control frame is compressed");
+    const dictionary = serverNoContextTakeover || window.length === 0 ? undefined : window;
+    const message = inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      ...(dictionary && { dictionary }),
+    });
+    window = Buffer.concat([window, message]).subarray(-32_768);
+    return `${opcode} ${hex(message)}`;
+  });
 };

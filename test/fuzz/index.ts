@@ -1,5 +1,6 @@
 /** Every property, for the short mode and the long one. */
 import type { Fuzz } from "../support/fuzz.ts";
+import { compressions } from "./compressions.ts";
 import { handshakes } from "./handshakes.ts";
 import { pieces } from "./pieces.ts";
 import { randomOctets } from "./random-octets.ts";
@@ -13,6 +14,7 @@ export const properties: readonly Fuzz[] = [
   ...roundTrips,
   ...randomOctets,
   ...handshakes,
+  ...compressions,
   ...pieces,
   ...sessions,
   ...servers,

@@ -45,7 +45,7 @@ const at = (flags: readonly boolean[], i: number): boolean => flags[i % flags.le
 export const runParser = (
   wire: Uint8Array,
   split: Split,
-  { host: { octets }, limits }: Conditions,
+  { host: { octets }, limits, compression }: Conditions,
   { slab, scribbles, stops, resumes }: Habits = PLAIN,
 ): ParseRun => {
   const seen: Seen[] = [];
@@ -63,13 +63,19 @@ export const runParser = (
     parser.stopped = at(stops, seen.length);
     seen.push(event);
   };
-  const parser = new FrameParser(limits, octets, {
-    onMessage: (message, size) => {
-      note(["message", message.opcode === "text" ? message : { opcode: "binary", data: keep(message.data) }, size]);
+  const parser = new FrameParser(
+    limits,
+    octets,
+    {
+      onMessage: (message, size) => {
+        note(["message", message.opcode === "text" ? message : { opcode: "binary", data: keep(message.data) }, size]);
+      },
+      onCompressed: (opcode, payload) => note(["compressed", opcode, payload.slice()]),
+      onControl: ({ opcode, data }) => note(["control", { opcode, data: keep(data) }]),
+      onClose: (frame) => note(["close", frame]),
     },
-    onControl: ({ opcode, data }) => note(["control", { opcode, data: keep(data) }]),
-    onClose: (frame) => note(["close", frame]),
-  });
+    compression,
+  );
 
   const slabs: { readonly memory: Uint8Array; readonly start: number; readonly end: number }[] = [];
   const place = (piece: Uint8Array): Uint8Array => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { DataMessage } from "../../src/message.ts";
-import { applyMask, rotateKey } from "../../src/protocol/mask.ts";
+import { applyMask, applyMaskThrough, rotateKey } from "../../src/protocol/mask.ts";
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
 import { Mailbox } from "../../src/session/mailbox.ts";
@@ -79,15 +79,17 @@ export const pieces = [
       mask,
       split,
       fc.nat(8),
-      (payload, key, split, offset) => {
+      fc.boolean(),
+      (payload, key, split, offset, through) => {
         const memory = new Uint8Array(offset + payload.length + 8).fill(FOREIGN);
         const bytes = memory.subarray(offset);
         bytes.set(payload);
+        const view = new DataView(memory.buffer, offset);
         let packed = key[0] | (key[1] << 8) | (key[2] << 16) | (key[3] << 24);
         let at = 0;
         for (const piece of splitBy(payload, split)) {
           const end = at + piece.length;
-          const ascii = applyMask(bytes, at, end, packed);
+          const ascii = through ? applyMaskThrough(view, at, end, packed) : applyMask(bytes, at, end, packed);
           assert.equal(
             ascii,
             bytes.subarray(at, end).every((octet) => octet < 0x80),

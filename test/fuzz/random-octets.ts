@@ -25,19 +25,25 @@ const stream = fc.oneof(
 );
 
 const inside = (parser: FrameParser) =>
-  parser as unknown as { readonly chunk: Uint8Array; readonly buffer: MessageBuffer | undefined };
+  parser as unknown as { readonly chunk: Uint8Array; readonly partial: { readonly buffer: MessageBuffer } | undefined };
 
 export const randomOctets = [
   fuzz(
     "random octets: raise documented ProtocolErrors and nothing else, and no message is larger than it may be",
     { runs: 1_000 },
-    fc.property(stream, split, conditions, (wire, split, { host, limits }) => {
+    fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const seen = (size: number, { maxMessageSize }: ParserLimits): void => assert.ok(size <= maxMessageSize);
-      const parser = new FrameParser(limits, host.octets, {
-        onMessage: (_message, size) => seen(size, limits),
-        onControl: ({ data }) => assert.ok(data.length <= 125),
-        onClose: ({ text }) => assert.ok(Buffer.byteLength(text) <= 123),
-      });
+      const parser = new FrameParser(
+        limits,
+        host.octets,
+        {
+          onMessage: (_message, size) => seen(size, limits),
+          onCompressed: (_opcode, { length }) => assert.ok(length <= limits.maxMessageSize * 1.001 + 64),
+          onControl: ({ data }) => assert.ok(data.length <= 125),
+          onClose: ({ text }) => assert.ok(Buffer.byteLength(text) <= 123),
+        },
+        compression,
+      );
       try {
         within(A_LONG_TIME, () => {
           for (const piece of splitBy(wire, split)) {
@@ -57,22 +63,28 @@ export const randomOctets = [
   fuzz(
     "random octets: between two chunks a parser keeps a beginning of a frame, and twice what it has of a message",
     { runs: 400 },
-    fc.property(stream, split, conditions, (wire, split, { host, limits }) => {
-      const parser = new FrameParser(limits, host.octets, {
-        onMessage: () => undefined,
-        onControl: () => undefined,
-        onClose: () => undefined,
-      });
+    fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
+      const parser = new FrameParser(
+        limits,
+        host.octets,
+        {
+          onMessage: () => undefined,
+          onCompressed: () => undefined,
+          onControl: () => undefined,
+          onClose: () => undefined,
+        },
+        compression,
+      );
       try {
         for (const piece of splitBy(wire, split)) {
           const slab = new Uint8Array(4_096 + piece.length);
           slab.set(piece, 100);
           parser.feed(slab.subarray(100, 100 + piece.length));
           parser.parse();
-          const { chunk, buffer } = inside(parser);
+          const { chunk, partial } = inside(parser);
           assert.ok(chunk.buffer.byteLength <= LONGEST_BEGINNING, `keeps ${chunk.buffer.byteLength} of a chunk`);
-          const length = buffer?.length ?? 0;
-          const memory = buffer?.memory.buffer.byteLength ?? 0;
+          const length = partial?.buffer.length ?? 0;
+          const memory = partial?.buffer.memory.buffer.byteLength ?? 0;
           assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} octets`);
         }
       } catch (error) {

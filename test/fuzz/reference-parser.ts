@@ -1,6 +1,6 @@
 /**
- * RFC 6455 §5 as it reads, over all the octets at once: slow, simple, and sharing nothing with the library. It judges in
- * the same order: the first octets of a header, its length, the limits, the payload.
+ * RFC 6455 §5 and RFC 7692 §6 as they read, over all the octets at once: slow, simple, and sharing nothing with the
+ * library. It judges in the same order: the first octets of a header, its length, the limits, the payload.
  */
 import { Buffer } from "node:buffer";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
@@ -16,18 +16,20 @@ const decode = (bytes: Uint8Array, options: TextDecoderOptions, stream = false):
   }
 };
 
-/** Everything that a server sees of `wire`; an error is the last of it. */
-export const referenceParse = (wire: Uint8Array, limits: ParserLimits): Seen[] => {
+/** Everything that a server sees of `wire`; an error is the last of it. What is compressed stays so. */
+export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compression = false): Seen[] => {
   const bytes = Buffer.from(wire);
   const seen: Seen[] = [];
   const refuse = (code: number): Seen[] => [...seen, ["error", code]];
-  let message = { opcode: 0, payload: Buffer.alloc(0), frames: 0 };
+  let message = { opcode: 0, payload: Buffer.alloc(0), frames: 0, compressed: false };
 
   for (let at = 0; at + 2 <= bytes.length; ) {
     const [first, second] = [bytes[at]!, bytes[at + 1]!];
     const [fin, opcode] = [first >= 0x80, first & 0x0f];
     const isControl = opcode >= 8;
-    if ((first & 0x70) !== 0 || second < 0x80 || ![0, 1, 2, 8, 9, 10].includes(opcode)) return refuse(1002);
+    const marked = compression && (first & 0x70) === 0x40 && (opcode === 1 || opcode === 2);
+    if ((first & 0x70) !== 0 && !marked) return refuse(1002);
+    if (second < 0x80 || ![0, 1, 2, 8, 9, 10].includes(opcode)) return refuse(1002);
     if (isControl && (!fin || (second & 0x7f) > 125)) return refuse(1002);
     if (!isControl && (opcode === 0) !== (message.opcode !== 0)) return refuse(1002);
 
@@ -40,7 +42,10 @@ export const referenceParse = (wire: Uint8Array, limits: ParserLimits): Seen[] =
       length = Number(long);
     }
     if (!isControl && length > limits.maxFrameSize) return refuse(1009);
-    if (!isControl && message.payload.length + length > limits.maxMessageSize) return refuse(1009);
+    // What can't be compressed grows a little (RFC 1951 §3.2.4).
+    const most =
+      marked || (opcode === 0 && message.compressed) ? limits.maxMessageSize * 1.001 + 64 : limits.maxMessageSize;
+    if (!isControl && message.payload.length + length > most) return refuse(1009);
 
     const start = at + 2 + extended + 4;
     if (start > bytes.length) return seen;
@@ -64,14 +69,19 @@ export const referenceParse = (wire: Uint8Array, limits: ParserLimits): Seen[] =
       continue;
     }
 
-    if (opcode !== 0) message = { opcode, payload: Buffer.alloc(0), frames: 0 };
+    if (opcode !== 0) message = { opcode, payload: Buffer.alloc(0), frames: 0, compressed: marked };
     if (++message.frames > limits.maxFragments) return refuse(1008);
     message.payload = Buffer.concat([message.payload, payload]);
     const isText = message.opcode === 1;
-    const isChecked = isText && limits.validateUtf8;
+    const isChecked = isText && limits.validateUtf8 && !message.compressed;
     if (isChecked && decode(message.payload, { fatal: true }, true) === undefined) return refuse(1007);
     if (!isWhole) return seen;
     if (!fin) continue;
+    if (message.compressed) {
+      seen.push(["compressed", message.opcode, new Uint8Array(message.payload)]);
+      message = { opcode: 0, payload: Buffer.alloc(0), frames: 0, compressed: false };
+      continue;
+    }
     const data = isText ? decode(message.payload, { fatal: isChecked }) : new Uint8Array(message.payload);
     if (data === undefined) return refuse(1007);
     const opcodeName = isText ? "text" : "binary";

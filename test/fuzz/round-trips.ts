@@ -6,11 +6,14 @@ import type { IoData } from "../../src/message.ts";
 import { closePayload, parseClose } from "../../src/protocol/close.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import { cutAt, frame, join, OP, type ServerFrame, serverFrames } from "../protocol/client-frames.ts";
+import { cutAt, frame, join, OP, serverFrames } from "../protocol/client-frames.ts";
+import { agree } from "../protocol/compression.ts";
 import type { Seen } from "../protocol/parsing.ts";
 import { fuzz } from "../support/fuzz.ts";
+import { connectionHabits, makeConnection, runConnection, toldOf } from "./connection-run.ts";
 import { habits, runParser } from "./parse-run.ts";
-import { closeBody, conditions, host, mask, octet, pattern, size, split } from "./streams.ts";
+import { SteppedDeflate } from "./stepped-deflate.ts";
+import { closeBody, compressed, conditions, host, mask, octet, pattern, size, split, splitBy } from "./streams.ts";
 
 /** Any code units, lone surrogates and pairs the wrong way round among them. */
 const anyText = fc.oneof(
@@ -66,24 +69,71 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ writer: fc.nat(2), action: fc.constant("add" as const), message }) },
   {
     weight: 1,
-    arbitrary: fc.record({ writer: fc.nat(2), action: fc.constantFrom("take" as const, "apart", "together") }),
+    arbitrary: fc.record({
+      writer: fc.nat(2),
+      action: fc.constantFrom("take" as const, "taken", "taken", "apart", "together"),
+    }),
   },
 );
 
-/** A client's echo of a server's frame: masked, and in fragments where it is no control frame. */
-const echoed = ({ first, payload }: ServerFrame, mask: readonly [number, number, number, number], cuts: number[]) => {
-  const opcode = first & 0x0f;
+/** A client's message: masked, and in fragments. */
+const clientMessage = (
+  opcode: number,
+  rsv: number,
+  payload: Uint8Array,
+  mask: readonly [number, number, number, number],
+  cuts: number[],
+): Uint8Array => {
   const pieces = opcode >= OP.close || payload.length === 0 ? [payload] : cutAt(payload, cuts);
   return join(
     ...pieces.map((piece, i) =>
       frame({
         opcode: i === 0 ? opcode : OP.continuation,
+        rsv: i === 0 ? rsv : 0,
         payload: piece,
         fin: i === pieces.length - 1,
         mask: mask.map((octet) => (octet + i) & 0xff) as [number, number, number, number],
       }),
     ),
   );
+};
+
+/** Something to compress, on either side of where the library hands over to another thread. */
+const content = fc
+  .record({
+    data: fc.oneof(
+      { weight: 4, arbitrary: anyText.map((text) => Buffer.from(text).toString()) },
+      { weight: 4, arbitrary: anyBytes },
+      { weight: 1, arbitrary: fc.constantFrom("ab".repeat(32_767), "ab".repeat(32_768), "ab".repeat(32_769)) },
+      { weight: 1, arbitrary: fc.nat(5).map((seed) => pattern(70_000, seed)) },
+    ),
+    compress: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+  })
+  .map(({ data, compress }) => ({
+    opcode: typeof data === "string" ? ("text" as const) : ("binary" as const),
+    data,
+    compress,
+  }));
+
+type Content = typeof content extends fc.Arbitrary<infer T> ? T : never;
+
+/** What a client sends whose window has what it has compressed so far. */
+const compressedWire = (
+  contents: readonly Content[],
+  { clientNoContextTakeover, windowBits }: { readonly clientNoContextTakeover?: boolean; readonly windowBits: number },
+  mask: readonly [number, number, number, number],
+  cuts: number[],
+): Uint8Array => {
+  let window = Buffer.alloc(0);
+  const frames = contents.map(({ opcode, data, compress }) => {
+    const bytes = Buffer.from(data as string);
+    if (!compress) return clientMessage(OP[opcode], 0, bytes, mask, cuts);
+    const dictionary = clientNoContextTakeover || window.length === 0 ? undefined : window;
+    const payload = compressed(bytes, { windowBits, ...(dictionary && { dictionary }) });
+    window = Buffer.concat([window, bytes]).subarray(-(2 ** windowBits));
+    return clientMessage(OP[opcode], 4, payload, mask, cuts);
+  });
+  return join(...frames);
 };
 
 export const roundTrips = [
@@ -109,13 +159,18 @@ export const roundTrips = [
       for (const step of steps) {
         const one = writers[step.writer]!;
         if (step.action === "take") take(one);
-        else if (step.action !== "add") one.writer.keepApart(step.action === "apart");
+        else if (step.action === "taken") {
+          take(one);
+          // A host that has sent all of it: what becomes of the memory is none of its business any more.
+          one.parts = [join(...one.parts)];
+          one.writer.taken();
+        } else if (step.action !== "add") one.writer.keepApart(step.action === "apart");
         else {
           const { opcode, data } = step.message;
           const payload = joined(data);
           const length = ioLength(data);
           assert.equal(length, payload.length);
-          one.writer.add(OP[opcode], data, length);
+          one.writer.add(0x80 | OP[opcode], data, length);
           one.expected.push({ first: 0x80 | OP[opcode], payload });
           one.waiting += payload.length + (length < 126 ? 2 : length < 65_536 ? 4 : 10);
         }
@@ -142,11 +197,15 @@ export const roundTrips = [
       fc.array(fc.nat(), { maxLength: 5 }),
       split,
       habits,
-      ({ host }, messages, masks, cuts, split, habits) => {
+      ({ host, compression }, messages, masks, cuts, split, habits) => {
         const writer = new FrameWriter(host.octets);
-        for (const { opcode, data } of messages) writer.add(OP[opcode], data, ioLength(data));
+        for (const { opcode, data } of messages) writer.add(0x80 | OP[opcode], data, ioLength(data));
         const frames = serverFrames(join(...writer.take()));
-        const wire = join(...frames.map((frame, i) => echoed(frame, masks[i % masks.length]!, cuts)));
+        const wire = join(
+          ...frames.map(({ first, payload }, i) =>
+            clientMessage(first & 0x0f, 0, payload, masks[i % masks.length]!, cuts),
+          ),
+        );
         const limits = { maxFrameSize: 1e9, maxMessageSize: 1e9, maxFragments: 1e9, validateUtf8: true };
         const expected = messages.map(({ opcode, data }): Seen => {
           const bytes = joined(data);
@@ -154,7 +213,69 @@ export const roundTrips = [
           if (opcode === "binary") return ["message", { opcode, data: new Uint8Array(bytes) }, bytes.length];
           return ["control", { opcode, data: new Uint8Array(bytes) }];
         });
-        assert.deepEqual(runParser(wire, split, { host, limits }, habits).seen, expected);
+        assert.deepEqual(runParser(wire, split, { host, limits, compression }, habits).seen, expected);
+      },
+    ),
+  ),
+
+  fuzz(
+    "round trips: what a client compresses is told as it was sent, and what it is sent inflates to what was sent",
+    { runs: 150, share: 2 },
+    fc.property(
+      host,
+      fc.array(content, { maxLength: 6, size: "max" }),
+      fc.constantFrom(9, 12, 15),
+      mask,
+      fc.array(fc.nat(), { maxLength: 3 }),
+      split,
+      connectionHabits,
+      (host, contents, windowBits, mask, cuts, split, habits) => {
+        const agreement = { ...habits.agreement, maxInflation: 2_000 };
+        const actions = habits.actions.filter((action) => action !== "close");
+        const wire = compressedWire(contents, { ...agreement, windowBits }, mask, cuts);
+        const limits = { maxFrameSize: 1e9, maxMessageSize: 1e9, maxFragments: 1e9, validateUtf8: true };
+        const { told } = runConnection(
+          wire,
+          split,
+          { host, limits, compression: true },
+          { ...habits, actions: actions.length > 0 ? actions : ["nothing"], agreement },
+        );
+        assert.deepEqual(
+          told,
+          contents.map(({ opcode, data }) => toldOf(opcode, data)),
+        );
+      },
+    ),
+  ),
+
+  fuzz(
+    "round trips: a loss is told once, after all that arrived whole before it",
+    { runs: 100 },
+    fc.property(
+      conditions,
+      fc.array(content, { maxLength: 6, size: "max" }),
+      mask,
+      split,
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 4 }),
+      ({ host }, contents, mask, split, threads) => {
+        const deflate = new SteppedDeflate();
+        const limits = { maxFrameSize: 1e9, maxMessageSize: 1e9, maxFragments: 1e9, validateUtf8: true };
+        const agreement = agree({ clientNoContextTakeover: false, maxInflation: 2_000, deflate });
+        const told: string[] = [];
+        const { stream, session, connection } = makeConnection(host.octets, limits, agreement);
+        session.on.message = ({ opcode, data }, size) => told.push(toldOf(opcode, data, size));
+        for (const [i, piece] of splitBy(compressedWire(contents, { windowBits: 15 }, mask, []), split).entries()) {
+          connection.receive(piece.slice());
+          if (threads[i % threads.length]) deflate.step(false);
+        }
+        connection.closed();
+        while (deflate.isBusy) deflate.step(false);
+        stream.turn();
+        assert.deepEqual(
+          told,
+          contents.map(({ opcode, data }) => toldOf(opcode, data)),
+        );
+        assert.equal(session.events.indexOf("disconnected"), session.events.length - 1);
       },
     ),
   ),

@@ -1,9 +1,10 @@
 /** The real server over real sockets: whatever is sent to it, it answers soundly, lives, and lets go. */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { once } from "node:events";
 import http from "node:http";
 import net, { type AddressInfo } from "node:net";
+import { constants, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { attach } from "../../src/adapters/node.ts";
 import { DEFAULT_OPTIONS } from "../../src/options.ts";
@@ -15,7 +16,7 @@ import { fuzz } from "../support/fuzz.ts";
 import { handshake } from "../support/raw-client.ts";
 import { referenceParse } from "./reference-parser.ts";
 import { strayErrors } from "./stray.ts";
-import { anyStream, change, changed, noise, type Split, split, splitBy } from "./streams.ts";
+import { anyStream, change, changed, compressed, noise, type Split, split, splitBy } from "./streams.ts";
 
 const Echo: WebSock<undefined, null> = { init: () => ok(null), handleIn: (message) => push(message, null) };
 
@@ -25,11 +26,14 @@ interface Visit {
   readonly frames: Uint8Array;
   readonly split: Split;
   readonly ending: "end" | "reset";
-  /** Validated by `upgrade`, or when it is performed. */
-  readonly path: "/" | "/late";
+  /** Validated by `upgrade`, or when it is performed; with an offer to compress. */
+  readonly path: "/" | "/late" | "/deflate";
 }
 
-const soundHead = (path: string): Buffer => Buffer.from(handshake({}, `GET ${path} HTTP/1.1`));
+const soundHead = (path: string): Buffer => {
+  const offer = path === "/deflate" ? { "Sec-WebSocket-Extensions": "permessage-deflate" } : {};
+  return Buffer.from(handshake(offer, `GET ${path} HTTP/1.1`));
+};
 
 const headers = fc.constantFrom(
   { "Sec-WebSocket-Protocol": "a, b" },
@@ -56,7 +60,7 @@ const visit: fc.Arbitrary<Visit> = fc.record({
   frames: anyStream,
   split: fc.oneof(split, fc.constant({ cuts: [] })),
   ending: fc.oneof({ weight: 5, arbitrary: fc.constant("end" as const) }, fc.constant("reset" as const)),
-  path: fc.constantFrom("/", "/late"),
+  path: fc.constantFrom("/", "/late", "/deflate"),
 });
 
 /** Longer trains of chunks would only take time. */
@@ -81,12 +85,13 @@ const pay = async (port: number, { head, frames, split, ending, path }: Visit): 
   return Buffer.concat(received);
 };
 
-/** A server's frames as far as they came, as `opcode payload`; a close frame without its text. */
-const framesOf = (bytes: Buffer): string[] => {
+/** A server's frames as far as they came, as `opcode payload`, inflated; a close frame without its text. */
+const framesOf = (bytes: Buffer, isCompressed = false): string[] => {
   const frames: string[] = [];
   for (let at = 0; at + 2 <= bytes.length; ) {
     const [first, short] = [bytes[at]!, bytes[at + 1]!];
-    assert.ok([0x81, 0x82, 0x88, 0x89, 0x8a].includes(first), `a frame that begins with ${first}`);
+    const isMarked = isCompressed && (first === 0xc1 || first === 0xc2);
+    assert.ok(isMarked || [0x81, 0x82, 0x88, 0x89, 0x8a].includes(first), `a frame that begins with ${first}`);
     assert.ok(short < 128, "a server's frame is masked");
     assert.ok(!frames.some((frame) => frame.startsWith("8 ")), "something comes after the close frame");
     const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
@@ -95,27 +100,52 @@ const framesOf = (bytes: Buffer): string[] => {
       short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2));
     if (start + length > bytes.length) break;
     const payload = bytes.subarray(start, first === 0x88 ? start + Math.min(length, 2) : start + length);
-    frames.push(`${first & 15} ${payload.toString("hex")}`);
+    const data = isMarked ? inflate(payload) : payload;
+    assert.notEqual(data, undefined, "a message that can't be inflated");
+    frames.push(`${first & 15} ${data!.toString("hex")}`);
     at = start + length;
   }
   return frames;
 };
 
-/** What an echo answers to these frames. */
-const expectedFrames = (frames: Uint8Array): string[] => {
+/** A message that was compressed on its own. */
+const inflate = (payload: Uint8Array): Buffer | undefined => {
+  try {
+    return inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+  } catch {
+    return undefined;
+  }
+};
+
+/** What an echo answers to these frames, as far as that can be told without knowing what else may lie in a payload. */
+const expectedFrames = (frames: Uint8Array, isCompressed: boolean): string[] => {
   const expected: string[] = [];
   const close = (code: number | undefined): string =>
     `8 ${code === undefined ? "" : code.toString(16).padStart(4, "0")}`;
-  for (const event of referenceParse(frames, DEFAULT_OPTIONS)) {
+  for (const event of referenceParse(frames, DEFAULT_OPTIONS, isCompressed)) {
     if (event[0] === "error") return [...expected, close(event[1])];
     if (event[0] === "close") return [...expected, close(event[1].code)];
+    if (event[0] === "compressed") {
+      const data = inflate(event[2]);
+      // Broken octets may still inflate to something; whether they had to is not for this to judge.
+      if (data === undefined || (event[1] === 1 && !isUtf8(data)) || !isSameAgain(data, event[2])) return [...expected, UNKNOWN]; // biome-ignore format: one line
+      expected.push(`${event[1]} ${data.toString("hex")}`);
+      continue;
+    }
     const { opcode, data } = event[1];
     if (opcode !== "pong") expected.push(`${opcode === "ping" ? 10 : OP[opcode]} ${Buffer.from(data).toString("hex")}`);
   }
   return expected;
 };
 
-const checkAnswer = (answer: Buffer, { head, frames, ending }: Visit): void => {
+/** From here on, anything. */
+const UNKNOWN = "?";
+
+const isSameAgain = (data: Uint8Array, payload: Uint8Array): boolean => Buffer.compare(compressed(data), payload) === 0;
+
+const checkAnswer = (answer: Buffer, { head, frames, ending, path }: Visit): void => {
   // A reset may come before the answer.
   if (answer.length === 0) {
     assert.ok(head !== undefined || ending === "reset", "no answer");
@@ -127,17 +157,26 @@ const checkAnswer = (answer: Buffer, { head, frames, ending }: Visit): void => {
     assert.ok(head !== undefined, "a sound handshake is refused");
     return;
   }
-  const got = framesOf(answer.subarray(text.indexOf("\r\n\r\n") + 4));
+  const end = text.indexOf("\r\n\r\n") + 4;
+  const isCompressed = /^sec-websocket-extensions: permessage-deflate/im.test(text.slice(0, end));
+  const got = framesOf(answer.subarray(end), isCompressed);
   if (head !== undefined) return;
+  assert.ok(!isCompressed || path === "/deflate", "compression that nobody asked for");
+  const expected = expectedFrames(frames, isCompressed);
+  const known = expected.indexOf(UNKNOWN) === -1 ? got.length : expected.indexOf(UNKNOWN);
   // Where the client ends in the middle, what was on its way may be lost.
-  assert.deepEqual(got, expectedFrames(frames).slice(0, got.length));
+  assert.deepEqual(got.slice(0, known), expected.slice(0, Math.min(known, got.length)));
 };
 
 const withServer = async (run: (port: number) => Promise<void>): Promise<void> => {
   const errors: unknown[] = [];
   const server = http.createServer((request, response) => {
     if (request.url === "/plain") response.end("plain");
-    else upgrade(request, Echo, undefined, { earlyValidateUpgrade: request.url !== "/late" });
+    else
+      upgrade(request, Echo, undefined, {
+        earlyValidateUpgrade: request.url !== "/late",
+        compress: { threshold: 0 },
+      });
   });
   const sockets = attach(server, { onError: (error) => errors.push(error) });
   await once(server.listen(0, "127.0.0.1"), "listening");

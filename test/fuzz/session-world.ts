@@ -103,7 +103,7 @@ export class SessionWorld implements Watcher {
     this.silence = new SilenceModel(clock, setting.options);
     this.wire = new SessionWire(setting.wire, clock, verdict, this);
     const facts = {
-      ...{ remoteAddress: undefined, remotePort: undefined, httpVersion: "1.1", subprotocol: undefined },
+      ...{ remoteAddress: undefined, remotePort: undefined, httpVersion: "1.1", method: "GET", subprotocol: undefined },
       ...{ compression: undefined, closeCode: undefined, closeText: undefined },
     };
     this.session = new Session(callbacksOf(this.handler()), this.wire, facts, {

@@ -22,7 +22,7 @@ export class SilenceModel {
   private quietFrom: number;
   private paused = false;
   private lastSign: number;
-  private heartbeat = false;
+  private heartbeats = 0;
   private stalledFrom: number;
   private takenThen = 0;
   private watchedFrom: number;
@@ -64,13 +64,13 @@ export class SilenceModel {
     verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat where there is none");
     verdict.holds(this.clock.now() - this.lastSign >= Number(heartbeat), "a heartbeat too early");
     this.lastSign = this.clock.now();
-    this.heartbeat = true;
+    this.heartbeats++;
   }
 
-  /** Whether this pong answers a heartbeat, and is nobody's business. */
+  /** Whether this pong answers one of the heartbeats, and is nobody's business. */
   takesPong({ opcode, data }: ControlMessage): boolean {
-    if (opcode !== "pong" || !this.heartbeat || Buffer.from(data).toString("latin1") !== HEARTBEAT) return false;
-    this.heartbeat = false;
+    if (opcode !== "pong" || this.heartbeats === 0 || Buffer.from(data).toString("latin1") !== HEARTBEAT) return false;
+    this.heartbeats--;
     return true;
   }
 

@@ -18,8 +18,8 @@ export const splits = [
   fuzz(
     "splits: a sound stream is seen as it was sent",
     { runs: 200 },
-    fc.property(soundStream, split, conditions, habits, ({ wire, expected }, split, { host }, habits) => {
-      const run = runParser(wire, split, { host, limits: UNLIMITED }, habits);
+    fc.property(soundStream, split, conditions, habits, ({ wire, expected, compression }, split, { host }, habits) => {
+      const run = runParser(wire, split, { host, limits: UNLIMITED, compression }, habits);
       assert.deepEqual(run.seen, expected);
     }),
   ),
@@ -29,7 +29,7 @@ export const splits = [
     { runs: 600, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, habits) => {
       const whole = runParser(wire, WHOLE, conditions);
-      assert.deepEqual(whole.seen, referenceParse(wire, conditions.limits));
+      assert.deepEqual(whole.seen, referenceParse(wire, conditions.limits, conditions.compression));
       const pieces = runParser(wire, split, conditions, habits);
       assert.deepEqual(pieces.seen, whole.seen);
       assert.equal(pieces.message, whole.message);
@@ -40,10 +40,10 @@ export const splits = [
     "splits: a stream is refused at the first octet that breaks it, however it is cut",
     { runs: 250, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, { slab }) => {
-      const { limits } = conditions;
+      const { limits, compression } = conditions;
       const { refused, message } = runParser(wire, OCTETS, conditions);
       const breaks = (length: number): boolean =>
-        referenceParse(wire.subarray(0, length), limits).at(-1)?.[0] === "error";
+        referenceParse(wire.subarray(0, length), limits, compression).at(-1)?.[0] === "error";
       if (refused === undefined) {
         assert.equal(breaks(wire.length), false);
         return;
@@ -60,7 +60,10 @@ export const splits = [
     "splits: a connection says and is told the same, however its stream is cut, paused and stalled",
     { runs: 400, share: 3 },
     fc.property(anyStream, split, conditions, connectionHabits, (wire, split, conditions, habits) => {
-      const calm: ConnectionHabits = { ...habits, stalls: [false], turns: [true], resumes: [true] };
+      const calm: ConnectionHabits = {
+        ...habits,
+        ...{ stalls: [false], turns: [true], resumes: [true], threads: ["oldest"] },
+      };
       const whole = runConnection(wire, WHOLE, conditions, calm);
       assert.deepEqual(runConnection(wire, split, conditions, habits), whole);
     }),

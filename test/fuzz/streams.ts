@@ -1,4 +1,5 @@
 /** What clients may send: sound streams, nearly sound ones, and noise; and the conditions under which it arrives. */
+import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
 import fc from "fast-check";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import { cutAt, cutEvery, frame, join, OP } from "../protocol/client-frames.ts";
@@ -78,33 +79,42 @@ const control = fc.record({
   mask,
 });
 
+/** A message as RFC 7692 §7.2.1 has it compressed; with `dictionary`, what the peer has seen before. */
+export const compressed = (data: Uint8Array, options: ZlibOptions = {}): Uint8Array =>
+  deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...options }).subarray(0, -4);
+
 /** A message as a client may send it: in any fragments, any control frames between them, any keys. */
-const sentMessage = fc
-  .record({
-    content: fc.oneof(text, bytes),
-    cuts: fc.array(fc.nat(), { maxLength: 4 }),
-    empties: fc.nat(2),
-    masks: fc.array(mask, { minLength: 1, maxLength: 4 }),
-    controls: fc.array(fc.option(control, { freq: 2 }), { minLength: 1, maxLength: 4 }),
-  })
-  .map(({ content, cuts, empties, masks, controls }) => {
-    const payload = typeof content === "string" ? encoder.encode(content) : content;
-    const pieces: Uint8Array[] = [...cutAt(payload, cuts), ...Array<Uint8Array>(empties).fill(new Uint8Array(0))];
-    if (pieces.length === 0) pieces.push(payload);
-    const frames: Uint8Array[] = [];
-    const expected: Seen[] = [];
-    pieces.forEach((piece, i) => {
-      const fin = i === pieces.length - 1;
-      const opcode = i > 0 ? OP.continuation : typeof content === "string" ? OP.text : OP.binary;
-      frames.push(frame({ opcode, payload: piece, fin, mask: masks[i % masks.length]! }));
-      const between = fin ? null : controls[i % controls.length];
-      if (!between) return;
-      frames.push(frame({ opcode: OP[between.opcode], payload: between.payload, mask: between.mask }));
-      expected.push(controlSeen(between.opcode, between.payload));
+const sentMessage = (compression: boolean) =>
+  fc
+    .record({
+      content: fc.oneof(text, bytes),
+      compressed: fc.boolean(),
+      cuts: fc.array(fc.nat(), { maxLength: 4 }),
+      empties: fc.nat(2),
+      masks: fc.array(mask, { minLength: 1, maxLength: 4 }),
+      controls: fc.array(fc.option(control, { freq: 2 }), { minLength: 1, maxLength: 4 }),
+    })
+    .map(({ content, compressed: isCompressed, cuts, empties, masks, controls }) => {
+      const rsv = compression && isCompressed ? 4 : 0;
+      const data = typeof content === "string" ? encoder.encode(content) : content;
+      const payload = rsv === 0 ? data : new Uint8Array(compressed(data));
+      const pieces: Uint8Array[] = [...cutAt(payload, cuts), ...Array<Uint8Array>(empties).fill(new Uint8Array(0))];
+      if (pieces.length === 0) pieces.push(payload);
+      const frames: Uint8Array[] = [];
+      const expected: Seen[] = [];
+      pieces.forEach((piece, i) => {
+        const fin = i === pieces.length - 1;
+        const opcode = i > 0 ? OP.continuation : typeof content === "string" ? OP.text : OP.binary;
+        frames.push(frame({ opcode, payload: piece, fin, rsv: i === 0 ? rsv : 0, mask: masks[i % masks.length]! }));
+        const between = fin ? null : controls[i % controls.length];
+        if (!between) return;
+        frames.push(frame({ opcode: OP[between.opcode], payload: between.payload, mask: between.mask }));
+        expected.push(controlSeen(between.opcode, between.payload));
+      });
+      if (rsv !== 0) expected.push(["compressed", typeof content === "string" ? OP.text : OP.binary, payload]);
+      else expected.push(typeof content === "string" ? textSeen(content) : binarySeen(content));
+      return { wire: join(...frames), expected };
     });
-    expected.push(typeof content === "string" ? textSeen(content) : binarySeen(content));
-    return { wire: join(...frames), expected };
-  });
 
 const closeCode = fc.constantFrom(1000, 1001, 1003, 1007, 1014, 3000, 4999);
 
@@ -121,16 +131,20 @@ const sentClose = fc.tuple(closeBody, mask).map(([{ code, text }, mask]) => {
   return { wire: frame({ opcode: OP.close, payload, mask }), expected: [["close", { code, text }]] as Seen[] };
 });
 
-/** A stream without a fault, and what is to be seen of it. */
-export const soundStream = fc
-  .tuple(fc.array(sentMessage, { maxLength: 6, size: "max" }), fc.option(sentClose))
-  .map(([messages, close]) => {
-    const parts = close === null ? messages : [...messages, close];
-    return {
-      wire: join(...parts.map(({ wire }) => wire)),
-      expected: parts.flatMap(({ expected }) => expected),
-    };
-  });
+/** A stream without a fault, with or without compression agreed on, and what is to be seen of it. */
+const soundStreamWith = (compression: boolean) =>
+  fc
+    .tuple(fc.array(sentMessage(compression), { maxLength: 6, size: "max" }), fc.option(sentClose))
+    .map(([messages, close]) => {
+      const parts = close === null ? messages : [...messages, close];
+      return {
+        compression,
+        wire: join(...parts.map(({ wire }) => wire)),
+        expected: parts.flatMap(({ expected }) => expected),
+      };
+    });
+
+export const soundStream = fc.oneof(soundStreamWith(false), soundStreamWith(true));
 
 const soundWire = soundStream.map(({ wire }) => wire);
 
@@ -179,7 +193,7 @@ export const anyStream: fc.Arbitrary<Uint8Array> = fc.oneof(
     arbitrary: fc
       .array(
         fc.oneof(
-          { weight: 2, arbitrary: sentMessage.map(({ wire }) => wire) },
+          { weight: 2, arbitrary: sentMessage(true).map(({ wire }) => wire) },
           { weight: 4, arbitrary: nearlySoundFrame },
           { weight: 1, arbitrary: noise },
         ),
@@ -201,8 +215,13 @@ export const split: fc.Arbitrary<Split> = fc.oneof(
 export const WHOLE: Split = { every: Number.MAX_SAFE_INTEGER };
 export const OCTETS: Split = { every: 1 };
 
+/** A long stream is not cut into more: that would take time, and show nothing that a short one does not. */
+const MAX_PIECES = 4_000;
+
 export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] =>
-  "cuts" in split ? cutAt(wire, split.cuts) : cutEvery(wire, split.every);
+  "cuts" in split
+    ? cutAt(wire, split.cuts)
+    : cutEvery(wire, Math.max(split.every, Math.ceil(wire.length / MAX_PIECES)));
 
 const limits: fc.Arbitrary<ParserLimits> = fc.record({
   maxFrameSize: fc.constantFrom(1, 50, 125, 65_535, Number.POSITIVE_INFINITY),
@@ -211,16 +230,19 @@ const limits: fc.Arbitrary<ParserLimits> = fc.record({
   validateUtf8: fc.boolean(),
 });
 
-/** What a connection was opened with, the host's means among it. What is negotiated one day belongs here too. */
+/** What a connection was opened with, the host's means among it. */
 export interface Conditions {
   readonly host: (typeof allOctets)[number];
   readonly limits: ParserLimits;
+  /** permessage-deflate was agreed on. */
+  readonly compression: boolean;
 }
 
 export const host = fc.constantFrom(...allOctets.map((one) => ({ ...one, [fc.toStringMethod]: () => one.name })));
 
 export const conditions: fc.Arbitrary<Conditions> = fc.record({
   host,
+  compression: fc.boolean(),
   limits: fc.oneof(
     limits,
     fc.constant({

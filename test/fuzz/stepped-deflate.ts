@@ -1,0 +1,27 @@
+/** zlib whose other thread is done when it is told to be. */
+import { nodeDeflate } from "../../src/adapters/node-deflate.ts";
+import type { Deflate, DeflateOptions, Inflated, InflateFailure, InflateOptions } from "../../src/protocol/deflate.ts";
+
+export class SteppedDeflate implements Deflate {
+  readonly deflateSync = nodeDeflate.deflateSync;
+  readonly inflateSync = nodeDeflate.inflateSync;
+  private readonly work: (() => void)[] = [];
+
+  get isBusy(): boolean {
+    return this.work.length > 0;
+  }
+
+  // What it is given is read as late as can be: whoever uses that memory again in the meantime is found out.
+  deflate(data: Uint8Array, options: DeflateOptions, done: (bytes: Uint8Array) => void): void {
+    this.work.push(() => done(this.deflateSync(data, options)));
+  }
+
+  inflate(data: Uint8Array, options: InflateOptions, done: (result: Inflated | InflateFailure) => void): void {
+    this.work.push(() => done(this.inflateSync(data, options)));
+  }
+
+  /** One piece of work is done: the oldest, or the newest. */
+  step(newest: boolean): void {
+    (newest ? this.work.pop() : this.work.shift())?.();
+  }
+}
