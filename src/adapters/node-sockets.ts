@@ -59,8 +59,8 @@ export const hasUnreadHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: In
 
 /**
  * Gives an upgrade request that is not for us back to the server as the ordinary request that it also is (RFC 9110 §7.8:
- * a server may ignore `Upgrade`). Node has taken it off its parser; so its octets go in again, and this time `Connection`
- * does not say `upgrade`.
+ * a server may ignore `Upgrade`). Node has taken it off its parser; so its octets go in again, and this time nothing that
+ * the parser takes for `Connection` says `upgrade`: else the request would come back to us for ever.
  */
 export const replay = (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
   // A keep-alive timeout that the request before has left must not end this one.
@@ -69,12 +69,15 @@ export const replay = (server: Server, request: IncomingMessage, socket: Duplex,
   server.emit("encrypted" in socket ? "secureConnection" : "connection", socket);
 };
 
+/** Node's parser obeys the second as well, although it is no header of HTTP. */
+const CONNECTION = /^(?:proxy-)?connection$/i;
+
 const requestHead = ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string => {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     let value = rawHeaders[i + 1]!;
-    if (name.toLowerCase() === "connection") value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
+    if (CONNECTION.test(name)) value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
     head += `${name}: ${value}\r\n`;
   }
   return `${head}\r\n`;

@@ -14,13 +14,23 @@ export const isFieldValue = (value: string): boolean => {
   return true;
 };
 
+/** RFC 9110 §5.6.3: white space is spaces and tabs, and nothing else that Unicode calls so. */
+const trim = (value: string): string => {
+  let start = 0;
+  let end = value.length;
+  const isSpace = (at: number): boolean => value[at] === " " || value[at] === "\t";
+  while (start < end && isSpace(start)) start++;
+  while (end > start && isSpace(end - 1)) end--;
+  return value.slice(start, end);
+};
+
 /** RFC 9110 §5.6.1: a comma-separated list; empty elements are skipped. For lists without quoted strings. */
 export const listOf = (value: string | undefined): string[] =>
   value === undefined
     ? []
     : value
         .split(",")
-        .map((element) => element.trim())
+        .map(trim)
         .filter((element) => element !== "");
 
 /** Whether a list has `token`, letter case aside: how `Connection` and `Upgrade` are read (RFC 6455 §4.2.1). */

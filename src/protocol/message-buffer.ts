@@ -45,12 +45,9 @@ export class MessageBuffer {
   }
 
   private grow(needed: number, expected: number): void {
-    const doubled = Math.max(needed, this.bytes.length * 2);
-    const grown = this.octets.alloc(
-      expected <= TRUSTED_LENGTH
-        ? Math.max(expected, doubled)
-        : Math.max(needed, Math.min(expected, Math.max(doubled, TRUSTED_LENGTH))),
-    );
+    // Doubled, however small the step: `expected` is what is known of a message that may go on in further fragments, and
+    // to grow by just that would copy the whole of it for each.
+    const grown = this.octets.alloc(Math.max(needed, this.bytes.length * 2, Math.min(expected, TRUSTED_LENGTH)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }

@@ -255,16 +255,18 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { target } = this.callbacks;
     this.running = name;
     let result: unknown;
+    let pending: boolean;
     try {
       result =
         name === "init"
           ? callback.call(target, argument, this.self)
           : callback.call(target, argument, this.state, this.self);
+      pending = !Array.isArray(result) && isPromiseLike(result);
     } catch (error) {
       this.threw(error);
       return;
     }
-    if (Array.isArray(result) || !isPromiseLike(result)) {
+    if (!pending) {
       this.returned(result);
       return;
     }
@@ -364,7 +366,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- backpressure
 
   private noteOutbound(): void {
-    if (this.blocked || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
+    if (this.blocked || this.phase !== OPEN || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
     this.blocked = true;
     this.isStalled(this.context.clock.now());
     this.updateReading();
@@ -447,10 +449,14 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.phase = ENDED;
     this.state = undefined;
     if (this.hasState && callbacks.terminate !== undefined) {
+      // The wire may go from within: that is not the end yet.
+      this.terminating = true;
       try {
         const result = callbacks.terminate.call(callbacks.target, this.reason, state, this.self);
-        if (isPromiseLike(result)) this.awaitTerminate(result);
+        this.terminating = isPromiseLike(result);
+        if (this.terminating) this.awaitTerminate(result as PromiseLike<unknown>);
       } catch (error) {
+        this.terminating = false;
         this.report(error, "terminate");
       }
     }
@@ -462,7 +468,6 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.terminating = false;
       this.checkDone();
     };
-    this.terminating = true;
     this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
     this.scheduleAt(this.giveUpAt);
     Promise.resolve(result).then(done, (error) => {

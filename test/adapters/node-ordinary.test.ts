@@ -50,6 +50,17 @@ describe("a request that asks for something else is an ordinary one", () => {
     expect((await client.answer()).body).toBe("PUT /chunked hello");
   });
 
+  test("Proxy-Connection, which Node's parser takes for Connection", async () => {
+    const { port } = await serve(mirror);
+    const client = await RawClient.open(port);
+    for (const upgrade of ["websocket", "h2c"]) {
+      client.send(
+        requestOf("POST / HTTP/1.1", { Host: "a", "Proxy-Connection": "keep-alive, Upgrade", Upgrade: upgrade }),
+      );
+      expect(await client.answer()).toMatchObject({ status: 200, body: "POST / " });
+    }
+  });
+
   test.each([
     ["Connection: Upgrade", "Upgrade"],
     ["letter case and spaces", "keep-alive ,  uPgRaDe\t,x"],

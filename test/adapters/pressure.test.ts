@@ -1,10 +1,10 @@
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { WebSockOptions } from "websock-js";
 import { WebSocket } from "ws";
+import { forkServer } from "../support/measured-server.ts";
 
 interface Told {
   readonly port: number;
@@ -21,8 +21,7 @@ let port: number;
 const told = async (): Promise<Told> => (await once(server, "message"))[0] as Told;
 
 beforeEach(async () => {
-  const file = fileURLToPath(new URL("../support/pressure-server.mjs", import.meta.url));
-  server = fork(file, { execArgv: ["--expose-gc"] });
+  server = forkServer("support/pressure-server.mjs");
   ({ port } = await told());
 });
 

@@ -36,6 +36,7 @@ describe("listOf", () => {
     ["a,b", ["a", "b"]],
     [" a ,\tb\t, , c", ["a", "b", "c"]],
     ["A,a", ["A", "a"]],
+    ["\u00a0a,b\n", ["\u00a0a", "b\n"]],
   ])("of %j is %j", (value, list) => {
     expect(listOf(value)).toEqual(list);
   });

@@ -172,6 +172,21 @@ describe("the close handshake", () => {
     expect(client.errors.map(String)).toEqual([expect.stringMatching(/handleIn has not settled/)]);
   });
 
+  test("a result whose `then` cannot be read is an error of its callback", async () => {
+    const trap = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error("trapped");
+        },
+      },
+    );
+    const client = await connect({ ...counting(), handleIn: () => trap as never });
+    client.send("x");
+    expect(await client.ended).toMatchObject({ code: 1011, reason: { error: { message: "trapped" } } });
+    expect(client.errors).toMatchObject([{ message: "trapped" }]);
+  });
+
   test("an init that throws ends without terminate", async () => {
     const handler = {
       ...counting(),
@@ -199,6 +214,28 @@ describe("the close handshake", () => {
     client.close(1000);
     await turn();
     client.advance(1000);
+    expect((await client.ended).reason).toBe("remote");
+  });
+});
+
+describe("terminate", () => {
+  test("that loses the wire itself is waited for all the same", async () => {
+    const { promise, resolve } = deferred<void>();
+    let isOver = false;
+    const client = await connect({
+      ...counting(),
+      terminate: () => {
+        client.drop();
+        return promise;
+      },
+    });
+    void client.ended.then(() => {
+      isOver = true;
+    });
+    client.close(1000);
+    await turn();
+    expect(isOver).toBe(false);
+    resolve();
     expect((await client.ended).reason).toBe("remote");
   });
 });
@@ -384,6 +421,19 @@ describe("a slow consumer", () => {
     expect(client.received.map(({ data }) => data.length)).toEqual([400, 600]);
     client.close(1000);
     await client.ended;
+  });
+
+  test("one that is refused in the middle of a list does not pause reading after the end", async () => {
+    const client = await connect(
+      { ...counting(), handleIn: () => push([text("x".repeat(70_000)), text("x")], 0) },
+      undefined,
+      { maxBuffered: 1000 },
+    );
+    client.stopReading();
+    client.send("go");
+    expect(client.transport.paused).toBe(false);
+    client.resumeReading();
+    expect(await client.ended).toMatchObject({ code: 1013, reason: { error: expect.any(SlowConsumer) } });
   });
 
   test("no progress for timeout, however little waits; never early", async () => {

@@ -3,15 +3,14 @@ import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { handler, ok, push, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
+import { liveOctets, MiB, usedOctets } from "./measured.mjs";
 
-const MiB = 1024 * 1024;
 let running = 0;
 let concurrent = 0;
 let peak = 0;
 
 const memory = () => {
-  const { heapUsed, external } = process.memoryUsage();
-  peak = Math.max(peak, heapUsed + external);
+  peak = Math.max(peak, usedOctets());
 };
 
 const report = (reason) => process.send({ reason: reason?.error?.name ?? reason, concurrent, peak });
@@ -60,12 +59,10 @@ const handlers = {
   },
 };
 
-const server = http.createServer((request) => {
+const server = http.createServer(async (request) => {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   const options = JSON.parse(searchParams.get("options") ?? "{}");
-  globalThis.gc();
-  const { heapUsed, external } = process.memoryUsage();
-  process.send({ base: heapUsed + external });
+  process.send({ base: await liveOctets() });
   upgrade(request, handlers[pathname.slice(1)], undefined, options);
 });
 attach(server);

@@ -1,7 +1,8 @@
-/** A client that says exactly what it is told to, over a plain socket. It waits for events, never for time. */
+/** A client that says exactly what it is told to, over a plain socket or another stream. It waits for events, never for time. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import { CLOSE, type Frame, readFrame } from "./raw-frames.ts";
 
 /** `undefined` leaves a header out, a list sends it several times. */
@@ -37,8 +38,8 @@ export const handshake = (headers: Headers = {}, line = "GET / HTTP/1.1"): strin
     ...headers,
   });
 
-export class RawClient {
-  readonly socket: net.Socket;
+export class RawClient<Stream extends Duplex = net.Socket> {
+  readonly socket: Stream;
   /** How the server's direction ended. */
   readonly ended: Promise<"end" | "reset">;
   private chunks: Buffer[] = [];
@@ -46,7 +47,7 @@ export class RawClient {
   private over = false;
   private wake: () => void = () => {};
 
-  private constructor(socket: net.Socket) {
+  private constructor(socket: Stream) {
     this.socket = socket;
     socket.on("data", (chunk) => {
       this.chunks.push(chunk);
@@ -65,8 +66,8 @@ export class RawClient {
     socket.on("error", () => {});
   }
 
-  /** Speaks over a socket that somebody else has opened. */
-  static of(socket: net.Socket): RawClient {
+  /** Speaks over a stream that somebody else has opened. */
+  static of<Stream extends Duplex>(socket: Stream): RawClient<Stream> {
     return new RawClient(socket);
   }
 
@@ -105,8 +106,9 @@ export class RawClient {
   }
 
   reset(): Promise<unknown> {
-    const closed = once(this.socket, "close");
-    this.socket.resetAndDestroy();
+    const closed = this.socket.closed ? Promise.resolve() : once(this.socket, "close");
+    if (this.socket instanceof net.Socket) this.socket.resetAndDestroy();
+    else this.socket.destroy();
     return closed;
   }
 

@@ -172,7 +172,7 @@ describe.concurrent("a flaw is found", () => {
       const target = http1Target(server.url);
       const wanted = found.map(([id]) => cases.get(id)!);
       // It waits in vain for what a broken server does not do.
-      const results = await runCases(wanted, target, { timeout: 1_500, patience: 300 });
+      const results = await runCases(wanted, target, { timeout: 4_000, patience: 800 });
       for (const [i, [id, outcome, reason]] of found.entries()) {
         const { title, reasons } = results[i]!;
         expect(results[i]!, `${id} ${title}: ${reasons}`).toMatchObject({ id, outcome });

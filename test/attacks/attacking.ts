@@ -1,0 +1,75 @@
+/** Runs the attacks, each against a server of its own, and judges what they cost it. */
+import { expect, onTestFinished, test } from "vitest";
+import { MeasuredServer } from "../support/measured-server.ts";
+import { frame, TEXT } from "../support/raw-frames.ts";
+import { ALWAYS, type Attack, type AttackTransport, type Costs } from "./attack.ts";
+import { Field, isHealthy } from "./field.ts";
+
+/** Which costs are above their bounds, or were not measured. */
+const exceeded = (costs: Partial<Costs>, bounds: Partial<Costs>): object =>
+  Object.fromEntries(
+    Object.entries(bounds)
+      .map(([name, bound]) => [name, { bound, measured: costs[name as keyof Costs] }] as const)
+      .filter(([, { bound, measured }]) => measured === undefined || measured > bound),
+  );
+
+/** What a server does for anybody is done before it is measured. */
+const warmUp = async (server: MeasuredServer, transport: AttackTransport): Promise<void> => {
+  const field = new Field(server, transport);
+  await field.many(20, async () => {
+    const client = await field.connect("echo");
+    for (let i = 0; i < 20; i++) await isHealthy(client, "ordinary ".repeat(i));
+    await client.send(frame(TEXT, "m".repeat(70_000))).text();
+  });
+  field.leave();
+  await server.ask("deserted");
+};
+
+const mount = async (attack: Attack, transport: AttackTransport): Promise<Costs> => {
+  const server = await MeasuredServer.start("attacks/server.mjs", { http: attack.http ?? {} });
+  // However it ends: a server that was brought to its knees does not go by itself.
+  onTestFinished(() => server.stop());
+  await warmUp(server, transport);
+  await server.ask("start");
+  const field = new Field(server, transport);
+  await attack.run(field);
+  field.leave();
+  await server.ask("deserted");
+  const costs: Costs = { ...(await server.ask<Costs>("costs")), ...field.costs };
+  const { happens, requests } = await server.ask<Pick<Attack, "happens" | "requests">>("events");
+  const told = await server.ask("errors");
+  if (attack.endsServer !== true) {
+    await isHealthy(await field.connect("echo"));
+    field.leave();
+    await server.ask("deserted");
+  }
+  // All of it at once: one alone rarely tells why.
+  expect({
+    ...(attack.happens && { happens }),
+    ...(attack.requests && { requests }),
+    told,
+    connections: await server.ask("connections"),
+    uncaught: await server.ask("uncaught"),
+    exceeded: exceeded(costs, { ...ALWAYS, ...attack.bounds }),
+  }).toEqual({
+    ...(attack.happens && { happens: attack.happens }),
+    ...(attack.requests && { requests: attack.requests }),
+    told: [...(attack.told ?? [])].sort(),
+    connections: 0,
+    uncaught: [],
+    exceeded: {},
+  });
+  return costs;
+};
+
+/** The tests: one for each attack that can come over this transport. `measured` is told what they cost. */
+export const testAttacks = (
+  transport: AttackTransport,
+  attacks: readonly Attack[],
+  measured: (attack: Attack, costs: Costs) => void = () => {},
+): void => {
+  for (const attack of attacks) {
+    if (attack.onlyOver !== undefined && attack.onlyOver !== transport.name) continue;
+    test(attack.name, async () => measured(attack, await mount(attack, transport)));
+  }
+};

@@ -1,0 +1,127 @@
+/** The application itself: what a callback does wrong is found out by whoever sends the right message. */
+import { expect } from "vitest";
+import { closeFrame, frame, PING, PONG, TEXT } from "../../support/raw-frames.ts";
+import type { Attack } from "../attack.ts";
+import type { Field } from "../field.ts";
+
+/** Ten clients make each of the handlers fail, and are told 1011 and nothing else. */
+const fail = async (field: Field, handlers: readonly string[], opcode = TEXT): Promise<void> => {
+  await field.many(10 * handlers.length, async (i) => {
+    const name = handlers[i % handlers.length]!;
+    const client = await field.connect(name);
+    if (!name.startsWith("init-")) client.send(frame(opcode, "x"));
+    if (opcode === PING) expect((await client.frame()).opcode).toBe(PONG);
+    expect((await client.frame()).payload).toEqual(Buffer.from([1011 >> 8, 1011 & 0xff]));
+    await client.reset();
+  });
+};
+
+/** What `onError` hears of what a callback must not return; see `handlers.mjs`. */
+const NONSENSE = {
+  undefined: "TypeError: CALLBACK returned undefined; it must return ok(…), push(…), reply(…) or stop(…)",
+  null: "TypeError: CALLBACK returned null; it must return ok(…), push(…), reply(…) or stop(…)",
+  string: 'TypeError: CALLBACK returned "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
+  number: "TypeError: CALLBACK returned 42; it must return ok(…), push(…), reply(…) or stop(…)",
+  symbol: "TypeError: CALLBACK returned Symbol(ok); it must return ok(…), push(…), reply(…) or stop(…)",
+  object: "TypeError: CALLBACK returned an object; it must return ok(…), push(…), reply(…) or stop(…)",
+  late: 'TypeError: CALLBACK returned "later"; it must return ok(…), push(…), reply(…) or stop(…)',
+  "empty-list":
+    "TypeError: CALLBACK returned a list that begins with undefined; it must return ok(…), push(…), reply(…) or stop(…)",
+  "no-state":
+    'TypeError: CALLBACK returned a list that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
+  tag: 'TypeError: CALLBACK returned a list that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
+  "message-data": "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or a list of them",
+  "message-opcode": 'TypeError: not a message: its opcode is "frame"',
+  "close-code": "RangeError: close code 1005 may not be sent (RFC 6455 §7.4)",
+} as const;
+
+/** The same of what throws as soon as it is looked at. */
+const TRAPS = {
+  trap: "Error: trapped",
+  revoked: "TypeError: Cannot perform 'IsArray' on a proxy that has been revoked",
+} as const;
+
+const nonsenseNames = Object.keys(NONSENSE);
+const nonsenseCount = 10 * nonsenseNames.length;
+
+export const handlerAttacks: readonly Attack[] = [
+  {
+    name: "callbacks that throw and reject",
+    answer: "1011 without the error's text; `onError` and `terminate` are told, no other connection notices",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: { init: 60, Error: 30, normal: 10 },
+    told: [
+      ...["handleControl: Error: thrown", "handleIn: Error: rejected", "handleIn: Error: thrown"],
+      ...["init: Error: rejected", "init: Error: thrown", "terminate: Error: thrown"],
+    ],
+    run: async (field) => {
+      await fail(field, ["throws", "rejects", "init-throws", "init-rejects"]);
+      await fail(field, ["control-throws"], PING);
+      await field.many(10, async () => {
+        const client = await field.connect("terminate-throws");
+        expect(await client.send(frame(TEXT, "stop")).closeCode()).toBe(1000);
+        await client.reset();
+      });
+    },
+  },
+  {
+    name: "callbacks that return nonsense",
+    answer: "1011; `onError` is told what it was and which callback it came from",
+    bounds: { peakMiB: 32, cpuMs: 2500 },
+    happens: {
+      init: 2 * nonsenseCount,
+      // What `init` returned has a state, if it has the right shape.
+      TypeError: nonsenseCount - 10 + 20,
+      RangeError: 10 + 10,
+    },
+    told: ["handleIn", "init"].flatMap((callback) =>
+      Object.values(NONSENSE).map((error) => `${callback}: ${error.replace("CALLBACK", callback)}`),
+    ),
+    run: async (field) => {
+      await fail(
+        field,
+        nonsenseNames.map((name) => `nonsense-${name}`),
+      );
+      await fail(
+        field,
+        nonsenseNames.map((name) => `init-nonsense-${name}`),
+      );
+    },
+  },
+  {
+    name: "callbacks that return what throws as soon as it is looked at",
+    answer: "the same as if they had thrown it",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: { init: 40, Error: 10, TypeError: 10 },
+    told: ["handleIn", "init"].flatMap((callback) => Object.values(TRAPS).map((error) => `${callback}: ${error}`)),
+    run: (field) =>
+      fail(
+        field,
+        Object.keys(TRAPS).flatMap((name) => [`nonsense-${name}`, `init-nonsense-${name}`]),
+      ),
+  },
+  {
+    name: "callbacks that never settle, and clients that close",
+    answer: "given up after `closeTimeout`: the close is answered, `terminate` runs with the last state",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: { init: 60, remote: 40 }, // no state, no `terminate`: those that never left `init`
+    told: [
+      "handleIn: Error: handleIn has not settled within closeTimeout, and is given up",
+      "init: Error: init has not settled within closeTimeout, and is given up",
+    ],
+    run: async (field) => {
+      const names = ["hangs", "init-hangs", "terminate-hangs"] as const;
+      const clients = await field.many(60, (i) => field.connect(names[i % 3]!));
+      for (const [i, client] of clients.entries()) {
+        if (names[i % 3] === "hangs") client.send(frame(TEXT, "x"));
+        client.send(closeFrame(4001));
+      }
+      // Those whose close waits for no callback of theirs.
+      for (const [i, client] of clients.entries()) if (i % 3 === 2) expect(await client.closeCode()).toBe(4001);
+      await field.closing(40);
+      await field.advance(5_000);
+      for (const [i, client] of clients.entries()) if (i % 3 < 2) expect(await client.closeCode()).toBe(4001);
+      await Promise.all(clients.map((client) => client.reset()));
+    },
+  },
+];

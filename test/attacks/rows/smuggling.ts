@@ -1,0 +1,126 @@
+/** Attacks on the border between HTTP and frames: nothing behind a handshake becomes another user's request or frame. */
+import { expect } from "vitest";
+import { type Headers, handshake, requestOf } from "../../support/raw-client.ts";
+import { closeFrame } from "../../support/raw-frames.ts";
+import type { Attack } from "../attack.ts";
+import { flood, MiB, times } from "../field.ts";
+
+const SMUGGLED = requestOf("GET /smuggled HTTP/1.1", { Host: "localhost" });
+const NEXT = requestOf("GET /next HTTP/1.1", { Host: "localhost" });
+const ECHO = "GET /ws/echo HTTP/1.1";
+const LATE = "GET /gate/ws/echo HTTP/1.1";
+const FOREIGN = { Origin: "https://evil.example" } as const;
+
+/** A text frame whose mask changes nothing: on the wire it holds a request as it is. */
+const DISGUISED = Buffer.concat([Buffer.from([0x81, 0x80 | SMUGGLED.length, 0, 0, 0, 0]), Buffer.from(SMUGGLED)]);
+
+const chunked = (body: string): string => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+
+export const smugglingAttacks: readonly Attack[] = [
+  {
+    name: "frames that hold requests, 64 MiB of them, before an async route has answered",
+    answer: "are left in the kernel until it has, and then are this client's frames, in order",
+    bounds: { peakMiB: 32, heldMiB: 2, cpuMs: 6000 },
+    happens: { init: 1, remote: 1 },
+    requests: { "GET /gate/ws/echo": 1 },
+    onlyOver: "HTTP/1.1",
+    run: async (field) => {
+      const client = await field.dial();
+      const some = times(1000, DISGUISED);
+      const chunks = Math.ceil((64 * MiB) / some.length);
+      // The first come in one packet with the handshake.
+      client.send(handshake({}, LATE), some);
+      const flooding = flood(client, some, (chunks - 1) * some.length);
+      await field.reaches("GET /gate/ws/echo", 1);
+      await field.heldBack(flooding);
+      await field.openGate();
+      await client.accepted();
+      const echoed = Buffer.concat([Buffer.from([0x81, SMUGGLED.length]), Buffer.from(SMUGGLED)]);
+      const all = times(chunks * 1000, echoed);
+      expect((await client.take(all.length)).equals(all)).toBe(true);
+      await flooding;
+      client.send(closeFrame(1000));
+      await client.ended;
+    },
+  },
+  {
+    name: "requests and frames, 1 MiB from each of 60, behind a handshake that is refused",
+    answer: "answers 403, or as the route says, reads nothing more as anything, and closes",
+    bounds: { peakMiB: 64, cpuMs: 2500 },
+    happens: {},
+    requests: { "GET /ws/echo": 20, "GET /gate/ws/echo": 20, "GET /page": 20 },
+    onlyOver: "HTTP/1.1",
+    run: async (field) => {
+      const openings = [handshake(FOREIGN, ECHO), handshake(FOREIGN, LATE), handshake({}, "GET /page HTTP/1.1")];
+      const behind = Buffer.concat([Buffer.from(SMUGGLED), DISGUISED, Buffer.from(handshake({}, ECHO))]);
+      const gone = field.many(60, async (i) => {
+        const client = await field.dial();
+        client.send(openings[i % 3]!);
+        await flood(client, times(100, behind), MiB);
+        expect((await client.answer()).status).toBe([403, 403, 200][i % 3]);
+        expect(await client.ended).toBe("end");
+        client.end();
+      });
+      await field.reaches("GET /gate/ws/echo", 20);
+      await field.openGate();
+      await gone;
+    },
+  },
+  {
+    name: "a body in an upgrade request that holds another request",
+    answer: "refuses with 400 and skips the body: what comes behind it is the next request",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: {},
+    requests: { "GET /ws/echo": 100, "GET /next": 100 },
+    onlyOver: "HTTP/1.1",
+    run: async (field) => {
+      const bodies: [Headers, string][] = [
+        [{ "Content-Length": `${SMUGGLED.length}` }, SMUGGLED],
+        [{ "Transfer-Encoding": "chunked" }, chunked(SMUGGLED)],
+      ];
+      await field.many(100, async (i) => {
+        const client = await field.dial();
+        const [headers, body] = bodies[i % 2]!;
+        client.send(handshake(headers, ECHO), body);
+        expect((await client.answer()).status).toBe(400);
+        // Only now: Node from 22 on loses what comes in one chunk with an upgrade that it ignores.
+        expect(await client.send(NEXT).answer()).toMatchObject({ status: 200, body: "page /next" });
+        await client.reset();
+      });
+    },
+  },
+  {
+    name: "a body that is announced behind more headers than are read",
+    answer: "400 and closes, newer Nodes 431: neither the body nor what follows is read",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: {},
+    onlyOver: "HTTP/1.1",
+    run: async (field) => {
+      const headers = { a: Array<string>(1000).fill(""), "Content-Length": `${SMUGGLED.length}` };
+      await field.many(50, async () => {
+        const client = await field.dial();
+        client.send(handshake(headers, ECHO), SMUGGLED, NEXT);
+        expect([400, 431]).toContain((await client.answer()).status);
+        expect(await client.ended).toBe("end");
+        client.end();
+      });
+    },
+  },
+  {
+    name: "requests behind a handshake that is accepted",
+    answer: "reads them as frames, which they are not: 1002",
+    bounds: { peakMiB: 24, cpuMs: 1500 },
+    happens: { init: 100, ProtocolError: 100 },
+    requests: { "GET /ws/echo": 100 },
+    onlyOver: "HTTP/1.1",
+    run: async (field) => {
+      await field.many(100, async () => {
+        const client = await field.dial();
+        await client.send(handshake({}, ECHO), SMUGGLED, SMUGGLED).accepted();
+        expect(await client.closeCode()).toBe(1002);
+        expect(await client.ended).toBe("end");
+        client.end();
+      });
+    },
+  },
+];
