@@ -1,6 +1,5 @@
 /** What happens to a fuzzed session: its options, its handler's ways, and all that comes from outside. */
 import fc from "fast-check";
-import { OPEN_BUGS } from "./open-bugs.ts";
 import { OK, type ResultSpec, result } from "./session-results.ts";
 import type { WireHabits } from "./session-wire.ts";
 
@@ -40,7 +39,7 @@ const reaction: fc.Arbitrary<Reaction> = fc.oneof(
         { weight: 2, arbitrary: fc.constant("odd promise" as const) },
         { weight: 1, arbitrary: fc.constantFrom(...WAYS) },
       ),
-      oddity: fc.constantFrom(...ODDITIES.filter((one) => !OPEN_BUGS.throwingThen || one !== "cannot be asked")),
+      oddity: fc.constantFrom(...ODDITIES),
       result,
     }),
   },
@@ -185,17 +184,6 @@ export const setting: fc.Arbitrary<Setting> = fc.record({
   }),
   has: fc.record({ handleControl: mostly, handleInfo: mostly, terminate: mostly }),
   init: fc.oneof({ weight: 3, arbitrary: fc.constant(CALM) }, { weight: 2, arbitrary: reaction }),
-  terminate: fc.oneof(
-    { weight: 2, arbitrary: fc.constant(CALM) },
-    {
-      weight: 2,
-      arbitrary: reaction.map((reaction) => ({
-        ...reaction,
-        meanwhile: reaction.meanwhile.filter(
-          (what) => !OPEN_BUGS.goneInTerminate || (what !== "lose the wire" && what !== "abort"),
-        ),
-      })),
-    },
-  ),
+  terminate: fc.oneof({ weight: 2, arbitrary: fc.constant(CALM) }, { weight: 2, arbitrary: reaction }),
   finale: fc.constantFrom("shut down", "lose", "silence"),
 });

@@ -10,7 +10,6 @@ import { callbacksOf } from "../../src/session/handler.ts";
 import { HEARTBEAT } from "../../src/session/liveness.ts";
 import { Session } from "../../src/session/session.ts";
 import type { CloseReason, Self } from "../../src/websock.ts";
-import { OPEN_BUGS } from "./open-bugs.ts";
 import { Promised } from "./session-promises.ts";
 import { type Attempt, crash, type Ending, type Prediction, predict, resultOf } from "./session-results.ts";
 import { CALM, type Reaction, type Setting } from "./session-script.ts";
@@ -501,8 +500,7 @@ export class SessionWorld implements Watcher {
     if (this.terminating !== undefined && now >= this.terminating.since + setting.options.closeTimeout)
       this.terminating = undefined;
     if (session.ended) {
-      const isOpenBug = OPEN_BUGS.pausedAfterTheEnd && wire.closedWith === 1013;
-      verdict.holds(wire.gone || !wire.paused || isOpenBug, "left paused");
+      verdict.holds(wire.gone || !wire.paused, "left paused");
       const cutAt = this.endedAt! + setting.options.closeTimeout;
       verdict.holds(wire.gone || wire.aborted || now < cutAt, "the wire was not cut after closeTimeout");
       if (this.live === undefined) {
