@@ -184,6 +184,6 @@ export const setting: fc.Arbitrary<Setting> = fc.record({
   }),
   has: fc.record({ handleControl: mostly, handleInfo: mostly, terminate: mostly }),
   init: fc.oneof({ weight: 3, arbitrary: fc.constant(CALM) }, { weight: 2, arbitrary: reaction }),
-  terminate: fc.oneof({ weight: 1, arbitrary: fc.constant(CALM) }, { weight: 1, arbitrary: reaction }),
+  terminate: fc.oneof({ weight: 2, arbitrary: fc.constant(CALM) }, { weight: 2, arbitrary: reaction }),
   finale: fc.constantFrom("shut down", "lose", "silence"),
 });

@@ -218,10 +218,12 @@ export const OCTETS: Split = { every: 1 };
 /** A long stream is not cut into more: that would take time, and show nothing that a short one does not. */
 const MAX_PIECES = 4_000;
 
-export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] =>
-  "cuts" in split
-    ? cutAt(wire, split.cuts)
-    : cutEvery(wire, Math.max(split.every, Math.ceil(wire.length / MAX_PIECES)));
+export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] => {
+  if ("cuts" in split) return cutAt(wire, split.cuts);
+  // Where the very octet counts, all of them are alone.
+  const least = split === OCTETS ? 1 : Math.ceil(wire.length / MAX_PIECES);
+  return cutEvery(wire, Math.max(split.every, least));
+};
 
 const limits: fc.Arbitrary<ParserLimits> = fc.record({
   maxFrameSize: fc.constantFrom(1, 50, 125, 65_535, Number.POSITIVE_INFINITY),

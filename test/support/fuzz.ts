@@ -68,7 +68,9 @@ const check = async (property: Fuzz["property"], parameters: fc.Parameters<unkno
 const report = async (name: string, { seed, path }: Replay, details: fc.RunDetails<unknown>): Promise<string> => {
   const from = details.counterexamplePath ?? path;
   const message = (await fc.asyncDefaultReportMessage(details)) ?? "";
-  const short = message.length <= REPORT_LENGTH ? message : `${message.slice(0, REPORT_LENGTH)}\n… (cut off)`;
+  // The counterexample is at its beginning, the error at its end.
+  const half = REPORT_LENGTH / 2;
+  const short = message.length <= REPORT_LENGTH ? message : `${message.slice(0, half)} … ${message.slice(-half)}`;
   return `${name}
 ${short}
 
