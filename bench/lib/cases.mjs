@@ -62,6 +62,16 @@ export const CASES = [
     servers: ["express", "websock"],
     targets: { websock: 0.97 },
   },
+  ...[1, 8].map((inFlight) => ({
+    id: `deflate-${inFlight}`,
+    title: `730 B of JSON, permessage-deflate, ${inFlight} in flight`,
+    kind: /** @type {const} */ ("text"),
+    size: 730,
+    inFlight,
+    connections: 32,
+    servers: ["websock-deflate", "ws-deflate"],
+    targets: { "ws-deflate": inFlight === 1 ? 1.7 : 3.5 },
+  })),
   // No targets: what becomes of the numbers above when the text is not ASCII.
   ...[32, 65_536].map((size) => ({
     id: `${sizeName(size)}-1-unicode`,

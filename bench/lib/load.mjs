@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
-import { handshake, makeMessage } from "./wire.mjs";
+import { handshake, makeDeflated, makeMessage } from "./wire.mjs";
 
 /** One memory for whatever arrives on any connection. */
 const memory = Buffer.allocUnsafeSlow(1024 * 1024);
@@ -21,21 +21,27 @@ class Load {
   sending = true;
 
   /** @param {import("./run.mjs").LoadOptions} options */
-  constructor({ port, raw, http2, kind, size, alphabet, inFlight, connections }) {
+  constructor({ port, raw, http2, compressed, kind, size, alphabet, inFlight, connections }) {
     this.port = port;
     this.raw = raw;
     this.http2 = http2;
+    this.compressed = compressed;
     this.inFlight = inFlight;
     this.connections = connections;
     // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece.
-    const window = Array.from({ length: inFlight }, () => makeMessage({ kind, size, alphabet, raw }));
+    // Compressed ones are many, and each connection begins with another: a server that remembers the last gains nothing.
+    const variety = compressed ? Math.max(64, inFlight) : inFlight;
+    this.variety = variety;
+    const window = compressed
+      ? makeDeflated(variety)
+      : Array.from({ length: variety }, () => makeMessage({ kind, size, alphabet, raw }));
     const frames = Buffer.concat([...window, ...window].map(({ frame }) => frame));
     this.answers = Buffer.concat(window.map(({ answer }) => answer));
-    this.answerSize = this.answers.length / inFlight;
-    const frameSize = frames.length / inFlight / 2;
+    this.answerSize = this.answers.length / variety;
+    const frameSize = frames.length / variety / 2;
     /** For each place in the window and each number of messages: what to write. */
     this.stretches = window.map((_, from) =>
-      window.map((_, more) => frames.subarray(from * frameSize, (from + more + 1) * frameSize)),
+      Array.from({ length: inFlight }, (_, more) => frames.subarray(from * frameSize, (from + more + 1) * frameSize)),
     );
   }
 
@@ -75,6 +81,8 @@ class Flow {
   /** Octets of an answer that is not whole yet. */
   pending = 0;
   closed = false;
+  /** Where it begins in the window. */
+  first = 0;
 
   /**
    * @param {Load} load
@@ -82,11 +90,12 @@ class Flow {
    */
   constructor(load, index) {
     this.load = load;
+    if (load.compressed) this.sent = this.answered = this.first = index % load.variety;
     if (load.http2) {
       this.opened = this.openStream();
       return;
     }
-    const { request, check } = handshake(load.port);
+    const { request, check } = handshake(load.port, load.compressed);
     let head = "";
     let open = load.raw;
     this.opened = new Promise((resolve, reject) => {
@@ -152,8 +161,8 @@ class Flow {
 
   /** @param {number} count */
   send(count) {
-    const { stretches, inFlight } = this.load;
-    const from = this.sent % inFlight;
+    const { stretches, variety } = this.load;
+    const from = this.sent % variety;
     this.sent += count;
     this.socket.write(stretches[from][count - 1]);
   }
@@ -164,7 +173,7 @@ class Flow {
    */
   take(size, bytes) {
     const { load } = this;
-    if (this.answered < load.inFlight || !load.sending) this.check(size, bytes);
+    if (this.answered - this.first < load.inFlight || !load.sending) this.check(size, bytes);
     this.pending += size;
     if (this.pending < load.answerSize) return;
     const whole = Math.floor(this.pending / load.answerSize);
@@ -179,8 +188,8 @@ class Flow {
    * @param {Uint8Array} bytes
    */
   check(size, bytes) {
-    const { answers, answerSize, inFlight } = this.load;
-    let at = (this.answered % inFlight) * answerSize + this.pending;
+    const { answers, answerSize, variety } = this.load;
+    let at = (this.answered % variety) * answerSize + this.pending;
     for (let done = 0; done < size; ) {
       at %= answers.length;
       const piece = Math.min(size - done, answers.length - at);

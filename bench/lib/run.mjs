@@ -6,6 +6,7 @@ import { Child, CORE, startServer } from "./child.mjs";
  * @property {number} port
  * @property {boolean} raw
  * @property {boolean} http2
+ * @property {boolean} [compressed]
  * @property {"text" | "binary"} kind
  * @property {number} size
  * @property {string} [alphabet]
@@ -30,7 +31,7 @@ import { Child, CORE, startServer } from "./child.mjs";
  * @returns {Promise<Sample>}
  */
 export const measure = async (name, work, { seconds, warmup, execArgv }) => {
-  const { child: server, port, raw, http2 } = await startServer(name, execArgv);
+  const { child: server, port, raw, http2, compressed } = await startServer(name, execArgv);
   const load = new Child("lib/load.mjs", { core: CORE.load });
   try {
     const { kind, size, alphabet, inFlight, connections } = work;
@@ -39,7 +40,7 @@ export const measure = async (name, work, { seconds, warmup, execArgv }) => {
     result.catch(() => {}); // whatever fails, the one that is waited for just now tells
     load.send({
       command: "run",
-      options: { port, raw, http2, kind, size, alphabet, inFlight, connections, warmup, seconds },
+      options: { port, raw, http2, compressed, kind, size, alphabet, inFlight, connections, warmup, seconds },
     });
     await load.receive("began", patience);
     const before = await server.ask("cpu");

@@ -5,6 +5,7 @@
  * @property {string} script of `bench/servers`
  * @property {boolean} raw it knows no WebSockets, and returns the octets that it gets
  * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
+ * @property {boolean} [compressed] it is sent compressed messages, and is to answer with such
  * @property {readonly string[]} [args]
  */
 
@@ -15,5 +16,7 @@ export const SERVERS = {
   express: { script: "websock-express.mjs", raw: false },
   "websock-h2": { script: "websock-http2.mjs", raw: false, http2: true },
   http2: { script: "http2.mjs", raw: true, http2: true },
+  "websock-deflate": { script: "websock.mjs", raw: false, compressed: true, args: ["deflate"] },
+  "ws-deflate": { script: "ws.mjs", raw: false, compressed: true, args: ["deflate"] },
   net: { script: "net.mjs", raw: true },
 };

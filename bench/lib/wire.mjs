@@ -1,5 +1,8 @@
 /** The client's half of the wire, by hand: nothing here is shared with what it measures. */
 import { createHash, randomBytes, randomFillSync } from "node:crypto";
+import { constants, deflateRawSync } from "node:zlib";
+
+const DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 /**
  * @param {number} first
@@ -45,16 +48,64 @@ export const makeMessage = ({ kind, size, alphabet, raw }) => {
   return { frame, answer: raw ? frame : Buffer.concat([header(first, size, 0), payload]) };
 };
 
-/** @param {number} port */
-export const handshake = (port) => {
+/** JSON of about 730 octets: a list of people, each message of others. */
+const randomJson = () =>
+  Buffer.from(
+    JSON.stringify(
+      Array.from({ length: 8 }, () => ({
+        id: (randomBytes(4).readUInt32LE() % 90_000) + 10_000,
+        name: `user ${randomBytes(3).toString("hex")}`,
+        active: randomBytes(1)[0] > 127,
+        score: 1000 + (randomBytes(2).readUInt16LE() % 9000),
+        tags: ["alpha", "beta"],
+      })),
+    ),
+  );
+
+const deflate = (/** @type {Uint8Array} */ payload) =>
+  deflateRawSync(payload, { level: 6, memLevel: 8, finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+
+/**
+ * Compressed messages, all of one compressed size, so that answers can be counted by their octets. Servers that compress
+ * with the same zlib at the same level, each message on its own, give the same octets: an answer that is not compressed is
+ * a wrong one.
+ *
+ * @param {number} count
+ */
+export const makeDeflated = (count) => {
+  /** @type {Map<number, Buffer[]>} */
+  const bySize = new Map();
+  for (;;) {
+    const payload = deflate(randomJson());
+    const same = bySize.get(payload.length) ?? [];
+    bySize.set(payload.length, same);
+    same.push(payload);
+    if (same.length < count) continue;
+    return same.map((payload) => {
+      const key = randomBytes(4);
+      const masked = payload.map((byte, i) => byte ^ /** @type {number} */ (key[i & 3]));
+      return {
+        frame: Buffer.concat([header(0xc1, payload.length, 0x80), key, masked]),
+        answer: Buffer.concat([header(0xc1, payload.length, 0), payload]),
+      };
+    });
+  }
+};
+
+/**
+ * @param {number} port
+ * @param {boolean} compressed
+ */
+export const handshake = (port, compressed = false) => {
   const key = randomBytes(16).toString("base64");
   const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
   return {
-    request: `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    request: `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n${compressed ? `Sec-WebSocket-Extensions: ${DEFLATE}\r\n` : ""}\r\n`,
     /** @param {string} answer */
     check: (answer) => {
       if (!/^HTTP\/1\.1 101 /.test(answer) || !answer.includes(accept)) throw new Error(`no upgrade: ${answer}`);
-      if (/^sec-websocket-extensions:/im.test(answer)) throw new Error(`an extension nobody offered: ${answer}`);
+      if (/^sec-websocket-extensions:/im.test(answer) !== compressed)
+        throw new Error(`not the extensions that were offered: ${answer}`);
     },
   };
 };

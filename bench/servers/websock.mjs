@@ -3,7 +3,8 @@ import http from "node:http";
 import { pathToFileURL } from "node:url";
 import { serve } from "../lib/serve.mjs";
 
-const [checkout] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const checkout = args.find((arg) => arg !== "deflate");
 const inCheckout = (/** @type {string} */ file) => pathToFileURL(`${checkout}/dist/${file}`).href;
 const { ok, push, upgrade } = await import(checkout ? inCheckout("index.js") : "websock-js");
 const { attach } = await import(checkout ? inCheckout("adapters/node.js") : "websock-js/node");
@@ -14,5 +15,5 @@ const echo = {
 };
 
 const server = http.createServer((req) => upgrade(req, echo));
-attach(server);
+attach(server, { defaults: args.includes("deflate") ? { compress: { threshold: 0 } } : {} });
 serve(server);

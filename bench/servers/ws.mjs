@@ -4,7 +4,14 @@ import { WebSocketServer } from "ws";
 import { serve } from "../lib/serve.mjs";
 
 const server = http.createServer();
-const sockets = new WebSocketServer({ server, perMessageDeflate: false });
+/** As ours: every message on its own, whatever its size, at level 6. */
+const deflate = {
+  threshold: 0,
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  zlibDeflateOptions: { level: 6, memLevel: 8 },
+};
+const sockets = new WebSocketServer({ server, perMessageDeflate: process.argv.includes("deflate") && deflate });
 sockets.on("connection", (ws) => {
   ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
 });
