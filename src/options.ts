@@ -85,9 +85,9 @@ export interface WebSockOptions {
   readonly maxBuffered?: number;
   /** How many ms to wait for the client's close frame, and for a pending callback at the end. Default: 5 000. */
   readonly closeTimeout?: number;
-  /** From the original; honoured only where each connection has a heap of its own (see `capabilities`). */
+  /** From the original; honoured only where each connection has a heap of its own (see `Capabilities.ignores`). */
   readonly fullsweepAfter?: number;
-  /** From the original; honoured only where each connection has a heap of its own (see `capabilities`). */
+  /** From the original; honoured only where each connection has a heap of its own (see `Capabilities.ignores`). */
   readonly maxHeapSize?: number;
 }
 

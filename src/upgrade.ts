@@ -24,7 +24,19 @@ export const markUpgradable = (request: object, upgradable: Upgradable): void =>
 };
 
 /** For adapters: whether a request was marked. */
-export const isUpgradable = (request: object): boolean => (request as Marked)[UPGRADABLE] !== undefined;
+export const isMarked = (request: object): boolean => (request as Marked)[UPGRADABLE] !== undefined;
+
+/** Upgrades every `Request` that nobody has marked, on hosts where requests need no `attach` to come in. */
+let unmarked: Upgradable | undefined;
+
+/** For the adapters of such hosts. */
+export const upgradeUnmarked = (upgradable: Upgradable): void => {
+  unmarked = upgradable;
+};
+
+const upgradableOf = (request: object): Upgradable | undefined =>
+  (request as Marked)[UPGRADABLE] ??
+  (typeof Request === "function" && request instanceof Request ? unmarked : undefined);
 
 /** `arg` may be left out where `init` takes none. */
 export type UpgradeArguments<Arg> = unknown extends Arg
@@ -64,7 +76,7 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
 ): UpgradeResult<Conn> => {
-  const route = routeOf(conn, isUpgradable);
+  const route = routeOf(conn, (request) => upgradableOf(request) !== undefined);
   if (route === undefined) {
     throw new UnknownAdapterError(
       `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
@@ -72,8 +84,7 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
     );
   }
   try {
-    const upgradable = (route.request as Marked)[UPGRADABLE]!;
-    return upgradable.upgrade(conn, callbacksOf(handler), arg, options, route) as UpgradeResult<Conn>;
+    return upgradableOf(route.request)!.upgrade(conn, callbacksOf(handler), arg, options, route) as UpgradeResult<Conn>;
   } catch (error) {
     throw error instanceof UpgradeError ? route.refused(error) : error;
   }

@@ -1,48 +1,41 @@
 /** What the requests of one Node server have in common, whatever version of HTTP brings them in. */
 import { UpgradeError } from "../errors.ts";
-import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
+import type { WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
-import type { Clock } from "../session/clock.ts";
-import type { SessionGroup } from "../session/group.ts";
 import type { Callbacks } from "../session/handler.ts";
-import type { OnError } from "../session/report.ts";
-import type { SessionContext } from "../session/session.ts";
 import type { Capabilities } from "../session/transport.ts";
 import type { Upgradable } from "../upgrade.ts";
 import { validateUpgrade } from "../upgrade-validation.ts";
+import { Host, type HostOptions } from "./host.ts";
+import { publishError } from "./node-diagnostics.ts";
+import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest, type NodeServer } from "./node-requests.ts";
 import { answerInsteadOfSrvx } from "./node-response.ts";
+import { reporter } from "./reporting.ts";
 
 /** What our own engine can do on Node. */
-export const capabilities: Capabilities = Object.freeze({
+export const capabilities = Object.freeze<Capabilities>({
   host: "node",
   control: true,
   pause: true,
   drain: true,
   closeDetail: true,
   compress: true,
-  heap: false,
+  ignores: ["fullsweepAfter", "maxHeapSize"],
 });
 
-export interface AdapterContext {
-  readonly only: ((request: NodeRequest) => boolean) | undefined;
-  readonly defaults: ResolvedOptions;
-  readonly clock: Clock;
-  readonly onError: OnError;
-}
+/** Which of the requests are ours. */
+type Only = ((request: NodeRequest) => boolean) | undefined;
 
 /** For ordinary requests, which nobody can upgrade: `upgrade` says why. */
-export class NodeAdapter implements Upgradable {
+export class NodeAdapter extends Host implements Upgradable {
   readonly server: NodeServer;
-  readonly group: SessionGroup;
-  readonly context: AdapterContext;
-  private readonly toldOf = new Set<string>();
-  private lastContext: SessionContext | undefined;
+  readonly only: Only;
 
-  constructor(server: NodeServer, group: SessionGroup, context: AdapterContext) {
+  constructor(server: NodeServer, only: Only, options: HostOptions) {
+    super(capabilities, nodeOctets, reporter(options.onError, publishError), options);
     this.server = server;
-    this.group = group;
-    this.context = context;
+    this.only = only;
   }
 
   upgrade(
@@ -56,29 +49,6 @@ export class NodeAdapter implements Upgradable {
     const refusal = validateUpgrade(facts, this.resolve(options)) ?? ordinary();
     answerInsteadOfSrvx(conn, refusal);
     throw refusal;
-  }
-
-  /** Lays the options of a call over the server's defaults, and says once which of them nobody honours here. */
-  resolve(options: WebSockOptions | undefined): ResolvedOptions {
-    const resolved = resolveOptions(options, this.context.defaults);
-    for (const name of ["fullsweepAfter", "maxHeapSize"] as const) {
-      if (resolved[name] === undefined || this.toldOf.has(name)) continue;
-      this.toldOf.add(name);
-      this.context.onError(
-        new TypeError(`the option "${name}" has no effect on the host "${capabilities.host}"`),
-        undefined,
-      );
-    }
-    return resolved;
-  }
-
-  /** Shared by the sessions that share their options, so that none has to keep one. */
-  sessionContext(options: ResolvedOptions): SessionContext {
-    if (this.lastContext?.options !== options) {
-      const { clock, onError } = this.context;
-      this.lastContext = { options, clock, onError, onEnd: this.group.delete };
-    }
-    return this.lastContext!;
   }
 }
 

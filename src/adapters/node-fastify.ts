@@ -3,7 +3,7 @@
  * its headers are, is told by the channels that Fastify publishes its handlers on.
  */
 import { subscribe } from "node:diagnostics_channel";
-import { isUpgradable } from "../upgrade.ts";
+import { isMarked } from "../upgrade.ts";
 
 interface Handling {
   readonly request: { readonly raw: object };
@@ -29,7 +29,7 @@ export const watchFastify = (): void => {
   subscribe("tracing:fastify.request.handler:start", (message) => {
     const handling = message as Handling;
     const { raw } = handling.request;
-    if (isUpgradable(raw)) handled.set(raw, { handling, returned: false, decided: false });
+    if (isMarked(raw)) handled.set(raw, { handling, returned: false, decided: false });
   });
   subscribe("tracing:fastify.request.handler:end", (message) => {
     const entry = handled.get((message as Handling).request.raw);

@@ -38,8 +38,8 @@ export const takeUpgrades = (adapter: NodeAdapter): void => {
 };
 
 /** Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. */
-const kindOf = ({ server, context }: NodeAdapter, request: IncomingMessage): "ours" | "others" | "ordinary" => {
-  if (context.only?.(request) === false) return server.listenerCount("upgrade") > 1 ? "others" : "ordinary";
+const kindOf = ({ server, only }: NodeAdapter, request: IncomingMessage): "ours" | "others" | "ordinary" => {
+  if (only?.(request) === false) return server.listenerCount("upgrade") > 1 ? "others" : "ordinary";
   const facts = factsOf(request);
   if (hasUnreadHeaders(server as Server, request)) return "ours";
   // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
@@ -123,7 +123,7 @@ class Http1Upgrade extends NodeUpgrade {
     if (this.upgraded) return;
     const { socket } = this;
     this.detach();
-    lingerAndClose(socket, this.adapter.context.clock, this.adapter.context.defaults.closeTimeout);
+    lingerAndClose(socket, this.adapter.clock, this.adapter.defaults.closeTimeout);
   }
 
   private detach(): void {

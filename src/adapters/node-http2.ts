@@ -30,12 +30,12 @@ export const takeConnects = (
   server.updateSettings({ enableConnectProtocol: true });
   return (request, response) => {
     const facts = factsOf(request);
-    if (facts.header(":protocol") === "websocket" && adapter.context.only?.(request) !== false) {
+    if (facts.header(":protocol") === "websocket" && adapter.only?.(request) !== false) {
       new Http2Upgrade(adapter, request, response).route();
       return true;
     }
     if (server.listenerCount("connect") > 0) return false;
-    const refusal = validateUpgrade(facts, adapter.context.defaults);
+    const refusal = validateUpgrade(facts, adapter.defaults);
     answerUpgradeError(
       refusal ?? new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" }),
       response,

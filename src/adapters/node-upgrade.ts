@@ -6,7 +6,6 @@ import { Connection } from "../protocol/connection.ts";
 import { acceptFor } from "../protocol/handshake.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
-import { Session } from "../session/session.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { selectCompression, selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
@@ -177,8 +176,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       closeCode: undefined,
       closeText: undefined,
     };
-    const session = new Session(callbacks, connection, facts, this.adapter.sessionContext(options));
-    this.adapter.group.add(session);
+    const session = this.adapter.newSession(callbacks, connection, facts, options);
     connection.open(session);
     session.start(arg);
     this.begun(connection);

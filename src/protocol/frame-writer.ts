@@ -168,7 +168,7 @@ export class FrameWriter {
   /** Hands large parts on as they are, and writes the small ones between them side by side. */
   private addLarge(data: IoData, size: number): void {
     if (Array.isArray(data)) {
-      for (const part of data as readonly IoData[]) this.addLarge(part, ioLength(part));
+      for (const part of data as readonly IoData[]) this.addLarge(part, ioLength(part, this.octets));
       return;
     }
     if (size < COPY_LIMIT) {

@@ -1,21 +1,20 @@
 /** `IoData`: text and octets that are written one after the other without being joined first. */
 import type { IoData } from "../message.ts";
-import type { Octets } from "./octets.ts";
-import { utf8Length } from "./utf8.ts";
+import { type Octets, portableOctets } from "./octets.ts";
 
 /**
  * How many octets it takes.
  *
  * @throws TypeError if there is anything else in it than strings, Uint8Arrays, ArrayBuffers and lists of them
  */
-export const ioLength = (data: IoData): number => {
-  if (typeof data === "string") return utf8Length(data);
+export const ioLength = (data: IoData, octets: Octets = portableOctets): number => {
+  if (typeof data === "string") return octets.utf8Length(data);
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
   if (!Array.isArray(data))
     throw new TypeError("data must be a string, a Uint8Array, an ArrayBuffer or a list of them");
   let length = 0;
-  for (const part of data as readonly IoData[]) length += ioLength(part);
+  for (const part of data as readonly IoData[]) length += ioLength(part, octets);
   return length;
 };
 
@@ -28,7 +27,7 @@ export const writeIoData = (
   target: Uint8Array,
   at: number,
   octets: Octets,
-  size: number = ioLength(data),
+  size: number = ioLength(data, octets),
 ): number => {
   if (typeof data === "string") {
     // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.

@@ -1,3 +1,5 @@
+import { utf8Length } from "./utf8.ts";
+
 /**
  * What the protocol needs done to octets and text. The portable version below runs everywhere; a host that has faster
  * means brings its own.
@@ -13,6 +15,8 @@ export interface Octets {
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Text of octets that are UTF-8; what is not becomes U+FFFD. */
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
+  /** How many octets `text` takes as UTF-8; a lone surrogate is written as U+FFFD, which takes three. */
+  readonly utf8Length: (text: string) => number;
   /** Writes `text`, which takes `size` octets, as UTF-8 to `target` from `at` on, where there is room for it. */
   readonly writeUtf8: (text: string, target: Uint8Array, at: number, size: number) => void;
   /** Writes `text`, each character below U+0100, an octet a character to `target` from `at` on. */
@@ -40,6 +44,7 @@ export const portableOctets: Octets = {
   },
   decodeAscii: decodeUtf8,
   decodeUtf8,
+  utf8Length,
   writeUtf8: (text, target, at) => {
     encoder.encodeInto(text, target.subarray(at));
   },

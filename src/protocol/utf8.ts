@@ -1,16 +1,9 @@
 /** UTF-8 (RFC 3629): its length, and whether octets that arrive piece by piece are it. */
 import type { Octets } from "./octets.ts";
 
-/** The host's own means, where it has Node's Buffer: for long text many times as fast as any loop. */
-const byteLength = (globalThis as { Buffer?: { byteLength(text: string): number } }).Buffer?.byteLength;
-
-/** Up to here a loop is faster than a call of the host. */
-const COUNT_BY_HAND = 8;
-
 /** How many octets `text` takes; a lone surrogate is written as U+FFFD, which takes three. */
 export const utf8Length = (text: string): number => {
   const units = text.length;
-  if (units > COUNT_BY_HAND && byteLength !== undefined) return byteLength(text);
   let length = units;
   for (let i = 0; i < units; i++) {
     const unit = text.charCodeAt(i);

@@ -3,7 +3,7 @@ import type { IoData, OutMessage } from "../message.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
 import { ioLength } from "../protocol/io-data.ts";
-import { portableOctets } from "../protocol/octets.ts";
+import { type Octets, portableOctets } from "../protocol/octets.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
 import type { CloseDetail } from "../result.ts";
 
@@ -12,13 +12,13 @@ import type { CloseDetail } from "../result.ts";
  *
  * @throws TypeError for what is no message, RangeError for one that may not be sent
  */
-export const checkMessage = (message: OutMessage): number => {
+export const checkMessage = (message: OutMessage, octets: Octets = portableOctets): number => {
   if (typeof message !== "object" || message === null) throw new TypeError(`not a message: ${String(message)}`);
   const { opcode, data } = message;
-  const length = data === null || data === undefined ? 0 : ioLength(data);
+  const length = data === null || data === undefined ? 0 : ioLength(data, octets);
   switch (opcode) {
     case "text":
-      if (typeof data !== "string" && length > 0 && !isUtf8(data!)) {
+      if (typeof data !== "string" && length > 0 && !isUtf8(data!, octets)) {
         throw new RangeError("the octets of a text message must be UTF-8 (RFC 6455 §5.6)");
       }
       return length;
@@ -50,8 +50,8 @@ export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
 };
 
 /** Characters may be split between the parts of a text, but not between a string and octets. */
-const isUtf8 = (data: IoData): boolean => {
-  const validator = new Utf8Validator(portableOctets);
+const isUtf8 = (data: IoData, octets: Octets): boolean => {
+  const validator = new Utf8Validator(octets);
   return validate(data, validator) && validator.complete;
 };
 

@@ -8,6 +8,7 @@ import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "..
 import type { ControlMessage, DataMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
+import type { Octets } from "../protocol/octets.ts";
 import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } from "../result.ts";
 import type { CloseReason } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
@@ -43,6 +44,7 @@ const ENDED = 2;
 export interface SessionContext {
   readonly options: ResolvedOptions;
   readonly clock: Clock;
+  readonly octets: Octets;
   readonly onError: OnError;
   /** The wire is gone and the handler is done. */
   readonly onEnd?: (session: Session) => void;
@@ -348,7 +350,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private sendOne(message: OutMessage): void {
-    const size = checkMessage(message);
+    const size = checkMessage(message, this.context.octets);
     if (this.phase !== OPEN || this.gone) return;
     const waiting = this.transport.buffered;
     // One message is always taken when nothing waits, however large: else it could never be sent.

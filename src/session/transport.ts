@@ -1,6 +1,7 @@
 /** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
 import type { ProtocolError } from "../errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
+import type { WebSockOptions } from "../options.ts";
 
 /** What a host can do. Data, so that types, tests and the documentation can follow from it. */
 export interface Capabilities {
@@ -16,8 +17,8 @@ export interface Capabilities {
   readonly closeDetail: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
-  /** Every connection has a heap of its own, which `fullsweepAfter` and `maxHeapSize` are about. */
-  readonly heap: boolean;
+  /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
+  readonly ignores: readonly (keyof WebSockOptions)[];
 }
 
 /** What a session asks of its transport. Nothing here throws, whatever state the wire is in. */

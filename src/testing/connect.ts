@@ -2,6 +2,7 @@
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { resolveOptions, type WebSockOptions } from "../options.ts";
 import type { CloseFrame } from "../protocol/close.ts";
+import { portableOctets } from "../protocol/octets.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import { callbacksOf } from "../session/handler.ts";
 import { Session } from "../session/session.ts";
@@ -62,6 +63,7 @@ export const begin = <Info>(
     {
       options: resolveOptions(options),
       clock: client.clock,
+      octets: portableOctets,
       onError: (error) => client.errors.push(error),
       onEnd: (ended) => client.onEnd(ended.endedBy!),
     },

@@ -1,6 +1,7 @@
 /** A clock that stands still until it is told to go on. */
+
+import { later } from "../adapters/system-clock.ts";
 import type { Clock, Timed } from "../session/clock.ts";
-import { later } from "../session/system-clock.ts";
 
 /**
  * Time for tests: nothing passes but what {@link advance} lets pass.

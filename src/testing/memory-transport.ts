@@ -21,14 +21,14 @@ export interface MemoryPeer {
   onResume(): void;
 }
 
-export const capabilities: Capabilities = Object.freeze({
+export const capabilities = Object.freeze<Capabilities>({
   host: "memory",
   control: true,
   pause: true,
   drain: true,
   closeDetail: true,
   compress: false,
-  heap: false,
+  ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],
 });
 
 interface Sent {

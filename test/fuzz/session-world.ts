@@ -5,6 +5,7 @@
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
 import { resolveOptions } from "../../src/options.ts";
+import { portableOctets } from "../../src/protocol/octets.ts";
 import type { SessionGroup } from "../../src/session/group.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { HEARTBEAT } from "../../src/session/liveness.ts";
@@ -108,6 +109,7 @@ export class SessionWorld implements Watcher {
     this.session = new Session(callbacksOf(this.handler()), this.wire, facts, {
       options: resolveOptions(setting.options),
       clock,
+      octets: portableOctets,
       onError: (error) => this.onError(error),
       onEnd: (session) => {
         this.ends++;

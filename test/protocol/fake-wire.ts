@@ -15,7 +15,7 @@ const CAPABILITIES: Capabilities = {
   drain: true,
   closeDetail: true,
   compress: false,
-  heap: false,
+  ignores: [],
 };
 
 /** A stream whose peer takes everything at once, unless it is stalled. */

@@ -2,9 +2,10 @@
  * The handler that the conformance suite runs. What its callbacks do is a script that comes with the connection, so that
  * it can run in another process and another runtime; what they see is kept as a report.
  */
+
+import { later } from "../../adapters/system-clock.ts";
 import type { ControlMessage, DataMessage } from "../../message.ts";
 import type { HandleResult } from "../../result.ts";
-import { later } from "../../session/system-clock.ts";
 import type { CloseReason, Self } from "../../websock.ts";
 
 /** What a callback does when it is called. */

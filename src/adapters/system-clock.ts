@@ -1,5 +1,5 @@
 /** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
-import type { Clock, Timed } from "./clock.ts";
+import type { Clock, Timed } from "../session/clock.ts";
 
 /** How far apart the wheel's slots are; a deadline is met up to two of them late. */
 const SLOT_MS = 250;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { SystemClock } from "../../src/adapters/system-clock.ts";
 import type { Timed } from "../../src/session/clock.ts";
-import { SystemClock } from "../../src/session/system-clock.ts";
 
 describe("SystemClock", () => {
   let clock: SystemClock;

@@ -1,0 +1,104 @@
+/** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
+import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
+import type { Octets } from "../protocol/octets.ts";
+import type { Clock } from "../session/clock.ts";
+import { type DrainOptions, SessionGroup } from "../session/group.ts";
+import type { Callbacks } from "../session/handler.ts";
+import type { OnError } from "../session/report.ts";
+import type { ConnectionFacts } from "../session/self.ts";
+import { Session, type SessionContext } from "../session/session.ts";
+import type { Capabilities, Transport } from "../session/transport.ts";
+import { systemClock } from "./system-clock.ts";
+
+/** What every `attach` takes. */
+export interface HostOptions {
+  /** Options for every `upgrade` on this server, where the call says nothing else. */
+  readonly defaults?: WebSockOptions;
+  /** Is told of the errors in callbacks. Default: prints them with `console.error`. */
+  readonly onError?: OnError;
+  /** Time, for tests: a `ManualClock` from `websock-js/testing`. Default: the system's. */
+  readonly clock?: Clock;
+}
+
+/** A server with WebSockets. */
+export interface Attachment {
+  /** How many connections are open. */
+  readonly connections: number;
+  /**
+   * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
+   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
+   * connections that WebSockets were all of are closed too.
+   */
+  close(): Promise<void>;
+  /**
+   * The same with 1012, batch by batch, so that the clients do not come back all at once.
+   *
+   * @throws TypeError for an option that is no number above zero
+   */
+  drain(options?: DrainOptions): Promise<void>;
+}
+
+export class Host {
+  readonly capabilities: Capabilities;
+  readonly defaults: ResolvedOptions;
+  readonly clock: Clock;
+  readonly octets: Octets;
+  readonly onError: OnError;
+  readonly group: SessionGroup;
+  private readonly toldOf = new Set<string>();
+  private lastContext: SessionContext | undefined;
+
+  /** `onError` has been made safe by `reporter` already. */
+  constructor(
+    capabilities: Capabilities,
+    octets: Octets,
+    onError: OnError,
+    { defaults, clock = systemClock }: HostOptions = {},
+  ) {
+    this.capabilities = capabilities;
+    this.octets = octets;
+    this.onError = onError;
+    this.clock = clock;
+    this.group = new SessionGroup(clock);
+    this.defaults = this.resolve(defaults, resolveOptions(undefined));
+  }
+
+  /** Lays the options of a call over the server's defaults, and says once which of them nobody honours here. */
+  resolve(options: WebSockOptions | undefined, defaults = this.defaults): ResolvedOptions {
+    const resolved = resolveOptions(options, defaults);
+    if (options === undefined) return resolved;
+    for (const name of this.capabilities.ignores) {
+      if (options[name] === undefined || options[name] === false || this.toldOf.has(name)) continue;
+      this.toldOf.add(name);
+      this.onError(
+        new TypeError(`the option "${name}" has no effect on the host "${this.capabilities.host}"`),
+        undefined,
+      );
+    }
+    return resolved;
+  }
+
+  /** A session that is not started yet: its transport may have to know it first. */
+  newSession(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, options: ResolvedOptions): Session {
+    // Shared by the sessions that share their options, so that none has to keep one.
+    if (this.lastContext?.options !== options) {
+      const { clock, octets, onError, group } = this;
+      this.lastContext = { options, clock, octets, onError, onEnd: group.delete };
+    }
+    const session = new Session(callbacks, transport, facts, this.lastContext!);
+    this.group.add(session);
+    return session;
+  }
+
+  /** What `attach` returns. */
+  get attachment(): Attachment {
+    const { group } = this;
+    return {
+      get connections() {
+        return group.size;
+      },
+      close: () => group.close(),
+      drain: (options) => group.drain(options),
+    };
+  }
+}
