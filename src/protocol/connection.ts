@@ -215,7 +215,8 @@ export class Connection implements Transport, FrameEvents {
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
     if (this.closeWritten) this.stream.end();
-    else if (!this.closeSent) this.session.closing(code, text);
+    // Of a close that answers ours too, the session keeps what it says.
+    this.session.closing(code, text);
   }
 
   private fail(error: ProtocolError): void {
