@@ -86,5 +86,5 @@ export const startServer = async (name, execArgv = []) => {
   if (row === undefined) throw new Error(`no server "${name}"; there are ${Object.keys(SERVERS).join(", ")}`);
   const child = new Child(`servers/${row.script}`, { core: CORE.server, args: row.args ?? [], execArgv });
   const port = /** @type {number} */ (await child.receive("listening"));
-  return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed ?? false };
+  return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed };
 };

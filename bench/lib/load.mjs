@@ -33,7 +33,7 @@ class Load {
     const variety = compressed ? Math.max(64, inFlight) : inFlight;
     this.variety = variety;
     const window = compressed
-      ? makeDeflated(variety)
+      ? makeDeflated(variety, size)
       : Array.from({ length: variety }, () => makeMessage({ kind, size, alphabet, raw }));
     const frames = Buffer.concat([...window, ...window].map(({ frame }) => frame));
     this.answers = Buffer.concat(window.map(({ answer }) => answer));

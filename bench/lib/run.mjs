@@ -6,7 +6,7 @@ import { Child, CORE, startServer } from "./child.mjs";
  * @property {number} port
  * @property {boolean} raw
  * @property {boolean} http2
- * @property {boolean} [compressed]
+ * @property {string} [compressed] the offer
  * @property {"text" | "binary"} kind
  * @property {number} size
  * @property {string} [alphabet]

@@ -5,9 +5,15 @@
  * @property {string} script of `bench/servers`
  * @property {boolean} raw it knows no WebSockets, and returns the octets that it gets
  * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
- * @property {boolean} [compressed] it is sent compressed messages, and is to answer with such
+ * @property {string} [compressed] it is offered this compression, sent compressed messages, and is to answer with such
  * @property {readonly string[]} [args]
  */
+
+/** Each message on its own. */
+const EACH = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+/** What browsers offer. */
+const BROWSERS = "permessage-deflate; client_max_window_bits";
 
 /** @type {Record<string, ServerRow>} */
 export const SERVERS = {
@@ -16,7 +22,9 @@ export const SERVERS = {
   express: { script: "websock-express.mjs", raw: false },
   "websock-h2": { script: "websock-http2.mjs", raw: false, http2: true },
   http2: { script: "http2.mjs", raw: true, http2: true },
-  "websock-deflate": { script: "websock.mjs", raw: false, compressed: true, args: ["deflate"] },
-  "ws-deflate": { script: "ws.mjs", raw: false, compressed: true, args: ["deflate"] },
+  "websock-deflate": { script: "websock.mjs", raw: false, compressed: EACH, args: ["deflate"] },
+  "ws-deflate": { script: "ws.mjs", raw: false, compressed: EACH, args: ["deflate"] },
+  "websock-compress": { script: "websock.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
+  "ws-compress": { script: "ws.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
   net: { script: "net.mjs", raw: true },
 };

@@ -2,8 +2,6 @@
 import { createHash, randomBytes, randomFillSync } from "node:crypto";
 import { constants, deflateRawSync } from "node:zlib";
 
-const DEFLATE = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-
 /**
  * @param {number} first
  * @param {number} length
@@ -48,11 +46,11 @@ export const makeMessage = ({ kind, size, alphabet, raw }) => {
   return { frame, answer: raw ? frame : Buffer.concat([header(first, size, 0), payload]) };
 };
 
-/** JSON of about 730 octets: a list of people, each message of others. */
-const randomJson = () =>
+/** JSON of about `size` octets: a list of people, each message of others. */
+const randomJson = (/** @type {number} */ size) =>
   Buffer.from(
     JSON.stringify(
-      Array.from({ length: 8 }, () => ({
+      Array.from({ length: Math.round(size / 91) }, () => ({
         id: (randomBytes(4).readUInt32LE() % 90_000) + 10_000,
         name: `user ${randomBytes(3).toString("hex")}`,
         active: randomBytes(1)[0] > 127,
@@ -71,12 +69,13 @@ const deflate = (/** @type {Uint8Array} */ payload) =>
  * a wrong one.
  *
  * @param {number} count
+ * @param {number} size of a message before
  */
-export const makeDeflated = (count) => {
+export const makeDeflated = (count, size) => {
   /** @type {Map<number, Buffer[]>} */
   const bySize = new Map();
   for (;;) {
-    const payload = deflate(randomJson());
+    const payload = deflate(randomJson(size));
     const same = bySize.get(payload.length) ?? [];
     bySize.set(payload.length, same);
     same.push(payload);
@@ -94,17 +93,17 @@ export const makeDeflated = (count) => {
 
 /**
  * @param {number} port
- * @param {boolean} compressed
+ * @param {string} [compression] the offer
  */
-export const handshake = (port, compressed = false) => {
+export const handshake = (port, compression) => {
   const key = randomBytes(16).toString("base64");
   const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
   return {
-    request: `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n${compressed ? `Sec-WebSocket-Extensions: ${DEFLATE}\r\n` : ""}\r\n`,
+    request: `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n${compression ? `Sec-WebSocket-Extensions: ${compression}\r\n` : ""}\r\n`,
     /** @param {string} answer */
     check: (answer) => {
       if (!/^HTTP\/1\.1 101 /.test(answer) || !answer.includes(accept)) throw new Error(`no upgrade: ${answer}`);
-      if (/^sec-websocket-extensions:/im.test(answer) !== compressed)
+      if (/^sec-websocket-extensions:/im.test(answer) !== (compression !== undefined))
         throw new Error(`not the extensions that were offered: ${answer}`);
     },
   };

@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url";
 import { serve } from "../lib/serve.mjs";
 
 const args = process.argv.slice(2);
-const checkout = args.find((arg) => arg !== "deflate");
+const compress = { deflate: { threshold: 0 }, compress: true };
+const checkout = args.find((arg) => !(arg in compress));
 const inCheckout = (/** @type {string} */ file) => pathToFileURL(`${checkout}/dist/${file}`).href;
 const { ok, push, upgrade } = await import(checkout ? inCheckout("index.js") : "websock-js");
 const { attach } = await import(checkout ? inCheckout("adapters/node.js") : "websock-js/node");
@@ -15,5 +16,6 @@ const echo = {
 };
 
 const server = http.createServer((req) => upgrade(req, echo));
-attach(server, { defaults: args.includes("deflate") ? { compress: { threshold: 0 } } : {} });
+const [, compressed = false] = Object.entries(compress).find(([name]) => args.includes(name)) ?? [];
+attach(server, { defaults: { compress: compressed } });
 serve(server);

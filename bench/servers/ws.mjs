@@ -11,7 +11,8 @@ const deflate = {
   clientNoContextTakeover: true,
   zlibDeflateOptions: { level: 6, memLevel: 8 },
 };
-const sockets = new WebSocketServer({ server, perMessageDeflate: process.argv.includes("deflate") && deflate });
+const perMessageDeflate = process.argv.includes("compress") || (process.argv.includes("deflate") && deflate);
+const sockets = new WebSocketServer({ server, perMessageDeflate });
 sockets.on("connection", (ws) => {
   ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
 });
