@@ -220,6 +220,43 @@ describe("a server that is used for more", () => {
     await once(older, "open");
     const session = await testHttp2(url);
     const stream = await openHttp2Stream(session);
+  const pages: [string, (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) => unknown][] = [
+    ["ends", (_req, res) => res.end("page")],
+    ["writes its head", (_req, res) => res.writeHead(206, "", { "content-length": 4 }).end("page")],
+    [
+      "writes in pieces",
+      (_req, res) => {
+        res.write("pa");
+        res.end("ge");
+      },
+    ],
+    ["waits for the end of the request", (req, res) => req.resume().once("end", () => res.end("page"))],
+    [
+      "has its own way with the stream",
+      (_req, { stream }) => {
+        stream.respond();
+        stream.end("page");
+      },
+    ],
+  ];
+  test.each(pages)(
+    "a page that %s opens no WebSocket: 405, where 200 would (RFC 9110 §9.3.6)",
+    async (_name, answer) => {
+      const statuses: number[] = [];
+      const { url } = await serveHttp2((req, res) => {
+        if (req.url === "/echo") return upgrade(req, Echo);
+        res.on("finish", () => statuses.push(res.statusCode));
+        return answer(req, res);
+      });
+      const session = await testHttp2(url);
+      expect(await wholeAnswer(session)).toMatchObject({ status: 405, body: "page", headers: { allow: "GET" } });
+      await echoWorks(await openHttp2Stream(session, { ":path": "/echo" }));
+      const page = await wholeAnswer(session, { ":method": "GET", ":protocol": undefined }, true);
+      expect([200, 206]).toContain(page.status);
+      expect(statuses[0]).toBe(405);
+    },
+  );
+
     older.send("over HTTP/1.1");
     expect(String((await once(older, "message"))[0])).toBe("over HTTP/1.1");
     await echoWorks(stream);
