@@ -187,11 +187,14 @@ function onFinish(this: ServerHttp2Stream): void {
   setImmediate(() => {
     const { session } = this;
     if (this.destroyed || session === undefined || session.destroyed) return;
-    session.ping(() => {
-      if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
-    });
+    // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
+    session.ping(() => setImmediate(closeCleanly, this));
   });
 }
+
+const closeCleanly = (stream: ServerHttp2Stream): void => {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+};
 
 class Http2ByteStream extends NodeStream {
   /** While Node still reads from the connection: what is written now goes out with what its other streams write. */
