@@ -26,7 +26,12 @@ const warmUp = async (server: MeasuredServer, transport: AttackTransport): Promi
 };
 
 const mount = async (attack: Attack, transport: AttackTransport): Promise<Costs> => {
-  const server = await MeasuredServer.start("attacks/server.mjs", { http: attack.http ?? {} });
+  const { name, tls } = transport;
+  const server = await MeasuredServer.start("attacks/server.mjs", {
+    version: name,
+    options: (name === "HTTP/1.1" ? attack.http : attack.http2) ?? {},
+    ...(tls && { tls: { key: `${tls.key}`, cert: `${tls.cert}` } }),
+  });
   // However it ends: a server that was brought to its knees does not go by itself.
   onTestFinished(() => server.stop());
   await warmUp(server, transport);
@@ -62,14 +67,13 @@ const mount = async (attack: Attack, transport: AttackTransport): Promise<Costs>
   return costs;
 };
 
-/** The tests: one for each attack that can come over this transport. `measured` is told what they cost. */
+/** The tests: one for each attack. `measured` is told what they cost. */
 export const testAttacks = (
   transport: AttackTransport,
   attacks: readonly Attack[],
-  measured: (attack: Attack, costs: Costs) => void = () => {},
+  measured: (attack: Attack, costs: Costs) => void,
 ): void => {
   for (const attack of attacks) {
-    if (attack.onlyOver !== undefined && attack.onlyOver !== transport.name) continue;
     test(attack.name, async () => measured(attack, await mount(attack, transport)));
   }
 };
