@@ -7,12 +7,10 @@ testDocumentedAttacks(http2, attacksOver(http2));
 
 /** Those that are about memory and backpressure: TLS has buffers of its own. */
 const OVER_TLS = [
-  "frames that hold requests, 64 MiB of them, before an async route has answered",
   "200 resets in the middle of a message",
   "200 messages that never end: 10 MB announced, 1 KB sent",
   "128 MiB of messages to an echo from a peer that does not read",
   "512 MiB pushed to a peer that does not read",
-  "64 MiB of messages to an async handler that takes a turn for each",
 ];
 
 const overTls = attacksOver(http2OverTls).filter(({ name }) => OVER_TLS.includes(name));

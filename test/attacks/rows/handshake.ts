@@ -7,8 +7,11 @@ import type { Field } from "../field.ts";
 
 const TARGET = "GET /ws/echo HTTP/1.1";
 
-/** Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. */
-const IMPATIENT = { headersTimeout: 400, requestTimeout: 400, connectionsCheckingInterval: 50 } as const;
+/**
+ * Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. Not so fast
+ * that a slow machine has not sent everything by then.
+ */
+const IMPATIENT = { headersTimeout: 1000, requestTimeout: 1000, connectionsCheckingInterval: 50 } as const;
 
 /** What makes careless patterns and parsers go back and forth. */
 const SHAPES = {
