@@ -49,12 +49,14 @@ class Http2Upgrade extends NodeUpgrade {
   declare protected readonly request: Http2ServerRequest;
   declare protected readonly response: Http2ServerResponse;
   private readonly stream: ServerHttp2Stream;
+  private readonly respond: ServerHttp2Stream["respond"];
   /** What Node has hung on the stream for its request and response. */
   private readonly hung: readonly Hung[];
 
   constructor(adapter: NodeAdapter, request: Http2ServerRequest, response: Http2ServerResponse) {
     super(adapter, request, response);
     this.stream = request.stream;
+    this.respond = request.stream.respond;
     this.hung = HUNG.flatMap((event) =>
       this.stream.rawListeners(event).map((listener) => ({ event, listener: listener as Listener })),
     );
@@ -68,11 +70,29 @@ class Http2Upgrade extends NodeUpgrade {
     request.removeAllListeners("pause").removeAllListeners("resume");
     stream.on("aborted", this.onGone).on("close", this.onGone);
     (request as { method: string }).method = "GET";
+    this.guardSuccess();
     this.passOn(
       stream.endAfterHeaders
         ? new UpgradeError(400, "a WebSocket needs its stream open in both directions")
         : undefined,
     );
+  }
+
+  /**
+   * A page that answers 200 to what looks like a GET would open a tunnel: any 2xx does (RFC 9110 §9.3.6), and the client
+   * would read the page as frames. What it has asked for is a method that the page does not have.
+   */
+  private guardSuccess(): void {
+    const { stream, response, respond } = this;
+    stream.respond = (headers, options) => {
+      const status = Number(headers?.[":status"] ?? 200);
+      if (status < 200 || status > 299) {
+        respond.call(stream, headers, options);
+        return;
+      }
+      response.statusCode = 405;
+      respond.call(stream, { ...headers, ":status": 405, allow: "GET" }, options);
+    };
   }
 
   /** Not of RFC 8441, but clients that send a key fail without its answer. */
@@ -93,6 +113,7 @@ class Http2Upgrade extends NodeUpgrade {
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
     response.statusCode = 200;
+    stream.respond = this.respond;
     stream.respond({ ...response.getHeaders(), ...headers, ":status": 200 }, { sendDate: response.sendDate } as object);
     for (const { event, listener } of this.hung) stream.off(event, listener);
     stream.once("finish", onFinish);
@@ -166,11 +187,14 @@ function onFinish(this: ServerHttp2Stream): void {
   setImmediate(() => {
     const { session } = this;
     if (this.destroyed || session === undefined || session.destroyed) return;
-    session.ping(() => {
-      if (!this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
-    });
+    // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
+    session.ping(() => setImmediate(closeCleanly, this));
   });
 }
+
+const closeCleanly = (stream: ServerHttp2Stream): void => {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+};
 
 class Http2ByteStream extends NodeStream {
   /** While Node still reads from the connection: what is written now goes out with what its other streams write. */

@@ -106,7 +106,18 @@ describe.skipIf(!haveNode26)("Node 26", () => {
       true,
       { code: 4002, reason: "as you wish", wasClean: true },
     ]);
-    expect(opened).toMatchObject([{ connection: { httpVersion: "2.0", method: "CONNECT", subprotocol: "chat" } }]);
+    expect(opened).toMatchObject([
+      {
+        connection: {
+          httpVersion: "2.0",
+          method: "CONNECT",
+          subprotocol: "chat",
+          compression: expect.stringMatching(/^permessage-deflate/),
+        },
+      },
+    ]);
+    // The large message is a repetition, and compressed both ways, or at least by us.
+    expect(opened[0]!.sent).toBeLessThan(100_000);
     expect(errors).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
 /** Many WebSockets on one connection of HTTP/2: none is at the mercy of another. */
 
 import { once } from "node:events";
-import http2, { type ClientHttp2Session } from "node:http2";
+import http2, { type ClientHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
-import { upgrade } from "websock-js";
+import { ok, push, type Self, upgrade } from "websock-js";
 import { answerOf, connectHttp2, openHttp2Stream, request, testHttp2 } from "../support/http2-client.ts";
 import { serveHttp2 } from "../support/http2-server.ts";
 import { deferred, Echo, Recorder } from "../support/node-server.ts";
@@ -17,18 +17,35 @@ failOnUncaught();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
+/** What a stream may have on the way unless its client says otherwise (RFC 9113 §6.9.2), and a session as well. */
+const WINDOW = 65_535;
+
+const onePing = (session: ClientHttp2Session): Promise<void> => new Promise((resolve) => session.ping(() => resolve()));
+
 const inUse = (): number => {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 };
 
-test("100 on one session, one of them not read by its client: the others go on, and memory is bounded", async () => {
-  const { url, sockets } = await serveHttp2((req) =>
-    upgrade(req, Echo, undefined, { maxMessageSize: 2_000_000, timeout: Number.POSITIVE_INFINITY }),
-  );
+test("100 on one session, one of them not read by its client: the others go on as if it were not there", async () => {
+  let stuck!: { readonly stream: ServerHttp2Stream; readonly self: Self<never>; handled: number };
+  const { url, sockets } = await serveHttp2((req) => {
+    const options = { maxMessageSize: 2_000_000, timeout: Number.POSITIVE_INFINITY };
+    if (req.url !== "/deaf") return upgrade(req, Echo, undefined, options);
+    const init = (_: unknown, self: Self<never>) => {
+      stuck = { stream: req.stream, self, handled: 0 };
+      return ok(null);
+    };
+    const handleIn: typeof Echo.handleIn = (message) => {
+      stuck.handled++;
+      return push(message, null);
+    };
+    return upgrade(req, { init, handleIn }, undefined, options);
+  });
   const session = await testHttp2(url);
-  const streams = await Promise.all(Array.from({ length: 100 }, () => openHttp2Stream(session)));
-  const [deaf, ...others] = streams as [Stream, ...Stream[]];
+  const deaf = await openHttp2Stream(session, { ":path": "/deaf" });
+  const others = await Promise.all(Array.from({ length: 99 }, () => openHttp2Stream(session)));
+  const before = inUse();
 
   // Sends for ever and reads nothing: its echo fills its window, then what we buffer, then its own writes.
   deaf.pause();
@@ -39,21 +56,38 @@ test("100 on one session, one of them not read by its client: the others go on, 
   };
   deaf.on("drain", pour);
   pour();
+  while (stuck.stream.readableFlowing !== false || deaf.readableLength < WINDOW) await onePing(session);
 
-  const before = inUse();
+  // What is done for it from now on would be taken from the others: nothing is.
+  let done = 0;
+  const { write } = stuck.stream;
+  stuck.stream.write = ((...args: [Uint8Array]) => {
+    done++;
+    return Reflect.apply(write, stuck.stream, args);
+  }) as typeof write;
+  stuck.stream.on("data", () => done++);
+  const { handled } = stuck;
+  const buffered: number[] = [];
+  const padding = "y".repeat(2000);
   let answered = 0;
   await Promise.all(
     others.map(async (stream, index) => {
       const client = clientOf(stream);
       for (let round = 0; round < 50; round++) {
-        const message = `${index}:${round}`;
+        const message = `${index}:${round}:${padding}`;
         expect(await client.send(frame(TEXT, message)).text()).toBe(message);
+        buffered.push(stuck.self.buffered);
         answered++;
       }
     }),
   );
+  // Far more than the window of the whole session, of which the one holds no more than its own.
   expect(answered).toBe(99 * 50);
-  // The one was stopped by backpressure, long before its flood could add up.
+  expect(answered * padding.length).toBeGreaterThan(100 * WINDOW);
+  expect(deaf.readableLength).toBe(WINDOW);
+  expect({ done, handled: stuck.handled }).toEqual({ done: 0, handled });
+  // It was stopped by backpressure, long before its flood could add up: at 64 KiB, and the message that passed them.
+  expect(Math.max(...buffered)).toBeLessThan(65_536 + 2 * flood.length);
   expect(flooded * flood.length).toBeLessThan(4_000_000);
   expect(inUse() - before).toBeLessThan(50_000_000);
   expect(sockets.connections).toBe(100);
@@ -61,8 +95,10 @@ test("100 on one session, one of them not read by its client: the others go on, 
   // It reads again, and nothing was lost.
   const client = clientOf(deaf);
   deaf.off("drain", pour).resume();
-  const { payload } = await client.frame();
-  expect(payload.equals(Buffer.alloc(100_000, "x"))).toBe(true);
+  for (let i = 0; i < flooded; i++) {
+    const { payload } = await client.frame();
+    expect(payload.equals(Buffer.alloc(100_000, "x"))).toBe(true);
+  }
 });
 
 test("many streams of one session are served in turns, one that floods among them", async () => {
@@ -122,7 +158,7 @@ test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind,
       const stream = request(session);
       stream.close(http2.constants.NGHTTP2_CANCEL);
     }
-    await new Promise((resolve) => (session!.destroyed ? resolve(undefined) : session!.ping(() => resolve(undefined))));
+    if (!session.destroyed) await onePing(session);
     if (sent % 2000 === 0) expect(await bystander.send(frame(TEXT, `${sent}`)).text()).toBe(`${sent}`);
   }
   session!.destroy();

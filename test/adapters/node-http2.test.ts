@@ -5,12 +5,23 @@ import { describe, expect, test } from "vitest";
 import { type ConnectionInfo, ConnectionLost, push, stop, text, UpgradeError, upgrade } from "websock-js";
 import WebSocket from "ws";
 import { selfSigned } from "../support/certificate.ts";
-import { openHttp2Stream, request, testHttp2, wholeAnswer } from "../support/http2-client.ts";
+import { openHttp2Stream, request, resetStream, testHttp2, wholeAnswer } from "../support/http2-client.ts";
 import { serveHttp2 } from "../support/http2-server.ts";
 import { deferred, Echo, Recorder } from "../support/node-server.ts";
 import { KEY, RawClient } from "../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../support/raw-frames.ts";
-import { HEADERS, RawHttp2, RST_STREAM } from "../support/raw-http2.ts";
+import {
+  ACK,
+  connectFields,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  frameOf,
+  HEADERS,
+  PING,
+  RawHttp2,
+  RST_STREAM,
+} from "../support/raw-http2.ts";
 import { failOnUncaught } from "../support/uncaught.ts";
 
 failOnUncaught();
@@ -209,6 +220,43 @@ describe("a server that is used for more", () => {
     expect((await wholeAnswer(session)).status).toBe(299);
   });
 
+  const pages: [string, (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) => unknown][] = [
+    ["ends", (_req, res) => res.end("page")],
+    ["writes its head", (_req, res) => res.writeHead(206, "", { "content-length": 4 }).end("page")],
+    [
+      "writes in pieces",
+      (_req, res) => {
+        res.write("pa");
+        res.end("ge");
+      },
+    ],
+    ["waits for the end of the request", (req, res) => req.resume().once("end", () => res.end("page"))],
+    [
+      "has its own way with the stream",
+      (_req, { stream }) => {
+        stream.respond();
+        stream.end("page");
+      },
+    ],
+  ];
+  test.each(pages)(
+    "a page that %s opens no WebSocket: 405, where 200 would (RFC 9110 §9.3.6)",
+    async (_name, answer) => {
+      const statuses: number[] = [];
+      const { url } = await serveHttp2((req, res) => {
+        if (req.url === "/echo") return upgrade(req, Echo);
+        res.on("finish", () => statuses.push(res.statusCode));
+        return answer(req, res);
+      });
+      const session = await testHttp2(url);
+      expect(await wholeAnswer(session)).toMatchObject({ status: 405, body: "page", headers: { allow: "GET" } });
+      await echoWorks(await openHttp2Stream(session, { ":path": "/echo" }));
+      const page = await wholeAnswer(session, { ":method": "GET", ":protocol": undefined }, true);
+      expect([200, 206]).toContain(page.status);
+      expect(statuses[0]).toBe(405);
+    },
+  );
+
   test("HTTP/1.1 and HTTP/2 clients side by side on one port", async () => {
     const { url, port } = await serveHttp2(
       (req, res) => (req.url === "/plain" ? res.end("page") : upgrade(req, Echo)),
@@ -302,8 +350,52 @@ describe("the end", () => {
   test("RST_STREAM is a loss", async () => {
     const recorder = new Recorder();
     const { stream } = await opened(recorder);
-    stream.close(http2.constants.NGHTTP2_CANCEL);
+    resetStream(stream);
     expect(await recorder.terminated).toMatchObject({ error: expect.any(ConnectionLost) });
+  });
+
+  test.each([
+    ["RST_STREAM with CANCEL", frameOf(RST_STREAM, 0, 1, Buffer.from([0, 0, 0, 8]))],
+    ["RST_STREAM with NO_ERROR", frameOf(RST_STREAM, 0, 1, Buffer.alloc(4))],
+    ["END_STREAM", frameOf(DATA, END_STREAM, 1)],
+  ])("%s behind half a message is a loss, and what came before is handled", async (_name, end) => {
+    const recorder = new Recorder();
+    const { port, sockets } = await serveHttp2((req) => upgrade(req, recorder));
+    const client = await RawHttp2.open(port);
+    client.send(frameOf(HEADERS, END_HEADERS, 1, connectFields()));
+    expect(await client.frame()).toMatchObject({ type: HEADERS, stream: 1 });
+    const half = Buffer.concat([frame(TEXT, "whole"), frame(TEXT, "half", { fin: false })]);
+    client.send(frameOf(DATA, 0, 1, half), end);
+    expect(await recorder.terminated).toMatchObject({ error: expect.any(ConnectionLost) });
+    expect(recorder.messages).toEqual(["whole"]);
+    expect(sockets.connections).toBe(0);
+  });
+
+  test("on the wire: the close frame, END_STREAM, and RST_STREAM with NO_ERROR only for who does not end (§8.1)", async () => {
+    const { port } = await serveHttp2((req) => upgrade(req, Echo));
+    const client = await RawHttp2.open(port);
+    const ends = async (stream: number, end: boolean): Promise<unknown[]> => {
+      client.send(frameOf(HEADERS, END_HEADERS, stream, connectFields()));
+      expect(await client.frame()).toMatchObject({ type: HEADERS, stream });
+      client.send(frameOf(DATA, end ? END_STREAM : 0, stream, closeFrame(4002)));
+      const got: unknown[] = [];
+      for (let over = false; !over; ) {
+        const { type, flags, payload, stream: about } = await client.any();
+        if (type === PING) {
+          client.send(frameOf(PING, ACK, 0, payload));
+          over = end;
+        } else if (about === stream) {
+          if (payload.length > 0) got.push([type, payload.toString("hex")]);
+          if (type === DATA && (flags & END_STREAM) > 0) got.push("END_STREAM");
+          over = type === RST_STREAM || (end && got.at(-1) === "END_STREAM");
+        }
+      }
+      return got;
+    };
+    const closed = [[DATA, "88020fa2"], "END_STREAM"];
+    expect(await ends(1, true)).toEqual(closed);
+    expect(await ends(3, false)).toEqual([...closed, [RST_STREAM, "00000000"]]);
+    expect(await ends(5, true)).toEqual(closed);
   });
 
   test("a stream error is a loss", async () => {
@@ -338,14 +430,19 @@ describe("the end", () => {
       upgrade(req, { ...Echo, init: () => stop("normal", null) }, undefined, { closeTimeout: 1 }),
     );
     const session = await testHttp2(url);
-    for (let i = 0; i < 200; i++) {
+    const one = async (i: number): Promise<void> => {
       const stream = await openHttp2Stream(session);
       stream.resume();
       if (i % 2) stream.write(closeFrame(1000));
       if (i % 3) stream.end();
       if (i % 5 === 0) stream.close(http2.constants.NGHTTP2_CANCEL);
       if (!stream.closed) await once(stream, "close");
-    }
+    };
+    // Ten that go on side by side: each by itself waits mostly for time to pass.
+    const lane = async (from: number): Promise<void> => {
+      for (let i = from; i < 300; i += 10) await one(i + Math.floor(i / 10));
+    };
+    await Promise.all(Array.from({ length: 10 }, (_, from) => lane(from)));
   });
 
   test("END_STREAM after the close frames is clean, whoever closes", async () => {

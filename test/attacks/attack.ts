@@ -1,15 +1,36 @@
 /** One row of the table: what a peer does, and what it may cost. */
 
 import type { ServerOptions } from "node:http";
+import type { ServerOptions as Http2ServerOptions } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Headers, RawClient } from "../support/raw-client.ts";
 import type { Field } from "./field.ts";
 
+/** Over what the clients come: the columns of the table. */
+export const COLUMNS = ["HTTP/1.1", "HTTP/2", "HTTP/2, TLS"] as const;
+
+export type Column = (typeof COLUMNS)[number];
+
 /** How a client gets a WebSocket, so that the same attacks can come over any wire. */
 export interface AttackTransport {
   readonly name: "HTTP/1.1" | "HTTP/2";
-  /** Opens a WebSocket at `target`, and lets no octet of the server's wait unread in between. */
-  connect(port: number, target: string, headers?: Headers): Promise<RawClient<Duplex>>;
+  readonly column: Column;
+  readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
+  /** The way in for the clients of one attack. */
+  enter(port: number): Entrance;
+}
+
+export interface Entrance {
+  /** Sends an opening handshake, and `behind` together with it; lets no octet of the server's be lost. */
+  knock(target: string, headers?: Headers, behind?: Uint8Array): Promise<Knocked>;
+  /** Drops all clients, with their connections. */
+  leave(): void;
+}
+
+export interface Knocked {
+  readonly client: RawClient<Duplex>;
+  /** What comes of it: a WebSocket, the status of a refusal, or the end of a stream of HTTP/2 without an answer. */
+  answer(): Promise<"open" | "reset" | number>;
 }
 
 /** All growth is above what the server had before the attack, and after it was used by ordinary clients. */
@@ -48,8 +69,9 @@ export interface Attack {
   readonly onlyOver?: AttackTransport["name"];
   /** Nobody is served afterwards: that was the point. */
   readonly endsServer?: true;
-  /** Options of the server. */
+  /** Options of the server, by the version of HTTP that it speaks. */
   readonly http?: ServerOptions;
+  readonly http2?: Http2ServerOptions & { readonly timeout?: number };
   /** Ends when the clients have done what they came for. They are dropped after it, where they are still there. */
   readonly run: (field: Field) => Promise<void>;
 }

@@ -1,5 +1,5 @@
 /** Runs the attacks, each against a server of its own, and judges what they cost it. */
-import { expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { MeasuredServer } from "../support/measured-server.ts";
 import { frame, TEXT } from "../support/raw-frames.ts";
 import { ALWAYS, type Attack, type AttackTransport, type Costs } from "./attack.ts";
@@ -25,10 +25,14 @@ const warmUp = async (server: MeasuredServer, transport: AttackTransport): Promi
   await server.ask("deserted");
 };
 
-const mount = async (attack: Attack, transport: AttackTransport): Promise<Costs> => {
-  const server = await MeasuredServer.start("attacks/server.mjs", { http: attack.http ?? {} });
-  // However it ends: a server that was brought to its knees does not go by itself.
-  onTestFinished(() => server.stop());
+const start = ({ name, tls }: AttackTransport, attack: Attack): Promise<MeasuredServer> =>
+  MeasuredServer.start("attacks/server.mjs", {
+    version: name,
+    options: (name === "HTTP/1.1" ? attack.http : attack.http2) ?? {},
+    ...(tls && { tls: { key: `${tls.key}`, cert: `${tls.cert}` } }),
+  });
+
+const mount = async (attack: Attack, transport: AttackTransport, server: MeasuredServer): Promise<Costs> => {
   await warmUp(server, transport);
   await server.ask("start");
   const field = new Field(server, transport);
@@ -62,14 +66,31 @@ const mount = async (attack: Attack, transport: AttackTransport): Promise<Costs>
   return costs;
 };
 
-/** The tests: one for each attack that can come over this transport. `measured` is told what they cost. */
+/** The tests: one for each attack. `measured` is told what they cost. */
 export const testAttacks = (
   transport: AttackTransport,
   attacks: readonly Attack[],
-  measured: (attack: Attack, costs: Costs) => void = () => {},
+  measured: (attack: Attack, costs: Costs) => void,
 ): void => {
-  for (const attack of attacks) {
-    if (attack.onlyOver !== undefined && attack.onlyOver !== transport.name) continue;
-    test(attack.name, async () => measured(attack, await mount(attack, transport)));
+  // A server takes a while to start. So each does that while the one before is warmed up.
+  const started = new Map<Attack, Promise<MeasuredServer>>();
+  const prepare = (attack: Attack): Promise<MeasuredServer> => {
+    const server = started.get(attack) ?? start(transport, attack);
+    started.set(attack, server);
+    server.catch(() => undefined);
+    return server;
+  };
+  afterAll(async () => {
+    for (const server of started.values()) (await server).stop();
+  });
+  for (const [i, attack] of attacks.entries()) {
+    test(attack.name, async () => {
+      const server = await prepare(attack);
+      // However it ends: a server that was brought to its knees does not go by itself.
+      onTestFinished(() => server.stop());
+      const next = attacks[i + 1];
+      if (next !== undefined) void prepare(next);
+      measured(attack, await mount(attack, transport, server));
+    });
   }
 };

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { MeasuredServer } from "../support/measured-server.ts";
 import { type Headers, RawClient } from "../support/raw-client.ts";
 import { frame, TEXT } from "../support/raw-frames.ts";
-import type { AttackTransport, Costs } from "./attack.ts";
+import type { AttackTransport, Costs, Entrance, Knocked } from "./attack.ts";
 
 export const MiB = 1024 * 1024;
 
@@ -13,24 +13,36 @@ export type Client = RawClient<Duplex>;
 export class Field {
   /** What the attack measures itself, besides what is always measured. */
   readonly costs: { -readonly [Name in keyof Costs]?: Costs[Name] } = {};
+  readonly over: AttackTransport["name"];
   private readonly server: MeasuredServer;
-  private readonly transport: AttackTransport;
-  private readonly clients: Client[] = [];
+  private readonly entrance: Entrance;
+  private readonly dialed: RawClient[] = [];
 
   constructor(server: MeasuredServer, transport: AttackTransport) {
+    this.over = transport.name;
     this.server = server;
-    this.transport = transport;
+    this.entrance = transport.enter(server.port);
   }
 
   /** An open WebSocket that `handler` runs. */
   async connect(handler: string, options: object = {}, headers: Headers = {}): Promise<Client> {
     const target = `/ws/${handler}?options=${encodeURIComponent(JSON.stringify(options))}`;
-    return this.join(await this.transport.connect(this.server.port, target, headers));
+    const { client, answer } = await this.knock(target, headers);
+    const answered = await answer();
+    if (answered !== "open") throw new Error(`the server did not open a WebSocket: ${answered}`);
+    return client;
+  }
+
+  /** An opening handshake, whatever comes of it. */
+  knock(target: string, headers: Headers = {}, behind?: Uint8Array): Promise<Knocked> {
+    return this.entrance.knock(target, headers, behind);
   }
 
   /** Only a socket: what is said over it is the attack's own business. */
   async dial(): Promise<RawClient> {
-    return this.join(await RawClient.open(this.server.port));
+    const client = await RawClient.open(this.server.port);
+    this.dialed.push(client);
+    return client;
   }
 
   /** Many at once, but not so many that the listening queue overflows. */
@@ -42,14 +54,10 @@ export class Field {
     return made;
   }
 
-  private join<Joining extends Client>(client: Joining): Joining {
-    this.clients.push(client);
-    return client;
-  }
-
   /** Drops who is still there. */
   leave(): void {
-    for (const { socket } of this.clients) socket.destroy();
+    for (const { socket } of this.dialed.splice(0)) socket.destroy();
+    this.entrance.leave();
   }
 
   // --- the server's side

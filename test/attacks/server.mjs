@@ -1,5 +1,6 @@
 // The server under attack: a process of its own, on the built package. Its sessions' time stands still until it is told to pass.
 import http from "node:http";
+import http2 from "node:http2";
 import { setImmediate as turn } from "node:timers/promises";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
@@ -7,18 +8,21 @@ import { ManualClock } from "websock-js/testing";
 import { answer, measurements } from "../support/measured.mjs";
 import { Gate, handlersFor, Tally } from "./handlers.mjs";
 
-const { http: httpOptions } = JSON.parse(process.argv[2]);
+const { version, options, tls } = JSON.parse(process.argv[2]);
 
 const tally = new Tally();
 const gate = new Gate();
 const peers = [];
 const handlers = handlersFor(tally, gate, peers);
+/** TCP connections. */
+const connections = new Set();
+/** What carries a WebSocket or asks for one: a TCP connection, or a stream of HTTP/2. */
 const sockets = new Set();
 const errors = new Set();
 const clock = new ManualClock();
 
 /** `/ws/echo` is that handler, `/gate/ws/echo` the same when the gate opens, anything else an ordinary page. */
-const server = http.createServer(httpOptions, async (request, response) => {
+const listener = async (request, response) => {
   tally.add(`${request.method} ${request.url.replace(/\?.*/, "")}`);
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   const [, gated, name] = /^(\/gate)?\/ws\/([\w-]+)$/.exec(pathname) ?? [];
@@ -28,19 +32,32 @@ const server = http.createServer(httpOptions, async (request, response) => {
     return;
   }
   request.resume().once("end", () => response.end(`page ${pathname}`));
-});
+};
+const server =
+  version === "HTTP/1.1"
+    ? http.createServer(options, listener)
+    : tls === undefined
+      ? http2.createServer(options, listener)
+      : http2.createSecureServer({ ...options, ...tls }, listener);
+if (version === "HTTP/2" && options.timeout !== undefined) server.setTimeout(options.timeout);
 const attachment = attach(server, {
   clock,
   onError: (error, context) => errors.add(`${context?.callback}: ${error.name}: ${error.message}`),
 });
-server.on("connection", (socket) => {
-  if (sockets.has(socket)) return;
-  sockets.add(socket);
-  socket.once("close", () => {
-    sockets.delete(socket);
-    tally.add("socket closed");
+/** Is in the set until it closes. */
+const watch = (set, one, name) => {
+  if (set.has(one)) return;
+  set.add(one);
+  one.once("close", () => {
+    set.delete(one);
+    tally.add(name);
   });
+};
+server.on("connection", (socket) => {
+  watch(connections, socket, "connection closed");
+  if (version === "HTTP/1.1") watch(sockets, socket, "socket closed");
 });
+if (version === "HTTP/2") server.on("stream", (stream) => watch(sockets, stream, "socket closed"));
 
 const turns = async (count) => {
   for (let i = 0; i < count; i++) await turn();
@@ -58,7 +75,7 @@ answer({
   /** Until the peers are read no more: what they send has become backpressure, and stays so. */
   heldBack: async () => {
     for (let still = 0, octets = -1; still < 200; await turn()) {
-      const read = [...sockets].reduce((sum, socket) => sum + socket.bytesRead, 0);
+      const read = [...connections].reduce((sum, socket) => sum + socket.bytesRead, 0);
       const isHeld = sockets.size > 0 && [...sockets].every((socket) => socket.readableFlowing !== true);
       still = isHeld && read === octets ? still + 1 : 0;
       octets = read;
@@ -68,9 +85,12 @@ answer({
   closing: async (count) => {
     while (peers.filter((self) => self.connection.closeCode !== undefined).length < count) await turn();
   },
-  /** Until every socket has closed. */
+  /** Until every connection has closed, and everything on it. */
   deserted: async () => {
-    while (sockets.size > 0) await tally.reaches("socket closed", (tally.counts["socket closed"] ?? 0) + 1);
+    while (sockets.size + connections.size > 0) {
+      const name = sockets.size > 0 ? "socket closed" : "connection closed";
+      await tally.reaches(name, (tally.counts[name] ?? 0) + 1);
+    }
     await turns(5);
   },
   advance: async (ms) => {
@@ -87,7 +107,7 @@ answer({
   connections: () => attachment.connections,
   /** What happened to the sessions, and which requests reached the app. */
   events: () => {
-    const events = Object.entries(tally.counts).filter(([name]) => name !== "socket closed");
+    const events = Object.entries(tally.counts).filter(([name]) => !/^(socket|connection) closed$/.test(name));
     const isRequest = ([name]) => name.includes(" /");
     return {
       happens: Object.fromEntries(events.filter((event) => !isRequest(event))),

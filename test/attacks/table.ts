@@ -1,12 +1,20 @@
-/** The table in `docs/security.md`: a row for each attack, with what it did cost in the run that wrote it. */
+/** The table in `docs/security.md`: a row for each attack, with what it did cost in the runs that wrote it. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { ALWAYS, type Attack, type Costs } from "./attack.ts";
+import { ALWAYS, type Attack, COLUMNS, type Column, type Costs } from "./attack.ts";
 
 const FILE = fileURLToPath(new URL("../../docs/security.md", import.meta.url));
 const BEGIN = "<!-- attacks: written by `npm run docs:attacks` -->";
 const END = "<!-- /attacks -->";
-const HEAD = ["| attack | what the server does | bound | measured |", "|---|---|---|---|"];
+
+const lineOf = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+const HEAD = [
+  lineOf(["attack", "what the server does", "bound", ...COLUMNS.map((column) => `measured over ${column}`)]),
+  `|${"---|".repeat(3 + COLUMNS.length)}`,
+];
+
+/** It does not come over that. */
+export const NOT_OVER_IT = "–";
 
 /** The costs in the order in which they are named, and how. */
 const UNITS: { readonly [Name in keyof Required<Costs>]: (value: number) => string } = {
@@ -31,27 +39,31 @@ export interface Row {
   readonly attack: string;
   readonly answer: string;
   readonly bound: string;
-  readonly measured: string;
+  readonly measured: Readonly<Record<Column, string>>;
 }
 
-export const rowOf = ({ name, answer, bounds }: Attack, costs: Partial<Costs> | undefined): Row => ({
+export const rowOf = ({ name, answer, bounds }: Attack): Omit<Row, "measured"> => ({
   attack: name,
   answer,
   bound: amounts(bounds),
-  measured: costs === undefined ? "not yet" : amounts(costs),
 });
+
+export const cellOf = (costs: Costs): string => amounts(costs);
 
 export const readTable = (): Row[] => {
   const lines = between(readFileSync(FILE, "utf8"))[1].trim().split("\n").slice(HEAD.length);
   return lines.map((line) => {
-    const [attack, answer, bound, measured] = line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
+    const [attack, answer, bound, ...cells] = line.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
+    const measured = Object.fromEntries(COLUMNS.map((column, i) => [column, cells[i]]));
     return { attack, answer, bound, measured } as Row;
   });
 };
 
 export const writeTable = (rows: readonly Row[]): void => {
   const [before, , after] = between(readFileSync(FILE, "utf8"));
-  const lines = rows.map(({ attack, answer, bound, measured }) => `| ${attack} | ${answer} | ${bound} | ${measured} |`);
+  const lines = rows.map(({ attack, answer, bound, measured }) =>
+    lineOf([attack, answer, bound, ...COLUMNS.map((column) => measured[column])]),
+  );
   writeFileSync(FILE, [before + BEGIN, "", ...HEAD, ...lines, "", END + after].join("\n"));
 };
 

@@ -2,7 +2,7 @@ import http2 from "node:http2";
 import { describe } from "vitest";
 import { selfSigned } from "../support/certificate.ts";
 import { conformOnNode } from "../support/conformance-on-node.ts";
-import { openHttp2Stream } from "../support/http2-client.ts";
+import { openHttp2Stream, resetStream } from "../support/http2-client.ts";
 import { conformanceClient } from "../support/raw-conformance-client.ts";
 
 type Listener = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void;
@@ -11,7 +11,7 @@ const tls = selfSigned();
 
 const connect = async (url: string, path: string) => {
   const stream = await openHttp2Stream(url, { ":path": path });
-  return conformanceClient(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+  return conformanceClient(stream, () => resetStream(stream));
 };
 
 describe("in clear", () => {

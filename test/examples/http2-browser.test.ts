@@ -19,6 +19,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
 
   interface Told {
     protocol: string;
+    extensions: string;
     messages: string[];
     code: number;
     reason: string;
@@ -30,7 +31,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
     page.evaluate(
       async ([says, close]) => {
         const socket = new WebSocket(`wss://${location.host}/socket`, ["other", "chat"]);
-        const told = { protocol: "", messages: [] as string[] };
+        const told = { protocol: "", extensions: "", messages: [] as string[] };
         const closed = new Promise<CloseEvent>((resolve) => {
           socket.onclose = resolve;
         });
@@ -41,6 +42,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
         };
         socket.onopen = () => {
           told.protocol = socket.protocol;
+          told.extensions = socket.extensions;
           next();
         };
         socket.onmessage = ({ data }) => {
@@ -53,7 +55,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
       [says, close] as [string[], number | undefined],
     ) as Promise<Told>;
 
-  test("extended CONNECT on the session that brought the page, a subprotocol, and close codes both ways", async () => {
+  test("extended CONNECT on the session that brought the page, compression, a subprotocol, and close codes both ways", async () => {
     const { port, opened, sessions, errors, sockets } = await servePage();
     const page = await open(`https://localhost:${port}/`);
     const large = "x".repeat(300_000);
@@ -61,6 +63,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
     const byPage = await talk(page, ["how?", large], 4002);
     expect(byPage).toEqual({
       protocol: "chat",
+      extensions: expect.stringMatching(/^permessage-deflate/),
       messages: ["HTTP/2.0 CONNECT", large],
       code: 4002,
       reason: "",
@@ -69,6 +72,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
     const byServer = await talk(page, ["hello", "close me"], undefined);
     expect(byServer).toEqual({
       protocol: "chat",
+      extensions: expect.stringMatching(/^permessage-deflate/),
       messages: ["hello"],
       code: 4002,
       reason: "as you wish",
@@ -88,9 +92,19 @@ describe.skipIf(!haveChromium())("Chromium", () => {
         origin: `https://localhost:${port}`,
         "sec-websocket-protocol": "other, chat",
       });
-      expect(connection).toMatchObject({ httpVersion: "2.0", method: "CONNECT", subprotocol: "chat" });
+      expect(connection).toMatchObject({
+        httpVersion: "2.0",
+        method: "CONNECT",
+        subprotocol: "chat",
+        compression: expect.stringMatching(/^permessage-deflate/),
+      });
     }
     expect(opened[0]!.connection).toMatchObject({ closeCode: 4002, closeText: "from the page" });
+    // The large message went both ways, and compressed.
+    for (const octets of [opened[0]!.received, opened[0]!.sent]) {
+      expect(octets).toBeGreaterThan(0);
+      expect(octets).toBeLessThan(large.length / 100);
+    }
     expect(errors).toEqual([]);
     while (sockets.connections > 0) await new Promise((resolve) => setTimeout(resolve));
   });

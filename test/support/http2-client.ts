@@ -7,8 +7,11 @@ import { onTestFinished } from "vitest";
 export type Http2Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /** Connects, and waits for the server's settings: without ENABLE_CONNECT_PROTOCOL no client may open a WebSocket. */
-export const connectHttp2 = async (url: string): Promise<ClientHttp2Session> => {
-  const session = http2.connect(url, { rejectUnauthorized: false });
+export const connectHttp2 = async (
+  url: string,
+  options: http2.SecureClientSessionOptions = {},
+): Promise<ClientHttp2Session> => {
+  const session = http2.connect(url, { rejectUnauthorized: false, ...options });
   session.on("error", () => {});
   const [settings] = (await once(session, "remoteSettings")) as [http2.Settings];
   if (settings.enableConnectProtocol !== true) throw new Error("the server takes no extended CONNECT");
@@ -46,6 +49,12 @@ export const request = (
   const stream = session.request(connectRequest(session, headers), { endStream });
   stream.on("error", () => {});
   return stream;
+};
+
+/** Resets it as RFC 8441 §5 says, and does not end it first, as Node by itself would. */
+export const resetStream = (stream: ClientHttp2Stream): void => {
+  stream.end = () => stream;
+  stream.close(http2.constants.NGHTTP2_CANCEL);
 };
 
 export type Http2Answer = IncomingHttpHeaders & { readonly ":status": number };

@@ -1,5 +1,5 @@
 /** A server over HTTPS and HTTP/2 as browsers find it: a page, and a WebSocket beside it that tells how it was opened. */
-import type { ServerHttp2Session } from "node:http2";
+import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { type ConnectionInfo, ok, push, stop, text, upgrade, type WebSock } from "websock-js";
 import { selfSigned } from "./certificate.ts";
 import { type ServedHttp2, serveHttp2 } from "./http2-server.ts";
@@ -11,6 +11,9 @@ export interface Opened {
   readonly stream: number | undefined;
   /** The request as it came, before anything is made of it. */
   readonly rawHeaders: readonly string[];
+  /** Octets in the frames that came from the client and went to it: compressed, where they are. */
+  received: number;
+  sent: number;
 }
 
 /** Echoes; "close me" is answered with 4002. */
@@ -27,6 +30,20 @@ const handler: WebSock<Opened, ConnectionInfo> = {
         : push(message, connection),
 };
 
+/** Counts what goes through a stream, without its taking part in it. */
+const weigh = (stream: ServerHttp2Stream | undefined, opened: Opened): void => {
+  if (stream === undefined) return; // HTTP/1.1
+  const { write, push } = stream;
+  stream.write = ((...args: [Uint8Array]) => {
+    opened.sent += args[0].length;
+    return Reflect.apply(write, stream, args);
+  }) as typeof write;
+  stream.push = ((...args: [Uint8Array | null]) => {
+    opened.received += args[0]?.length ?? 0;
+    return Reflect.apply(push, stream, args);
+  }) as typeof push;
+};
+
 export const servePage = async (): Promise<ServedHttp2 & { readonly opened: Opened[] }> => {
   const opened: Opened[] = [];
   const served = await serveHttp2(
@@ -37,9 +54,17 @@ export const servePage = async (): Promise<ServedHttp2 & { readonly opened: Open
         return;
       }
       const session = req.stream?.session as ServerHttp2Session | undefined;
-      const arg: Opened = { connection: undefined, session, stream: req.stream?.id, rawHeaders: [...req.rawHeaders] };
+      const arg: Opened = {
+        connection: undefined,
+        session,
+        stream: req.stream?.id,
+        rawHeaders: [...req.rawHeaders],
+        received: 0,
+        sent: 0,
+      };
       opened.push(arg);
-      upgrade(req, handler, arg, { subprotocols: ["chat"] });
+      weigh(req.stream, arg);
+      upgrade(req, handler, arg, { subprotocols: ["chat"], compress: true });
     },
     { tls: { ...selfSigned(), allowHTTP1: true } },
   );

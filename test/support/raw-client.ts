@@ -1,8 +1,10 @@
 /** A client that says exactly what it is told to, over a plain socket or another stream. It waits for events, never for time. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import type { ClientHttp2Stream } from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
+import { resetStream } from "./http2-client.ts";
 import { CLOSE, type Frame, readFrame } from "./raw-frames.ts";
 
 /** `undefined` leaves a header out, a list sends it several times. */
@@ -108,6 +110,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
   reset(): Promise<unknown> {
     const closed = this.socket.closed ? Promise.resolve() : once(this.socket, "close");
     if (this.socket instanceof net.Socket) this.socket.resetAndDestroy();
+    else if ("rstCode" in this.socket) resetStream(this.socket as unknown as ClientHttp2Stream);
     else this.socket.destroy();
     return closed;
   }

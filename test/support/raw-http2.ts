@@ -1,4 +1,4 @@
-/** Requests that no client of HTTP/2 would send, octet by octet (RFC 9113 §4.1, RFC 7541 §6.2.2). */
+/** Requests that no client of HTTP/2 would send, octet by octet (RFC 9113 §4.1, RFC 7541 §6). */
 import { once } from "node:events";
 import net from "node:net";
 import { onTestFinished } from "vitest";
@@ -8,7 +8,13 @@ export const DATA = 0;
 export const HEADERS = 1;
 export const RST_STREAM = 3;
 export const SETTINGS = 4;
+export const PING = 6;
 export const GOAWAY = 7;
+export const CONTINUATION = 9;
+
+export const END_STREAM = 0x1;
+export const ACK = 0x1;
+export const END_HEADERS = 0x4;
 
 export interface Http2Frame {
   readonly type: number;
@@ -17,7 +23,12 @@ export interface Http2Frame {
   readonly payload: Buffer;
 }
 
-const frameOf = (type: number, flags: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer => {
+export const frameOf = (
+  type: number,
+  flags: number,
+  stream: number,
+  payload: Uint8Array = new Uint8Array(),
+): Buffer => {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head[3] = type;
@@ -26,8 +37,32 @@ const frameOf = (type: number, flags: number, stream: number, payload: Uint8Arra
   return Buffer.concat([head, payload]);
 };
 
-/** A literal of less than 127 octets, without indexing and without Huffman. */
-const literal = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+/** RFC 7541 §5.1, behind a prefix of 7 bits. */
+const lengthOf = (length: number): number[] => {
+  if (length < 127) return [length];
+  const octets = [127];
+  let rest = length - 127;
+  for (; rest >= 128; rest >>= 7) octets.push(128 | (rest & 127));
+  return [...octets, rest];
+};
+
+/** Without Huffman. */
+const literal = (text: string): Buffer => Buffer.concat([Buffer.from(lengthOf(text.length)), Buffer.from(text)]);
+
+/** A literal field that the other side's table gets no entry for, or the first one. */
+export const field = (name: string, value: string, indexed = false): Buffer =>
+  Buffer.concat([Buffer.from([indexed ? 0x40 : 0]), literal(name), literal(value)]);
+
+/** The fields of a sound CONNECT for a WebSocket. */
+export const connectFields = (path = "/"): Buffer =>
+  Buffer.concat([
+    field(":method", "CONNECT"),
+    field(":protocol", "websocket"),
+    field(":scheme", "http"),
+    field(":path", path),
+    field(":authority", "localhost"),
+    field("sec-websocket-version", "13"),
+  ]);
 
 export class RawHttp2 {
   private readonly client: RawClient;
@@ -40,24 +75,43 @@ export class RawHttp2 {
     const socket = net.connect({ port, host: "127.0.0.1" });
     onTestFinished(() => void socket.destroy());
     await once(socket, "connect");
-    const raw = new RawHttp2(RawClient.of(socket));
-    raw.client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frameOf(SETTINGS, 0, 0));
-    return raw;
+    return RawHttp2.of(RawClient.of(socket));
+  }
+
+  /** Speaks over a connection that somebody else has opened. */
+  static of(client: RawClient): RawHttp2 {
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frameOf(SETTINGS, 0, 0));
+    return new RawHttp2(client);
+  }
+
+  /** How the server's direction of the connection ended. */
+  get ended(): Promise<"end" | "reset"> {
+    return this.client.ended;
+  }
+
+  send(...octets: readonly Uint8Array[]): this {
+    this.client.send(...octets);
+    return this;
   }
 
   /** Sends a request that leaves its stream open. */
   request(stream: number, headers: readonly (readonly [string, string])[]): void {
-    const block = headers.map(([name, value]) => Buffer.concat([Buffer.from([0]), literal(name), literal(value)]));
-    this.client.send(frameOf(HEADERS, 0x4, stream, Buffer.concat(block)));
+    const block = headers.map(([name, value]) => field(name, value));
+    this.send(frameOf(HEADERS, END_HEADERS, stream, Buffer.concat(block)));
   }
 
   /** The next frame about a stream. */
   async frame(): Promise<Http2Frame> {
     for (;;) {
-      const head = await this.client.take(9);
-      const payload = await this.client.take(head.readUIntBE(0, 3));
-      const frame = { type: head[3]!, flags: head[4]!, stream: head.readUInt32BE(5) & 0x7fffffff, payload };
+      const frame = await this.any();
       if (frame.stream !== 0 || frame.type === GOAWAY) return frame;
     }
+  }
+
+  /** The next frame, whatever it is about. */
+  async any(): Promise<Http2Frame> {
+    const head = await this.client.take(9);
+    const payload = await this.client.take(head.readUIntBE(0, 3));
+    return { type: head[3]!, flags: head[4]!, stream: head.readUInt32BE(5) & 0x7fffffff, payload };
   }
 }

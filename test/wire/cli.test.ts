@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { WireResult } from "websock-js/testing/wire";
+import { tinyHttp2Server } from "./tiny-http2.ts";
 import { tinyServer } from "./tiny-server.ts";
 
 /** The built command, as it is installed. */
@@ -97,10 +98,24 @@ test("--concurrency 1 has the same results, in the same order", async () => {
   expect(results[0]!.id).toBe("2.1.1");
 });
 
+test("http: is HTTP/2, and the command ends by itself", async () => {
+  const server = await tinyHttp2Server();
+  onTestFinished(() => server.close());
+  const { code, stdout, stderr } = await run(server.url, "--only", "1.1.*", "--only", "8.*");
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^8\.5\.1 +ok +\d+ ms {2}over HTTP\/2, sound: the example of RFC 8441$/m);
+  expect(stdout).not.toMatch(/^8\.1\.1 /m);
+  expect(stdout).toMatch(/^1 framing +16 +- +- +- +-$/m);
+});
+
 test("--list runs nothing and needs no server", async () => {
   const { code, stdout } = await run("--list", "--only", "6.4.*");
   expect(code).toBe(0);
   expect(stdout.split("\n")[0]).toMatch(/^6\.4\.1 +UTF-8: fail fast, fragments: /);
+  const over2 = await run("--list", "--only", "8.*", "https://127.0.0.1:1/");
+  expect(over2.stdout).toMatch(/^8\.4\.1 /);
+  expect(over2.stdout).toMatch(/^8\.5\.1 /m);
 });
 
 test("--help", async () => {
@@ -121,7 +136,7 @@ test("called wrongly: exit code 2, and a word to the standard error", async () =
   for (const args of [
     [],
     ["ws://a/", "ws://b/"],
-    ["http://127.0.0.1/"],
+    ["ftp://127.0.0.1/"],
     ["nonsense"],
     ["ws://127.0.0.1:1/", "--only", "99.*"],
     ["ws://127.0.0.1:1/", "--timeout", "soon"],

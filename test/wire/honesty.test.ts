@@ -1,10 +1,21 @@
 /** Is the suite honest? It finds nothing wrong with a sound server, and each flaw of a broken one, by the case for it. */
 import { describe, expect, onTestFinished, test } from "vitest";
-import { http1Target, type Outcome, runCases, selectCases, wireClasses } from "../../src/testing/wire/index.ts";
+import {
+  http1Target,
+  http2Target,
+  type Outcome,
+  runCases,
+  selectCases,
+  wireClasses,
+} from "../../src/testing/wire/index.ts";
+import type { Http2Flaw } from "./tiny-handshake.ts";
+import { tinyHttp2Server } from "./tiny-http2.ts";
 import { type Flaw, tinyServer } from "./tiny-server.ts";
 
-/** For each flaw: the cases that must find it (and some that must not), what they find, and what they say about it. */
-const FLAWS: Record<Flaw, readonly (readonly [id: string, outcome: Outcome, reason: RegExp])[]> = {
+/** The cases that must find a flaw (and some that must not), what they find, and what they say about it. */
+type Found = readonly (readonly [id: string, outcome: Outcome, reason: RegExp])[];
+
+const FLAWS: Record<Exclude<Flaw, Http2Flaw>, Found> = {
   "wrong octet": [
     ["1.1.2", "failed", /differs from octet 0 on/],
     ["1.2.16", "failed", /differs from octet 65536 on/],
@@ -152,6 +163,37 @@ const FLAWS: Record<Flaw, readonly (readonly [id: string, outcome: Outcome, reas
   "stops at a last block": [["13.16.11", "failed", /got text of 3 octets/]],
 };
 
+const HTTP2_FLAWS: Partial<Record<Flaw, Found>> & Record<Http2Flaw, Found> = {
+  "no setting": [
+    ["1.1.1", "failed", /ENABLE_CONNECT_PROTOCOL/],
+    ["8.5.1", "failed", /ENABLE_CONNECT_PROTOCOL/],
+  ],
+  "any protocol": [
+    ["8.7.2", "failed", /accepted with status 200/],
+    ["8.7.1", "ok", /^$/],
+  ],
+  "any version": [
+    ["8.6.2", "failed", /accepted/],
+    ["8.7.1", "failed", /accepted/],
+  ],
+  "no version header": [["8.6.2", "failed", /without the versions/]],
+  "wrong accept": [
+    ["8.5.2", "failed", /sec-websocket-accept/],
+    ["8.5.1", "ok", /^$/],
+  ],
+  "ends with a reset": [
+    ["7.1.3", "non-strict", /reset the connection instead of closing it/],
+    ["3.1.1", "ok", /^$/],
+  ],
+  "a refusal ends all": [["8.7.1", "failed", /a reset of the connection \(with the whole|the connection: ended/]],
+  "a reset ends all": [
+    ["8.8.2", "failed", /got (a reset|the end) of the connection/],
+    ["8.8.1", "ok", /^$/],
+  ],
+  "half-open": [["7.13.1", "non-strict", /keeps a connection/]],
+  "wrong octet": [["8.8.1", "failed", /differs from octet/]],
+};
+
 const cases = new Map(wireClasses.flatMap((one) => one.cases).map((one) => [one.id, one]));
 
 test("nothing is wrong with a sound server", { timeout: 240_000 }, async () => {
@@ -161,15 +203,30 @@ test("nothing is wrong with a sound server", { timeout: 240_000 }, async () => {
   const results = await runCases(selectCases(wireClasses, target), target, { timeout: 60_000, patience: 60_000 });
   const wrong = results.filter(({ outcome }) => outcome !== "ok");
   expect(wrong).toEqual([]);
-  expect(results.length).toBe(cases.size);
+  expect(results.length).toBe([...cases.values()].filter(({ over }) => over !== "HTTP/2").length);
 });
 
-describe.concurrent("a flaw is found", () => {
-  for (const [flaw, found] of Object.entries(FLAWS)) {
+test("nor over HTTP/2", { timeout: 240_000 }, async () => {
+  const server = await tinyHttp2Server();
+  onTestFinished(() => server.close());
+  const target = http2Target(server.url, { timeout: 60_000 });
+  const wanted = selectCases(wireClasses, target, ["1.1.*", "2.*", "3.*", "5.*", "7.*", "8.*", "12.1.*"]);
+  const results = await runCases(wanted, target, { timeout: 60_000, patience: 60_000 });
+  const wrong = results.filter(({ outcome }) => outcome !== "ok");
+  expect(wrong).toEqual([]);
+  expect(results.filter(({ id }) => cases.get(id)!.over === "HTTP/2").length).toBeGreaterThan(15);
+  expect(results.filter(({ id }) => cases.get(id)!.over === "HTTP/1.1")).toEqual([]);
+});
+
+describe.concurrent.each([
+  ["HTTP/1.1", FLAWS, tinyServer, http1Target],
+  ["HTTP/2", HTTP2_FLAWS, tinyHttp2Server, http2Target],
+] as const)("a flaw is found over %s", (_version, flaws, serve, targetOf) => {
+  for (const [flaw, found] of Object.entries(flaws)) {
     test(flaw, async ({ onTestFinished }) => {
-      const server = await tinyServer(flaw as Flaw);
+      const server = await serve(flaw as Flaw);
       onTestFinished(() => server.close());
-      const target = http1Target(server.url);
+      const target = targetOf(server.url);
       const wanted = found.map(([id]) => cases.get(id)!);
       // It waits in vain for what a broken server does not do.
       const results = await runCases(wanted, target, { timeout: 4_000, patience: 800 });

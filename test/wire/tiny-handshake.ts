@@ -2,6 +2,9 @@
 import { createHash } from "node:crypto";
 import { type DeflateParams, parseExtensions } from "../../src/testing/wire/negotiation.ts";
 
+/** What only a server of HTTP/2 can have. */
+export type Http2Flaw = "no setting" | "any protocol" | "ends with a reset" | "a refusal ends all" | "a reset ends all";
+
 /** What is wrong with a server. */
 export type Flaw =
   // frames out
@@ -61,6 +64,8 @@ export type Flaw =
   | "no version header"
   | "no key needed"
   | "agrees on unknown extensions"
+  // HTTP/2
+  | Http2Flaw
   // deflate
   | "RSV1 on continuations"
   | "takeover despite no_context_takeover"
@@ -77,6 +82,11 @@ export type Flaw =
 export type Flaws = (flaw: Flaw) => boolean;
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+export const acceptOf = (key: string): string =>
+  createHash("sha1")
+    .update(key + GUID)
+    .digest("base64");
 
 /** The answer to an opening handshake, and what was agreed on. */
 export const answerTo = (
@@ -102,16 +112,13 @@ export const answerTo = (
   if (headers["sec-websocket-version"] !== "13" && !has("any version")) {
     return refuse(`426 Upgrade Required${has("no version header") ? "" : "\r\nSec-WebSocket-Version: 13"}`);
   }
-  const accept = createHash("sha1")
-    .update(key + GUID)
-    .digest("base64");
   const offered = headers["sec-websocket-extensions"];
   const agreed = offered === undefined ? undefined : agree(offered, has);
   const unknown = offered?.startsWith("x-") && has("agrees on unknown extensions") ? "x-unknown" : undefined;
   const extensions = unknown ?? agreed?.answer;
   return {
     answer: `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${
-      has("wrong accept") ? key : accept
+      has("wrong accept") ? key : acceptOf(key)
     }\r\n${extensions ? `Sec-WebSocket-Extensions: ${extensions}\r\n` : ""}\r\n`,
     params: agreed?.params,
     open: true,
@@ -119,7 +126,7 @@ export const answerTo = (
 };
 
 /** The first offer that can be taken. */
-const agree = (header: string, has: Flaws): { answer: string; params: DeflateParams } | undefined => {
+export const agree = (header: string, has: Flaws): { answer: string; params: DeflateParams } | undefined => {
   for (const { name, params } of parseExtensions(header) ?? []) {
     const values = new Map(params);
     const isSound = params.every(([key, value]) =>

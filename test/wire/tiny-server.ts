@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import net from "node:net";
+import type { Duplex } from "node:stream";
 import { Deflate } from "../../src/testing/wire/deflate.ts";
 import type { DeflateParams } from "../../src/testing/wire/negotiation.ts";
 import { answerTo, type Flaw, type Flaws } from "./tiny-handshake.ts";
@@ -28,8 +29,8 @@ interface Head {
   taken: number;
 }
 
-class Connection {
-  private readonly socket: net.Socket;
+export class Connection {
+  private readonly socket: Duplex;
   private readonly has: Flaws;
   private readonly deflate: Deflate | undefined;
   private readonly params: DeflateParams | undefined;
@@ -41,7 +42,7 @@ class Connection {
   private heldMessage: [number, Buffer] | undefined;
   private over = false;
 
-  constructor(socket: net.Socket, has: Flaws, params: DeflateParams | undefined) {
+  constructor(socket: Duplex, has: Flaws, params: DeflateParams | undefined) {
     this.socket = socket;
     this.has = has;
     this.params = params;

@@ -5,20 +5,20 @@ import { Failure, Unimplemented } from "./outcome.ts";
 import { type Answer, answersTo } from "./owed.ts";
 import type { Delivery, FailureCode, Peer, Surroundings } from "./peer.ts";
 import type { Sent } from "./sent.ts";
-import type { Offer } from "./target.ts";
+import type { Http2Connection, Offer } from "./target.ts";
 
 /** What a case has to work with. */
 export interface Run extends Surroundings {
-  /** Opens a connection, that is gone when the case is over. */
-  open(offer?: Offer): Promise<Peer>;
+  /** Opens a WebSocket, that is gone when the case is over; if need be as a stream of that connection. */
+  open(offer?: Offer, on?: Http2Connection): Promise<Peer>;
 }
 
 /** A case without its number. */
 export interface Row {
   readonly title: string;
   readonly run: (run: Run) => Promise<void>;
-  /** Only where the target speaks HTTP/1.1. */
-  readonly http1?: true;
+  /** It is about what only this version of HTTP has: only for targets that can be asked for it. */
+  readonly over?: "HTTP/1.1" | "HTTP/2";
 }
 
 export interface WireCase extends Row {

@@ -3,10 +3,14 @@
 import { parseArgs } from "node:util";
 import { wireClasses } from "./cases/index.ts";
 import { http1Target } from "./http1.ts";
+import { http2Target } from "./http2.ts";
 import { runCases, selectCases } from "./run.ts";
 import { countOutcomes, resultLine, summary } from "./table.ts";
 
-const HELP = `usage: websock-conformance [options] ws://host:port/path
+const HELP = `usage: websock-conformance [options] <url>
+
+  ws://host:port/path      over HTTP/1.1; wss: with TLS
+  http://host:port/path    over HTTP/2 (RFC 8441), without an upgrade; https: with TLS
 
 Runs cases of the WebSocket protocol (RFC 6455, RFC 7692) against a server that sends back every message that it gets.
 For every case to pass it must take messages of 16 MiB.
@@ -17,8 +21,8 @@ For every case to pass it must take messages of 16 MiB.
   --timeout <ms>       how long without any progress is a failure (10000)
   --patience <ms>      how long to wait for what should come at once, and may come later (2000)
   --concurrency <n>    how many cases run at once (8)
-  --insecure           believe any certificate (wss:)
-  --list               print the cases, and run none
+  --insecure           believe any certificate (wss:, https:)
+  --list               print the cases for that URL, or for HTTP/1.1, and run none
   --help
 
 It exits with 0 if no case failed, 1 if one did, 2 if it was called wrongly. Outcomes:
@@ -62,7 +66,7 @@ const parse = (args: readonly string[]) => {
 
 const targetOf = (url: string, insecure: boolean, timeout: number) => {
   try {
-    return http1Target(url, { insecure, timeout });
+    return (/^https?:/i.test(url) ? http2Target : http1Target)(url, { insecure, timeout });
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
@@ -77,7 +81,7 @@ const main = async (args: readonly string[]): Promise<number> => {
     return 0;
   }
   const timeout = positive("timeout", values.timeout);
-  const [url, ...others] = values.list ? ["ws://list"] : positionals;
+  const [url, ...others] = values.list && positionals.length === 0 ? ["ws://list"] : positionals;
   if (url === undefined || others.length > 0) throw new UsageError("exactly one URL is needed");
   const target = targetOf(url, values.insecure, timeout);
   const cases = selectCases(wireClasses, target, values.only);

@@ -4,14 +4,7 @@ import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import { Failure } from "./outcome.ts";
-import { type HttpAnswer, type Offer, type Opened, Refused, type WireTarget } from "./target.ts";
-
-export interface Http1Options {
-  /** Believe any certificate. */
-  readonly insecure?: boolean;
-  /** How many ms a connection and the answer to its handshake may take. Default: 10 000. */
-  readonly timeout?: number;
-}
+import { type HttpAnswer, type Offer, type Opened, Refused, type TargetOptions, type WireTarget } from "./target.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -61,7 +54,7 @@ const readHead = (stream: Duplex, timeout: number): Promise<HttpAnswer> =>
     stream.on("data", onData).on("error", settle).on("close", onClose).on("end", onClose);
   });
 
-const connect = (url: URL, { insecure = false }: Http1Options): Duplex => {
+const connect = (url: URL, { insecure = false }: TargetOptions): Duplex => {
   const secure = url.protocol === "wss:";
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const to = { host, port: Number(url.port || (secure ? 443 : 80)), allowHalfOpen: true };
@@ -81,7 +74,7 @@ export const acceptFor = (key: string): string =>
     .digest("base64");
 
 /** @throws TypeError if it is not a URL of `ws:` or `wss:` */
-export const http1Target = (address: string, options: Http1Options = {}): WireTarget => {
+export const http1Target = (address: string, options: TargetOptions = {}): WireTarget => {
   const url = new URL(address);
   if (url.protocol !== "ws:" && url.protocol !== "wss:") throw new TypeError(`${address} is not a ws: or wss: URL`);
   const path = `${url.pathname}${url.search}`;

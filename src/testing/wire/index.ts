@@ -6,11 +6,22 @@
  * const results = await runCases(selectCases(wireClasses, target), target);
  * ```
  *
- * Needs Node. `npx websock-conformance ws://host:port/echo` does the same from a shell.
+ * Needs Node. `npx websock-conformance ws://host:port/echo` does the same from a shell; over HTTP/2 with
+ * `http2Target`, or `http:` and `https:` there.
  */
 export type { Row, Run, WireCase, WireClass } from "./case.ts";
 export { wireClasses } from "./cases/index.ts";
-export { type Http1Options, http1Target } from "./http1.ts";
+export { http1Target } from "./http1.ts";
+export { http2Target } from "./http2.ts";
 export { OUTCOMES, type Outcome } from "./outcome.ts";
 export { runCase, runCases, selectCases, type WireResult, type WireRunOptions } from "./run.ts";
-export { type HttpAnswer, type Offer, type Opened, Refused, type WireTarget } from "./target.ts";
+export {
+  type Http2Connection,
+  type Http2Fields,
+  type HttpAnswer,
+  type Offer,
+  type Opened,
+  Refused,
+  type TargetOptions,
+  type WireTarget,
+} from "./target.ts";

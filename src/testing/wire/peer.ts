@@ -9,7 +9,7 @@ import { Failure, type Outcome } from "./outcome.ts";
 import { type Answer, describe, Owed } from "./owed.ts";
 import type { Compressed, Sent } from "./sent.ts";
 import { type Got, ServerFrames } from "./server-frames.ts";
-import type { Offer, WireTarget } from "./target.ts";
+import type { Offer, Opened, WireTarget } from "./target.ts";
 
 /**
  * How frames go out: in one chunk, each in its own, or in chunks of so many octets. The transport has taken a chunk before
@@ -37,12 +37,16 @@ const FEW_CHUNKS = 300;
 /** Codes by which a server says that it does not want so much. */
 const LIMITS: Readonly<Record<number, string>> = { 1008: "against its policy", 1009: "message too big" };
 
+type Opener = Pick<WireTarget, "open">;
+
 const hasEnded = ({ kind }: Got): boolean => kind === "close" || kind === "end" || kind === "reset";
 
 export class Peer {
   /** `undefined`: no compression was agreed on. */
   readonly params: DeflateParams | undefined;
   readonly protocol: string | undefined;
+  /** Cuts the connection off. */
+  readonly destroy: () => void;
   private readonly stream: Duplex;
   private readonly surroundings: Surroundings;
   private readonly deflate: Deflate | undefined;
@@ -51,12 +55,12 @@ export class Peer {
   private wake: () => void = () => undefined;
 
   private constructor(
-    stream: Duplex,
+    { stream, reset = () => stream.destroy(), whyReset = () => undefined, protocol }: Opened,
     params: DeflateParams | undefined,
-    protocol: string | undefined,
     surroundings: Surroundings,
   ) {
     this.stream = stream;
+    this.destroy = reset;
     this.params = params;
     this.protocol = protocol;
     this.surroundings = surroundings;
@@ -70,25 +74,25 @@ export class Peer {
       }
       this.wake(); // it is progress
     });
-    stream.once("end", () => this.finishWith({ kind: "end" }));
+    stream.once("end", () => {
+      const why = whyReset();
+      this.finishWith(why === undefined ? { kind: "end" } : { kind: "reset", why });
+    });
     stream.once("error", (error) => this.finishWith({ kind: "reset", why: error.message }));
-    stream.once("close", () => this.finishWith({ kind: "reset", why: "closed" }));
+    stream.once("close", () => this.finishWith({ kind: "reset", why: whyReset() ?? "closed" }));
     stream.on("error", () => undefined);
     stream.resume(); // whoever opened it may have paused it
   }
 
-  static async open(surroundings: Surroundings, offer: Offer = {}): Promise<Peer> {
-    const { stream, extensions, protocol } = await surroundings.target.open(offer);
+  /** @param on where, if not simply at the target */
+  static async open(surroundings: Surroundings, offer: Offer = {}, on: Opener = surroundings.target): Promise<Peer> {
+    const opened = await on.open(offer);
     try {
-      return new Peer(stream, judgeAnswer([offer.extensions ?? []].flat(), extensions), protocol, surroundings);
+      return new Peer(opened, judgeAnswer([offer.extensions ?? []].flat(), opened.extensions), surroundings);
     } catch (error) {
-      stream.on("error", () => undefined).destroy();
+      opened.stream.on("error", () => undefined).destroy();
       throw error;
     }
-  }
-
-  destroy(): void {
-    this.stream.destroy();
   }
 
   private add(got: Got | Failure): void {

@@ -44,9 +44,10 @@ export const selectCases = (
   only: readonly string[] = ["*"],
 ): WireCase[] => {
   const matches = matcher(only);
+  const has = { "HTTP/1.1": target.request !== undefined, "HTTP/2": target.connect !== undefined };
   return classes
     .flatMap(({ cases }) => cases)
-    .filter(({ id, http1 }) => matches(id) && (http1 === undefined || target.request !== undefined));
+    .filter(({ id, over }) => matches(id) && (over === undefined || has[over]));
 };
 
 /** Runs one case. Never throws. */
@@ -67,8 +68,8 @@ export const runCase = async (
     timeout,
     patience,
     note,
-    open: async (offer) => {
-      const peer = await Peer.open(context, offer);
+    open: async (offer, on) => {
+      const peer = await Peer.open(context, offer, on);
       peers.push(peer);
       return peer;
     },

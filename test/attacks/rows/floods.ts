@@ -66,7 +66,8 @@ export const floodAttacks: readonly Attack[] = [
   },
   {
     name: "128 MiB of messages to a handler that never settles, and then a reset",
-    answer: "reads no more; the heartbeat finds the reset, and after `closeTimeout` the callback is given up",
+    answer:
+      "reads no more; the heartbeat finds the reset (HTTP/2 sees it at once), and after `closeTimeout` the callback is given up",
     bounds: { peakMiB: 24, heldMiB: 2, cpuMs: 1500 },
     happens: { init: 1, ConnectionLost: 1 },
     told: ["handleIn: Error: handleIn has not settled within closeTimeout, and is given up"],

@@ -7,8 +7,11 @@ import type { Field } from "../field.ts";
 
 const TARGET = "GET /ws/echo HTTP/1.1";
 
-/** Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. */
-const IMPATIENT = { headersTimeout: 400, requestTimeout: 400, connectionsCheckingInterval: 50 } as const;
+/**
+ * Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. Not so fast
+ * that a slow machine has not sent everything by then.
+ */
+const IMPATIENT = { headersTimeout: 1000, requestTimeout: 1000, connectionsCheckingInterval: 50 } as const;
 
 /** What makes careless patterns and parsers go back and forth. */
 const SHAPES = {
@@ -21,17 +24,16 @@ const SHAPES = {
 /** Sends handshakes with the header in two sizes, and notes how many times longer the longer ones took. */
 const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<void> => {
   const ask = async (shape: string, size: number, i: number): Promise<void> => {
-    const client = await field.dial();
     // The last character keeps a pattern from matching in the end.
     const value = `${name === "Connection" ? "Upgrade, " : ""}a${shape.repeat(size / shape.length)}!`;
-    // Every other one is not even for us: those take another way, where `Connection` is rewritten.
-    const upgrade = i % 2 === 0 ? "websocket" : "h2c";
-    const { status } = await client.send(handshake({ Upgrade: upgrade, [name]: value }, TARGET)).head();
-    expect([101, 400, 403, 426]).toContain(status);
+    // Every other one is not even for us: over HTTP/1.1 those take another way, where `Connection` is rewritten.
+    const other = field.over === "HTTP/1.1" && i % 2 === 1 ? { Upgrade: "h2c" } : {};
+    const { client, answer } = await field.knock("/ws/echo", { ...other, [name]: value });
+    expect(["open", 400, 403, 426]).toContain(await answer());
     await client.reset();
   };
   for (const shape of SHAPES[name]) {
-    const [short, long] = [8_192, 65_536].map((size) => () => field.many(8, (i) => ask(shape, size, i))) as [
+    const [short, long] = [8_000, 64_000].map((size) => () => field.many(8, (i) => ask(shape, size, i))) as [
       () => Promise<unknown>,
       () => Promise<unknown>,
     ];
@@ -45,9 +47,10 @@ const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<vo
 const linear = (name: keyof typeof SHAPES): Attack => ({
   name: `the header ${name}, made to be read again and again`,
   answer: "reads it in one pass",
-  bounds: { peakMiB: 64, cpuMs: 6000, growth: 16 },
-  onlyOver: "HTTP/1.1",
+  bounds: { peakMiB: 96, cpuMs: 6000, growth: 16 },
+  ...(name === "Connection" ? { onlyOver: "HTTP/1.1" } : {}),
   http: { maxHeaderSize: 131_072 },
+  http2: { settings: { maxHeaderListSize: 131_072 } },
   run: (field) => compareSizes(field, name),
 });
 

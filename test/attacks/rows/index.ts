@@ -1,9 +1,10 @@
 /** Every attack, in the order of the table. */
-import type { Attack } from "../attack.ts";
+import type { Attack, AttackTransport } from "../attack.ts";
 import { floodAttacks } from "./floods.ts";
 import { handlerAttacks } from "./handlers.ts";
 import { handshakeAttacks } from "./handshake.ts";
-import { COMPRESSION, inflationAttacks } from "./inflation.ts";
+import { http2Attacks } from "./http2.ts";
+import { inflationAttacks } from "./inflation.ts";
 import { messageAttacks } from "./messages.ts";
 import { resetAttacks } from "./resets.ts";
 import { shutdownAttacks } from "./shutdown.ts";
@@ -12,6 +13,7 @@ import { smugglingAttacks } from "./smuggling.ts";
 
 export const attacks: readonly Attack[] = [
   ...handshakeAttacks,
+  ...http2Attacks,
   ...smugglingAttacks,
   ...resetAttacks,
   ...messageAttacks,
@@ -22,5 +24,6 @@ export const attacks: readonly Attack[] = [
   ...handlerAttacks,
 ];
 
-/** Those that nothing can be said about yet. */
-export const unmeasured: readonly Attack[] = COMPRESSION ? [] : inflationAttacks;
+/** Those that can come over it. */
+export const attacksOver = ({ name }: AttackTransport): Attack[] =>
+  attacks.filter(({ onlyOver }) => onlyOver === undefined || onlyOver === name);

@@ -5,12 +5,6 @@ import { BINARY, CONTINUATION, closeFrame, frame } from "../../support/raw-frame
 import type { Attack } from "../attack.ts";
 import { type Client, type Field, MiB } from "../field.ts";
 
-/**
- * Whether the server negotiates permessage-deflate. While it does not, there is nothing to attack: these rows stand in
- * the table as not measured, and a test fails in the moment in which this should be flipped.
- */
-export const COMPRESSION = true;
-
 export const OFFER = { "Sec-WebSocket-Extensions": "permessage-deflate; client_no_context_takeover" } as const;
 
 export const RSV1 = 4;

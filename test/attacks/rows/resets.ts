@@ -1,7 +1,6 @@
 /** Peers that are gone in the worst moment. */
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
-import { handshake } from "../../support/raw-client.ts";
 import { BINARY, CONTINUATION, frame, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
 import type { Client } from "../field.ts";
@@ -32,12 +31,9 @@ export const resetAttacks: readonly Attack[] = [
     bounds: { peakMiB: 32, cpuMs: 1500 },
     happens: {},
     requests: { "GET /gate/ws/echo": 200 },
-    onlyOver: "HTTP/1.1",
     run: async (field) => {
-      const clients = await field.many(200, async () => {
-        const client = await field.dial();
-        return client.send(handshake({}, "GET /gate/ws/echo HTTP/1.1"), frame(TEXT, "early"));
-      });
+      const early = frame(TEXT, "early");
+      const clients = await field.many(200, async () => (await field.knock("/gate/ws/echo", {}, early)).client);
       await field.reaches("GET /gate/ws/echo", 200);
       await resetAll(clients);
       await field.reaches("socket closed", 200);

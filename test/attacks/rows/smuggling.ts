@@ -8,7 +8,6 @@ import { flood, MiB, times } from "../field.ts";
 const SMUGGLED = requestOf("GET /smuggled HTTP/1.1", { Host: "localhost" });
 const NEXT = requestOf("GET /next HTTP/1.1", { Host: "localhost" });
 const ECHO = "GET /ws/echo HTTP/1.1";
-const LATE = "GET /gate/ws/echo HTTP/1.1";
 const FOREIGN = { Origin: "https://evil.example" } as const;
 
 /** A text frame whose mask changes nothing: on the wire it holds a request as it is. */
@@ -19,22 +18,21 @@ const chunked = (body: string): string => `${body.length.toString(16)}\r\n${body
 export const smugglingAttacks: readonly Attack[] = [
   {
     name: "frames that hold requests, 64 MiB of them, before an async route has answered",
-    answer: "are left in the kernel until it has, and then are this client's frames, in order",
+    answer:
+      "are left in the kernel (HTTP/2: behind the stream's window) until it has, and then are this client's, in order",
     bounds: { peakMiB: 32, heldMiB: 2, cpuMs: 6000 },
     happens: { init: 1, remote: 1 },
     requests: { "GET /gate/ws/echo": 1 },
-    onlyOver: "HTTP/1.1",
     run: async (field) => {
-      const client = await field.dial();
       const some = times(1000, DISGUISED);
       const chunks = Math.ceil((64 * MiB) / some.length);
       // The first come in one packet with the handshake.
-      client.send(handshake({}, LATE), some);
+      const { client, answer } = await field.knock("/gate/ws/echo", {}, some);
       const flooding = flood(client, some, (chunks - 1) * some.length);
       await field.reaches("GET /gate/ws/echo", 1);
       await field.heldBack(flooding);
       await field.openGate();
-      await client.accepted();
+      expect(await answer()).toBe("open");
       const echoed = Buffer.concat([Buffer.from([0x81, SMUGGLED.length]), Buffer.from(SMUGGLED)]);
       const all = times(chunks * 1000, echoed);
       expect((await client.take(all.length)).equals(all)).toBe(true);
@@ -49,15 +47,14 @@ export const smugglingAttacks: readonly Attack[] = [
     bounds: { peakMiB: 64, cpuMs: 2500 },
     happens: {},
     requests: { "GET /ws/echo": 20, "GET /gate/ws/echo": 20, "GET /page": 20 },
-    onlyOver: "HTTP/1.1",
     run: async (field) => {
-      const openings = [handshake(FOREIGN, ECHO), handshake(FOREIGN, LATE), handshake({}, "GET /page HTTP/1.1")];
+      const targets = ["/ws/echo", "/gate/ws/echo", "/page"];
       const behind = Buffer.concat([Buffer.from(SMUGGLED), DISGUISED, Buffer.from(handshake({}, ECHO))]);
       const gone = field.many(60, async (i) => {
-        const client = await field.dial();
-        client.send(openings[i % 3]!);
+        const { client, answer } = await field.knock(targets[i % 3]!, i % 3 < 2 ? FOREIGN : {});
         await flood(client, times(100, behind), MiB);
-        expect((await client.answer()).status).toBe([403, 403, 200][i % 3]);
+        // A page opens no tunnel (RFC 9110 §9.3.6).
+        expect(await answer()).toBe([403, 403, field.over === "HTTP/2" ? 405 : 200][i % 3]);
         expect(await client.ended).toBe("end");
         client.end();
       });
@@ -112,11 +109,10 @@ export const smugglingAttacks: readonly Attack[] = [
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 100, ProtocolError: 100 },
     requests: { "GET /ws/echo": 100 },
-    onlyOver: "HTTP/1.1",
     run: async (field) => {
       await field.many(100, async () => {
-        const client = await field.dial();
-        await client.send(handshake({}, ECHO), SMUGGLED, SMUGGLED).accepted();
+        const { client, answer } = await field.knock("/ws/echo", {}, Buffer.from(SMUGGLED + SMUGGLED));
+        expect(await answer()).toBe("open");
         expect(await client.closeCode()).toBe(1002);
         expect(await client.ended).toBe("end");
         client.end();
