@@ -197,6 +197,11 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
 };
 
 class Http2ByteStream extends NodeStream {
+  /** Node writes the frames of all streams once it has read from the connection. */
+  override get gathers(): boolean {
+    return true;
+  }
+
   /** While Node still reads from the connection: what is written now goes out with what its other streams write. */
   override flushSoon(): void {
     process.nextTick(flush, this.connection);

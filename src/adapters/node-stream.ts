@@ -19,6 +19,10 @@ const NOTHING = new Uint8Array(0);
 type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
+  get gathers(): boolean {
+    return false;
+  }
+
   protected readonly socket: Hosted;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;

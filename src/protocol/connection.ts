@@ -31,6 +31,8 @@ export interface ByteStream {
   destroy(): void;
   pause(): void;
   resume(): void;
+  /** It puts together what is written in one turn by itself: what answers a chunk may be written at once. */
+  readonly gathers: boolean;
   /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
   flushSoon(): void;
 }
@@ -143,8 +145,10 @@ export class Connection implements Transport, FrameEvents {
       this.parsing = false;
       recentText.forget();
     }
+    if (this.stream.buffered > 0) return;
+    if (this.stream.gathers) this.writeOut();
     // The session may wait for the peer to read: it hears of it in a stack of its own.
-    if (this.stream.buffered === 0 && (this.writer.bytes > 0 || this.paused)) this.flushSoon();
+    if (this.writer.bytes > 0 || this.paused) this.flushSoon();
   }
 
   private writeOut(): void {

@@ -2,7 +2,7 @@
 import type { IoData } from "../message.ts";
 import { FIN, headerSize, OPCODE, writeHeader } from "./frame.ts";
 import { ioLength, writeIoData } from "./io-data.ts";
-import type { Octets } from "./octets.ts";
+import { type Octets, portableOctets } from "./octets.ts";
 import { recentText } from "./recent-text.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
@@ -51,6 +51,9 @@ const sharedSlab = (octets: Octets): Slab => {
   if (slab === undefined) sharedSlabs.set(octets, (slab = new Slab(octets, SHARED_SLAB_SIZE)));
   return slab;
 };
+
+/** Nothing is ever put into it. */
+const NO_SLAB = new Slab(portableOctets, 0);
 
 /** Text of so few octets is gathered as text: one call of the host then writes many frames. */
 const SHORT = 125;
@@ -131,7 +134,8 @@ export class FrameWriter {
     this.endStretch();
     this.held = undefined;
     this.apart = apart;
-    this.slab = apart ? new Slab(this.octets, OWN_SLAB_SIZE) : sharedSlab(this.octets);
+    // Its own slab is made when there is something for it.
+    this.slab = apart ? NO_SLAB : sharedSlab(this.octets);
   }
 
   private writeText(): void {
@@ -144,6 +148,7 @@ export class FrameWriter {
 
   /** Makes room in the slab, going on with the current stretch where nobody else has written behind it. */
   private room(size: number): number {
+    if (this.slab === NO_SLAB) this.slab = new Slab(this.octets, OWN_SLAB_SIZE);
     const { slab } = this;
     slab.reserve(size);
     if (this.stretch !== slab.bytes || this.end !== slab.used) {

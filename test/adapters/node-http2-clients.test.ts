@@ -62,7 +62,7 @@ test.skipIf(!havePython)("Python's h2 and wsproto", async () => {
     { closed: [4002, "as you wish"] },
     { ended: true },
   ]);
-  expect(opened.map(({ connection }) => connection?.closeCode)).toEqual([undefined, undefined, 4002]);
+  expect(opened.map(({ connection }) => connection?.closeCode)).toEqual([4002, undefined, 4002]);
   expect(errors).toEqual([]);
 });
 

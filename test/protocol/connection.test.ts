@@ -104,6 +104,25 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
+    it("writes the answers to a chunk at once to a stream that gathers by itself, and the rest in a turn of its own", () => {
+      const { stream, session, send, receive } = makeWire(octets);
+      stream.gathers = true;
+      session.on.message = ({ data }) => send(`re: ${String(data)}`);
+      receive(text("a"), text("b"));
+      expect(stream.sent).toEqual(["text re: a", "text re: b"]);
+      expect(stream.log).toEqual(["write"]);
+      send("later");
+      expect(stream.log).toEqual(["write"]);
+      stream.turn();
+      expect(stream.sent.at(-1)).toBe("text later");
+      stream.stalled = true;
+      receive(text("c"));
+      receive(text("d"));
+      expect(stream.sent.at(-1)).toBe("text re: c");
+      stream.drain();
+      expect(stream.sent.at(-1)).toBe("text re: d");
+    });
+
     it("does not gather more than 64 KiB before it writes", () => {
       const { stream, send } = makeWire(octets);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));

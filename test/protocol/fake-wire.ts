@@ -20,6 +20,7 @@ const CAPABILITIES: Capabilities = {
 
 /** A stream whose peer takes everything at once, unless it is stalled. */
 export class FakeStream implements ByteStream {
+  gathers = false;
   buffered = 0;
   taken = 0;
   /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
