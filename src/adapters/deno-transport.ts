@@ -8,6 +8,7 @@ import { type Draining, drainPoll } from "./drain-poll.ts";
 import { joinOctets, joinText } from "./joined.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { receiveBinary, receiveClose, receiveText } from "./received.ts";
+import { later } from "./system-clock.ts";
 
 /** What Deno's own server can do. */
 export const capabilities = Object.freeze<Capabilities>({
@@ -40,6 +41,9 @@ const violationOf = (message: string): ProtocolError | undefined => {
 /** Below so many octets nobody waits for them to be taken. */
 const WATCHED = 16_384;
 
+/** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
+const QUIET_TURNS = 16;
+
 /** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
 const LOST: readonly number[] = [0, 1006];
 
@@ -50,7 +54,9 @@ export class DenoTransport implements Transport, Draining {
   private readonly tell: (what: string) => void;
   private session!: TransportEvents;
   private accepted = 0;
-  /** We have sent our close frame. */
+  /** How many messages have arrived. */
+  private arrived = 0;
+  /** We have sent our close frame, or are about to. */
   private closed = false;
   private gone = false;
 
@@ -65,6 +71,7 @@ export class DenoTransport implements Transport, Draining {
     const { socket, maxMessageSize } = this;
     this.session = session;
     socket.onmessage = ({ data }) => {
+      this.arrived++;
       if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
       else receiveBinary(session, new Uint8Array(data), maxMessageSize);
     };
@@ -104,7 +111,20 @@ export class DenoTransport implements Transport, Draining {
     // Deno answers the peer's close frame itself.
     if (this.gone || code === undefined) return;
     this.closed = true;
-    this.socket.close(code, text);
+    this.closeWhenQuiet(code, text, QUIET_TURNS);
+  }
+
+  /**
+   * Deno cuts the connection off when a message comes after our close frame, which may be lost with it: what has arrived
+   * already is read first.
+   */
+  private closeWhenQuiet(code: number, text: string, turns: number): void {
+    const { arrived } = this;
+    later(() => {
+      if (this.gone) return;
+      if (this.arrived === arrived || turns === 1) this.socket.close(code, text);
+      else this.closeWhenQuiet(code, text, turns - 1);
+    });
   }
 
   /** Deno can't: it closes when the peer does. To us it is gone. */
