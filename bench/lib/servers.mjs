@@ -7,6 +7,7 @@
  * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
  * @property {string} [compressed] it is offered this compression, sent compressed messages, and is to answer with such
  * @property {readonly string[]} [args]
+ * @property {"bun" | "deno"} [runtime] what it runs in; default: Node
  */
 
 /** Each message on its own. */
@@ -26,5 +27,9 @@ export const SERVERS = {
   "ws-deflate": { script: "ws.mjs", raw: false, compressed: EACH, args: ["deflate"] },
   "websock-compress": { script: "websock.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
   "ws-compress": { script: "ws.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
+  bun: { script: "websock-bun.mjs", raw: false, runtime: "bun" },
+  "bun-native": { script: "bun.mjs", raw: false, runtime: "bun" },
+  deno: { script: "websock-deno.mjs", raw: false, runtime: "deno" },
+  "deno-native": { script: "deno.mjs", raw: false, runtime: "deno" },
   net: { script: "net.mjs", raw: true },
 };

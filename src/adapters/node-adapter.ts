@@ -20,6 +20,8 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
+  answersClose: true,
+  abort: true,
   compress: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });

@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
 import { openHttp2Stream } from "../support/http2-client.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { commandFor, haveRuntime } from "../support/runtimes.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -25,7 +26,9 @@ afterEach(() => void server.kill("SIGKILL"));
 
 /** Starts an example, and returns the address that it says it listens at. */
 const start = async (name: string): Promise<URL> => {
-  server = spawn(process.execPath, [`examples/dist/${name}/server.js`], {
+  const script = `examples/dist/${name}/server.js`;
+  const [file, ...args] = name === "bun" || name === "deno" ? commandFor(name, script) : [process.execPath, script];
+  server = spawn(file, args, {
     cwd: root,
     env: { ...process.env, PORT: "0", NODE_ENV: "development" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -43,7 +46,9 @@ const start = async (name: string): Promise<URL> => {
 
 const nextMessage = async (socket: WebSocket): Promise<string> => String((await once(socket, "message"))[0]);
 
-describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx"])("%s", (name) => {
+const runtimes = (["bun", "deno"] as const).filter(haveRuntime);
+
+describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", ...runtimes])("%s", (name) => {
   test("greets whom it knows, refuses whom it does not, and ends well", async () => {
     const url = await start(name);
     url.hostname = "localhost";
