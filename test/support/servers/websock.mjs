@@ -1,5 +1,9 @@
-/** Our echo: the built package on a plain `node:http` server. Arguments: `deflate` turns compression on. Only sizes are raised. */
+/**
+ * Our echo: the built package on a plain `node:http` server. Arguments: `deflate` turns compression on, `http2` has it served
+ * over HTTP/2 in clear. Only sizes are raised.
+ */
 import http from "node:http";
+import http2 from "node:http2";
 import { ok, push, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 
@@ -12,6 +16,7 @@ const options = {
   ...(process.argv.includes("deflate") ? { compress: true } : {}),
 };
 
-const server = http.createServer((req) => upgrade(req, echo, undefined, options));
+const { createServer } = process.argv.includes("http2") ? http2 : http;
+const server = createServer((req) => upgrade(req, echo, undefined, options));
 attach(server, { onError: () => {} }); // it has been told to the client
 server.listen(0, "127.0.0.1", () => console.log(`listening ${server.address().port}`));
