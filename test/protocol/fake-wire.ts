@@ -14,6 +14,7 @@ const CAPABILITIES: Capabilities = {
   pause: true,
   drain: true,
   closeDetail: true,
+  answersClose: true,
   compress: false,
   ignores: [],
 };
