@@ -23,14 +23,6 @@ export interface WsSocket {
   resume(): void;
 }
 
-/** Has its answer to an upgrade request in `socket`, and then the WebSocket. */
-export type HandleUpgrade = (
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  callback: (socket: WsSocket, request: IncomingMessage) => void,
-) => void;
-
 /** A `WebSocketServer` of `ws`. */
 export interface WsServer {
   readonly options: {
@@ -41,7 +33,7 @@ export interface WsServer {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
-    callback: (socket: never, request: IncomingMessage) => void,
+    callback: (socket: WsSocket, request: IncomingMessage) => void,
   ): void;
   shouldHandle(request: IncomingMessage): boolean | Promise<boolean>;
   on(event: string, listener: (...args: never[]) => void): unknown;

@@ -9,7 +9,7 @@ import type { Host, HostOptions } from "./host.ts";
 import { NodeAdapter } from "./node-adapter.ts";
 import { Http1Upgrade, passOrdinaryBy, takeUpgrade, takeUpgrades } from "./node-http1.ts";
 import { connectionFacts, type Decision } from "./node-upgrade.ts";
-import type { HandleUpgrade, HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
+import type { HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 
 /** How `ws` is to answer one request. */
@@ -27,7 +27,7 @@ export class WsAdapter extends NodeAdapter {
   private readonly sockets: WsServer;
   /** The WebSocketServer listens to the server's `upgrade` event by itself. */
   private readonly listens: boolean;
-  private readonly handleUpgrade: HandleUpgrade;
+  private readonly handleUpgrade: WsServer["handleUpgrade"];
   /** The requests that are being answered, as `ws` got them, with what their answer has more. */
   private readonly answering = new WeakMap<
     IncomingMessage,
@@ -41,7 +41,7 @@ export class WsAdapter extends NodeAdapter {
     super(server, isOurs, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
     this.sockets = sockets;
     this.listens = sockets.options.server !== undefined;
-    this.handleUpgrade = sockets.handleUpgrade.bind(sockets) as HandleUpgrade;
+    this.handleUpgrade = sockets.handleUpgrade.bind(sockets);
   }
 
   /** Begins to take upgrade requests. */
@@ -55,7 +55,7 @@ export class WsAdapter extends NodeAdapter {
     // Its own listener calls this, and emits `connection` for the requests that are none of ours.
     sockets.handleUpgrade = (request, socket, head, callback) => {
       if (!takeUpgrade(this, WsUpgrade, request, socket, head)) {
-        this.handleUpgrade(request, socket, head, callback as Parameters<HandleUpgrade>[3]);
+        this.handleUpgrade(request, socket, head, callback);
       }
     };
     passOrdinaryBy(this);
