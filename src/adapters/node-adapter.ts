@@ -20,7 +20,6 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  answersClose: true,
   compress: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });

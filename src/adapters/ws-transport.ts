@@ -16,7 +16,8 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  answersClose: false,
+  closeHandshake: false,
+  abort: true,
   compress: true,
   ignores: ["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
 });

@@ -15,8 +15,6 @@ export interface Capabilities {
   readonly drain: boolean;
   /** The code and text of the peer's close frame are known. */
   readonly closeDetail: boolean;
-  /** The peer's close frame is answered by the session, after what came before it was handled; else by the host, at once. */
-  readonly answersClose: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
   /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */

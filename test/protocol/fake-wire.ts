@@ -14,7 +14,6 @@ const CAPABILITIES: Capabilities = {
   pause: true,
   drain: true,
   closeDetail: true,
-  answersClose: true,
   compress: false,
   ignores: [],
 };
