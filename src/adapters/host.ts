@@ -67,15 +67,16 @@ export class Host {
   resolve(options: WebSockOptions | undefined, defaults = this.defaults): ResolvedOptions {
     const resolved = resolveOptions(options, defaults);
     if (options === undefined) return resolved;
-    for (const name of this.capabilities.ignores) {
-      if (options[name] === undefined || options[name] === false || this.toldOf.has(name)) continue;
-      this.toldOf.add(name);
-      this.onError(
-        new TypeError(`the option "${name}" has no effect on the host "${this.capabilities.host}"`),
-        undefined,
-      );
-    }
+    const { host, ignores } = this.capabilities;
+    for (const name of ignores) if (isGiven(options, name)) this.tell(`the option "${name}" has no effect on ${host}`);
     return resolved;
+  }
+
+  /** Reports what the application asks for and nobody does here: once, however often it asks. */
+  tell(what: string): void {
+    if (this.toldOf.has(what)) return;
+    this.toldOf.add(what);
+    this.onError(new TypeError(what), undefined);
   }
 
   /** A session that is not started yet: its transport may have to know it first. */
@@ -90,7 +91,7 @@ export class Host {
     return session;
   }
 
-  /** What `attach` returns. */
+  /** What an application gets to control its connections with. */
   get attachment(): Attachment {
     const { group } = this;
     return {
@@ -102,3 +103,10 @@ export class Host {
     };
   }
 }
+
+const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number]): boolean => {
+  const value = name
+    .split(".")
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
+  return value !== undefined && value !== false;
+};

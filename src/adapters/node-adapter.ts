@@ -20,6 +20,8 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
+  closeHandshake: true,
+  abort: true,
   compress: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });

@@ -1,13 +1,16 @@
 /** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
 import type { ProtocolError } from "../errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
-import type { WebSockOptions } from "../options.ts";
+import type { CompressOptions, WebSockOptions } from "../options.ts";
 
 /** What a host can do. Data, so that types, tests and the documentation can follow from it. */
 export interface Capabilities {
   /** The host's name, for messages and tables. */
   readonly host: string;
-  /** Pings and pongs can be sent and are seen. Without it, `handleControl` never runs and there is no heartbeat. */
+  /**
+   * Pings and pongs can be sent and are seen. Without it, a client's pings are answered all the same, but `handleControl`
+   * never runs, what is pushed of either is left out, and there is no heartbeat.
+   */
   readonly control: boolean;
   /** Reading can be paused, so that a flood ends as backpressure on its sender. */
   readonly pause: boolean;
@@ -15,11 +18,23 @@ export interface Capabilities {
   readonly drain: boolean;
   /** The code and text of the peer's close frame are known. */
   readonly closeDetail: boolean;
+  /**
+   * The peer's close frame is ours to answer. Without it the host answers at once: what the handler sends for what came
+   * before is lost, though its callbacks run.
+   */
+  readonly closeHandshake: boolean;
+  /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
+  readonly abort: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
   /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
-  readonly ignores: readonly (keyof WebSockOptions)[];
+  readonly ignores: readonly (keyof WebSockOptions | `compress.${keyof CompressOptions}`)[];
 }
+
+/** What a host can or can't do. */
+export type Ability = {
+  [Name in keyof Capabilities]: Capabilities[Name] extends boolean ? Name : never;
+}[keyof Capabilities];
 
 /** What a session asks of its transport. Nothing here throws, whatever state the wire is in. */
 export interface Transport {

@@ -27,6 +27,8 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
+  closeHandshake: true,
+  abort: true,
   compress: false,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],
 });

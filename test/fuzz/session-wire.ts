@@ -71,7 +71,17 @@ export class SessionWire implements Transport {
 
   constructor(habits: WireHabits, clock: SteppedClock, verdict: Verdict, watcher: Watcher) {
     const { pause, control } = habits;
-    this.capabilities = { host: "fuzz", control, pause, drain: true, closeDetail: true, compress: false, ignores: [] };
+    this.capabilities = {
+      host: "fuzz",
+      control,
+      pause,
+      drain: true,
+      closeDetail: true,
+      closeHandshake: true,
+      abort: true,
+      compress: false,
+      ignores: [],
+    };
     this.habits = habits;
     this.reads = habits.readsAtFirst;
     this.clock = clock;

@@ -14,6 +14,8 @@ const CAPABILITIES: Capabilities = {
   pause: true,
   drain: true,
   closeDetail: true,
+  closeHandshake: true,
+  abort: true,
   compress: false,
   ignores: [],
 };

@@ -1,6 +1,7 @@
 /** What a host brings to the conformance suite. */
 import type { WebSockOptions } from "../../options.ts";
-import type { Capabilities } from "../../session/transport.ts";
+import type { Ability, Capabilities } from "../../session/transport.ts";
+import type { Awaitable } from "../../websock.ts";
 import type { Report, Script } from "./script.ts";
 
 /** What the client got: a message, or the end with the close frame's code and text, `lost` if there was none. */
@@ -36,7 +37,7 @@ export interface Connected {
   /** Resolves when `terminate` has run. */
   terminated(): Promise<void>;
   /** Opens the gate that callbacks wait at. */
-  openGate(): void;
+  openGate(): Awaitable<void>;
 }
 
 /** A server under test. */
@@ -44,16 +45,18 @@ export interface ConformanceHost {
   readonly capabilities: Capabilities;
   connect(scenario: Scenario): Promise<Connected>;
   /** Lets time pass. A host that cannot leaves it out; then it really passes. */
-  advance?(ms: number): void;
+  advance?(ms: number): Awaitable<void>;
   /** Closes every connection (1001), or drains them for a restart (1012). */
-  shutdown?(code: 1001 | 1012): void;
+  shutdown?(code: 1001 | 1012): Awaitable<void>;
 }
 
 /** One case of the suite. */
 export interface ConformanceCase {
   readonly name: string;
   /** What a host must be able to do for the case to make sense. */
-  readonly needs?: readonly (keyof Capabilities | "shutdown" | "advance")[];
+  readonly needs?: readonly (Ability | "shutdown" | "advance")[];
+  /** What it must not be able to do: the case checks what is so instead. */
+  readonly lacks?: readonly Ability[];
   run(host: ConformanceHost): Promise<void>;
 }
 
@@ -61,10 +64,10 @@ export interface ConformanceCase {
 export const eventually = async (
   { report }: Connected,
   enough: (report: Report) => boolean,
-  between: () => void = () => undefined,
+  between: () => unknown = () => undefined,
 ): Promise<void> => {
   while (!enough(await report())) {
-    between();
+    await between();
     await new Promise((resolve) => setTimeout(resolve));
   }
 };

@@ -12,6 +12,7 @@ import { order } from "./order.ts";
 import { results } from "./results.ts";
 
 export type { ConformanceCase, ConformanceClient, ConformanceHost, Connected, Got, Scenario } from "./host.ts";
+export { connectPath, control, type RemoteControls, scenarioOf } from "./remote.ts";
 export * as ScriptedHandler from "./script.ts";
 export { openGate, type Report, reportOf, type Script, type Scripted, type Step, whenTerminated } from "./script.ts";
 
@@ -20,8 +21,9 @@ export const conformance: readonly ConformanceCase[] = [...results, ...endings, 
 
 /** The cases that make sense for a host, by what it says that it can do. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
-  conformance.filter(({ needs = [] }) =>
-    needs.every((need) =>
-      need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
-    ),
+  conformance.filter(
+    ({ needs = [], lacks = [] }) =>
+      needs.every((need) =>
+        need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
+      ) && lacks.every((ability) => !host.capabilities[ability]),
   );

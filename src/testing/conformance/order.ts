@@ -39,10 +39,21 @@ export const order: readonly ConformanceCase[] = [
         },
       });
       client.send("text", "second");
-      openGate();
+      await openGate();
       equal(await client.next(), ["text", "first"], "the client got");
       equal(await client.next(), ["text", "second"], "the client got");
       equal((await report()).concurrent, 1, "callbacks at once");
+      client.close(1000);
+    },
+  },
+  {
+    name: "two messages of 40 KB to a handler that is not ready for them are nothing special",
+    run: async (host) => {
+      const { client, openGate } = await host.connect({ script: { handleIn: [{ async: "gate", echo: true }] } });
+      const sent = ["a", "b"].map((letter) => letter.repeat(40_000));
+      for (const data of sent) client.send("text", data);
+      await openGate();
+      for (const data of sent) equal(await client.next(), ["text", data], "the client got");
       client.close(1000);
     },
   },
@@ -83,10 +94,24 @@ export const order: readonly ConformanceCase[] = [
       client.send("text", "1");
       client.send("ping", "p");
       equal(await client.next(), ["pong", "p"], "the client got");
-      connected.openGate();
+      await connected.openGate();
       equal(await client.next(), ["text", "1"], "the client got");
       await eventually(connected, ({ calls }) => calls.length === 3);
       equal((await connected.report()).calls.slice(1), ["handleIn text:1 ", "handleControl ping:<112> "], "the calls");
+      client.close(1000);
+    },
+  },
+  {
+    name: "a host that hides pings: they are answered, and handleControl hears nothing of them",
+    lacks: ["control"],
+    run: async (host) => {
+      const { client, report } = await host.connect({ script: { handleIn: [{ echo: true }] } });
+      client.send("ping", "p");
+      equal(await client.next(), ["pong", "p"], "the client got");
+      client.send("pong", "p");
+      client.send("text", "1");
+      equal(await client.next(), ["text", "1"], "the client got");
+      equal((await report()).calls.slice(1), ["handleIn text:1 "], "the calls");
       client.close(1000);
     },
   },
@@ -98,7 +123,7 @@ export const order: readonly ConformanceCase[] = [
       const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
       const { client } = connected;
       for (const data of ["1", "2", "3"]) {
-        host.advance!(1_000);
+        await host.advance!(1_000);
         // The pong to the heartbeat comes before what is sent after it.
         client.send("text", data);
         equal(await client.next(), ["text", data], "the client got");
@@ -133,12 +158,31 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "a host that can't pause: a client too fast for the handler gets 1008",
+    lacks: ["pause"],
+    run: async (host) => {
+      const connected = await host.connect({
+        script: { handleIn: [{ async: "gate" }] },
+        options: { maxMessageSize: 65_536 },
+      });
+      const { client } = connected;
+      const block = "x".repeat(65_536);
+      for (let i = 0; i < 20; i++) client.send("text", block);
+      const [opcode, code] = await client.next();
+      equal([opcode, code], ["close", 1008], "the client got");
+      await connected.openGate();
+      await connected.terminated();
+      equal((await connected.report()).reason, "error ProtocolError 1008", "terminate got");
+    },
+  },
+  {
     name: "a client that never reads what is pushed: 1013 and SlowConsumer",
     needs: ["drain"],
     run: async (host) => {
-      const block = { opcode: "binary", data: "x".repeat(1024 * 1024) };
-      const step: Step = { return: ["push", Array.from({ length: 40 }, () => block), "S"] };
-      const connected = await host.connect({ script: { handleIn: [step] }, options: { closeTimeout: 1_000 } });
+      const connected = await host.connect({
+        script: { handleIn: [{ blocks: 40 }] },
+        options: { closeTimeout: 1_000 },
+      });
       connected.client.setReading(false);
       connected.client.send("text", "go");
       await eventually(

@@ -161,7 +161,10 @@ const run = async (host: ConformanceHost, callback: Trigger, row: Row, async: St
   const connected = await host.connect({ script: { ...script, handleIn: script.handleIn ?? [{ echo: true }] } });
   const { client } = connected;
   trigger.pull(connected);
-  for (const expected of [...trigger.gets, ...(row.gets ?? [])]) equal(await client.next(), expected, "the client got");
+  for (const expected of [...trigger.gets, ...(row.gets ?? [])]) {
+    if (expected[0] === "pong" && !host.capabilities.control) continue;
+    equal(await client.next(), expected, "the client got");
+  }
   if (row.ends === undefined) {
     // It goes on: whatever comes next is answered next, with the state that was returned.
     if (callback === "handleInfo") await eventually(connected, ({ calls }) => calls.length === 3);

@@ -1,10 +1,10 @@
 /**
  * The handler that the conformance suite runs. What its callbacks do is a script that comes with the connection, so that
- * it can run in another process and another runtime; what they see is kept as a report.
+ * it can run in another process and another runtime (see `remote.ts`); what they see is kept as a report.
  */
 
 import { later } from "../../adapters/system-clock.ts";
-import type { ControlMessage, DataMessage } from "../../message.ts";
+import type { ControlMessage, DataMessage, OutMessage } from "../../message.ts";
 import type { HandleResult } from "../../result.ts";
 import type { CloseReason, Self } from "../../websock.ts";
 
@@ -16,6 +16,8 @@ export interface Step {
   readonly nothing?: true;
   /** Returns `["push", message, state]` with the message that it got. */
   readonly echo?: true;
+  /** Returns a push of so many binary messages of 1 MiB each. */
+  readonly blocks?: number;
   /** Throws an Error with this message; in a promise, it rejects. */
   readonly throw?: string;
   /** Sends these to itself first. */
@@ -117,6 +119,7 @@ const perform = (
     if (step.throw !== undefined) throw new Error(step.throw);
     if (step.nothing) return undefined;
     if (step.echo) return ["push", argument, wrap(running, value)];
+    if (step.blocks !== undefined) return ["push", blocks(step.blocks), wrap(running, value)];
     if (!("return" in step)) return ["ok", wrap(running, value)];
     return withState(step.return, running);
   };
@@ -136,6 +139,9 @@ const perform = (
       throw new Error(`the script says async: ${String(step.async)}`);
   }
 };
+
+const blocks = (count: number): OutMessage[] =>
+  Array.from({ length: count }, () => ({ opcode: "binary", data: new Uint8Array(1024 * 1024) }));
 
 const wrap = (running: Running, value: unknown): ScriptedState => ({ running, value });
 

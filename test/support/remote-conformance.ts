@@ -1,0 +1,93 @@
+/** Runs the conformance suite against a host in another runtime: `src/testing/conformance/remote.ts` is its other half. */
+import { afterAll, test } from "vitest";
+import type { Capabilities } from "../../src/session/transport.ts";
+import {
+  type ConformanceClient,
+  type ConformanceHost,
+  casesFor,
+  connectPath,
+  type Report,
+} from "../../src/testing/conformance/index.ts";
+import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
+import { connectWs } from "./ws-conformance-client.ts";
+
+/** A case that the host is known not to pass, by its name or by what is in it, and why that is not ours to mend. */
+export type Deviations = readonly (readonly [name: string | RegExp, reason: string])[];
+
+export interface RemoteConformance {
+  readonly runtime: RuntimeName;
+  /** The program that serves the host, from the root of the repository. */
+  readonly program: string;
+  readonly args?: readonly string[];
+  readonly connect?: (port: number, path: string) => Promise<ConformanceClient>;
+  readonly deviations?: Deviations;
+}
+
+interface Told {
+  readonly capabilities: Capabilities;
+  readonly advance: boolean;
+  readonly shutdown: boolean;
+}
+
+const byWs = (port: number, path: string): Promise<ConformanceClient> => connectWs(`ws://127.0.0.1:${port}${path}`);
+
+export const conformRemotely = async ({
+  runtime,
+  program,
+  args = [],
+  connect = byWs,
+  deviations = [],
+}: RemoteConformance): Promise<void> => {
+  if (!haveRuntime(runtime)) {
+    test.skip(`${runtime} is not here`);
+    return;
+  }
+  const { port: controlPort, stop } = await startProgram(runtime, program, { args });
+  afterAll(stop);
+  let port = controlPort;
+
+  const ask = async <Answer = void>(request: string): Promise<Answer> => {
+    const response = await fetch(`http://127.0.0.1:${controlPort}/${request}`);
+    const body = await response.text();
+    if (!response.ok) throw new Error(`${request}: ${response.status} ${body}`);
+    return JSON.parse(body) as Answer;
+  };
+
+  const told = await ask<Told>("host");
+  // Control and connections may have ports of their own.
+  if (told.shutdown) port = await ask<number>("renew");
+  const host: ConformanceHost = {
+    capabilities: told.capabilities,
+    connect: async (scenario) => {
+      const id = crypto.randomUUID();
+      return {
+        client: await connect(port, connectPath(id, scenario)),
+        report: () => ask<Report>(`report/${id}`),
+        terminated: () => ask(`terminated/${id}`),
+        openGate: () => ask(`gate/${id}`),
+      };
+    },
+    ...(told.advance && { advance: (ms: number) => ask(`advance?ms=${ms}`) }),
+    ...(told.shutdown && { shutdown: (code: 1001 | 1012) => ask(`shutdown?code=${code}`) }),
+  };
+
+  const cases = casesFor(host);
+  for (const { name, needs = [], run } of cases) {
+    const reason = deviations.find(([known]) => (typeof known === "string" ? known === name : known.test(name)))?.[1];
+    const body = async (): Promise<void> => {
+      try {
+        await run(host);
+      } finally {
+        if (needs.includes("shutdown")) port = await ask<number>("renew");
+      }
+    };
+    // One that begins to pass is no deviation any more.
+    if (reason === undefined) test(name, body);
+    else test.fails(`${name} (${reason})`, { timeout: 2_000 }, body);
+  }
+  for (const [known] of deviations) {
+    if (!cases.some(({ name }) => (typeof known === "string" ? known === name : known.test(name)))) {
+      test(`${known}`, () => Promise.reject(new Error("a deviation from no case")));
+    }
+  }
+};

@@ -1,0 +1,102 @@
+/** Servers in other runtimes than the one that runs the tests: the binaries of `runtimes/`, started by path. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const modules = `${root}runtimes/node_modules/`;
+
+interface Runtime {
+  readonly file: string;
+  readonly flags: readonly string[];
+}
+
+const RUNTIMES = {
+  bun: { file: `${modules}@oven/bun-linux-x64/bin/bun`, flags: [] },
+  deno: {
+    file: `${modules}@deno/linux-x64-glibc/deno`,
+    flags: ["run", "--quiet", "--no-lock", "--no-prompt", "--allow-all", "--node-modules-dir=manual"],
+  },
+} satisfies Record<string, Runtime>;
+
+export type RuntimeName = keyof typeof RUNTIMES;
+
+const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
+
+/** Whether it is installed. In CI one that is missing is a failure; elsewhere its tests are skipped aloud. */
+export const haveRuntime = (name: RuntimeName): boolean => {
+  if (existsSync(RUNTIMES[name].file)) return true;
+  const problem = `there is no ${name}: cd runtimes && npm ci`;
+  if (isCi) throw new Error(problem);
+  console.warn(`SKIPPED, ${problem}`);
+  return false;
+};
+
+/** A program that has said `listening <port>`. */
+export interface RunningProgram {
+  readonly port: number;
+  readonly child: ChildProcess;
+  /** What it has written to stderr until now. */
+  stderr(): string;
+  /** Resolves with the next line of stdout that is like this. */
+  line(like: RegExp): Promise<string>;
+  /** Ends it at once. */
+  stop(): Promise<void>;
+}
+
+/** Starts a program of the repository, and waits until it listens. */
+export const startProgram = async (
+  name: RuntimeName,
+  script: string,
+  { args = [], env = {} }: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<RunningProgram> => {
+  const { file, flags } = RUNTIMES[name];
+  const child = spawn(file, [...flags, `${root}${script}`, ...args], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [printed, stderr] = ["", ""];
+  let wakeUp: () => void = () => undefined;
+  let ended = false;
+  const told = (): void => wakeUp();
+  child.stdout.setEncoding("utf8").on("data", (text) => {
+    printed += text;
+    told();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+    told();
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once("close", () => {
+      ended = true;
+      resolve();
+      told();
+    });
+  });
+  const line = async (like: RegExp): Promise<string> => {
+    for (;;) {
+      const match = like.exec(printed);
+      if (match !== null) {
+        printed = printed.slice(match.index + match[0].length);
+        return match[0];
+      }
+      if (ended) throw new Error(`${name} ${script} has ended:\n${stderr}`);
+      await new Promise<void>((resolve) => {
+        wakeUp = resolve;
+      });
+    }
+  };
+  const listening = await line(/listening \d+(?=\D)/);
+  return {
+    port: Number(listening.split(" ")[1]),
+    child,
+    stderr: () => stderr,
+    line,
+    stop: () => {
+      child.kill("SIGKILL");
+      return exited;
+    },
+  };
+};
