@@ -18,5 +18,6 @@ export const SERVERS = {
   http2: { script: "http2.mjs", raw: true, http2: true },
   "websock-deflate": { script: "websock.mjs", raw: false, compressed: true, args: ["deflate"] },
   "ws-deflate": { script: "ws.mjs", raw: false, compressed: true, args: ["deflate"] },
+  "ws-host": { script: "ws-host.mjs", raw: false },
   net: { script: "net.mjs", raw: true },
 };

@@ -26,7 +26,7 @@ export interface WsSocket {
 /** A `WebSocketServer` of `ws`. */
 export interface WsServer {
   readonly options: {
-    readonly server?: object | undefined;
+    readonly server?: object | null | undefined;
     readonly perMessageDeflate?: object | boolean | undefined;
   };
   handleUpgrade(

@@ -19,7 +19,12 @@ export const capabilities = Object.freeze<Capabilities>({
   closeHandshake: false,
   abort: true,
   compress: true,
-  ignores: ["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
+  ignores: [
+    ...(["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"] as const),
+    ...(["compress.level", "compress.memLevel", "compress.maxInflation"] as const),
+    ...(["compress.serverNoContextTakeover", "compress.clientNoContextTakeover"] as const),
+    ...(["compress.serverMaxWindowBits", "compress.clientMaxWindowBits"] as const),
+  ],
 });
 
 /**

@@ -40,7 +40,7 @@ export class WsAdapter extends NodeAdapter {
       sockets.shouldHandle(request as IncomingMessage) !== false && only?.(request) !== false;
     super(server, isOurs, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
     this.sockets = sockets;
-    this.listens = sockets.options.server !== undefined;
+    this.listens = (sockets.options.server ?? undefined) !== undefined;
     this.handleUpgrade = sockets.handleUpgrade.bind(sockets);
   }
 

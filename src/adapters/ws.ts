@@ -45,18 +45,12 @@ export interface AttachOptions extends HostOptions {
  * @throws Error if the HTTP server is attached already
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
-  const {
-    server = sockets.options.server as HttpServer | undefined,
-    only,
-    defaults,
-    onError,
-    clock,
-    ...unknown
-  } = options;
+  const { server: given, only, defaults, onError, clock, ...unknown } = options;
   const [name] = Object.keys(unknown);
   if (name !== undefined)
     throw new TypeError(`unknown option "${name}"; there are server, only, defaults, onError, clock`);
-  const own = sockets.options.server ?? undefined;
+  const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
+  const server = given ?? own;
   if (server === undefined || (own !== undefined && own !== server)) {
     throw new TypeError(
       'the HTTP server with the app is missing: make the WebSocketServer with the option "server", or with "noServer" ' +

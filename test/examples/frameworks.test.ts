@@ -43,7 +43,7 @@ const start = async (name: string): Promise<URL> => {
 
 const nextMessage = async (socket: WebSocket): Promise<string> => String((await once(socket, "message"))[0]);
 
-describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx"])("%s", (name) => {
+describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", "ws"])("%s", (name) => {
   test("greets whom it knows, refuses whom it does not, and ends well", async () => {
     const url = await start(name);
     url.hostname = "localhost";
@@ -72,6 +72,19 @@ describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx"])("%s",
     const exit = once(server, "exit");
     server.kill("SIGTERM");
     expect((await once(ben!, "close"))[0]).toBe(1012);
+    expect(await exit).toEqual([0, null]);
+    expect(stderr).toBe("");
+  });
+});
+
+describe("ws", () => {
+  test("a socket that ws has accepted gets the same handler", async () => {
+    const url = await start("ws");
+    const guest = new WebSocket(`ws://localhost:${url.port}/old`);
+    expect(await nextMessage(guest)).toBe("hello guest, this is old");
+    const exit = once(server, "exit");
+    server.kill("SIGTERM");
+    expect((await once(guest, "close"))[0]).toBe(1012);
     expect(await exit).toEqual([0, null]);
     expect(stderr).toBe("");
   });
