@@ -32,6 +32,7 @@ try {
     `import http from "node:http";
 import { type DataMessage, type HandleResult, ok, push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
+import { attach as attachWs } from "websock-js/ws";
 import { connect } from "websock-js/testing";
 import { http1Target, runCases, selectCases, wireClasses } from "websock-js/testing/wire";
 const Echo = {
@@ -42,6 +43,7 @@ const server = http.createServer((req, res) => upgrade(req, Echo, "hello"));
 const sockets = attach(server, { defaults: { timeout: 1_000 } });
 const client = await connect(Echo, "hello");
 client.send("hi");
+if (typeof attachWs !== "function") throw new Error("websock-js/ws has no attach");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
 const nobody = http1Target("ws://127.0.0.1:1/");
 const [result] = await runCases(selectCases(wireClasses, nobody, ["1.1.1"]), nobody);
