@@ -38,6 +38,13 @@ export interface Attachment {
   drain(options?: DrainOptions): Promise<void>;
 }
 
+/** @throws TypeError for an option of `attach` that does not exist */
+export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {
+  const names = [...more, "defaults", "onError", "clock"];
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new TypeError(`unknown option "${unknown}"; there are ${names.join(", ")}`);
+};
+
 export class Host {
   readonly capabilities: Capabilities;
   readonly defaults: ResolvedOptions;
@@ -108,5 +115,6 @@ const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number])
   const value = name
     .split(".")
     .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
-  return value !== undefined && value !== false;
+  // A host that always validates honours everything but `false`.
+  return name === "validateUtf8" ? value === false : value !== undefined && value !== false;
 };

@@ -20,7 +20,7 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  closeHandshake: true,
+  answersClose: true,
   abort: true,
   compress: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],

@@ -2,6 +2,7 @@
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import type { UpgradeError } from "../errors.ts";
+import { isForAnswer } from "./answer-headers.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
@@ -88,16 +89,10 @@ const headersOf = (given: unknown): HeaderValues => {
   return headers;
 };
 
-/**
- * An answer to an upgrade has no content (RFC 9110 §15.2), its connection headers are ours, and those of the framework's
- * own response are about another one.
- */
-const NOT_IN_ANSWER = /^(?:content-.*|sec-websocket-.*|transfer-encoding|etag|connection|upgrade|keep-alive|trailer)$/i;
-
 /** Lays the headers that are given to `writeHead` over those of the response, and leaves out what is not for an answer. */
 export const settleHeaders = (response: NodeResponse, headers: HeaderValues): void => {
-  for (const [name, value] of headers) if (!NOT_IN_ANSWER.test(name)) response.setHeader(name, value);
-  for (const name of response.getHeaderNames()) if (NOT_IN_ANSWER.test(name)) response.removeHeader(name);
+  for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
+  for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
 
 /** Adds to the cookies that are there; any other header replaces what was there. */

@@ -2,7 +2,7 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
-import type { Attachment, HostOptions } from "./host.ts";
+import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 import { attached, NodeAdapter } from "./node-adapter.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { takeUpgrades } from "./node-http1.ts";
@@ -39,11 +39,9 @@ export const attach = (
   server: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
   options: AttachOptions = {},
 ): Attachment => {
-  const { only, defaults, onError, clock, ...unknown } = options;
-  const [name] = Object.keys(unknown);
-  if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are only, defaults, onError, clock`);
+  checkHostOptions(options, "only");
   if (attached.has(server)) throw new Error("this server is attached already");
-  const adapter = new NodeAdapter(server, only, options);
+  const adapter = new NodeAdapter(server, options.only, options);
   attached.add(server);
   guardRequests(server, adapter, "updateSettings" in server ? takeConnects(adapter) : undefined);
   takeUpgrades(adapter);

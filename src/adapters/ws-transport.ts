@@ -16,7 +16,7 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  closeHandshake: false,
+  answersClose: false,
   abort: true,
   compress: true,
   ignores: [

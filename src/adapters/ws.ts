@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { callbacksOf } from "../session/handler.ts";
 import type { UpgradeArguments } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
-import { type Attachment, Host, type HostOptions } from "./host.ts";
+import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
 import { publishError } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
@@ -45,10 +45,8 @@ export interface AttachOptions extends HostOptions {
  * @throws Error if the HTTP server is attached already
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
-  const { server: given, only, defaults, onError, clock, ...unknown } = options;
-  const [name] = Object.keys(unknown);
-  if (name !== undefined)
-    throw new TypeError(`unknown option "${name}"; there are server, only, defaults, onError, clock`);
+  checkHostOptions(options, "server", "only");
+  const { server: given, only } = options;
   const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
   const server = given ?? own;
   if (server === undefined || (own !== undefined && own !== server)) {
@@ -88,11 +86,9 @@ export interface Hosting extends Attachment {
  * ```
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
-  const { defaults, onError, clock, ...unknown } = options;
-  const [name] = Object.keys(unknown);
-  if (name !== undefined) throw new TypeError(`unknown option "${name}"; there are defaults, onError, clock`);
+  checkHostOptions(options);
   const ignores = [...capabilities.ignores, ...TOO_LATE];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(onError, publishError), options);
+  const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(options.onError, publishError), options);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,

@@ -22,7 +22,7 @@ export interface Capabilities {
    * The peer's close frame is ours to answer. Without it the host answers at once: what the handler sends for what came
    * before is lost, though its callbacks run.
    */
-  readonly closeHandshake: boolean;
+  readonly answersClose: boolean;
   /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
   readonly abort: boolean;
   /** Compression can be agreed on. */

@@ -1,4 +1,5 @@
 /** Runs a whole route without a server: the framework's own router and middleware, `upgrade`, and the handler behind it. */
+import { factsOfRequest } from "../adapters/fetch-request.ts";
 import { type ResolvedOptions, resolveOptions, type UpgradeRequest, type WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -66,7 +67,7 @@ export const connectRoute = async <Answer extends { status: number } | { statusC
   watchFastify();
   const all = { ...HANDSHAKE, ...headers };
   const { href, pathname, search } = new URL(url, "http://localhost");
-  const upgradable = new TestUpgrade(pathname + search, new Headers(all), answerFromFastify);
+  const upgradable = new TestUpgrade(href, new Headers(all), answerFromFastify);
   const request = new Request(href, { headers: all });
   markUpgradable(request, upgradable);
   class TestRequest extends Readable {}
@@ -93,13 +94,7 @@ class TestUpgrade implements Upgradable {
   private decision: Decision | undefined = undefined;
 
   constructor(url: string, headers: Headers, haveAnswered: (raw: object) => void) {
-    this.facts = {
-      method: "GET",
-      httpVersion: "1.1",
-      url,
-      authority: headers.get("host") ?? undefined,
-      header: (name) => headers.get(name) ?? undefined,
-    };
+    this.facts = factsOfRequest({ method: "GET", url, headers });
     this.haveAnswered = haveAnswered;
   }
 

@@ -27,7 +27,7 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  closeHandshake: true,
+  answersClose: true,
   abort: true,
   compress: false,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],

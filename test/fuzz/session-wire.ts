@@ -77,7 +77,7 @@ export class SessionWire implements Transport {
       pause,
       drain: true,
       closeDetail: true,
-      closeHandshake: true,
+      answersClose: true,
       abort: true,
       compress: false,
       ignores: [],

@@ -14,7 +14,7 @@ const CAPABILITIES: Capabilities = {
   pause: true,
   drain: true,
   closeDetail: true,
-  closeHandshake: true,
+  answersClose: true,
   abort: true,
   compress: false,
   ignores: [],

@@ -42,12 +42,12 @@ const clientCloses: readonly ConformanceCase[] = (
 ).map(([what, [code, text], [answer, answerText], seen]) => ({
   name: `the client closes with ${what}`,
   run: async (host) => {
-    const { closeDetail, closeHandshake } = host.capabilities;
+    const { closeDetail, answersClose } = host.capabilities;
     const connected = await open(host, { script: {} });
     connected.client.close(code, text);
     const got = await connected.client.next();
     // A host that answers by itself may send the text back: RFC 6455 §5.5.1 does not forbid it.
-    if (closeHandshake) equal(got, ["close", answer, answerText], "the client got");
+    if (answersClose) equal(got, ["close", answer, answerText], "the client got");
     else equal(got.slice(0, 2), ["close", answer], "the client got");
     await expectEnd(connected, "remote", [], closeDetail ? seen : "- ");
   },
@@ -68,7 +68,7 @@ export const endings: readonly ConformanceCase[] = [
   },
   {
     name: "what arrived before a close is handled first, then the close is answered",
-    needs: ["closeHandshake"],
+    needs: ["answersClose"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [pending, { echo: true }] } });
       for (const data of ["1", "2", "3"]) connected.client.send("text", data);
@@ -81,7 +81,7 @@ export const endings: readonly ConformanceCase[] = [
   },
   {
     name: "a host that answers a close by itself: what arrived before it is handled all the same",
-    lacks: ["closeHandshake"],
+    lacks: ["answersClose"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [pending, { echo: true }] } });
       for (const data of ["1", "2", "3"]) connected.client.send("text", data);
@@ -110,10 +110,10 @@ export const endings: readonly ConformanceCase[] = [
       const connected = await open(host, { script: { handleIn: [{ async: "gate", throw: "late" }] } });
       connected.client.send("text", "1");
       connected.client.close(1000);
-      const { closeHandshake } = host.capabilities;
-      if (!closeHandshake) equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      const { answersClose } = host.capabilities;
+      if (!answersClose) equal(await connected.client.next(), ["close", 1000, ""], "the client got");
       await connected.openGate();
-      if (closeHandshake) equal(await connected.client.next(), ["close", 1011, ""], "the client got");
+      if (answersClose) equal(await connected.client.next(), ["close", 1011, ""], "the client got");
       await expectEnd(connected, "error late", ["handleIn text:1 S"]);
     },
   },

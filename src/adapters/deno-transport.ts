@@ -1,0 +1,163 @@
+/** A WebSocket of `Deno.upgradeWebSocket` as the transport that a session wants. */
+import { ProtocolError } from "../errors.ts";
+import type { IoData, Opcode } from "../message.ts";
+import { CLOSE } from "../protocol/close.ts";
+import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import type { DenoSocket } from "./deno-types.ts";
+import { type Draining, drainPoll } from "./drain-poll.ts";
+import { joinOctets, joinText } from "./joined.ts";
+import { nodeOctets } from "./node-octets.ts";
+import { receiveBinary, receiveClose, receiveText } from "./received.ts";
+import { later } from "./system-clock.ts";
+
+/** What Deno's own server can do. */
+export const capabilities = Object.freeze<Capabilities>({
+  host: "deno",
+  control: false,
+  pause: false,
+  drain: true, // by asking: see drain-poll.ts
+  closeDetail: true,
+  answersClose: false,
+  abort: false,
+  compress: false,
+  ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
+});
+
+/** How Deno tells of violations of the protocol; all other errors are of the wire. */
+const VIOLATION =
+  /^(?:Invalid (?:fragment|UTF-8|continuation frame|close frame|close code|value)|Reserved bits|Control frame|Ping frame|Frame too large)/;
+
+const violationOf = (message: string): ProtocolError | undefined => {
+  if (!VIOLATION.test(message)) return undefined;
+  const code =
+    message === "Invalid UTF-8"
+      ? CLOSE.invalidPayload
+      : message === "Frame too large"
+        ? CLOSE.tooBig
+        : CLOSE.protocolError;
+  return new ProtocolError(code, message);
+};
+
+/** Below so many octets nobody waits for them to be taken. */
+const WATCHED = 16_384;
+
+/** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
+const QUIET_TURNS = 16;
+
+/** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
+const LOST: readonly number[] = [0, 1006];
+
+export class DenoTransport implements Transport, Draining {
+  readonly capabilities = capabilities;
+  private readonly socket: DenoSocket;
+  private readonly maxMessageSize: number;
+  private readonly tell: (what: string) => void;
+  private session!: TransportEvents;
+  private accepted = 0;
+  /** How many messages have arrived. */
+  private arrived = 0;
+  /** We have sent our close frame, or are about to. */
+  private closed = false;
+  private gone = false;
+
+  /** `tell` reports what can't be done. */
+  constructor(socket: DenoSocket, maxMessageSize: number, tell: (what: string) => void) {
+    this.socket = socket;
+    this.maxMessageSize = maxMessageSize;
+    this.tell = tell;
+  }
+
+  open(session: TransportEvents): void {
+    const { socket, maxMessageSize } = this;
+    this.session = session;
+    socket.onmessage = ({ data }) => {
+      this.arrived++;
+      if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
+      else receiveBinary(session, new Uint8Array(data), maxMessageSize);
+    };
+    socket.onerror = ({ message = "" }) => this.onError(message);
+    socket.onclose = ({ code, reason }) => this.onClose(code, reason);
+  }
+
+  // --- what the session asks for
+
+  get waiting(): number {
+    return this.gone ? 0 : this.socket.bufferedAmount;
+  }
+
+  get buffered(): number {
+    const { waiting } = this;
+    // Whoever asks may wait for it to be taken.
+    if (waiting > WATCHED) drainPoll.add(this, waiting);
+    return waiting;
+  }
+
+  get taken(): number {
+    return this.accepted - this.buffered;
+  }
+
+  send(opcode: Opcode, data: IoData, size: number): void {
+    const { socket } = this;
+    if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
+    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
+    else {
+      this.tell(`a ${opcode} can't be sent on deno, and is left out`);
+      return;
+    }
+    this.accepted += size;
+  }
+
+  close(code: number | undefined, text: string): void {
+    // Deno answers the peer's close frame itself.
+    if (this.gone || code === undefined) return;
+    this.closed = true;
+    this.closeWhenQuiet(code, text, QUIET_TURNS);
+  }
+
+  /**
+   * Deno cuts the connection off when a message comes after our close frame, which may be lost with it: what has arrived
+   * already is read first.
+   */
+  private closeWhenQuiet(code: number, text: string, turns: number): void {
+    const { arrived } = this;
+    later(() => {
+      if (this.gone) return;
+      if (this.arrived === arrived || turns === 1) this.socket.close(code, text);
+      else this.closeWhenQuiet(code, text, turns - 1);
+    });
+  }
+
+  /** Deno can't: it closes when the peer does. To us it is gone. */
+  abort(): void {
+    this.onGone();
+  }
+
+  pause(): void {}
+
+  resume(): void {}
+
+  // --- what Deno tells
+
+  onLess(): void {
+    this.session.drained();
+  }
+
+  private onError(message: string): void {
+    const violation = this.gone ? undefined : violationOf(message);
+    if (violation !== undefined) this.session.failed(violation);
+  }
+
+  private onClose(code: number, reason: string): void {
+    if (this.gone) return;
+    // The answer to our own close frame may have none; then there need not have been one.
+    if (!LOST.includes(code) && !(this.closed && code === 1005)) receiveClose(this.session, code, reason);
+    this.onGone();
+  }
+
+  private onGone(): void {
+    if (this.gone) return;
+    this.gone = true;
+    drainPoll.delete(this);
+    this.session.disconnected();
+  }
+}

@@ -1,0 +1,22 @@
+/** What of Deno's API we use, by its shape: nobody needs its types for ours. */
+
+export interface DenoSocket {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  onopen: (() => void) | null;
+  onmessage: ((event: { readonly data: string | ArrayBuffer }) => void) | null;
+  onerror: ((event: { readonly message?: string }) => void) | null;
+  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** The second argument of a handler of `Deno.serve`. */
+export interface DenoServeInfo {
+  readonly remoteAddr?: { readonly hostname?: string; readonly port?: number };
+}
+
+export type DenoUpgradeWebSocket = (
+  request: Request,
+  options: { readonly idleTimeout: number },
+) => { readonly socket: DenoSocket; readonly response: Response };

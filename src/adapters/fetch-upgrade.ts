@@ -1,0 +1,116 @@
+/**
+ * One request of a fetch-style server, from the app's first look at it to the answer: `upgrade` decides, and when the app
+ * has returned its response, the server performs, with that response's headers.
+ */
+import { UpgradeError } from "../errors.ts";
+import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { Route } from "../route.ts";
+import type { Callbacks } from "../session/handler.ts";
+import { markUpgradable, type Upgradable } from "../upgrade.ts";
+import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { answerHeaders, factsOfRequest } from "./fetch-request.ts";
+import type { Host } from "./host.ts";
+
+/** What `upgrade` has decided. */
+export interface Decision {
+  readonly callbacks: Callbacks;
+  readonly arg: unknown;
+  readonly options: ResolvedOptions;
+  readonly subprotocol: string | undefined;
+  /** Why it is refused all the same, where the request was not to be checked earlier. */
+  readonly refusal: UpgradeError | undefined;
+  readonly route: Route;
+}
+
+export abstract class FetchUpgrade<Server extends Host = Host> implements Upgradable {
+  protected readonly host: Server;
+  protected readonly request: Request;
+  private decision: Decision | undefined = undefined;
+  private answered = false;
+
+  constructor(host: Server, request: Request) {
+    this.host = host;
+    this.request = request;
+  }
+
+  /** Has the host answer with these headers. What it returns is what its server wants to be returned. */
+  protected abstract perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined;
+
+  upgrade(
+    _conn: object,
+    callbacks: Callbacks,
+    arg: unknown,
+    options: WebSockOptions | undefined,
+    route: Route,
+  ): unknown {
+    this.decide(callbacks, arg, options, route);
+    return route.result();
+  }
+
+  protected decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Decision {
+    if (this.decision !== undefined) throw new Error("this request is upgraded already");
+    if (this.answered) throw new Error("this request is answered already");
+    const resolved = this.host.resolve(options);
+    const facts = factsOfRequest(this.request);
+    const refusal = this.closing ?? validateUpgrade(facts, resolved);
+    if (refusal !== undefined && resolved.earlyValidateUpgrade) throw refusal;
+    const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
+    this.decision = { callbacks, arg, options: resolved, subprotocol, refusal, route };
+    return this.decision;
+  }
+
+  /** The app has returned its response, which decides whether there is an upgrade after all. */
+  answer(response: Response): Response | undefined {
+    const { decision } = this;
+    this.answered = true;
+    if (decision === undefined || !(response instanceof Response)) return response;
+    // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
+    if (decision.route.failed() || response.status > 299) return response;
+    const headers = answerHeaders(response, decision.options.headers);
+    void response.body?.cancel().catch(() => undefined);
+    const refusal = decision.refusal ?? this.closing;
+    if (refusal !== undefined) return refused(refusal, headers);
+    return this.perform(decision, factsOfRequest(this.request), headers);
+  }
+
+  private get closing(): UpgradeError | undefined {
+    return this.host.group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
+  }
+}
+
+/** The error's response, with the headers that middleware has set. */
+const refused = (error: UpgradeError, headers: Headers): Response => {
+  const response = error.getResponse();
+  for (const [name, value] of headers) if (!response.headers.has(name)) response.headers.append(name, value);
+  return response;
+};
+
+type Handle<Args extends unknown[]> = (request: Request, ...more: Args) => unknown;
+
+/**
+ * Lets every request of a fetch handler be upgraded, and answers an `UpgradeError` that it throws. Whatever else it
+ * returns or throws stays what it is.
+ */
+export const guardFetch = <Args extends unknown[]>(
+  handle: Handle<Args>,
+  upgradeOf: (request: Request, ...more: Args) => FetchUpgrade,
+): Handle<Args> =>
+  // A function, because a handler may be a method of the server's options.
+  function (this: unknown, request, ...more) {
+    const upgrade = upgradeOf(request, ...more);
+    markUpgradable(request, upgrade);
+    let result: unknown;
+    try {
+      result = handle.call(this, request, ...more);
+    } catch (error) {
+      return responseTo(error);
+    }
+    return result instanceof Promise
+      ? result.then((response: Response) => upgrade.answer(response), responseTo)
+      : upgrade.answer(result as Response);
+  };
+
+const responseTo = (error: unknown): Response => {
+  if (error instanceof UpgradeError) return error.getResponse();
+  throw error;
+};

@@ -1,0 +1,26 @@
+/** The capabilities of every adapter, in the order of the table in `src/adapters/README.md`. A new adapter is a line here. */
+import { capabilities as bun } from "../../src/adapters/bun-transport.ts";
+import { capabilities as deno } from "../../src/adapters/deno-transport.ts";
+import { capabilities as node } from "../../src/adapters/node-adapter.ts";
+import { capabilities as ws } from "../../src/adapters/ws-transport.ts";
+import type { Ability, Capabilities } from "../../src/session/transport.ts";
+import { capabilities as memory } from "../../src/testing/memory-transport.ts";
+
+export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
+  ["`/node`: HTTP/1.1 and HTTP/2", node],
+  ["`/ws`", ws],
+  ["`/bun`", bun],
+  ["`/deno`", deno],
+  ["`/testing`: in memory", memory],
+];
+
+/** What each ability is, for the table; the whole of it is in `src/session/transport.ts`. */
+export const abilities: Readonly<Record<Ability, string>> = {
+  control: "pings and pongs are seen and sent, heartbeat",
+  pause: "reading can be paused: a flood becomes backpressure on its sender",
+  drain: "it is seen when the peer has taken what waited",
+  closeDetail: "the code and text of the peer's close frame are known",
+  answersClose: "the peer's close frame is answered after what came before it was handled",
+  abort: "a connection that does not answer our close frame can be cut off",
+  compress: "compression",
+};

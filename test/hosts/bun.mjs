@@ -1,0 +1,35 @@
+/** The conformance suite's handler on `Bun.serve`. */
+import { attach, capabilities, upgrade } from "websock-js/bun";
+import { conformance, ManualClock } from "websock-js/testing";
+
+const { control, scenarioOf, ScriptedHandler } = conformance;
+
+const clock = new ManualClock();
+let sockets;
+
+const serve = () => {
+  const app = attach(
+    {
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      fetch: async (/** @type {Request} */ request) => {
+        const asked = scenarioOf(request.url);
+        if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+        return new Response(await control(request.url, controls));
+      },
+    },
+    { clock, onError: () => undefined },
+  );
+  sockets = app.sockets;
+  return Bun.serve(app).port;
+};
+
+const controls = {
+  capabilities,
+  advance: (ms) => clock.advance(ms),
+  shutdown: (code) => void (code === 1001 ? sockets.close() : sockets.drain()),
+  renew: serve,
+};
+
+console.log(`listening ${serve()}`);

@@ -1,0 +1,31 @@
+/** The conformance suite's handler on `Deno.serve`. */
+import { upgrade } from "websock-js";
+import { attach, capabilities } from "websock-js/deno";
+import { conformance, ManualClock } from "websock-js/testing";
+
+const { control, scenarioOf, ScriptedHandler } = conformance;
+
+const clock = new ManualClock();
+let sockets;
+
+const serve = () => {
+  const handler = attach(
+    async (/** @type {Request} */ request) => {
+      const asked = scenarioOf(request.url);
+      if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+      return new Response(await control(request.url, controls));
+    },
+    { clock, onError: () => undefined },
+  );
+  sockets = handler.sockets;
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler).addr.port;
+};
+
+const controls = {
+  capabilities,
+  advance: (ms) => clock.advance(ms),
+  shutdown: (code) => void (code === 1001 ? sockets.close() : sockets.drain()),
+  renew: serve,
+};
+
+console.log(`listening ${serve()}`);
