@@ -3,6 +3,7 @@
  * is kept in the attachment of its socket.
  */
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import { CLOSE } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
@@ -22,8 +23,8 @@ interface Kept {
   readonly id: string;
   readonly facts: ConnectionFacts;
   readonly limits: Pick<ResolvedOptions, "maxMessageSize" | "closeTimeout">;
-  /** Its end is decided: `terminate` has been called, or is about to be. */
-  readonly ended: boolean;
+  /** There is nothing to go on with: `init` has not returned yet, or the end is decided. */
+  readonly over: boolean;
   readonly state: unknown;
 }
 
@@ -32,8 +33,17 @@ const keptOf = (socket: CloudflareSocket): Kept | undefined => {
   return attachment?.websock === 1 ? attachment : undefined;
 };
 
+/** What is left to be done for a socket whose handler has ended, or was lost before it had a state. */
+const leave = (socket: CloudflareSocket): void => {
+  try {
+    socket.close(CLOSE.internalError);
+  } catch {
+    // It is closed already.
+  }
+};
+
 class DurableTransport extends CloudflareTransport {
-  private readonly about: Omit<Kept, "id" | "ended" | "state">;
+  private readonly about: Omit<Kept, "id" | "over" | "state">;
 
   private readonly forget: () => void;
   private ended = false;
@@ -42,6 +52,11 @@ class DurableTransport extends CloudflareTransport {
     super(socket, about.limits.maxMessageSize, reports, durableCapabilities);
     this.about = about;
     this.forget = forget;
+  }
+
+  /** From now on its socket is known to be ours. */
+  begin(): void {
+    this.write(true, undefined);
   }
 
   keep(state: unknown): void {
@@ -74,9 +89,9 @@ class DurableTransport extends CloudflareTransport {
     this.write(true, undefined);
   }
 
-  private write(ended: boolean, state: unknown): void {
+  private write(over: boolean, state: unknown): void {
     const { handler, facts, limits } = this.about;
-    this.socket.serializeAttachment({ websock: 1, handler, id: this.session.self.id, facts, limits, ended, state });
+    this.socket.serializeAttachment({ websock: 1, handler, id: this.session.self.id, facts, limits, over, state });
   }
 }
 
@@ -129,8 +144,7 @@ export class DurableHost extends Host {
         if (kept === undefined) return own?.call(object, socket, ...args);
         const transport = this.transportOf(socket, kept);
         if (transport !== undefined) tell(transport, ...args);
-        // The end was decided before the object slept: nothing but our part of the handshake is left to be done.
-        else if (args.length > 1) socket.close();
+        else leave(socket);
         return this.settled();
       };
     object.webSocketMessage = event(webSocketMessage, (transport, data) => transport.message(data));
@@ -149,7 +163,9 @@ export class DurableHost extends Host {
     const { socket, respond } = openPair(decision, headers);
     this.ctx.acceptWebSocket(socket);
     const facts = factsOfConnection(request, subprotocol);
-    this.run(socket, handler, facts, options).session.start(arg);
+    const transport = this.run(socket, handler, facts, options);
+    transport.begin();
+    transport.session.start(arg);
     // Until `init` is done, no event is there whose promise would keep the object awake.
     const settled = this.settled();
     if (settled !== undefined) this.ctx.waitUntil(settled);
@@ -167,7 +183,7 @@ export class DurableHost extends Host {
 
   private transportOf(socket: CloudflareSocket, kept: Kept): DurableTransport | undefined {
     const known = this.transports.get(socket);
-    if (known !== undefined || kept.ended) return known;
+    if (known !== undefined || kept.over) return known;
     const { handler, id, facts, limits, state } = kept;
     const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits });
     SessionSelf.identify(transport.session.self, id);
