@@ -6,5 +6,10 @@ import { startWorkerd } from "../support/workerd.ts";
 const program = "test/hosts/workerd.mjs";
 
 describe.each(["worker", "object"])("in a %s", async (mode) => {
-  await conformRemotely({ runtime: "workerd", program, start: () => startWorkerd(program, mode), connect: connectRaw });
+  await conformRemotely({
+    runtime: "workerd",
+    program,
+    start: () => startWorkerd(program, mode),
+    connect: (port, path) => connectRaw(port, path),
+  });
 });

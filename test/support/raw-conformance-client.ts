@@ -3,7 +3,7 @@ import { once } from "node:events";
 import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
-import { handshake, RawClient } from "./raw-client.ts";
+import { type Headers, handshake, RawClient } from "./raw-client.ts";
 import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG, TEXT } from "./raw-frames.ts";
 
 const OPCODES = { text: TEXT, binary: BINARY, ping: PING, pong: PONG } as const;
@@ -69,9 +69,9 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
 };
 
 /** Over HTTP/1.1, frame by frame: what the server does to the socket after its close frame is not waited for. */
-export const connectRaw = async (port: number, path: string): Promise<ConformanceClient> => {
+export const connectRaw = async (port: number, path: string, headers: Headers = {}): Promise<ConformanceClient> => {
   const socket = net.connect({ port, host: "127.0.0.1" });
-  socket.setNoDelay(true).write(handshake({}, `GET ${path} HTTP/1.1`));
+  socket.setNoDelay(true).write(handshake(headers, `GET ${path} HTTP/1.1`));
   let head = Buffer.alloc(0);
   while (!head.includes("\r\n\r\n")) {
     const [chunk] = (await once(socket, "data")) as [Buffer];

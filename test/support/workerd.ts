@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { fileOf } from "./runtimes.ts";
@@ -31,8 +31,8 @@ const entries = async (): Promise<readonly (readonly [name: string, file: string
 };
 
 /**
- * Starts the worker `main`, a file of the repository, with the text `mode` in its environment and, as `OBJECT`, the
- * namespace of its class `Room`.
+ * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and, as
+ * `OBJECT`, the namespace of its class `Room`.
  */
 export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
   const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));
@@ -43,17 +43,19 @@ export const startWorkerd = async (main: string, mode = "", more: readonly strin
     modules.push(`(name = "${name}", esModule = embed "${file}")`);
   };
   for (const file of [main, ...more]) {
-    await cp(root + file, `${folder}/${basename(file)}`);
-    add(basename(file), basename(file));
+    await cp(root + file, `${folder}/${file}`);
+    add(file, file);
   }
   for (const file of await readdir(`${folder}/dist`, { recursive: true })) {
     if (file.endsWith(".js")) add(`dist/${file}`, `dist/${file}`);
   }
-  for (const [i, [name, file]] of (await entries()).entries()) {
-    // A module is found from where its name says that it is.
-    const up = "../".repeat(name.split("/").length - 1);
-    await writeFile(`${folder}/entry-${i}.js`, `export * from "${up === "" ? "./" : up}${file}";\n`);
-    add(name, `entry-${i}.js`);
+  // A module is looked for beside the one that imports it, a package too.
+  const folders = new Set([main, ...more].map(dirname));
+  const names = (await entries()).flatMap((entry) => [...folders].map((place) => [place, ...entry] as const));
+  for (const [i, [place, name, file]] of names.entries()) {
+    const path = `${place}/${name}`;
+    await writeFile(`${folder}/entry-${i}.js`, `export * from "${"../".repeat(path.split("/").length - 1)}${file}";\n`);
+    add(path, `entry-${i}.js`);
   }
   await writeFile(
     `${folder}/config.capnp`,
