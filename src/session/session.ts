@@ -169,7 +169,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- what the transport tells
 
   received(): void {
-    this.liveness.received(this.context.clock.now());
+    this.liveness.received(this.context.clock.soon());
     this.mailbox.mark();
   }
 
