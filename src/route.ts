@@ -66,6 +66,8 @@ const SHAPES: readonly Shape[] = [
   { path: ["req", "runtime", "node", "req"], deferred: always, result: emptyResponse, refused: forH3 },
   { path: ["runtime", "node", "req"], deferred: always, result: emptyResponse },
   { path: ["req"], when: (event) => isRequest(event.req), deferred: always, result: emptyResponse, refused: forH3 },
+  // Elysia's context.
+  { path: ["request"], when: ({ request }) => isRequest(request), deferred: always, result: emptyResponse },
   // Koa's context and request; a response of Node's, or a pair with one.
   { path: ["req"], deferred: isKoa, result: itself },
 ];

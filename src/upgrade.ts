@@ -50,6 +50,7 @@ export type UpgradeResult<Conn> = Conn extends
   | Request // fetch-style, srvx
   | { readonly req: Request } // h3
   | { readonly req: { readonly raw: Request } } // Hono
+  | { readonly request: Request } // Elysia
   ? Response
   : Conn extends { readonly raw: object } | { readonly request: { readonly raw: object } } // Fastify
     ? undefined
@@ -80,7 +81,8 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
   if (route === undefined) {
     throw new UnknownAdapterError(
       `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
-        'For a Node server, call attach(server) from "websock-js/node" before it receives requests',
+        'For a Node server, call attach(server) from "websock-js/node" before it receives requests; ' +
+        "for other servers, see what attach of their adapter takes",
     );
   }
   try {

@@ -73,6 +73,19 @@ export const CASES = [
     servers: ["ws-host", "ws"],
     targets: { ws: 0.95 },
   })),
+  // Each host in its own runtime, against the same program on the bare API of the host.
+  ...[16, 1].flatMap((inFlight) =>
+    Object.entries({ bun: 0.9, deno: 0.95 }).map(([host, target]) => ({
+      id: `${host}-32B-${inFlight}`,
+      title: `on ${host}, 32B text, ${inFlight} in flight`,
+      kind: /** @type {const} */ ("text"),
+      size: 32,
+      inFlight,
+      connections: 32,
+      servers: [host, `${host}-native`],
+      targets: { [`${host}-native`]: target },
+    })),
+  ),
   ...[1, 8].map((inFlight) => ({
     id: `deflate-${inFlight}`,
     title: `730 B of JSON, permessage-deflate, ${inFlight} in flight`,

@@ -12,14 +12,34 @@ export const canPin = Object.values(CORE).every(
   (core) => spawnSync("taskset", ["-c", String(core), "true"], { stdio: "ignore" }).status === 0,
 );
 
+const runtimes = fileURLToPath(new URL("../runtimes/node_modules/", BENCH));
+
+/** The commands of other runtimes: see `runtimes/`. */
+const COMMANDS = {
+  // Else Bun would take the package's sources for the package: it reads the paths of the nearest tsconfig.json.
+  bun: [
+    `${runtimes}@oven/bun-linux-x64/bin/bun`,
+    `--tsconfig-override=${fileURLToPath(new URL("tsconfig.json", BENCH))}`,
+  ],
+  deno: [
+    `${runtimes}@deno/linux-x64-glibc/deno`,
+    "run",
+    "--quiet",
+    "--no-lock",
+    "--allow-all",
+    "--node-modules-dir=manual",
+  ],
+};
+
 /** A child that is talked to with messages. */
 export class Child {
   /**
    * @param {string} script path below `bench`
-   * @param {{ core: number, args?: readonly string[], execArgv?: readonly string[] }} options
+   * @param {{ core: number, args?: readonly string[], execArgv?: readonly string[], runtime?: "bun" | "deno" }} options
    */
-  constructor(script, { core, args = [], execArgv = [] }) {
-    const command = [process.execPath, ...execArgv, fileURLToPath(new URL(script, BENCH)), ...args];
+  constructor(script, { core, args = [], execArgv = [], runtime }) {
+    const node = [process.execPath, ...execArgv];
+    const command = [...(runtime ? COMMANDS[runtime] : node), fileURLToPath(new URL(script, BENCH)), ...args];
     if (canPin) command.unshift("taskset", "-c", String(core));
     const [file, ...rest] = command;
     this.script = script;
@@ -84,7 +104,12 @@ export class Child {
 export const startServer = async (name, execArgv = []) => {
   const row = SERVERS[name];
   if (row === undefined) throw new Error(`no server "${name}"; there are ${Object.keys(SERVERS).join(", ")}`);
-  const child = new Child(`servers/${row.script}`, { core: CORE.server, args: row.args ?? [], execArgv });
+  const child = new Child(`servers/${row.script}`, {
+    core: CORE.server,
+    args: row.args ?? [],
+    execArgv,
+    ...(row.runtime && { runtime: row.runtime }),
+  });
   const port = /** @type {number} */ (await child.receive("listening"));
   return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed ?? false };
 };

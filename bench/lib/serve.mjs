@@ -1,11 +1,20 @@
 /** What every server under test does besides serving: it tells its port, and answers questions about itself. */
+import process from "node:process";
 
 /** @param {import("node:net").Server} server */
 export const serve = (server) => {
   server.listen(0, "127.0.0.1", 4096, () => {
     const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-    process.send?.({ listening: port });
+    answer(port);
   });
+};
+
+/**
+ * For a server that listens already.
+ *
+ * @param {number} port
+ */
+export const answer = (port) => {
   process.on("message", async (/** @type {{ ask: string }} */ { ask }) => {
     if (ask === "cpu") {
       const { user, system } = process.cpuUsage();
@@ -18,6 +27,7 @@ export const serve = (server) => {
   });
   // Whoever measures has gone: there is nothing to live for.
   process.on("disconnect", () => process.exit(0));
+  process.send?.({ listening: port });
 };
 
 /** What is in use once everything that can be collected is. */

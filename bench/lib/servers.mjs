@@ -7,6 +7,7 @@
  * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
  * @property {boolean} [compressed] it is sent compressed messages, and is to answer with such
  * @property {readonly string[]} [args]
+ * @property {"bun" | "deno"} [runtime] what it runs in; default: Node
  */
 
 /** @type {Record<string, ServerRow>} */
@@ -19,5 +20,9 @@ export const SERVERS = {
   "websock-deflate": { script: "websock.mjs", raw: false, compressed: true, args: ["deflate"] },
   "ws-deflate": { script: "ws.mjs", raw: false, compressed: true, args: ["deflate"] },
   "ws-host": { script: "ws-host.mjs", raw: false },
+  bun: { script: "websock-bun.mjs", raw: false, runtime: "bun" },
+  "bun-native": { script: "bun.mjs", raw: false, runtime: "bun" },
+  deno: { script: "websock-deno.mjs", raw: false, runtime: "deno" },
+  "deno-native": { script: "deno.mjs", raw: false, runtime: "deno" },
   net: { script: "net.mjs", raw: true },
 };

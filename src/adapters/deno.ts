@@ -25,8 +25,8 @@ export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
  * Wraps a handler of `Deno.serve`, so that what middleware sets after the route is in the answer, a route that throws
- * after `upgrade` cancels it, and an `UpgradeError` that escapes is answered. A bare handler needs none of that: there,
- * `upgrade` works by itself.
+ * after `upgrade` cancels it, and an `UpgradeError` that escapes is answered. Without it `upgrade` works as well, but
+ * performs at once, and Deno ends a server whose handler then returns another response, or throws.
  *
  * ```ts
  * const handler = attach(app.fetch, { defaults: { timeout: 30_000 } });

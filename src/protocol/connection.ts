@@ -13,6 +13,7 @@ import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import type { Octets } from "./octets.ts";
+import { recentText } from "./recent-text.ts";
 
 /** A stream of octets in both directions, as the host has it. Nothing here throws, whatever state it is in. */
 export interface ByteStream {
@@ -140,6 +141,7 @@ export class Connection implements Transport, FrameEvents {
       this.fail(error);
     } finally {
       this.parsing = false;
+      recentText.forget();
     }
     // The session may wait for the peer to read: it hears of it in a stack of its own.
     if (this.stream.buffered === 0 && (this.writer.bytes > 0 || this.paused)) this.flushSoon();
@@ -213,7 +215,8 @@ export class Connection implements Transport, FrameEvents {
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
     if (this.closeWritten) this.stream.end();
-    else if (!this.closeSent) this.session.closing(code, text);
+    // Of a close that answers ours too, the session keeps what it says.
+    this.session.closing(code, text);
   }
 
   private fail(error: ProtocolError): void {

@@ -6,6 +6,7 @@ import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./fra
 import { applyMask, applyMaskThrough, rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
 import type { Octets } from "./octets.ts";
+import { RECENT_FROM, recentText } from "./recent-text.ts";
 import { Utf8Validator } from "./utf8.ts";
 
 /** What the parser found, in the order in which it arrived. */
@@ -214,7 +215,7 @@ export class FrameParser {
     const ascii =
       view !== undefined && size <= SHORT ? applyMaskThrough(view, start, end, key) : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
-      const data = ascii ? this.octets.decodeAscii(chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
+      const data = ascii ? this.decode(true, chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
       this.events.onMessage({ opcode: "text", data }, size);
     } else {
       // A view is handed out only where it does not keep much more alive than itself.
@@ -233,7 +234,19 @@ export class FrameParser {
    */
   decodeWhole(bytes: Uint8Array): string {
     if (this.limits.validateUtf8 && !this.octets.isUtf8(bytes)) throw invalidUtf8();
-    return this.octets.decodeUtf8(bytes, 0, bytes.length);
+    return this.decode(false, bytes, 0, bytes.length);
+  }
+
+  private decode(ascii: boolean, bytes: Uint8Array, start: number, end: number): string {
+    let text: string;
+    try {
+      text = ascii ? this.octets.decodeAscii(bytes, start, end) : this.octets.decodeUtf8(bytes, start, end);
+    } catch {
+      // With a `maxMessageSize` beyond what a string can have (512 MiB on Node).
+      throw new ProtocolError(CLOSE.tooBig, "a text longer than a string can be");
+    }
+    if (end - start >= RECENT_FROM && (ascii || this.limits.validateUtf8)) recentText.set(text, bytes, start, end);
+    return text;
   }
 
   private readCompressed(opcode: number, start: number, end: number, key: number): void {
@@ -282,8 +295,7 @@ export class FrameParser {
       this.events.onMessage({ opcode: "binary", data: buffer.take() }, size);
     } else {
       if (utf8?.complete === false) throw invalidUtf8();
-      const decode = ascii ? this.octets.decodeAscii : this.octets.decodeUtf8;
-      this.events.onMessage({ opcode: "text", data: decode(buffer.memory, 0, size) }, size);
+      this.events.onMessage({ opcode: "text", data: this.decode(ascii, buffer.memory, 0, size) }, size);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { IoData } from "../message.ts";
 import { FIN, headerSize, OPCODE, writeHeader } from "./frame.ts";
 import { ioLength, writeIoData } from "./io-data.ts";
 import type { Octets } from "./octets.ts";
+import { recentText } from "./recent-text.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
 const COPY_LIMIT = 16_384;
@@ -179,6 +180,8 @@ export class FrameWriter {
     this.endStretch();
     if (data instanceof Uint8Array) {
       this.addPart(data);
+    } else if (data === recentText.text) {
+      this.addPart(recentText.octets);
     } else {
       const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.octets.allocOutput(size);
       if (typeof data === "string") this.octets.writeUtf8(data, bytes, 0, size);

@@ -1,6 +1,7 @@
 /** `IoData`: text and octets that are written one after the other without being joined first. */
 import type { IoData } from "../message.ts";
 import { type Octets, portableOctets } from "./octets.ts";
+import { recentText } from "./recent-text.ts";
 
 /**
  * How many octets it takes.
@@ -8,7 +9,7 @@ import { type Octets, portableOctets } from "./octets.ts";
  * @throws TypeError if there is anything else in it than strings, Uint8Arrays, ArrayBuffers and lists of them
  */
 export const ioLength = (data: IoData, octets: Octets = portableOctets): number => {
-  if (typeof data === "string") return octets.utf8Length(data);
+  if (typeof data === "string") return data === recentText.text ? recentText.size : octets.utf8Length(data);
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
   if (!Array.isArray(data))
@@ -33,6 +34,8 @@ export const writeIoData = (
     // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
     if (size <= WRITE_BY_HAND && size === data.length) {
       for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
+    } else if (data === recentText.text) {
+      target.set(recentText.octets, at);
     } else {
       octets.writeUtf8(data, target, at, size);
     }

@@ -11,17 +11,18 @@ const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
 
 export class Liveness {
   private receivedAt: number;
-  private pingedAt: number;
-  /** Since when we are not reading; `NEVER` while we are. */
-  private pausedAt = NEVER;
+  // `undefined` where there is none: every connection has these, and a number has to be kept somewhere.
+  private pingedAt: number | undefined = undefined;
+  /** Since when we are not reading; `undefined` while we are. */
+  private pausedAt: number | undefined = undefined;
   /** How many heartbeats wait for their pongs: a slow peer's may come after the next one is sent. */
   private heartbeats = 0;
   /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
-  private stalledAt = NEVER;
+  private stalledAt: number | undefined = undefined;
   private takenThen = 0;
 
   constructor(now: number) {
-    this.receivedAt = this.pingedAt = now;
+    this.receivedAt = now;
   }
 
   received(now: number): void {
@@ -34,8 +35,8 @@ export class Liveness {
 
   /** The idle clock stood still while we were not reading. */
   resume(now: number): void {
-    this.receivedAt += now - Math.max(this.pausedAt, this.receivedAt);
-    this.pausedAt = NEVER;
+    this.receivedAt += now - Math.max(this.pausedAt ?? now, this.receivedAt);
+    this.pausedAt = undefined;
   }
 
   /** Nothing was received for `timeout`, although we were reading. */
@@ -45,12 +46,12 @@ export class Liveness {
 
   /** Something waits for the peer, of which it takes nothing; from the first call on that says so. */
   isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, taken: number): boolean {
-    if (buffered === 0) this.stalledAt = NEVER;
-    else if (this.stalledAt === NEVER || taken !== this.takenThen) {
+    if (buffered === 0) this.stalledAt = undefined;
+    else if (this.stalledAt === undefined || taken !== this.takenThen) {
       this.stalledAt = now;
       this.takenThen = taken;
     }
-    return now - this.stalledAt >= timeout;
+    return now - (this.stalledAt ?? NEVER) >= timeout;
   }
 
   /** A heartbeat is due. */
@@ -74,16 +75,16 @@ export class Liveness {
 
   /** When to look again. `listening`: something is still expected of the peer. */
   next(options: ResolvedOptions, listening: boolean, canPing: boolean): number {
-    const stalled = this.stalledAt + options.timeout;
+    const stalled = (this.stalledAt ?? NEVER) + options.timeout;
     if (!listening) return stalled;
     return Math.min(stalled, this.idleAt(options.timeout), canPing ? this.heartbeatAt(options) : NEVER);
   }
 
   private idleAt(timeout: number): number {
-    return this.pausedAt === NEVER ? this.receivedAt + timeout : NEVER;
+    return this.pausedAt === undefined ? this.receivedAt + timeout : NEVER;
   }
 
   private heartbeatAt({ heartbeat, timeout }: ResolvedOptions): number {
-    return heartbeat < timeout ? Math.max(this.receivedAt, this.pingedAt) + heartbeat : NEVER;
+    return heartbeat < timeout ? Math.max(this.receivedAt, this.pingedAt ?? 0) + heartbeat : NEVER;
   }
 }

@@ -85,10 +85,9 @@ export class Session implements TransportEvents, Timed, Addressee {
   private done = false;
 
   private readonly liveness: Liveness;
-  /** When a pending callback is given up, when the wire is cut, and when the clock will look at all this. */
-  private giveUpAt = NEVER;
-  private cutAt = NEVER;
-  private scheduledAt = NEVER;
+  /** When a pending callback is given up, and when the wire is cut: `undefined`, for a number has to be kept somewhere. */
+  private giveUpAt: number | undefined = undefined;
+  private cutAt: number | undefined = undefined;
 
   constructor(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, context: SessionContext) {
     this.callbacks = callbacks;
@@ -177,7 +176,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- what the transport tells
 
   received(): void {
-    this.liveness.received(this.context.clock.now());
+    this.liveness.received(this.context.clock.soon());
     this.mailbox.mark();
   }
 
@@ -214,7 +213,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   disconnected(): void {
     if (this.gone) return;
     this.gone = true;
-    this.cutAt = NEVER;
+    this.cutAt = undefined;
     if (this.phase === OPEN) {
       this.blocked = false;
       this.limitCallback();
@@ -295,7 +294,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private returned(result: unknown): void {
     const name = this.running!;
     this.running = undefined;
-    this.giveUpAt = NEVER;
+    this.giveUpAt = undefined;
     try {
       if (!isResult(result)) refuseResult(result, name);
       else {
@@ -315,7 +314,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private threw(error: unknown): void {
     const name = this.running!;
     this.running = undefined;
-    this.giveUpAt = NEVER;
+    this.giveUpAt = undefined;
     this.crash(error, name);
     if (this.phase === ENDING) this.terminate();
   }
@@ -436,13 +435,13 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
   private limitCallback(): void {
-    if (this.running === undefined || this.giveUpAt !== NEVER) return;
+    if (this.running === undefined || this.giveUpAt !== undefined) return;
     this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
-    this.scheduleAt(this.giveUpAt);
+    this.reschedule();
   }
 
   private giveUp(): void {
-    this.giveUpAt = NEVER;
+    this.giveUpAt = undefined;
     if (this.phase === ENDED) {
       this.terminating = false;
       this.checkDone();
@@ -481,7 +480,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.checkDone();
     };
     this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
-    this.scheduleAt(this.giveUpAt);
+    this.reschedule();
     Promise.resolve(result).then(done, (error) => {
       this.report(error, "terminate");
       done();
@@ -498,10 +497,9 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- time
 
   tick(now: number): void {
-    this.scheduledAt = NEVER;
-    if (now >= this.giveUpAt) this.giveUp();
-    if (now >= this.cutAt) {
-      this.cutAt = NEVER;
+    if (now >= (this.giveUpAt ?? NEVER)) this.giveUp();
+    if (now >= (this.cutAt ?? NEVER)) {
+      this.cutAt = undefined;
       this.transport.abort();
     }
     if (this.phase === OPEN && !this.gone) this.watch(now);
@@ -535,20 +533,14 @@ export class Session implements TransportEvents, Timed, Addressee {
     return this.transport.capabilities.control;
   }
 
+  /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
     if (this.done) return;
-    let next = Math.min(this.giveUpAt, this.cutAt);
+    let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
     if (this.phase === OPEN && !this.gone) {
       next = Math.min(next, this.liveness.next(this.context.options, !this.remoteClosed, this.canPing));
     }
-    this.scheduleAt(next);
-  }
-
-  /** Has the clock look at the deadlines by then; looking too early does no harm. */
-  private scheduleAt(at: number): void {
-    if (at >= this.scheduledAt) return;
-    this.scheduledAt = at;
-    this.context.clock.schedule(this, at);
+    this.context.clock.schedule(this, next);
   }
 
   private report(error: unknown, callback: CallbackName | undefined): void {

@@ -67,7 +67,10 @@ export interface TransportEvents {
   message(message: DataMessage, size: number): void;
   /** A ping has been answered already. */
   control(message: ControlMessage): void;
-  /** The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}. */
+  /**
+   * The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}, unless
+   * it was the first to close.
+   */
   closing(code: number | undefined, text: string): void;
   /** The peer broke the protocol. The session answers with {@link Transport.close}. */
   failed(error: ProtocolError): void;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
-import { type CloseReason, ok, UpgradeError, upgrade } from "websock-js";
+import { type CloseReason, ok, type Self, stop, UpgradeError, upgrade } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import WebSocket from "ws";
 import { deferred, Echo, Recorder, serve } from "../support/node-server.ts";
@@ -238,4 +238,22 @@ describe("drain", () => {
     await sockets.drain({ batch: 2, interval: 10 });
     expect(await left).toEqual([1012, 1012, 1012]);
   });
+});
+
+test("what the client answers to our close is in self.connection afterwards", async () => {
+  const connections: Self["connection"][] = [];
+  const handler = {
+    init: (_: undefined, self: Self) => {
+      connections.push(self.connection);
+      return stop("normal", 0, { code: 4001 });
+    },
+    handleIn: () => ok(0),
+  };
+  const { port, sockets } = await serve((req) => upgrade(req, handler));
+  const client = await RawClient.upgraded(port);
+  expect(await client.closeCode()).toBe(4001);
+  expect(connections).toMatchObject([{ closeCode: undefined }]);
+  client.send(closeFrame(4002, "as you wish"));
+  await sockets.close();
+  expect(connections).toMatchObject([{ closeCode: 4002, closeText: "as you wish" }]);
 });

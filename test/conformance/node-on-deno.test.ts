@@ -1,3 +1,16 @@
+/** `websock-js/node` under the `node:http` and `node:http2` of Deno. */
+import { describe } from "vitest";
+import { connectOverHttp2 } from "../support/http2-conformance-client.ts";
 import { conformRemotely } from "../support/remote-conformance.ts";
 
-await conformRemotely({ runtime: "deno", program: "test/hosts/node.mjs" });
+const program = "test/hosts/node.mjs";
+
+describe("HTTP/1.1", () => conformRemotely({ runtime: "deno", program }));
+
+describe("HTTP/2", () =>
+  conformRemotely({
+    runtime: "deno",
+    program,
+    args: ["http2"],
+    connect: (port, path) => connectOverHttp2(`http://127.0.0.1:${port}`, path),
+  }));

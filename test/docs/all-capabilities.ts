@@ -1,5 +1,6 @@
 /** The capabilities of every adapter, in the order of the table in `src/adapters/README.md`. A new adapter is a line here. */
 import { capabilities as bun } from "../../src/adapters/bun-transport.ts";
+import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare-transport.ts";
 import { capabilities as deno } from "../../src/adapters/deno-transport.ts";
 import { capabilities as node } from "../../src/adapters/node-adapter.ts";
 import { capabilities as ws } from "../../src/adapters/ws-transport.ts";
@@ -11,6 +12,8 @@ export const allCapabilities: readonly (readonly [title: string, capabilities: C
   ["`/ws`", ws],
   ["`/bun`", bun],
   ["`/deno`", deno],
+  ["`/cloudflare`: a Worker", cloudflare],
+  ["`/cloudflare`: a Durable Object", durableCapabilities],
   ["`/testing`: in memory", memory],
 ];
 

@@ -101,6 +101,7 @@ export const runConnection = (
   const kept: { readonly data: Uint8Array; readonly copy: string }[] = [];
   let paused = false;
   let closed = false;
+  let answered = false;
   let events = 0;
 
   const send = (opcode: Opcode, data: IoData): void => {
@@ -148,8 +149,10 @@ export const runConnection = (
     act(`${opcode} ${hex(data)}`, opcode, data);
   };
   session.on.closing = (code, text) => {
+    assert.ok(!answered, "told of two close frames");
+    answered = true;
     told.push(`closing ${code} ${hex(text)}`);
-    close(code, "");
+    if (!closed) close(code, "");
   };
   session.on.failed = (error) => {
     told.push(`failed ${error.code} ${error.message}`);

@@ -63,7 +63,7 @@ export class Room extends DurableObject {
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
-    const room = env.OBJECT.get(env.OBJECT.idFromName("room"));
+    const room = env.ROOMS.get(env.ROOMS.idFromName("room"));
     if (pathname === "/sleep") await unsafe.evict(room, { webSockets: "hibernate" });
     if (pathname === "/sleep") return new Response("asleep");
     if (pathname === "/log") return new Response(JSON.stringify(log.splice(0)));

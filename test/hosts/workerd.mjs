@@ -35,7 +35,7 @@ export class Room extends DurableObject {
 let current = 0;
 
 export default {
-  /** @param {Request} request @param {{ MODE: string, OBJECT: any }} env */
+  /** @param {Request} request @param {{ MODE: string, ROOMS: any }} env */
   fetch(request, env) {
     if (env.MODE === "worker") return serve(request, { capabilities });
     const { pathname, port } = new URL(request.url);
@@ -44,6 +44,6 @@ export default {
       current++;
       return new Response(port);
     }
-    return env.OBJECT.get(env.OBJECT.idFromName(String(current))).fetch(request);
+    return env.ROOMS.get(env.ROOMS.idFromName(String(current))).fetch(request);
   },
 };

@@ -189,4 +189,16 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
       }
     },
   );
+
+  it("a text that no string can hold is too big", () => {
+    const tooLong = (): never => {
+      throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
+    };
+    const run = { octets: { ...octets, decodeAscii: tooLong, decodeUtf8: tooLong } };
+    const first = { opcode: OP.text, payload: "hello", fin: false };
+    const last = { opcode: OP.continuation, payload: "hello" };
+    for (const frames of [[{ ...first, fin: true }], [{ ...first, fin: true, payload: "é" }], [first, last]]) {
+      expect(parseAll([join(...frames.map(frame))], run)).toEqual([["error", 1009]]);
+    }
+  });
 });

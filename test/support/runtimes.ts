@@ -36,6 +36,12 @@ export const haveRuntime = (name: RuntimeName): boolean => {
 /** Where its binary is. */
 export const fileOf = (name: RuntimeName): string => RUNTIMES[name].file;
 
+/** The command that runs a script of the repository. */
+export const commandFor = (name: RuntimeName, script: string): readonly [file: string, ...args: string[]] => {
+  const { file, flags } = RUNTIMES[name];
+  return [file, ...flags, `${root}${script}`];
+};
+
 /** A program that has said `listening <port>`. */
 export interface RunningProgram {
   readonly port: number;
@@ -54,8 +60,8 @@ export const startProgram = async (
   script: string,
   { args = [], env = {} }: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<RunningProgram> => {
-  const { file, flags } = RUNTIMES[name];
-  const child = spawn(file, [...flags, `${root}${script}`, ...args], {
+  const [file, ...flags] = commandFor(name, script);
+  const child = spawn(file, [...flags, ...args], {
     cwd: root,
     env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],

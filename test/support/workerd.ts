@@ -32,7 +32,7 @@ const entries = async (): Promise<readonly (readonly [name: string, file: string
 
 /**
  * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and, as
- * `OBJECT`, the namespace of its class `Room`.
+ * `ROOMS`, the namespace of its class `Room`.
  */
 export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
   const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));
@@ -70,7 +70,7 @@ const worker :Workerd.Worker = (
   compatibilityFlags = [ "unsafe_module", "experimental" ],
   durableObjectNamespaces = [ (className = "Room", uniqueKey = "room") ],
   durableObjectStorage = (localDisk = "objects"),
-  bindings = [ (name = "OBJECT", durableObjectNamespace = "Room"), (name = "MODE", text = "${mode}") ],
+  bindings = [ (name = "ROOMS", durableObjectNamespace = "Room"), (name = "MODE", text = "${mode}") ],
 );
 `,
   );

@@ -1,0 +1,12 @@
+/** Our echo on `Bun.serve`, options as they are by default. */
+import { ok, push, upgrade } from "websock-js";
+import { attach } from "websock-js/bun";
+import { answer } from "../lib/serve.mjs";
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+
+const server = Bun.serve(attach({ hostname: "127.0.0.1", port: 0, fetch: (request) => upgrade(request, echo) }));
+answer(server.port);

@@ -1,0 +1,17 @@
+/** Argument: `bare` serves without `attach`. */
+import { attach, sockets } from "websock-js/deno";
+import { app, options } from "./app.mjs";
+
+const bare = Deno.args.includes("bare");
+const handler = bare ? app : attach(app, options);
+Deno.serve(
+  {
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: ({ port }) => console.log(`listening ${port}`),
+    // Without `attach` this is the application's to do.
+    ...(bare && { onError: (error) => error.getResponse?.() ?? new Response(null, { status: 500 }) }),
+  },
+  handler,
+);
+Deno.addSignalListener("SIGTERM", () => (bare ? sockets : handler.sockets).drain().then(() => Deno.exit()));

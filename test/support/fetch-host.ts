@@ -1,0 +1,180 @@
+/** What a fetch-style host must do beyond the conformance suite, tried inside its runtime: `test/hosts/app.mjs` is served. */
+import { once } from "node:events";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { haveRuntime, type RunningProgram, type RuntimeName, startProgram } from "./runtimes.ts";
+import { type Knocked, knockHttp1 } from "./upgrade-client.ts";
+
+export interface FetchHost {
+  readonly runtime: RuntimeName;
+  readonly program: string;
+  readonly args?: readonly string[];
+}
+
+/** For the tests of one host. */
+export interface Knocker {
+  readonly program: RunningProgram;
+  knock(path: string, headers?: Readonly<Record<string, string>>): Promise<Knocked>;
+  open(path: string, protocols?: readonly string[], options?: WebSocket.ClientOptions): Promise<WebSocket>;
+  /** What has happened since it was asked last; waits until all of these have. */
+  events(...expected: readonly string[]): Promise<string[]>;
+}
+
+export const nextMessage = async (socket: WebSocket): Promise<string> => String((await once(socket, "message"))[0]);
+
+export const closeOf = async (socket: WebSocket): Promise<[code: number, text: string]> => {
+  const [code, text] = await once(socket, "close");
+  return [code, String(text)];
+};
+
+/** Starts the host, and hands it to `more` after the tests that all hosts have. */
+export const testFetchHost = async (
+  { runtime, program: script, args = [] }: FetchHost,
+  more: (knocker: Knocker) => void,
+): Promise<void> => {
+  if (!haveRuntime(runtime)) {
+    test.skip(`${runtime} is not here`);
+    return;
+  }
+  const program = await startProgram(runtime, script, { args });
+  afterAll(program.stop);
+  const knocker: Knocker = {
+    program,
+    knock: (path, headers) => knockHttp1(program.port, path, headers),
+    open: async (path, protocols = [], options = {}) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${program.port}${path}`, [...protocols], {
+        perMessageDeflate: false,
+        ...options,
+      });
+      await once(socket, "open");
+      return socket;
+    },
+    events: async (...expected) => {
+      const events: string[] = [];
+      do {
+        events.push(...((await (await fetch(`http://127.0.0.1:${program.port}/events`)).json()) as string[]));
+      } while (!expected.every((event) => events.includes(event)));
+      return events;
+    },
+  };
+  // What the test before has left behind.
+  beforeEach(() => knocker.events());
+  describe("every fetch-style host", () => testAll(knocker));
+  describe(`${runtime} alone`, () => more(knocker));
+};
+
+const testAll = ({ knock, open, events, program }: Knocker): void => {
+  test("a flood to an asynchronous handler: in order, one callback at a time", async () => {
+    const socket = await open("/slow");
+    const got: string[] = [];
+    socket.on("message", (data) => got.push(String(data)));
+    const sent = Array.from({ length: 500 }, (_, i) => String(i));
+    for (const data of sent) socket.send(data);
+    while (got.length < sent.length) await once(socket, "message");
+    expect(got).toEqual(sent);
+    socket.close();
+    expect(await events("terminate remote")).not.toContain("overlapping callbacks");
+  });
+
+  test("a callback that rejects closes its connection with 1011, and nothing else", async () => {
+    const [other, socket] = [await open("/echo"), await open("/rejecting")];
+    socket.send("1");
+    expect(await closeOf(socket)).toEqual([1011, ""]);
+    other.send("still there?");
+    expect(await nextMessage(other)).toBe("still there?");
+    expect(await events("terminate error Error")).toContain("terminate error Error");
+    other.terminate();
+  });
+
+  test("a client that vanishes: ConnectionLost", async () => {
+    const socket = await open("/echo");
+    socket.terminate();
+    await events("terminate error ConnectionLost");
+  });
+
+  test.each([1005, 1006, 1015, 999, 2999])("close code %i never reaches the wire", async (code) => {
+    const socket = await open("/closing");
+    socket.send(String(code));
+    expect(await closeOf(socket)).toEqual([1011, ""]);
+    await events("terminate error RangeError");
+  });
+
+  test("what is pushed before the end arrives whole", async () => {
+    const socket = await open("/pushing");
+    let got = 0;
+    socket.on("message", (data) => (got += String(data).length));
+    socket.send("8192");
+    expect(await closeOf(socket)).toEqual([1000, ""]);
+    expect(got).toBe(8192 * 1024);
+  });
+
+  test("a message that is too big: 1009", async () => {
+    const socket = await open("/small");
+    socket.send("ten octets");
+    expect(await nextMessage(socket)).toBe("ten octets");
+    socket.send("éééééé");
+    expect((await closeOf(socket))[0]).toBe(1009);
+    await events("terminate error ProtocolError");
+  });
+
+  test("facts of the connection, and the subprotocol that was chosen", async () => {
+    const { client, headers } = await knock("/facts", { "Sec-WebSocket-Protocol": "a, b" });
+    expect(headers["sec-websocket-protocol"]).toBe("b");
+    const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", subprotocol: "b" };
+    expect(JSON.parse(await client.text())).toMatchObject(facts);
+    client.socket.destroy();
+  });
+
+  test("no subprotocol is chosen that nobody has chosen; an offer needs no spaces", async () => {
+    const none = await knock("/echo", { "Sec-WebSocket-Protocol": "a, b" });
+    expect([none.status, none.headers["sec-websocket-protocol"]]).toEqual(["open", undefined]);
+    const one = await knock("/facts", { "Sec-WebSocket-Protocol": "a,b,chat" });
+    expect([one.status, one.headers["sec-websocket-protocol"], one.headers["x-own"]]).toEqual(["open", "b", "1"]);
+    for (const { client } of [none, one]) client.socket.destroy();
+  });
+
+  test("no extension is agreed on that nobody wants", async () => {
+    const { status, headers, client } = await knock("/echo", { "Sec-WebSocket-Extensions": "permessage-deflate" });
+    expect([status, headers["sec-websocket-extensions"]]).toEqual(["open", undefined]);
+    client.socket.destroy();
+  });
+
+  test.each([
+    ["another origin", { Origin: "http://elsewhere.example" }, 403, "origin"],
+    ["another version", { "Sec-WebSocket-Version": "8" }, 426, "Sec-WebSocket-Version must be 13"],
+    ["no sound key", { "Sec-WebSocket-Key": "short" }, 400, "Sec-WebSocket-Key"],
+    ["offers that are none", { "Sec-WebSocket-Protocol": "a, a" }, 400, "Sec-WebSocket-Protocol"],
+  ])("refused: %s, whenever it is checked", async (_what, headers, status, body) => {
+    for (const path of ["/echo", "/late"]) {
+      const answer = await knock(path, headers);
+      expect([path, answer.status]).toEqual([path, status]);
+      expect(answer.body).toContain(body);
+      if (status === 426) expect(answer.headers["sec-websocket-version"]).toBe("13");
+      answer.client.socket.destroy();
+    }
+  });
+
+  test("an ordinary request to the route: 426", async () => {
+    const response = await fetch(`http://127.0.0.1:${program.port}/echo`);
+    expect([response.status, await response.text()]).toEqual([426, expect.stringContaining("upgrade request")]);
+  });
+
+  test("the app's own refusal is its own", async () => {
+    const bare = await knock("/refused");
+    expect([bare.status, bare.body]).toEqual([401, '{"error":"who are you?"}']);
+    const hono = await knock("/hono/room/lobby");
+    expect([hono.status, hono.body, hono.headers["x-after"]]).toEqual([401, '{"error":"who are you?"}', "1"]);
+    for (const { client } of [bare, hono]) client.socket.destroy();
+  });
+
+  test("a second upgrade throws", async () => {
+    (await open("/twice")).close();
+    await events("this request is upgraded already");
+  });
+
+  test("options without effect are reported, each once", async () => {
+    for (let i = 0; i < 2; i++) (await open("/options")).close();
+    const reported = (await events()).filter((event) => event.startsWith("reported"));
+    expect(reported).toHaveLength(program.child.spawnargs.includes("bare") ? 0 : 2);
+  });
+};
