@@ -9,8 +9,10 @@ export default defineConfig({
     alias: [
       { find: /^websock-js$/, replacement: source("index.ts") },
       { find: /^websock-js\/node$/, replacement: source("adapters/node.ts") },
+      { find: /^websock-js\/ws$/, replacement: source("adapters/ws.ts") },
       { find: /^websock-js\/bun$/, replacement: source("adapters/bun.ts") },
       { find: /^websock-js\/deno$/, replacement: source("adapters/deno.ts") },
+      { find: /^websock-js\/cloudflare$/, replacement: source("adapters/cloudflare.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
       { find: /^websock-js\/testing\/wire$/, replacement: source("testing/wire/index.ts") },
     ],

@@ -1,4 +1,4 @@
-// What the examples use of Bun and Deno, whose own types would be there in a project of theirs.
+// What the examples use of Bun, Deno and Cloudflare, whose own types would be there in a project of theirs.
 declare const Bun: {
   serve(options: object): { readonly url: URL; stop(closeActiveConnections?: boolean): Promise<void> };
 };
@@ -11,3 +11,10 @@ declare const Deno: {
   addSignalListener(signal: "SIGTERM", listener: () => void): void;
   exit(): never;
 };
+declare module "cloudflare:workers" {
+  export abstract class DurableObject<Env = unknown> {
+    protected ctx: import("websock-js/cloudflare").DurableObjectContext;
+    protected env: Env;
+    constructor(ctx: DurableObject["ctx"], env: Env);
+  }
+}

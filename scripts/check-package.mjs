@@ -32,6 +32,10 @@ try {
     `import http from "node:http";
 import { type DataMessage, type HandleResult, ok, push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
+import { attach as attachWs } from "websock-js/ws";
+import * as bun from "websock-js/bun";
+import * as deno from "websock-js/deno";
+import * as cloudflare from "websock-js/cloudflare";
 import { connect } from "websock-js/testing";
 import { http1Target, runCases, selectCases, wireClasses } from "websock-js/testing/wire";
 const Echo = {
@@ -42,7 +46,13 @@ const server = http.createServer((req, res) => upgrade(req, Echo, "hello"));
 const sockets = attach(server, { defaults: { timeout: 1_000 } });
 const client = await connect(Echo, "hello");
 client.send("hi");
+if (typeof cloudflare.attach !== "function") throw new Error("websock-js/cloudflare has no attach");
+if (typeof attachWs !== "function") throw new Error("websock-js/ws has no attach");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
+// Those of other hosts can be looked at anywhere, without types of theirs.
+const served = bun.attach({ port: 0, fetch: (request: Request) => upgrade(request, Echo, "hello") });
+const handled = deno.attach((request: Request) => upgrade(request, Echo, "hello"));
+console.log(served.port, served.sockets.connections, handled.sockets.connections, (await handled(new Request("http://localhost"))).status);
 const nobody = http1Target("ws://127.0.0.1:1/");
 const [result] = await runCases(selectCases(wireClasses, nobody, ["1.1.1"]), nobody);
 console.log(result?.id, result?.outcome);
@@ -51,7 +61,7 @@ console.log(result?.id, result?.outcome);
   const flags = ["--strict", "--skipLibCheck", "false", "--exactOptionalPropertyTypes", "--target", "es2022"];
   run(bin("tsc"), [...flags, "--module", "nodenext", "--types", "node", "app.ts"], folder);
   const printed = execFileSync(process.execPath, ["app.js"], { cwd: folder, encoding: "utf8" }).trim();
-  const expected = '{"opcode":"text","data":"hello"} {"opcode":"text","data":"hi"} 0 ok\n1.1.1 failed';
+  const expected = '{"opcode":"text","data":"hello"} {"opcode":"text","data":"hi"} 0 ok\n0 0 0 426\n1.1.1 failed';
   if (printed !== expected) throw new Error(`the installed package printed ${printed}`);
   const cases = execFileSync("npx", ["--no-install", "websock-conformance", "--list"], {
     cwd: folder,

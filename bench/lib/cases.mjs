@@ -62,6 +62,17 @@ export const CASES = [
     servers: ["express", "websock"],
     targets: { websock: 0.97 },
   },
+  // Our handler on a server of ws, against ws alone.
+  ...[16, 1].map((inFlight) => ({
+    id: `ws-host-32B-${inFlight}`,
+    title: `on ws, 32B text, ${inFlight} in flight`,
+    kind: /** @type {const} */ ("text"),
+    size: 32,
+    inFlight,
+    connections: 32,
+    servers: ["ws-host", "ws"],
+    targets: { ws: 0.95 },
+  })),
   // Each host in its own runtime, against the same program on the bare API of the host.
   ...[16, 1].flatMap((inFlight) =>
     Object.entries({ bun: 0.9, deno: 0.95 }).map(([host, target]) => ({

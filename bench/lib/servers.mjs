@@ -27,6 +27,7 @@ export const SERVERS = {
   "ws-deflate": { script: "ws.mjs", raw: false, compressed: EACH, args: ["deflate"] },
   "websock-compress": { script: "websock.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
   "ws-compress": { script: "ws.mjs", raw: false, compressed: BROWSERS, args: ["compress"] },
+  "ws-host": { script: "ws-host.mjs", raw: false },
   bun: { script: "websock-bun.mjs", raw: false, runtime: "bun" },
   "bun-native": { script: "bun.mjs", raw: false, runtime: "bun" },
   deno: { script: "websock-deno.mjs", raw: false, runtime: "deno" },

@@ -1,6 +1,7 @@
 /** A WebSocket of `Deno.upgradeWebSocket` as the transport that a session wants. */
 import { ProtocolError } from "../errors.ts";
 import type { IoData, Opcode } from "../message.ts";
+import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
 import type { DenoSocket } from "./deno-types.ts";
@@ -38,7 +39,7 @@ const violationOf = (message: string): ProtocolError | undefined => {
   return new ProtocolError(code, message);
 };
 
-/** Below so many octets nobody waits for them to be taken. */
+/** For fewer octets than these nobody waits. */
 const WATCHED = 16_384;
 
 /** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
@@ -51,9 +52,12 @@ export class DenoTransport implements Transport, Draining {
   readonly capabilities = capabilities;
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
+  private readonly watchFrom: number;
   private readonly tell: (what: string) => void;
   private session!: TransportEvents;
   private accepted = 0;
+  /** Octets sent since nothing waited. */
+  private unwatched = 0;
   /** How many messages have arrived. */
   private arrived = 0;
   /** We have sent our close frame, or are about to. */
@@ -61,9 +65,10 @@ export class DenoTransport implements Transport, Draining {
   private gone = false;
 
   /** `tell` reports what can't be done. */
-  constructor(socket: DenoSocket, maxMessageSize: number, tell: (what: string) => void) {
+  constructor(socket: DenoSocket, { maxMessageSize, maxBuffered }: ResolvedOptions, tell: (what: string) => void) {
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
+    this.watchFrom = Math.min(WATCHED, maxBuffered / 4);
     this.tell = tell;
   }
 
@@ -85,10 +90,12 @@ export class DenoTransport implements Transport, Draining {
     return this.gone ? 0 : this.socket.bufferedAmount;
   }
 
+  /** Asking Deno costs as much as a message: of so little that nobody waits for it, it is not asked. */
   get buffered(): number {
+    if (this.unwatched < this.watchFrom) return 0;
     const { waiting } = this;
-    // Whoever asks may wait for it to be taken.
-    if (waiting > WATCHED) drainPoll.add(this, waiting);
+    if (waiting === 0) this.unwatched = 0;
+    else drainPoll.add(this, waiting);
     return waiting;
   }
 
@@ -105,6 +112,7 @@ export class DenoTransport implements Transport, Draining {
       return;
     }
     this.accepted += size;
+    this.unwatched += size;
   }
 
   close(code: number | undefined, text: string): void {

@@ -53,7 +53,7 @@ export class DenoUpgrade extends FetchUpgrade {
         socket.close(CLOSE.goingAway);
         return;
       }
-      const transport = new DenoTransport(socket, options.maxMessageSize, (what) => host.tell(what));
+      const transport = new DenoTransport(socket, options, (what) => host.tell(what));
       const session = host.newSession(callbacks, transport, facts, options);
       transport.open(session);
       session.start(arg);

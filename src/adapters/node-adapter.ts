@@ -29,15 +29,23 @@ export const capabilities = Object.freeze<Capabilities>({
 /** Which of the requests are ours. */
 type Only = ((request: NodeRequest) => boolean) | undefined;
 
+/** Servers whose requests are brought in already: a second adapter would answer them as well. */
+export const attached = new WeakSet<object>();
+
 /** For ordinary requests, which nobody can upgrade: `upgrade` says why. */
 export class NodeAdapter extends Host implements Upgradable {
   readonly server: NodeServer;
   readonly only: Only;
 
-  constructor(server: NodeServer, only: Only, options: HostOptions) {
-    super(capabilities, nodeOctets, reporter(options.onError, publishError), options);
+  constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
+    super(what, nodeOctets, reporter(options.onError, publishError), options);
     this.server = server;
     this.only = only;
+  }
+
+  /** Whether somebody else waits for the upgrade requests that are none of ours. */
+  get hasOthers(): boolean {
+    return this.server.listenerCount("upgrade") > 1;
   }
 
   upgrade(

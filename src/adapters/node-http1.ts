@@ -19,39 +19,53 @@ import { NodeStream } from "./node-stream.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
 /** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
-export const takeUpgrades = (adapter: NodeAdapter): void => {
-  const server = adapter.server as Server;
-  server.on("upgrade", (request, socket, head) => {
-    const kind = kindOf(adapter, request);
-    if (kind === "others") return;
-    afterEarlierAnswers(socket, () => {
-      if (kind === "ordinary") replay(server, request, socket, head);
-      else new Http1Upgrade(adapter, request, socket, head).route();
-    });
+export const takeUpgrades = (adapter: NodeAdapter, Upgrade = Http1Upgrade): void => {
+  const { server } = adapter;
+  server.on("upgrade", (request, socket, head) => void takeUpgrade(adapter, Upgrade, request, socket, head));
+  passOrdinaryBy(adapter);
+};
+
+/** Hands an upgrade request to the app. `false`: it is somebody else's. */
+export const takeUpgrade = (
+  adapter: NodeAdapter,
+  Upgrade: typeof Http1Upgrade,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): boolean => {
+  const kind = kindOf(adapter, request);
+  if (kind === "others") return false;
+  afterEarlierAnswers(socket, () => {
+    if (kind === "ordinary") replay(adapter.server as Server, request, socket, head);
+    else new Upgrade(adapter, request, socket, head).route();
   });
-  // From Node 22 on the server asks first, and then there is nothing to replay.
-  const asking = server as { shouldUpgradeCallback?: (request: IncomingMessage) => boolean };
-  const { shouldUpgradeCallback } = asking;
+  return true;
+};
+
+/** From Node 22 on the server asks what an upgrade request is to be, and then there is nothing to replay. */
+export const passOrdinaryBy = (adapter: NodeAdapter): void => {
+  const server = adapter.server as { shouldUpgradeCallback?: (request: IncomingMessage) => boolean };
+  const { shouldUpgradeCallback } = server;
   if (shouldUpgradeCallback === undefined) return;
-  asking.shouldUpgradeCallback = (request) =>
+  server.shouldUpgradeCallback = (request) =>
     shouldUpgradeCallback.call(server, request) && kindOf(adapter, request) !== "ordinary";
 };
 
 /** Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. */
-const kindOf = ({ server, only }: NodeAdapter, request: IncomingMessage): "ours" | "others" | "ordinary" => {
-  if (only?.(request) === false) return server.listenerCount("upgrade") > 1 ? "others" : "ordinary";
+const kindOf = (adapter: NodeAdapter, request: IncomingMessage): "ours" | "others" | "ordinary" => {
+  if (adapter.only?.(request) === false) return adapter.hasOthers ? "others" : "ordinary";
   const facts = factsOf(request);
-  if (hasUnreadHeaders(server as Server, request)) return "ours";
+  if (hasUnreadHeaders(adapter.server as Server, request)) return "ours";
   // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
   return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts) ? "ours" : "ordinary";
 };
 
-class Http1Upgrade extends NodeUpgrade {
+export class Http1Upgrade extends NodeUpgrade {
   protected readonly status = 101;
   declare protected readonly request: IncomingMessage;
   declare protected readonly response: ServerResponse;
-  private readonly socket: Duplex;
-  private readonly head: Buffer;
+  protected readonly socket: Duplex;
+  protected readonly head: Buffer;
 
   constructor(adapter: NodeAdapter, request: IncomingMessage, socket: Duplex, head: Buffer) {
     super(adapter, request, new ServerResponse(request));
@@ -85,6 +99,11 @@ class Http1Upgrade extends NodeUpgrade {
   }
 
   protected takeStream(): NodeStream {
+    this.takeSocket();
+    return new NodeStream(this.socket);
+  }
+
+  protected takeSocket(): void {
     const { socket } = this;
     socket.off("end", this.onGone).off("close", this.onGone).off("drain", tellOfDrain).off("error", this.onGone);
     // Middleware may have set one for the request.
@@ -92,7 +111,6 @@ class Http1Upgrade extends NodeUpgrade {
     // What `init` sends goes out together with the answer.
     socket.cork();
     process.nextTick(uncork, socket);
-    return new NodeStream(socket);
   }
 
   /** The answer goes through the response, so that what others hang on its headers and its end runs. */
@@ -126,7 +144,7 @@ class Http1Upgrade extends NodeUpgrade {
     lingerAndClose(socket, this.adapter.clock, this.adapter.defaults.closeTimeout);
   }
 
-  private detach(): void {
+  protected detach(): void {
     this.response.detachSocket(this.socket as Parameters<ServerResponse["detachSocket"]>[0]);
   }
 }

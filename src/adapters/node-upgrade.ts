@@ -6,6 +6,7 @@ import { Connection } from "../protocol/connection.ts";
 import { acceptFor } from "../protocol/handshake.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
+import type { ConnectionFacts } from "../session/self.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { selectCompression, selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
@@ -27,7 +28,7 @@ import {
 import type { NodeStream } from "./node-stream.ts";
 
 /** What `upgrade` has decided; the answer performs it. */
-interface Decision {
+export interface Decision {
   readonly callbacks: Callbacks;
   readonly arg: unknown;
   readonly options: ResolvedOptions;
@@ -150,10 +151,9 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     else this.gate.base.end(this.body, callback);
   }
 
-  private perform({ callbacks, arg, options, subprotocol }: Decision): void {
-    const { remoteAddress, remotePort } = this.request.socket;
-    const { httpVersion, method } = this.facts;
+  protected perform({ callbacks, arg, options, subprotocol }: Decision): void {
     this.upgraded = true;
+    const { remoteAddress, remotePort } = this.request.socket;
     const stream = this.takeStream();
     const parameters = selectCompression(this.facts, options.compress);
     const compression = parameters && compressionOf(options, parameters);
@@ -165,17 +165,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
     });
     stream.watch();
-    const facts = {
-      remoteAddress,
-      remotePort,
-      // The constants, where it is those: the request's own strings would be kept with every connection.
-      httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
-      method: method === "GET" ? "GET" : "CONNECT",
-      subprotocol,
-      compression: parameters?.answer,
-      closeCode: undefined,
-      closeText: undefined,
-    };
+    const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.adapter.newSession(callbacks, connection, facts, options);
     connection.open(session);
     session.start(arg);
@@ -190,6 +180,27 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.gone = true;
   };
 }
+
+/** The facts that `self.connection` begins with. */
+export const connectionFacts = (
+  { httpVersion, method }: UpgradeRequest,
+  {
+    remoteAddress,
+    remotePort,
+  }: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined },
+  subprotocol: string | undefined,
+  compression: string | undefined,
+): ConnectionFacts => ({
+  remoteAddress,
+  remotePort,
+  // The constants, where it is those: the request's own strings would be kept with every connection.
+  httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
+  method: method === "GET" ? "GET" : "CONNECT",
+  subprotocol,
+  compression,
+  closeCode: undefined,
+  closeText: undefined,
+});
 
 /** RFC 6455 §4.2.2. */
 export const acceptOf = (key: string): string =>

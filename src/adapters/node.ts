@@ -3,7 +3,7 @@ import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
-import { NodeAdapter } from "./node-adapter.ts";
+import { attached, NodeAdapter } from "./node-adapter.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { takeUpgrades } from "./node-http1.ts";
 import { takeConnects } from "./node-http2.ts";
@@ -21,8 +21,6 @@ export interface AttachOptions extends HostOptions {
    */
   readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;
 }
-
-const attached = new WeakSet<object>();
 
 /**
  * Lets upgrade requests travel through the server's `request` listeners like any other request, where a route may

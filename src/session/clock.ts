@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since some moment, never going back. */
   now(): number;
+  /** A moment that is not before now, and less than half a second after: for what is noted so often that asking costs. */
+  soon(): number;
   /** Has `task` ticked at `at`, or up to a second later; never before. One moment a task: the newest call counts. */
   schedule(task: Timed, at: number): void;
   /** Forgets `task`. */

@@ -29,6 +29,10 @@ export class SessionGroup {
     return this.sessions.size;
   }
 
+  has(session: Session): boolean {
+    return this.sessions.has(session);
+  }
+
   add(session: Session): void {
     this.sessions.add(session);
   }

@@ -24,6 +24,11 @@ export class SessionSelf implements Self<unknown> {
     this.connection = connection;
   }
 
+  /** For adapters: the connection had an id before. */
+  static identify(self: SessionSelf, id: string): void {
+    self.#id = id;
+  }
+
   /** A method of the prototype, not a closure for each connection. */
   send(info: unknown): boolean {
     return this.#session.deliver(info);

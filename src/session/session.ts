@@ -57,7 +57,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private readonly transport: Transport;
   private readonly context: SessionContext;
   private readonly facts: ConnectionFacts;
-  private readonly self: SessionSelf;
+  readonly self: SessionSelf;
   private readonly mailbox = new Mailbox();
 
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
@@ -102,6 +102,13 @@ export class Session implements TransportEvents, Timed, Addressee {
   start(arg: unknown): void {
     this.call("init", this.callbacks.init, arg);
     this.pump();
+    this.reschedule();
+  }
+
+  /** Goes on with what {@link Transport.keep} has kept: `init` ran before, in another life of the process. */
+  resume(state: unknown): void {
+    this.state = state;
+    this.hasState = true;
     this.reschedule();
   }
 
@@ -169,7 +176,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- what the transport tells
 
   received(): void {
-    this.liveness.received(this.context.clock.now());
+    this.liveness.received(this.context.clock.soon());
     this.mailbox.mark();
   }
 
@@ -293,7 +300,10 @@ export class Session implements TransportEvents, Timed, Addressee {
       else {
         this.state = stateOf(result);
         this.hasState = true;
-        if (this.phase === OPEN) this.obey(result);
+        if (this.phase === OPEN) {
+          this.transport.keep?.(this.state);
+          this.obey(result);
+        }
       }
     } catch (error) {
       this.crash(error, name);

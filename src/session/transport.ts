@@ -52,6 +52,12 @@ export interface Transport {
   /** Stops reading: nothing more is delivered until {@link resume}. */
   pause(): void;
   resume(): void;
+  /**
+   * Keeps the state that a callback has returned, where the process may be gone before the connection is.
+   *
+   * @throws TypeError or RangeError for a state that can't be kept
+   */
+  keep?(state: unknown): void;
 }
 
 /** What a transport tells its session. */

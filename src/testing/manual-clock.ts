@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
+  soon(): number {
+    return this.time;
+  }
+
   schedule(task: Timed, at: number): void {
     if (at === Number.POSITIVE_INFINITY) this.moments.delete(task);
     else this.moments.set(task, at);

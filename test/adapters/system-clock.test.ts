@@ -24,6 +24,17 @@ describe("SystemClock", () => {
   });
   const names = (): string[] => ticks.map(([name]) => name);
 
+  it("soon is never before now, and never half a second after", () => {
+    expect(clock.soon()).toBe(clock.now());
+    clock.schedule(task("far"), clock.now() + 10_000);
+    for (let i = 0; i < 1_000; i++) {
+      vi.advanceTimersByTime(7);
+      const ahead = clock.soon() - clock.now();
+      expect(ahead).toBeGreaterThanOrEqual(0);
+      expect(ahead).toBeLessThan(500);
+    }
+  });
+
   it("never ticks early, and at most a second late", () => {
     const start = clock.now();
     const deadlines = [0, 1, 100, 249, 250, 251, 499, 500, 999, 1000, 1001, 5000, 30_000, 60_000, 123_456];

@@ -4,12 +4,13 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
 import { openHttp2Stream } from "../support/http2-client.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { commandFor, haveRuntime } from "../support/runtimes.ts";
+import { startWorkerd } from "../support/workerd.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
 
 let server: ChildProcess;
 let stderr: string;
-afterEach(() => void server.kill("SIGKILL"));
+afterEach(() => void (server as ChildProcess | undefined)?.kill("SIGKILL"));
 
 /** Starts an example, and returns the address that it says it listens at. */
 const start = async (name: string): Promise<URL> => {
@@ -48,7 +49,7 @@ const nextMessage = async (socket: WebSocket): Promise<string> => String((await 
 
 const runtimes = (["bun", "deno"] as const).filter(haveRuntime);
 
-describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", ...runtimes])("%s", (name) => {
+describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", "ws", ...runtimes])("%s", (name) => {
   test("greets whom it knows, refuses whom it does not, and ends well", async () => {
     const url = await start(name);
     url.hostname = "localhost";
@@ -79,6 +80,41 @@ describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", ...run
     expect((await once(ben!, "close"))[0]).toBe(1012);
     expect(await exit).toEqual([0, null]);
     expect(stderr).toBe("");
+  });
+});
+
+describe("ws", () => {
+  test("a socket that ws has accepted gets the same handler", async () => {
+    const url = await start("ws");
+    const guest = new WebSocket(`ws://localhost:${url.port}/old`);
+    expect(await nextMessage(guest)).toBe("hello guest, this is old");
+    const exit = once(server, "exit");
+    server.kill("SIGTERM");
+    expect((await once(guest, "close"))[0]).toBe(1012);
+    expect(await exit).toEqual([0, null]);
+    expect(stderr).toBe("");
+  });
+});
+
+describe.skipIf(!haveRuntime("workerd"))("cloudflare", () => {
+  test("greets whom it knows and refuses whom it does not, in a Durable Object", async () => {
+    const dist = "examples/dist";
+    const workerd = await startWorkerd(`${dist}/cloudflare/worker.js`, "", [`${dist}/greeter.js`, `${dist}/user.js`]);
+    onTestFinished(workerd.stop);
+    const url = `http://localhost:${workerd.port}/rooms/lobby`;
+    const address = url.replace("http", "ws");
+    const [error] = await once(new WebSocket(address), "error");
+    expect(error.message).toContain("401");
+    expect((await fetch(url, { headers: { cookie: "user=ada" } })).status).toBe(426);
+    expect((await fetch(new URL("/elsewhere", url))).status).toBe(404);
+    const ada = new WebSocket(address, { headers: { cookie: "user=ada" } });
+    expect(await nextMessage(ada)).toBe("hello ada, this is lobby");
+    ada.send("one");
+    expect(await nextMessage(ada)).toBe("one");
+    ada.send("bye");
+    const [code, reason] = await once(ada, "close");
+    expect([code, String(reason)]).toEqual([4000, "after 1 messages"]);
+    expect(workerd.output()).toBe("");
   });
 });
 

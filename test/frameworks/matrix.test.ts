@@ -1,9 +1,14 @@
-/** Every framework × every case × every version of HTTP that the framework speaks, from one table. */
+/**
+ * Every framework × every case × every version of HTTP that the framework speaks, from one table; over HTTP/1.1 with ws as
+ * well as with our own engine.
+ */
 import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type Attachment, attach } from "websock-js/node";
+import { attach as attachWs } from "websock-js/ws";
+import { WebSocketServer } from "ws";
 import { closeFrame, frame, TEXT } from "../support/raw-frames.ts";
 import { failOnUncaught } from "../support/uncaught.ts";
 import { type Knocked, knockHttp1, knockHttp2 } from "../support/upgrade-client.ts";
@@ -38,10 +43,13 @@ interface Host {
 /** Timers that would keep the process alive. */
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
-const host = async (framework: Framework, version: Host["version"]): Promise<Host> => {
+const host = async (framework: Framework, version: Host["version"], byWs: boolean): Promise<Host> => {
   const before = timers();
   const server: Server = await framework.create(version);
-  const sockets = attach(server, { onError: (error) => printed.push([error]) });
+  const options = { onError: (error: unknown) => printed.push([error]) };
+  const sockets = byWs
+    ? attachWs(new WebSocketServer({ server: server as http.Server }), options)
+    : attach(server, options);
   const connections = new Set<{ destroy(): unknown }>();
   server.on("connection", (socket) => connections.add(socket));
   onTestFinished(async () => {
@@ -144,9 +152,10 @@ const cases: Record<string, (host: Host) => Promise<void>> = {
 };
 
 for (const framework of FRAMEWORKS) {
-  describe.each(framework.versions)(`${framework.name} over %s`, (version) => {
+  const hosts = [...framework.versions.map((version) => [version, false] as const), ["HTTP/1.1", true] as const];
+  describe.each(hosts)(`${framework.name} over %s (by ws: %s)`, (version, byWs) => {
     for (const [name, run] of Object.entries(cases)) {
-      test(name, async () => run(await host(framework, version)));
+      test(name, async () => run(await host(framework, version, byWs)));
     }
   });
 }

@@ -11,6 +11,8 @@ import morgan from "morgan";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
+import { attach as attachWs } from "websock-js/ws";
+import { WebSocketServer } from "ws";
 import { deferred, Echo } from "../support/node-server.ts";
 import { closeFrame, frame, TEXT } from "../support/raw-frames.ts";
 import { failOnUncaught } from "../support/uncaught.ts";
@@ -25,8 +27,16 @@ declare module "express-session" {
   }
 }
 
-const listen = async (server: Server): Promise<number> => {
-  attach(server);
+type Attach = (server: Server) => unknown;
+
+/** What must not make a difference. */
+const ENGINES: readonly (readonly [name: string, attach: Attach])[] = [
+  ["our own engine", attach],
+  ["ws", (server) => attachWs(new WebSocketServer({ server: server as http.Server }))],
+];
+
+const listen = async (server: Server, engine: Attach = attach): Promise<number> => {
+  engine(server);
   const connections = new Set<{ destroy(): unknown }>();
   server.on("connection", (socket) => connections.add(socket));
   onTestFinished(async () => {
@@ -57,30 +67,33 @@ class SlowStore extends session.MemoryStore {
   }
 }
 
-test("express-session reads its session, saves it, and sets its cookie in the 101", async () => {
-  const store = new SlowStore();
-  const app = express();
-  app.use(session({ secret: "s", resave: false, saveUninitialized: false, store }));
-  app.get("/", (req) => {
-    req.session.visits = (req.session.visits ?? 0) + 1;
-    upgrade(req, Echo);
-  });
-  app.get("/visits", (req, res) => void res.json(req.session.visits));
-  const port = await listen(http.createServer(app));
+test.each(ENGINES)(
+  "%s: express-session reads its session, saves it, and sets its cookie in the 101",
+  async (_, engine) => {
+    const store = new SlowStore();
+    const app = express();
+    app.use(session({ secret: "s", resave: false, saveUninitialized: false, store }));
+    app.get("/", (req) => {
+      req.session.visits = (req.session.visits ?? 0) + 1;
+      upgrade(req, Echo);
+    });
+    app.get("/visits", (req, res) => void res.json(req.session.visits));
+    const port = await listen(http.createServer(app), engine);
 
-  const first = await knockHttp1(port, "/");
-  await echoes(first);
-  const cookie = /^connect\.sid=[^;]+/.exec(first.headers["set-cookie"]!)![0];
-  const second = await knockHttp1(port, "/", { cookie });
-  await echoes(second);
-  // Known already: no new cookie.
-  expect(second.headers).not.toHaveProperty("set-cookie");
-  while (store.saves < 2) await turns(1);
-  const plain = await fetch(`http://127.0.0.1:${port}/visits`, { headers: { cookie } });
-  expect(await plain.json()).toBe(2);
-});
+    const first = await knockHttp1(port, "/");
+    await echoes(first);
+    const cookie = /^connect\.sid=[^;]+/.exec(first.headers["set-cookie"]!)![0];
+    const second = await knockHttp1(port, "/", { cookie });
+    await echoes(second);
+    // Known already: no new cookie.
+    expect(second.headers).not.toHaveProperty("set-cookie");
+    while (store.saves < 2) await turns(1);
+    const plain = await fetch(`http://127.0.0.1:${port}/visits`, { headers: { cookie } });
+    expect(await plain.json()).toBe(2);
+  },
+);
 
-test("morgan logs a 101, once, when the upgrade is done", async () => {
+test.each(ENGINES)("%s: morgan logs a 101, once, when the upgrade is done", async (_, engine) => {
   const lines: string[] = [];
   const written = deferred();
   const stream = {
@@ -92,7 +105,7 @@ test("morgan logs a 101, once, when the upgrade is done", async () => {
   const app = express();
   app.use(morgan(":method :url :status :response-time", { stream }));
   app.get("/socket", (req) => upgrade(req, Echo));
-  const knocked = await knockHttp1(await listen(http.createServer(app)), "/socket");
+  const knocked = await knockHttp1(await listen(http.createServer(app), engine), "/socket");
   await written.promise;
   await echoes(knocked);
   await knocked.client.send(closeFrame(1000)).closeCode();
@@ -198,23 +211,26 @@ test.each([
   },
 );
 
-test("Express: what comes after a route that has upgraded finds a response that has ended", async () => {
-  const print = vi.spyOn(console, "error").mockImplementation(() => {});
-  onTestFinished(() => print.mockRestore());
-  const seen: unknown[] = [];
-  const app = express();
-  app.get("/", (req, _res, next) => {
-    upgrade(req, Echo);
-    next();
-  });
-  app.use((_req, res) => {
-    seen.push(res.headersSent);
-    res.status(404).set("x-late", "1").send("Not Found");
-  });
-  const knocked = await knockHttp1(await listen(http.createServer(app)), "/");
-  await turns();
-  await echoes(knocked);
-  expect(knocked.headers).not.toHaveProperty("x-late");
-  expect(seen).toEqual([true]);
-  expect(print).not.toHaveBeenCalled();
-});
+test.each(ENGINES)(
+  "%s: what comes after a route that has upgraded finds a response that has ended",
+  async (_, engine) => {
+    const print = vi.spyOn(console, "error").mockImplementation(() => {});
+    onTestFinished(() => print.mockRestore());
+    const seen: unknown[] = [];
+    const app = express();
+    app.get("/", (req, _res, next) => {
+      upgrade(req, Echo);
+      next();
+    });
+    app.use((_req, res) => {
+      seen.push(res.headersSent);
+      res.status(404).set("x-late", "1").send("Not Found");
+    });
+    const knocked = await knockHttp1(await listen(http.createServer(app), engine), "/");
+    await turns();
+    await echoes(knocked);
+    expect(knocked.headers).not.toHaveProperty("x-late");
+    expect(seen).toEqual([true]);
+    expect(print).not.toHaveBeenCalled();
+  },
+);

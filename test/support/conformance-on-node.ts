@@ -1,10 +1,11 @@
-/** Runs the conformance suite against a server of Node's. */
-import type { RequestListener } from "node:http";
+/** Runs the conformance suite against a server in this process. */
+import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { upgrade } from "websock-js";
+import { type Capabilities, upgrade, type WebSockOptions } from "websock-js";
 import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock } from "websock-js/testing";
+import type { Clock } from "../../src/session/clock.ts";
 import {
   type ConformanceClient,
   type ConformanceHost,
@@ -16,10 +17,38 @@ import {
   whenTerminated,
 } from "../../src/testing/conformance/index.ts";
 
-type Server = Parameters<typeof attach>[0];
+/** A server that has begun to listen, and the attachment of its connections. */
+export interface Listening {
+  readonly server: Server;
+  readonly sockets: Attachment;
+}
+
+/** Makes a server that upgrades each request with what `scenarioOf` has for it. Errors are reported to nobody. */
+export type Serve = (scenarioOf: (request: IncomingMessage) => UpgradeOf, clock: Clock) => Listening;
+
+/** What `upgrade` is called with, apart from the request. */
+export type UpgradeOf = readonly [
+  handler: typeof ScriptedHandler,
+  arg: ScriptedHandler.Scripted,
+  options: WebSockOptions | undefined,
+];
 
 export const conformOnNode = (
-  createServer: (listener: RequestListener) => Server,
+  createServer: (listener: RequestListener) => Parameters<typeof attach>[0],
+  connect: (port: number, path: string) => Promise<ConformanceClient>,
+): void =>
+  conformOn(
+    capabilities,
+    (upgradeOf, clock) => {
+      const server = createServer((request) => upgrade(request, ...upgradeOf(request)));
+      return { server: server as Server, sockets: attach(server, { clock, onError: () => undefined }) };
+    },
+    connect,
+  );
+
+export const conformOn = (
+  capabilities: Capabilities,
+  listen: Serve,
   connect: (port: number, path: string) => Promise<ConformanceClient>,
 ): void => {
   const clock = new ManualClock();
@@ -29,12 +58,11 @@ export const conformOnNode = (
 
   /** A server of its own for each case that needs one: `shutdown` ends all of its connections for good. */
   const serve = async (): Promise<number> => {
-    server = createServer((request) => {
+    ({ server, sockets } = listen((request) => {
       const id = request.url!.slice(1);
       const { script, options } = scenarios.get(id)!;
-      upgrade(request, ScriptedHandler, { id, script }, options);
-    });
-    sockets = attach(server, { clock, onError: () => undefined });
+      return [ScriptedHandler, { id, script }, options];
+    }, clock));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return (server.address() as AddressInfo).port;
   };

@@ -1,8 +1,9 @@
 /** The conformance suite's client over any stream of octets, frame by frame. */
-import type { Socket } from "node:net";
+import { once } from "node:events";
+import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
-import { RawClient } from "./raw-client.ts";
+import { type Headers, handshake, RawClient } from "./raw-client.ts";
 import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG, TEXT } from "./raw-frames.ts";
 
 const OPCODES = { text: TEXT, binary: BINARY, ping: PING, pong: PONG } as const;
@@ -65,4 +66,22 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
     drop,
     setReading: (reads) => void (reads ? stream.resume() : stream.pause()),
   };
+};
+
+/** Over HTTP/1.1, frame by frame: what the server does to the socket after its close frame is not waited for. */
+export const connectRaw = async (port: number, path: string, headers: Headers = {}): Promise<ConformanceClient> => {
+  const socket = net.connect({ port, host: "127.0.0.1" });
+  socket.setNoDelay(true).write(handshake(headers, `GET ${path} HTTP/1.1`));
+  let head = Buffer.alloc(0);
+  while (!head.includes("\r\n\r\n")) {
+    const [chunk] = (await once(socket, "data")) as [Buffer];
+    head = Buffer.concat([head, chunk]);
+    socket.pause();
+  }
+  const end = head.indexOf("\r\n\r\n") + 4;
+  if (!head.toString("latin1").startsWith("HTTP/1.1 101 ")) throw new Error(`not accepted:\n${head}`);
+  socket.unshift(head.subarray(end));
+  const client = conformanceClient(socket, () => socket.resetAndDestroy());
+  socket.resume();
+  return client;
 };

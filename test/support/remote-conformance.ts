@@ -18,6 +18,8 @@ export interface RemoteConformance {
   readonly runtime: RuntimeName;
   /** The program that serves the host, from the root of the repository. */
   readonly program: string;
+  /** How it is started, where that is not by its path. */
+  readonly start?: () => Promise<{ readonly port: number; stop(): Promise<void> }>;
   readonly args?: readonly string[];
   readonly connect?: (port: number, path: string) => Promise<ConformanceClient>;
   readonly deviations?: Deviations;
@@ -35,6 +37,7 @@ export const conformRemotely = async ({
   runtime,
   program,
   args = [],
+  start = () => startProgram(runtime, program, { args }),
   connect = byWs,
   deviations = [],
 }: RemoteConformance): Promise<void> => {
@@ -42,7 +45,7 @@ export const conformRemotely = async ({
     test.skip(`${runtime} is not here`);
     return;
   }
-  const { port: controlPort, stop } = await startProgram(runtime, program, { args });
+  const { port: controlPort, stop } = await start();
   afterAll(stop);
   let port = controlPort;
 

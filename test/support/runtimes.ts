@@ -17,6 +17,7 @@ const RUNTIMES = {
     file: `${modules}@deno/linux-x64-glibc/deno`,
     flags: ["run", "--quiet", "--no-lock", "--no-prompt", "--allow-all", "--node-modules-dir=manual"],
   },
+  workerd: { file: `${modules}@cloudflare/workerd-linux-64/bin/workerd`, flags: [] },
 } satisfies Record<string, Runtime>;
 
 export type RuntimeName = keyof typeof RUNTIMES;
@@ -31,6 +32,9 @@ export const haveRuntime = (name: RuntimeName): boolean => {
   console.warn(`SKIPPED, ${problem}`);
   return false;
 };
+
+/** Where its binary is. */
+export const fileOf = (name: RuntimeName): string => RUNTIMES[name].file;
 
 /** The command that runs a script of the repository. */
 export const commandFor = (name: RuntimeName, script: string): readonly [file: string, ...args: string[]] => {

@@ -202,6 +202,7 @@ export const endings: readonly ConformanceCase[] = [
   },
   {
     name: "nothing is received for timeout",
+    honours: ["timeout"],
     run: async (host) => {
       const connected = await open(host, { script: {}, options: { timeout: 1_000 } });
       await host.advance?.(999);
@@ -211,10 +212,23 @@ export const endings: readonly ConformanceCase[] = [
       await expectEnd(connected, "timeout", []);
     },
   },
+  {
+    name: "a host that ignores timeout: who is silent stays",
+    needs: ["advance"],
+    ignores: ["timeout"],
+    run: async (host) => {
+      const connected = await open(host, { script: { handleIn: [{ echo: true }] }, options: { timeout: 1_000 } });
+      await host.advance!(600_000);
+      connected.client.send("text", "still there?");
+      equal(await connected.client.next(), ["text", "still there?"], "the client got");
+      connected.client.close(1000);
+    },
+  },
   ...(["close", "loss", "shutdown", "idle"] as const).map(
     (end): ConformanceCase => ({
       name: `a callback that never settles × ${end}: given up after closeTimeout`,
       needs: end === "shutdown" ? ["shutdown"] : [],
+      honours: end === "idle" ? ["timeout"] : [],
       run: async (host) => {
         const options = { closeTimeout: 1_000, timeout: end === "idle" ? 2_000 : 600_000, heartbeat: false } as const;
         const connected = await open(host, { script: { handleIn: [stuck] }, options });

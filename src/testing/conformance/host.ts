@@ -57,6 +57,10 @@ export interface ConformanceCase {
   readonly needs?: readonly (Ability | "shutdown" | "advance")[];
   /** What it must not be able to do: the case checks what is so instead. */
   readonly lacks?: readonly Ability[];
+  /** Options that must have an effect on the host. */
+  readonly honours?: readonly (keyof WebSockOptions)[];
+  /** Options that must have none. */
+  readonly ignores?: readonly (keyof WebSockOptions)[];
   run(host: ConformanceHost): Promise<void>;
 }
 

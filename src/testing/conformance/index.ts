@@ -22,8 +22,11 @@ export const conformance: readonly ConformanceCase[] = [...results, ...endings, 
 /** The cases that make sense for a host, by what it says that it can do. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
   conformance.filter(
-    ({ needs = [], lacks = [] }) =>
+    ({ needs = [], lacks = [], honours = [], ignores = [] }) =>
       needs.every((need) =>
         need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
-      ) && lacks.every((ability) => !host.capabilities[ability]),
+      ) &&
+      lacks.every((ability) => !host.capabilities[ability]) &&
+      honours.every((option) => !host.capabilities.ignores.includes(option)) &&
+      ignores.every((option) => host.capabilities.ignores.includes(option)),
   );

@@ -56,6 +56,7 @@ export interface Report {
 }
 
 interface Running {
+  readonly id: string;
   readonly report: Report;
   readonly script: Script;
   readonly counts: Map<keyof Script, number>;
@@ -79,7 +80,7 @@ const connectionOf = (id: string, script: Script = {}): Running => {
     const [gate, open] = deferred();
     const [whenEnded, end] = deferred();
     const report: Report = { calls: [], reason: undefined, concurrent: 0, close: undefined, ended: undefined };
-    running = { report, script, counts: new Map(), gate, open, whenEnded, end, now: 0 };
+    running = { id, report, script, counts: new Map(), gate, open, whenEnded, end, now: 0 };
     connections.set(id, running);
   }
   return running;
@@ -94,8 +95,9 @@ export const whenTerminated = (id: string): Promise<void> => connectionOf(id).wh
 /** Lets the callbacks of the connection go on that wait at its gate. */
 export const openGate = (id: string): void => connectionOf(id).open();
 
+/** Of plain values, so that a host can keep it where the process may be gone before the connection is. */
 interface ScriptedState {
-  readonly running: Running;
+  readonly id: string;
   readonly value: unknown;
 }
 
@@ -143,7 +145,7 @@ const perform = (
 const blocks = (count: number): OutMessage[] =>
   Array.from({ length: count }, () => ({ opcode: "binary", data: new Uint8Array(1024 * 1024) }));
 
-const wrap = (running: Running, value: unknown): ScriptedState => ({ running, value });
+const wrap = ({ id }: Running, value: unknown): ScriptedState => ({ id, value });
 
 /** Scripts give plain states; the handler's also know their connection. */
 const withState = (result: unknown, running: Running): unknown =>
@@ -171,23 +173,21 @@ export const init = ({ id, script }: Scripted, self: Self<unknown>): Result => {
   return perform("init", running, "", "", self) as Result;
 };
 
-export const handleIn = (message: DataMessage, { running, value }: ScriptedState, self: Self<unknown>): Result =>
-  perform("handleIn", running, message, value, self) as Result;
+export const handleIn = (message: DataMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
+  perform("handleIn", connectionOf(id), message, value, self) as Result;
 
-export const handleControl = (
-  message: ControlMessage,
-  { running, value }: ScriptedState,
-  self: Self<unknown>,
-): Result => perform("handleControl", running, message, value, self) as Result;
+export const handleControl = (message: ControlMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
+  perform("handleControl", connectionOf(id), message, value, self) as Result;
 
-export const handleInfo = (info: unknown, { running, value }: ScriptedState, self: Self<unknown>): Result =>
-  perform("handleInfo", running, info, value, self) as Result;
+export const handleInfo = (info: unknown, { id, value }: ScriptedState, self: Self<unknown>): Result =>
+  perform("handleInfo", connectionOf(id), info, value, self) as Result;
 
 export const terminate = (
   reason: CloseReason,
-  { running, value }: ScriptedState,
+  { id, value }: ScriptedState,
   self: Self<unknown>,
 ): void | Promise<void> => {
+  const running = connectionOf(id);
   const { report } = running;
   const { closeCode, closeText } = self.connection;
   report.reason = report.reason === undefined ? showReason(reason) : `terminate ran twice: ${report.reason}`;

@@ -1,0 +1,33 @@
+/**
+ * A server of the package `ws`, on its way to this one: its new rooms are routes of the app, and the sockets that it
+ * accepts by itself get the same handler. `PORT` says where it listens.
+ */
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { upgrade } from "websock-js";
+import { attach, host, hosted } from "websock-js/ws";
+import { WebSocketServer } from "ws";
+import * as Greeter from "../greeter.ts";
+import { userOf } from "../user.ts";
+
+const server = http.createServer((req, res) => {
+  const user = userOf(req.headers.cookie);
+  const room = /^\/rooms\/(\w+)$/.exec(req.url ?? "")?.[1];
+  if (room === undefined) res.writeHead(404).end("there is no such page\n");
+  else if (user === undefined) res.writeHead(401).end("who are you?\n");
+  else upgrade(req, Greeter, { user, room });
+});
+
+const webSocketServer = new WebSocketServer({ server });
+const sockets = attach(webSocketServer, { only: ({ url }) => url !== "/old" });
+
+webSocketServer.on("connection", (socket, req) => host(socket, req, Greeter, { user: "guest", room: "old" }));
+
+server.listen(Number(process.env.PORT ?? 4000), () => {
+  console.log(`http://localhost:${(server.address() as AddressInfo).port}/rooms/lobby`);
+});
+
+process.once("SIGTERM", () => {
+  server.close();
+  void Promise.all([sockets.drain(), hosted.drain()]).then(() => server.closeAllConnections());
+});

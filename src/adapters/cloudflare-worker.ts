@@ -1,0 +1,127 @@
+/** Upgrade requests of Workers. */
+import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import { portableOctets } from "../protocol/octets.ts";
+import type { Route } from "../route.ts";
+import type { Callbacks } from "../session/handler.ts";
+import type { ConnectionFacts } from "../session/self.ts";
+import { Session } from "../session/session.ts";
+import type { Transport } from "../session/transport.ts";
+import { markUpgradable, type Upgradable } from "../upgrade.ts";
+import { CloudflareTransport, capabilities } from "./cloudflare-transport.ts";
+import type { CloudflareSocket, CloudflareSocketPair } from "./cloudflare-types.ts";
+import { type Decision, FetchUpgrade } from "./fetch-upgrade.ts";
+import { Host, type HostOptions } from "./host.ts";
+import { reporter } from "./reporting.ts";
+import { SystemClock } from "./system-clock.ts";
+
+declare const WebSocketPair: CloudflareSocketPair;
+
+/** Keeps a request alive until a promise settles. */
+type WaitUntil = (promise: Promise<unknown>) => void;
+
+// Only the platform has such a module; elsewhere this one is only looked at.
+const platform = "cloudflare:workers";
+const { waitUntil }: { readonly waitUntil?: WaitUntil } = "WebSocketPair" in globalThis ? await import(platform) : {};
+
+/** Both ends of a new connection, and the response that hands the client its own. */
+export const openPair = (
+  { subprotocol }: Decision,
+  headers: Headers,
+): { readonly socket: CloudflareSocket; readonly respond: () => Response } => {
+  const { 0: client, 1: socket } = new WebSocketPair();
+  if (subprotocol !== undefined) headers.set("sec-websocket-protocol", subprotocol);
+  return { socket, respond: () => new Response(null, { status: 101, headers, webSocket: client } as ResponseInit) };
+};
+
+/** What is known of a connection at its beginning. */
+export const factsOfConnection = (request: Request, subprotocol: string | undefined): ConnectionFacts => ({
+  remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
+  remotePort: undefined,
+  httpVersion: "1.1",
+  method: "GET",
+  subprotocol,
+  compression: undefined,
+  closeCode: undefined,
+  closeText: undefined,
+});
+
+export class WorkerHost extends Host {
+  private readonly given: HostOptions["clock"];
+  private readonly whenOver = new WeakMap<Session, () => void>();
+
+  constructor(options: HostOptions = {}) {
+    super(capabilities, portableOctets, reporter(options.onError), options);
+    this.given = options.clock;
+  }
+
+  /** Each has a clock of its own: a timer belongs to the request that has started it, and ends with it. */
+  override newSession(
+    callbacks: Callbacks,
+    transport: Transport,
+    facts: ConnectionFacts,
+    options: ResolvedOptions,
+  ): Session {
+    const { octets, onError } = this;
+    const onEnd = (session: Session): void => this.onEnd(session);
+    const clock = this.given ?? new SystemClock();
+    const session = new Session(callbacks, transport, facts, { options, clock, octets, onError, onEnd });
+    this.group.add(session);
+    return session;
+  }
+
+  /** The socket has gone, and with it the request would be, although callbacks may still have to run. */
+  linger(session: Session): void {
+    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.whenOver.set(session, resolve)));
+  }
+
+  private onEnd(session: Session): void {
+    this.group.delete(session);
+    this.whenOver.get(session)?.();
+  }
+}
+
+class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
+  protected perform(decision: Decision, _facts: UpgradeRequest, headers: Headers): Response {
+    const { host, request } = this;
+    const { callbacks, arg, options, subprotocol } = decision;
+    const { socket, respond } = openPair(decision, headers);
+    socket.binaryType = "arraybuffer";
+    socket.accept({ allowHalfOpen: true });
+    const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
+    transport.session = host.newSession(callbacks, transport, factsOfConnection(request, subprotocol), options);
+    socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
+    socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
+      transport.closing(code, reason);
+      host.linger(transport.session);
+    });
+    socket.addEventListener("error", ({ message }: { message: string }) => {
+      transport.failed(message);
+      host.linger(transport.session);
+    });
+    transport.session.start(arg);
+    return respond();
+  }
+
+  performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
+    this.decide(callbacks, arg, options, route);
+    return this.answer(new Response(null))!;
+  }
+}
+
+/** Upgrades requests that no `attach` has brought in: a Worker needs none. */
+export class WorkerUnmarked implements Upgradable {
+  private readonly host = new WorkerHost();
+
+  upgrade(
+    _conn: object,
+    callbacks: Callbacks,
+    arg: unknown,
+    options: WebSockOptions | undefined,
+    route: Route,
+  ): Response {
+    const request = route.request as Request;
+    const upgrade = new WorkerUpgrade(this.host, request);
+    markUpgradable(request, upgrade);
+    return upgrade.performNow(callbacks, arg, options, route);
+  }
+}

@@ -1,0 +1,170 @@
+/** An upgrade request that travels through the app, and becomes a WebSocket of `ws` in the end. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type Duplex, Writable } from "node:stream";
+import type { WebSockOptions } from "../options.ts";
+import type { Callbacks } from "../session/handler.ts";
+import type { ConnectionFacts } from "../session/self.ts";
+import type { Host, HostOptions } from "./host.ts";
+import { NodeAdapter } from "./node-adapter.ts";
+import { Http1Upgrade, passOrdinaryBy, takeUpgrade, takeUpgrades } from "./node-http1.ts";
+import { connectionFacts, type Decision } from "./node-upgrade.ts";
+import type { HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
+import { capabilities, WsTransport } from "./ws-transport.ts";
+
+/** How `ws` is to answer one request. */
+interface Handshake {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  /** Headers of the answer, apart from those of the handshake itself. */
+  readonly headers: readonly string[];
+  readonly subprotocol: string | undefined;
+  readonly compress: boolean;
+}
+
+export class WsAdapter extends NodeAdapter {
+  private readonly sockets: WsServer;
+  /** The WebSocketServer listens to the server's `upgrade` event by itself. */
+  private readonly listens: boolean;
+  private readonly handleUpgrade: WsServer["handleUpgrade"];
+  /** The requests that are being answered, as `ws` got them, with what their answer has more. */
+  private readonly answering = new WeakMap<
+    IncomingMessage,
+    { readonly headers: readonly string[]; extensions: string | undefined }
+  >();
+
+  constructor(sockets: WsServer, server: HttpServer, only: NodeAdapter["only"], options: HostOptions) {
+    // What its own `path` keeps out is not ours either.
+    const isOurs: NodeAdapter["only"] = (request) =>
+      sockets.shouldHandle(request as IncomingMessage) !== false && only?.(request) !== false;
+    super(server, isOurs, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
+    this.sockets = sockets;
+    this.listens = (sockets.options.server ?? undefined) !== undefined;
+    this.handleUpgrade = sockets.handleUpgrade.bind(sockets);
+  }
+
+  /** Begins to take upgrade requests. */
+  listen(): void {
+    const { sockets } = this;
+    sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
+    if (!this.listens) {
+      takeUpgrades(this, WsUpgrade);
+      return;
+    }
+    // Its own listener calls this, and emits `connection` for the requests that are none of ours.
+    sockets.handleUpgrade = (request, socket, head, callback) => {
+      if (!takeUpgrade(this, WsUpgrade, request, socket, head)) {
+        this.handleUpgrade(request, socket, head, callback);
+      }
+    };
+    passOrdinaryBy(this);
+  }
+
+  override get hasOthers(): boolean {
+    return this.listens || super.hasOthers;
+  }
+
+  /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
+  answer(
+    { request, socket, head, headers, subprotocol, compress }: Handshake,
+    open: (socket: WsSocket, extensions: string | undefined) => void,
+  ): void {
+    const { "sec-websocket-protocol": _protocols, "sec-websocket-extensions": extensions, ...others } = request.headers;
+    const seen: IncomingMessage = Object.create(request, {
+      headers: {
+        value: {
+          ...others,
+          ...(subprotocol !== undefined && { "sec-websocket-protocol": subprotocol }),
+          ...(compress && extensions !== undefined && { "sec-websocket-extensions": extensions }),
+        },
+      },
+    });
+    const answer = { headers, extensions: undefined as string | undefined };
+    this.answering.set(seen, answer);
+    this.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
+  }
+
+  private onHeaders(lines: string[], request: IncomingMessage): void {
+    const answer = this.answering.get(request);
+    if (answer === undefined) return;
+    for (const line of lines) {
+      const [, value] = /^sec-websocket-extensions: *(.*)$/i.exec(line) ?? [];
+      if (value !== undefined) answer.extensions = value;
+    }
+    lines.push(...answer.headers);
+  }
+}
+
+const WITHOUT_COMPRESSION = {
+  ...capabilities,
+  compress: false,
+  ignores: [...capabilities.ignores, "compress"],
+} as const;
+
+class WsUpgrade extends Http1Upgrade {
+  declare protected readonly adapter: WsAdapter;
+
+  protected override perform({ callbacks, arg, options, subprotocol }: Decision): void {
+    this.upgraded = true;
+    const { adapter, request, socket, head } = this;
+    const stream = socket as Socket;
+    const { remoteAddress, remotePort } = stream;
+    const headers = this.writeHead();
+    this.takeSocket();
+    const handshake = { request, socket, head, headers, subprotocol, compress: options.compress !== undefined };
+    adapter.answer(handshake, (webSocket, extensions) => {
+      const agreed = webSocket.protocol || undefined;
+      const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, agreed, extensions);
+      runOn(adapter, webSocket, stream, facts, callbacks, arg, options);
+    });
+  }
+
+  /**
+   * Writes the head through the response, so that what others hang on it runs, but to nowhere: ws writes its own. Returns
+   * the headers to be added to that one.
+   */
+  private writeHead(): readonly string[] {
+    let written = "";
+    const nowhere = new Writable({
+      write(chunk: Buffer, _encoding, callback) {
+        written += chunk.toString("latin1");
+        callback();
+      },
+    }) as Socket;
+    this.detach();
+    const response: ServerResponse = this.response;
+    response.assignSocket(nowhere);
+    this.gate.base.writeHead(101, "Switching Protocols", HANDSHAKE);
+    response.flushHeaders();
+    response.detachSocket(nowhere);
+    const [, ...lines] = written.split("\r\n");
+    return lines.filter((line) => line !== "" && !/^(?:upgrade|connection):/i.test(line));
+  }
+}
+
+const HANDSHAKE = { Upgrade: "websocket", Connection: "Upgrade" };
+
+/** Runs a handler on a WebSocket that is open. */
+export const runOn = (
+  host: Host,
+  socket: WsSocket,
+  stream: Socket,
+  facts: ConnectionFacts,
+  callbacks: Callbacks,
+  arg: unknown,
+  options: ReturnType<Host["resolve"]>,
+): void => {
+  const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
+  const session = host.newSession(callbacks, transport, facts, options);
+  transport.open(session);
+  session.start(arg);
+};
+
+/** The options of `upgrade` that come too late for a WebSocket that is open. */
+export const TOO_LATE: readonly (keyof WebSockOptions)[] = [
+  "earlyValidateUpgrade",
+  "subprotocols",
+  "headers",
+  "origins",
+];

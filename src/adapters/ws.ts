@@ -1,0 +1,130 @@
+/** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
+import type { IncomingMessage } from "node:http";
+import { callbacksOf } from "../session/handler.ts";
+import type { UpgradeArguments } from "../upgrade.ts";
+import type { WebSock } from "../websock.ts";
+import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
+import { attached } from "./node-adapter.ts";
+import { publishError } from "./node-diagnostics.ts";
+import { watchFastify } from "./node-fastify.ts";
+import { nodeOctets } from "./node-octets.ts";
+import { factsOf, guardRequests } from "./node-requests.ts";
+import { connectionFacts } from "./node-upgrade.ts";
+import { reporter } from "./reporting.ts";
+import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
+import { capabilities, WsTransport } from "./ws-transport.ts";
+import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
+
+export type { DrainOptions } from "../session/group.ts";
+export type { Attachment, HostOptions } from "./host.ts";
+export type { WsServer, WsSocket } from "./ws-socket.ts";
+export { capabilities } from "./ws-transport.ts";
+
+/** Options of {@link attach}. */
+export interface AttachOptions extends HostOptions {
+  /** The HTTP server whose app the requests travel through. Default: the one that the WebSocketServer was made with. */
+  readonly server?: HttpServer;
+  /**
+   * Which upgrade requests are ours. The others are the WebSocketServer's, which emits `connection` for them; with
+   * `noServer`, they are left to the HTTP server's other `upgrade` listeners. Default: all.
+   */
+  readonly only?: (request: IncomingMessage) => boolean;
+}
+
+/**
+ * Lets the upgrade requests of a WebSocketServer travel through the `request` listeners of its HTTP server like any other
+ * request, where a route may `upgrade` them; the frames are the WebSocketServer's. Of those requests it emits no
+ * `connection`, but its `verifyClient`, `headers` and `clients` are what they were.
+ *
+ * ```ts
+ * const server = http.createServer(app);
+ * const sockets = attach(new WebSocketServer({ server }));
+ * ```
+ *
+ * @throws TypeError for an option that does not exist, or if there is no HTTP server
+ * @throws Error if the HTTP server is attached already
+ */
+export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
+  checkHostOptions(options, "server", "only");
+  const { server: given, only } = options;
+  const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
+  const server = given ?? own;
+  if (server === undefined || (own !== undefined && own !== server)) {
+    throw new TypeError(
+      'the HTTP server with the app is missing: make the WebSocketServer with the option "server", or with "noServer" ' +
+        'and give "server" to attach()',
+    );
+  }
+  if (attached.has(server)) throw new Error("this server is attached already");
+  const adapter = new WsAdapter(sockets, server, only as WsAdapter["only"], options);
+  attached.add(server);
+  guardRequests(server, adapter, undefined);
+  adapter.listen();
+  watchFastify();
+  return adapter.attachment;
+};
+
+/** Runs handlers on sockets that a WebSocketServer has accepted. */
+export interface Hosting extends Attachment {
+  /** As the function {@link host}, for connections that belong together. */
+  readonly host: <Arg, State, Info = never>(
+    socket: WsSocket,
+    request: IncomingMessage,
+    handler: WebSock<Arg, State, Info>,
+    ...rest: UpgradeArguments<NoInfer<Arg>>
+  ) => void;
+}
+
+/**
+ * What {@link host} does, with defaults and an `onError` of your own, and an `Attachment` for the connections: to be made
+ * once for each server.
+ *
+ * ```ts
+ * const sockets = hosting({ onError: log });
+ * webSocketServer.on("connection", (socket, request) => sockets.host(socket, request, Chat, "lobby"));
+ * process.once("SIGTERM", () => sockets.drain());
+ * ```
+ */
+export const hosting = (options: HostOptions = {}): Hosting => {
+  checkHostOptions(options);
+  const ignores = [...capabilities.ignores, ...TOO_LATE];
+  const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(options.onError, publishError), options);
+  return Object.defineProperties(host.attachment as Hosting, {
+    host: {
+      enumerable: true,
+      value: (socket: WsSocket, request: IncomingMessage, handler: object, arg?: unknown, given?: object): void => {
+        const resolved = host.resolve(given);
+        const callbacks = callbacksOf(handler);
+        if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
+        // The client may have gone by now: then `init` never runs.
+        if (socket.readyState !== OPEN) return;
+        if (host.group.closing) {
+          socket.close(1001);
+          return;
+        }
+        const { socket: stream } = request;
+        const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
+        runOn(host, socket, stream, connectionFacts(factsOf(request), stream, ...agreed), callbacks, arg, resolved);
+      },
+    },
+  });
+};
+
+const shared = hosting();
+
+/**
+ * Runs `handler` on a socket that a WebSocketServer has accepted, and gives `arg` to its `init`. To be called as soon as
+ * the socket is there: what it has received before is lost. What belongs to the handshake (`headers`, `subprotocols`,
+ * `origins`) was the WebSocketServer's to decide.
+ *
+ * ```ts
+ * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));
+ * ```
+ *
+ * @throws TypeError for an option or a callback that does not exist
+ * @throws Error if the socket has a handler already
+ */
+export const host: Hosting["host"] = shared.host;
+
+/** The connections of {@link host}. */
+export const hosted: Attachment = shared;

@@ -1,0 +1,72 @@
+/** A Durable Object that sleeps when it is told to, and tells what its handler has seen. */
+import { DurableObject } from "cloudflare:workers";
+import unsafe from "workerd:unsafe";
+import { ok, push, text, upgrade } from "websock-js";
+import { attach } from "websock-js/cloudflare";
+
+/** What happened in this process; it outlives the object. */
+const log = [];
+
+const Counter = {
+  /** @param {string} name @param {any} self */
+  init: (name, self) => {
+    log.push(`init ${name}`);
+    return push(text(`init ${self.id}`), { name, count: 0 });
+  },
+  handleIn: async ({ data }, state, self) => {
+    if (data === "big") return ok({ ...state, big: "x".repeat(20_000) });
+    if (data === "function") return ok({ ...state, later: () => 1 });
+    if (data === "slow") await new Promise((resolve) => setTimeout(resolve, 100));
+    const { name, count } = state;
+    return push(text(`${data} ${name} ${count + 1} ${self.id} ${self.connection.subprotocol}`), {
+      name,
+      count: count + 1,
+    });
+  },
+  handleInfo: (info, state, self) => push(text(`info ${info} ${state.name} ${state.count} ${self.id}`), state),
+  terminate: (reason, { name, count }, { connection }) => {
+    const why = typeof reason === "string" ? reason : `${reason.error.name}: ${reason.error.message}`;
+    log.push(`terminate ${name} ${count} ${why} ${connection.closeCode} ${connection.closeText}`);
+  },
+};
+
+export class Room extends DurableObject {
+  sockets = attach(this, this.ctx, Counter, { onError: (error) => log.push(`error ${error.message}`) });
+
+  constructor(ctx, env) {
+    super(ctx, env);
+    log.push("constructed");
+  }
+
+  fetch(request) {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/connect")
+      return upgrade(request, Counter, searchParams.get("name"), { subprotocols: ["count"] });
+    if (pathname === "/unknown") return upgrade(request, { ...Counter });
+    if (pathname === "/foreign") {
+      const { 0: client, 1: socket } = new WebSocketPair();
+      this.ctx.acceptWebSocket(socket);
+      return new Response(null, { status: 101, webSocket: client });
+    }
+    if (pathname === "/announce") for (const self of this.sockets.selves) self.send(searchParams.get("news"));
+    if (pathname === "/send") return new Response(String(this.sockets.get(searchParams.get("id"))?.send("alone")));
+    if (pathname === "/connections") return new Response(String(this.sockets.connections));
+    if (pathname === "/drain") void this.sockets.drain();
+    return new Response("done");
+  }
+
+  webSocketMessage(socket, data) {
+    socket.send(`foreign ${data}`);
+  }
+}
+
+export default {
+  async fetch(request, env) {
+    const { pathname } = new URL(request.url);
+    const room = env.ROOMS.get(env.ROOMS.idFromName("room"));
+    if (pathname === "/sleep") await unsafe.evict(room, { webSockets: "hibernate" });
+    if (pathname === "/sleep") return new Response("asleep");
+    if (pathname === "/log") return new Response(JSON.stringify(log.splice(0)));
+    return room.fetch(request);
+  },
+};

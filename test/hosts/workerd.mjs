@@ -1,0 +1,49 @@
+/** The conformance suite's handler in a Worker, or in a Durable Object: `MODE` says which. */
+import { DurableObject } from "cloudflare:workers";
+import { upgrade } from "websock-js";
+import { attach, capabilities, durableCapabilities } from "websock-js/cloudflare";
+import { conformance, ManualClock } from "websock-js/testing";
+
+const { control, scenarioOf, ScriptedHandler } = conformance;
+
+/** @param {Request} request @param {import("../../src/testing/conformance/remote.ts").RemoteControls} controls */
+const serve = async (request, controls) => {
+  const asked = scenarioOf(request.url);
+  if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+  try {
+    return new Response(await control(request.url, controls));
+  } catch (error) {
+    return new Response(String(error?.stack ?? error), { status: 500 });
+  }
+};
+
+export class Room extends DurableObject {
+  clock = new ManualClock();
+  sockets = attach(this, this.ctx, ScriptedHandler, { clock: this.clock, onError: () => undefined });
+
+  /** @param {Request} request */
+  fetch(request) {
+    return serve(request, {
+      capabilities: durableCapabilities,
+      advance: (ms) => this.clock.advance(ms),
+      shutdown: (code) => void (code === 1001 ? this.sockets.close() : this.sockets.drain()),
+    });
+  }
+}
+
+/** The object whose connections have not been closed yet. */
+let current = 0;
+
+export default {
+  /** @param {Request} request @param {{ MODE: string, ROOMS: any }} env */
+  fetch(request, env) {
+    if (env.MODE === "worker") return serve(request, { capabilities });
+    const { pathname, port } = new URL(request.url);
+    // It is another object from now on that gets the connections.
+    if (pathname === "/renew") {
+      current++;
+      return new Response(port);
+    }
+    return env.ROOMS.get(env.ROOMS.idFromName(String(current))).fetch(request);
+  },
+};

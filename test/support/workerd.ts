@@ -1,0 +1,99 @@
+/** Programs in `workerd`, the runtime of Cloudflare Workers: the built package beside them, no bundler between. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { fileOf } from "./runtimes.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export interface WorkerdProgram {
+  readonly port: number;
+  /** What it has written until now. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+type Exports = Readonly<Record<string, Readonly<Record<string, string>> | string>>;
+
+/** Modules by the package's names, which lead to the files that workerd is to have by `exports`. */
+const entries = async (): Promise<readonly (readonly [name: string, file: string])[]> => {
+  const { name, exports } = JSON.parse(await readFile(`${root}package.json`, "utf8")) as {
+    name: string;
+    exports: Exports;
+  };
+  return Object.entries(exports).flatMap(([path, files]) =>
+    typeof files === "string" ? [] : [[name + path.slice(1), (files.workerd ?? files.default)!.slice(2)] as const],
+  );
+};
+
+/**
+ * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and, as
+ * `ROOMS`, the namespace of its class `Room`.
+ */
+export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
+  const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));
+  await mkdir(`${folder}/objects`);
+  await cp(`${root}dist`, `${folder}/dist`, { recursive: true });
+  const modules: string[] = [];
+  const add = (name: string, file: string): void => {
+    modules.push(`(name = "${name}", esModule = embed "${file}")`);
+  };
+  for (const file of [main, ...more]) {
+    await cp(root + file, `${folder}/${file}`);
+    add(file, file);
+  }
+  for (const file of await readdir(`${folder}/dist`, { recursive: true })) {
+    if (file.endsWith(".js")) add(`dist/${file}`, `dist/${file}`);
+  }
+  // A module is looked for beside the one that imports it, a package too.
+  const folders = new Set([main, ...more].map(dirname));
+  const names = (await entries()).flatMap((entry) => [...folders].map((place) => [place, ...entry] as const));
+  for (const [i, [place, name, file]] of names.entries()) {
+    const path = `${place}/${name}`;
+    await writeFile(`${folder}/entry-${i}.js`, `export * from "${"../".repeat(path.split("/").length - 1)}${file}";\n`);
+    add(path, `entry-${i}.js`);
+  }
+  await writeFile(
+    `${folder}/config.capnp`,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [ (name = "main", worker = .worker), (name = "objects", disk = (path = "${folder}/objects", writable = true)) ],
+  sockets = [ (name = "http", address = "127.0.0.1:0", http = (), service = "main") ],
+);
+const worker :Workerd.Worker = (
+  modules = [ ${modules.join(",\n    ")} ],
+  compatibilityDate = "2026-11-01",
+  compatibilityFlags = [ "unsafe_module", "experimental" ],
+  durableObjectNamespaces = [ (className = "Room", uniqueKey = "room") ],
+  durableObjectStorage = (localDisk = "objects"),
+  bindings = [ (name = "ROOMS", durableObjectNamespace = "Room"), (name = "MODE", text = "${mode}") ],
+);
+`,
+  );
+  const child = spawn(fileOf("workerd"), ["serve", `${folder}/config.capnp`, "--experimental", "--control-fd=3"], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding("utf8").on("data", (text) => {
+      output += text;
+    });
+  }
+  const exited = once(child, "close");
+  const control = createInterface(child.stdio[3] as import("node:stream").Readable);
+  const [line] = (await Promise.race([once(control, "line"), exited.then(() => [undefined])])) as [string | undefined];
+  if (line === undefined) throw new Error(`workerd has ended:\n${output}`);
+  return {
+    port: (JSON.parse(line) as { port: number }).port,
+    output: () => output,
+    stop: async () => {
+      child.kill("SIGKILL");
+      await exited;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
