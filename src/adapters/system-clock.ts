@@ -1,25 +1,28 @@
 /** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
 import type { Clock, Timed } from "../session/clock.ts";
 
-/** How far apart the wheel's slots are; a deadline is met up to two of them late, or three after {@link SystemClock.soon}. */
-const SLOT_MS = 250;
+/** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.soon}. */
+const SLOT_MS = 200;
 
 /** Connections have no timer of their own: each stands in the slot of its next deadline. */
 export class SystemClock implements Clock {
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
   private current = 0;
-  /** When the timer will go off next. */
-  private next = 0;
+  /** The timer goes off a slot before this. Where it does not, the process does not run, and time stands still. */
+  private latest = 0;
+  /** How much time has passed so: no peer could be heard, and none is to be called silent for it. */
+  private missed = 0;
   private deferred: (() => void)[] = [];
 
   now(): number {
-    return performance.now();
+    const now = performance.now() - this.missed;
+    return this.timer === undefined ? now : Math.min(now, this.latest);
   }
 
-  /** When the timer goes off: reading the system's clock would be half of what a message costs. */
+  /** Without reading the system's clock, which would be half of what a message costs. */
   soon(): number {
-    return this.timer === undefined ? this.now() : this.next;
+    return this.timer === undefined ? this.now() : this.latest;
   }
 
   schedule(task: Timed, at: number): void {
@@ -53,7 +56,7 @@ export class SystemClock implements Clock {
 
   private start(): void {
     const now = this.now();
-    this.next = now + SLOT_MS;
+    this.latest = now + 2 * SLOT_MS;
     this.current = Math.floor(now / SLOT_MS);
     this.timer = setInterval(this.advance, SLOT_MS);
     // Connections keep a process alive; their deadlines alone do not.
@@ -61,8 +64,10 @@ export class SystemClock implements Clock {
   }
 
   private readonly advance = (): void => {
-    const now = this.now();
-    this.next = now + SLOT_MS;
+    const passed = performance.now();
+    const now = Math.min(passed - this.missed, this.latest);
+    this.missed = passed - now;
+    this.latest = now + 2 * SLOT_MS;
     const reached = Math.floor(now / SLOT_MS);
     while (this.current < reached) {
       const slot = ++this.current;

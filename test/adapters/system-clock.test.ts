@@ -35,6 +35,36 @@ describe("SystemClock", () => {
     }
   });
 
+  it("stands still while the process does not run, so that nobody is called silent who could not be heard", () => {
+    const real = performance.now.bind(performance);
+    let blocked = 0;
+    const spy = vi.spyOn(performance, "now").mockImplementation(() => real() + blocked);
+    try {
+      const start = clock.now();
+      const deadline = task("deadline");
+      clock.schedule(deadline, start + 5_000);
+      vi.advanceTimersByTime(3_000);
+      // The process stops in the middle of its work, for an hour; what arrives then is heard before the timer goes off.
+      blocked = 3_600_000;
+      const heard = clock.soon();
+      expect(clock.now()).toBeLessThanOrEqual(heard);
+      expect(heard - start).toBeLessThan(3_500);
+      vi.advanceTimersByTime(500);
+      expect(ticks).toEqual([]);
+      expect(clock.now()).toBeGreaterThan(heard - 500);
+      expect(clock.now() - start).toBeLessThan(4_500);
+      vi.advanceTimersByTime(3_000);
+      expect(names()).toEqual(["deadline"]);
+      expect(ticks[0]![1] - start).toBeGreaterThanOrEqual(5_000);
+      // It never goes back, and goes on as the system's does.
+      const before = clock.now();
+      vi.advanceTimersByTime(1_000);
+      expect(clock.now() - before).toBe(1_000);
+    } finally {
+      spy.mockRestore();
+    }
+  });
+
   it("never ticks early, and at most a second late", () => {
     const start = clock.now();
     const deadlines = [0, 1, 100, 249, 250, 251, 499, 500, 999, 1000, 1001, 5000, 30_000, 60_000, 123_456];
