@@ -22,6 +22,8 @@ export default defineConfig({
     globalSetup: "test/support/build.ts",
     testTimeout: 30_000,
     retry: 0,
+    // Many tests wait for other processes: a core that only they could use would be idle.
+    maxWorkers: "100%",
     allowOnly: process.env.CI === undefined,
   },
 });
