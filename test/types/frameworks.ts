@@ -1,6 +1,7 @@
 /** Compiled, never run: what `upgrade` returns is what a route of each framework may return, without a cast. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Context as ElysiaContext } from "elysia";
 import express from "express";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { H3, type H3Event } from "h3";
@@ -31,6 +32,7 @@ export const returns = (
   koa: KoaContext,
   hono: HonoContext,
   h3: H3Event,
+  elysia: ElysiaContext,
   srvx: ServerRequest,
   request: Request,
 ) => {
@@ -42,6 +44,7 @@ export const returns = (
   exactly<void>().is(upgrade(koa, Echo, "hello"), true);
   exactly<Response>().is(upgrade(hono, Echo, "hello"), true);
   exactly<Response>().is(upgrade(h3, Echo, "hello"), true);
+  exactly<Response>().is(upgrade(elysia, Echo, "hello"), true);
   exactly<Response>().is(upgrade(srvx, Echo, "hello"), true);
   exactly<Response>().is(upgrade(request, Echo, "hello"), true);
   // @ts-expect-error it is a Response

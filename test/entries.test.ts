@@ -1,0 +1,33 @@
+/** What each entry of the package loads: no host's code on another host. */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const IMPORT = /^(?:import|export)\b[^"']*?["']([^"']+)["'];$/gm;
+
+/** Every module that is loaded with this one, and what comes from elsewhere. */
+const loadedWith = (file: string, loaded = new Set<string>()): Set<string> => {
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  for (const [, from] of readFileSync(file, "utf8").matchAll(IMPORT)) {
+    if (from!.startsWith(".")) loadedWith(resolve(dirname(file), from!), loaded);
+    else loaded.add(from!);
+  }
+  return loaded;
+};
+
+const load = (entry: string): string[] => [...loadedWith(dist + entry)].map((file) => file.replace(dist, ""));
+
+test.each([
+  ["index.js", /^adapters\/|^node:/],
+  ["index.deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
+  ["adapters/bun.js", /^adapters\/(?:deno|ws|cloudflare|node(?!-diagnostics|-octets))/],
+  ["adapters/deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
+  ["adapters/node.js", /^adapters\/(?:bun|deno|cloudflare)/],
+])("%s loads nothing of other hosts", (entry, foreign) => {
+  const loaded = load(entry);
+  expect(loaded).toContain(entry === "index.js" ? "upgrade.js" : "session/session.js");
+  expect(loaded.filter((file) => foreign.test(file))).toEqual([]);
+});
