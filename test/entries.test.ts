@@ -25,7 +25,10 @@ test.each([
   ["index.deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
   ["adapters/bun.js", /^adapters\/(?:deno|ws|cloudflare|node(?!-diagnostics|-octets))/],
   ["adapters/deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
-  ["adapters/node.js", /^adapters\/(?:bun|deno|cloudflare)/],
+  ["adapters/node.js", /^adapters\/(?:bun|deno|cloudflare|ws)/],
+  ["adapters/ws.js", /^adapters\/(?:bun|deno|cloudflare)|^ws$/],
+  ["index.workerd.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
+  ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
   expect(loaded).toContain(entry === "index.js" ? "upgrade.js" : "session/session.js");
