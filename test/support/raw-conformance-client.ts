@@ -81,7 +81,8 @@ export const connectRaw = async (port: number, path: string, headers: Headers = 
   const end = head.indexOf("\r\n\r\n") + 4;
   if (!head.toString("latin1").startsWith("HTTP/1.1 101 ")) throw new Error(`not accepted:\n${head}`);
   socket.unshift(head.subarray(end));
-  const client = conformanceClient(socket, () => socket.destroy());
+  // Ended, not destroyed: a server that finds both directions gone need not read what is left of the one.
+  const client = conformanceClient(socket, () => socket.end());
   socket.resume();
   return client;
 };
