@@ -144,7 +144,7 @@ export class DurableHost extends Host {
         if (kept === undefined) return own?.call(object, socket, ...args);
         const transport = this.transportOf(socket, kept);
         if (transport !== undefined) tell(transport, ...args);
-        else leave(socket);
+        else if (kept.over) leave(socket);
         return this.settled();
       };
     object.webSocketMessage = event(webSocketMessage, (transport, data) => transport.message(data));
@@ -185,6 +185,11 @@ export class DurableHost extends Host {
     const known = this.transports.get(socket);
     if (known !== undefined || kept.over) return known;
     const { handler, id, facts, limits, state } = kept;
+    if (!this.handlers.has(handler)) {
+      this.tell(`attach() has no handler "${handler}" any more, which a connection had: it is closed with 1011`);
+      leave(socket);
+      return undefined;
+    }
     const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits });
     SessionSelf.identify(transport.session.self, id);
     transport.session.resume(state);
@@ -197,9 +202,7 @@ export class DurableHost extends Host {
     facts: ConnectionFacts,
     options: ResolvedOptions,
   ): DurableTransport {
-    const callbacks = this.handlers.get(handler);
-    if (callbacks === undefined)
-      throw new Error(`attach() has no handler "${handler}" any more, which this connection had`);
+    const callbacks = this.handlers.get(handler)!;
     const { maxMessageSize, closeTimeout } = options;
     const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
     const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));

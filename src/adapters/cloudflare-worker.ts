@@ -12,7 +12,7 @@ import type { CloudflareSocket, CloudflareSocketPair } from "./cloudflare-types.
 import { type Decision, FetchUpgrade } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { reporter } from "./reporting.ts";
-import { SystemClock } from "./system-clock.ts";
+import { later, SystemClock } from "./system-clock.ts";
 
 declare const WebSocketPair: CloudflareSocketPair;
 
@@ -45,6 +45,19 @@ export const factsOfConnection = (request: Request, subprotocol: string | undefi
   closeText: undefined,
 });
 
+/** What is deferred runs in the request that asks for it, and would end with that one: each has a turn that is waited for. */
+class WorkerClock extends SystemClock {
+  override defer(run: () => void): void {
+    const ran = new Promise<void>((resolve) => {
+      later(() => {
+        resolve();
+        run();
+      });
+    });
+    waitUntil?.(ran);
+  }
+}
+
 export class WorkerHost extends Host {
   private readonly given: HostOptions["clock"];
   private readonly whenOver = new WeakMap<Session, () => void>();
@@ -63,7 +76,7 @@ export class WorkerHost extends Host {
   ): Session {
     const { octets, onError } = this;
     const onEnd = (session: Session): void => this.onEnd(session);
-    const clock = this.given ?? new SystemClock();
+    const clock = this.given ?? new WorkerClock();
     const session = new Session(callbacks, transport, facts, { options, clock, octets, onError, onEnd });
     this.group.add(session);
     return session;

@@ -7,12 +7,13 @@ type FetchRequest = Pick<Request, "method" | "url" | "headers">;
 
 /** What `upgrade` and the application's functions are told of a request. */
 export const factsOfRequest = ({ method, url, headers }: FetchRequest): UpgradeRequest => {
-  const { pathname, search } = new URL(url);
+  // Not by URL: what comes before the path is what the client says of its host, and may be anything.
+  const [, target = ""] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^#]*)/i.exec(url)!;
   return {
     method,
     // None of these hosts takes WebSockets over another version, and none tells which it is.
     httpVersion: "1.1",
-    url: pathname + search,
+    url: target.startsWith("/") ? target : `/${target}`,
     authority: headers.get("host") ?? undefined,
     header: (name) => headers.get(name) ?? undefined,
   };

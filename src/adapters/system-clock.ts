@@ -9,20 +9,28 @@ export class SystemClock implements Clock {
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
   private current = 0;
-  /** The timer goes off a slot before this. Where it does not, the process does not run, and time stands still. */
+  /** The timer goes off a slot before this, of the time in which peers are heard. Where it does not, that time stands still. */
   private latest = 0;
-  /** How much time has passed so: no peer could be heard, and none is to be called silent for it. */
+  /** How much time has passed so. */
   private missed = 0;
   private deferred: (() => void)[] = [];
 
   now(): number {
-    const now = performance.now() - this.missed;
-    return this.timer === undefined ? now : Math.min(now, this.latest);
+    return performance.now();
+  }
+
+  heard(): number {
+    return this.heardAt(this.now());
   }
 
   /** Without reading the system's clock, which would be half of what a message costs. */
   soon(): number {
-    return this.timer === undefined ? this.now() : this.latest;
+    return this.timer === undefined ? this.heard() : this.latest;
+  }
+
+  private heardAt(now: number): number {
+    const heard = now - this.missed;
+    return this.timer === undefined ? heard : Math.min(heard, this.latest);
   }
 
   schedule(task: Timed, at: number): void {
@@ -56,7 +64,7 @@ export class SystemClock implements Clock {
 
   private start(): void {
     const now = this.now();
-    this.latest = now + 2 * SLOT_MS;
+    this.latest = this.heardAt(now) + 2 * SLOT_MS;
     this.current = Math.floor(now / SLOT_MS);
     this.timer = setInterval(this.advance, SLOT_MS);
     // Connections keep a process alive; their deadlines alone do not.
@@ -64,10 +72,10 @@ export class SystemClock implements Clock {
   }
 
   private readonly advance = (): void => {
-    const passed = performance.now();
-    const now = Math.min(passed - this.missed, this.latest);
-    this.missed = passed - now;
-    this.latest = now + 2 * SLOT_MS;
+    const now = this.now();
+    const heard = this.heardAt(now);
+    this.missed = now - heard;
+    this.latest = heard + 2 * SLOT_MS;
     const reached = Math.floor(now / SLOT_MS);
     while (this.current < reached) {
       const slot = ++this.current;

@@ -95,7 +95,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.context = context;
     this.facts = facts;
     this.self = new SessionSelf(this, facts);
-    this.liveness = new Liveness(context.clock.now());
+    this.liveness = new Liveness(context.clock.heard());
   }
 
   /** Runs `init`. */
@@ -379,7 +379,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private noteOutbound(): void {
     if (this.blocked || this.phase !== OPEN || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
     this.blocked = true;
-    this.isStalled(this.context.clock.now());
+    this.isStalled();
     this.updateReading();
     this.reschedule();
   }
@@ -392,7 +392,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.blocked || mailbox.messages >= INBOUND_MARK.events * share || mailbox.bytes >= INBOUND_MARK.bytes * share;
     if (full === this.paused) return false;
     this.paused = full;
-    const now = this.context.clock.now();
+    const now = this.context.clock.heard();
     if (full) {
       this.liveness.pause(now);
       this.transport.pause();
@@ -502,25 +502,27 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.cutAt = undefined;
       this.transport.abort();
     }
-    if (this.phase === OPEN && !this.gone) this.watch(now);
+    if (this.phase === OPEN && !this.gone) this.watch();
     this.reschedule();
   }
 
-  private watch(now: number): void {
-    const { options } = this.context;
-    if (this.isStalled(now)) {
+  private watch(): void {
+    const { options, clock } = this.context;
+    if (this.isStalled()) {
       this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
       return;
     }
     // Of a peer that has closed, nothing more is to be expected.
     if (this.remoteClosed) return;
+    const now = clock.heard();
     if (this.liveness.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
     else if (this.canPing && this.liveness.isSilent(now, options)) this.ping(now);
   }
 
-  private isStalled(now: number): boolean {
+  private isStalled(): boolean {
     const { buffered, taken } = this.transport;
-    return this.liveness.isStalled(now, this.context.options, buffered, taken);
+    const { clock, options } = this.context;
+    return this.liveness.isStalled(clock.heard(), options, buffered, taken);
   }
 
   private ping(now: number): void {
@@ -536,11 +538,13 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
     if (this.done) return;
+    const { clock, options } = this.context;
     let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
     if (this.phase === OPEN && !this.gone) {
-      next = Math.min(next, this.liveness.next(this.context.options, !this.remoteClosed, this.canPing));
+      const unheard = clock.now() - clock.heard();
+      next = Math.min(next, this.liveness.next(options, !this.remoteClosed, this.canPing) + unheard);
     }
-    this.context.clock.schedule(this, next);
+    clock.schedule(this, next);
   }
 
   private report(error: unknown, callback: CallbackName | undefined): void {

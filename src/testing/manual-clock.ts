@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
+  heard(): number {
+    return this.time;
+  }
+
   soon(): number {
     return this.time;
   }

@@ -135,3 +135,28 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
     foreign.drop();
   });
 });
+
+describe.skipIf(!haveRuntime("workerd"))("a Worker", async () => {
+  let workerd: WorkerdProgram;
+  if (haveRuntime("workerd")) workerd = await startWorkerd("test/hosts/workerd-room.mjs");
+  afterAll(() => workerd.stop());
+
+  test("takes infos from other requests, which end at once, and goes on", async () => {
+    const ask = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${workerd.port}${path}`)).text();
+    const client = await connectRaw(workerd.port, "/worker");
+    const seen: string[] = [];
+    for (const [i, data] of ["1", "2", "3"].entries()) {
+      client.send("text", data);
+      expect(await client.next()).toEqual(["text", data]);
+      expect(await ask("/notify")).toBe("true");
+      while (seen.length <= i) seen.push(...(JSON.parse(await ask("/log")) as string[]));
+    }
+    expect(seen).toEqual(["info from elsewhere 1", "info from elsewhere 2", "info from elsewhere 3"]);
+    client.close(1000);
+    expect(await client.next()).toEqual(["close", 1000, ""]);
+    while (seen.length < 4) seen.push(...(JSON.parse(await ask("/log")) as string[]));
+    expect(seen[3]).toBe("terminate remote");
+    expect(await ask("/notify")).toBe("false");
+  });
+});

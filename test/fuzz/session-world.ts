@@ -249,7 +249,8 @@ export class SessionWorld implements Watcher {
     else {
       this.live = { name, since: this.clock.now(), promised };
       this.promises.push(promised);
-      if (this.flushing) this.settleDown();
+      // Not at once: what arrives in the same stack comes before it.
+      if (this.flushing) queueMicrotask(() => this.settleDown());
     }
     return promised.give();
   }

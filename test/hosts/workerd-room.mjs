@@ -60,9 +60,27 @@ export class Room extends DurableObject {
   }
 }
 
+/** Connections of the Worker itself, as it holds them from request to request. */
+const selves = [];
+
+const Noted = {
+  init: (_, self) => {
+    selves.push(self);
+    return ok(0);
+  },
+  handleIn: (message, count) => push(message, count + 1),
+  handleInfo: (info, count) => {
+    log.push(`info ${info} ${count}`);
+    return ok(count);
+  },
+  terminate: (reason) => log.push(`terminate ${reason}`),
+};
+
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
+    if (pathname === "/worker") return upgrade(request, Noted);
+    if (pathname === "/notify") return new Response(String(selves.map((self) => self.send("from elsewhere"))));
     const room = env.ROOMS.get(env.ROOMS.idFromName("room"));
     if (pathname === "/sleep") await unsafe.evict(room, { webSockets: "hibernate" });
     if (pathname === "/sleep") return new Response("asleep");

@@ -141,6 +141,23 @@ describe("the close handshake", () => {
     expect((await ended).code).toBe(1000);
   });
 
+  test("time in which nobody could be heard is no silence", async () => {
+    const client = await connect({ init: () => ok(0), handleIn: () => ok(0) }, undefined, {
+      timeout: 60_000,
+      heartbeat: false,
+    });
+    const { clock } = client;
+    clock.heard = () => clock.now() - 50_000;
+    client.advance(109_999);
+    expect(client.received).toEqual([]);
+    let over = false;
+    void client.closed.then(() => (over = true));
+    await Promise.resolve();
+    expect(over).toBe(false);
+    client.advance(1);
+    expect((await client.ended).reason).toBe("timeout");
+  });
+
   test("the peer's answer is there to be read afterwards", async () => {
     let self: Self | undefined;
     const client = await connect({
