@@ -4,7 +4,8 @@ import { parseExtensions } from "../protocol/extensions.ts";
 import { negotiateDeflate, PERMESSAGE_DEFLATE } from "../protocol/permessage-deflate.ts";
 import { BunTransport, capabilities } from "./bun-transport.ts";
 import type { BunServer } from "./bun-types.ts";
-import { type Decision, FetchUpgrade } from "./fetch-upgrade.ts";
+import { connectionFacts, type Decision } from "./decision.ts";
+import { FetchUpgrade } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { publishError } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
@@ -38,18 +39,10 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     // Without a word of ours, Bun would take the first subprotocol that is offered.
     headers.set("sec-websocket-protocol", subprotocol ?? "");
     const address = server.requestIP(request);
-    const connectionFacts = {
-      remoteAddress: address?.address,
-      remotePort: address?.port,
-      httpVersion: "1.1",
-      method: "GET",
-      subprotocol,
-      compression: compressed ? BUN_DEFLATE : undefined,
-      closeCode: undefined,
-      closeText: undefined,
-    };
+    const peer = { remoteAddress: address?.address, remotePort: address?.port };
+    const connection = connectionFacts(facts, peer, subprotocol, compressed ? BUN_DEFLATE : undefined);
     const data = new BunTransport(options, compressed, (transport) => {
-      const session = host.newSession(callbacks, transport, connectionFacts, options);
+      const session = host.newSession(callbacks, transport, connection, options);
       transport.open(session);
       session.start(arg);
     });

@@ -9,8 +9,9 @@ import { type Callback, type Callbacks, callbacksOf } from "../session/handler.t
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
 import { CloudflareTransport, durableCapabilities, type Reports } from "./cloudflare-transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./cloudflare-types.ts";
-import { factsOfConnection, openPair } from "./cloudflare-worker.ts";
-import { type Decision, FetchUpgrade, guardFetch } from "./fetch-upgrade.ts";
+import { openPair, peerOf } from "./cloudflare-worker.ts";
+import { connectionFacts, type Decision } from "./decision.ts";
+import { FetchUpgrade, guardFetch } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { reporter } from "./reporting.ts";
 import { SystemClock } from "./system-clock.ts";
@@ -154,7 +155,7 @@ export class DurableHost extends Host {
     );
   }
 
-  open(decision: Decision, request: Request, headers: Headers): Response {
+  open(decision: Decision, request: UpgradeRequest, peer: ReturnType<typeof peerOf>, headers: Headers): Response {
     const { callbacks, arg, options, subprotocol } = decision;
     const handler = [...this.handlers].find(([, known]) => known === callbacks)?.[0];
     if (handler === undefined) {
@@ -162,7 +163,7 @@ export class DurableHost extends Host {
     }
     const { socket, respond } = openPair(decision, headers);
     this.ctx.acceptWebSocket(socket);
-    const facts = factsOfConnection(request, subprotocol);
+    const facts = connectionFacts(request, peer, subprotocol, undefined);
     const transport = this.run(socket, handler, facts, options);
     transport.begin();
     transport.session.start(arg);
@@ -252,7 +253,7 @@ export class DurableHost extends Host {
 }
 
 class DurableUpgrade extends FetchUpgrade<DurableHost> {
-  protected perform(decision: Decision, _facts: UpgradeRequest, headers: Headers): Response {
-    return this.host.open(decision, this.request, headers);
+  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+    return this.host.open(decision, facts, peerOf(this.request), headers);
   }
 }

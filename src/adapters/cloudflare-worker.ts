@@ -1,15 +1,14 @@
 /** Upgrade requests of Workers. */
-import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { ResolvedOptions, UpgradeRequest } from "../options.ts";
 import { portableOctets } from "../protocol/octets.ts";
-import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { Session } from "../session/session.ts";
 import type { Transport } from "../session/transport.ts";
-import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { CloudflareTransport, capabilities } from "./cloudflare-transport.ts";
 import type { CloudflareSocket, CloudflareSocketPair } from "./cloudflare-types.ts";
-import { type Decision, FetchUpgrade } from "./fetch-upgrade.ts";
+import { connectionFacts, type Decision } from "./decision.ts";
+import { FetchUpgrade, unmarked } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { reporter } from "./reporting.ts";
 import { later, SystemClock } from "./system-clock.ts";
@@ -33,16 +32,9 @@ export const openPair = (
   return { socket, respond: () => new Response(null, { status: 101, headers, webSocket: client } as ResponseInit) };
 };
 
-/** What is known of a connection at its beginning. */
-export const factsOfConnection = (request: Request, subprotocol: string | undefined): ConnectionFacts => ({
+/** The client, as the platform tells of it. */
+export const peerOf = (request: Request): { readonly remoteAddress: string | undefined } => ({
   remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
-  remotePort: undefined,
-  httpVersion: "1.1",
-  method: "GET",
-  subprotocol,
-  compression: undefined,
-  closeCode: undefined,
-  closeText: undefined,
 });
 
 /** What is deferred runs in the request that asks for it, and would end with that one: each has a turn that is waited for. */
@@ -94,14 +86,19 @@ export class WorkerHost extends Host {
 }
 
 class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
-  protected perform(decision: Decision, _facts: UpgradeRequest, headers: Headers): Response {
+  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol } = decision;
     const { socket, respond } = openPair(decision, headers);
     socket.binaryType = "arraybuffer";
     socket.accept({ allowHalfOpen: true });
     const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
-    transport.session = host.newSession(callbacks, transport, factsOfConnection(request, subprotocol), options);
+    transport.session = host.newSession(
+      callbacks,
+      transport,
+      connectionFacts(facts, peerOf(request), subprotocol, undefined),
+      options,
+    );
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
       transport.closing(code, reason);
@@ -114,27 +111,9 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     transport.session.start(arg);
     return respond();
   }
-
-  performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
-    this.decide(callbacks, arg, options, route);
-    return this.answer(new Response(null))!;
-  }
 }
 
-/** Upgrades requests that no `attach` has brought in: a Worker needs none. */
-export class WorkerUnmarked implements Upgradable {
-  private readonly host = new WorkerHost();
+const host = new WorkerHost();
 
-  upgrade(
-    _conn: object,
-    callbacks: Callbacks,
-    arg: unknown,
-    options: WebSockOptions | undefined,
-    route: Route,
-  ): Response {
-    const request = route.request as Request;
-    const upgrade = new WorkerUpgrade(this.host, request);
-    markUpgradable(request, upgrade);
-    return upgrade.performNow(callbacks, arg, options, route);
-  }
-}
+/** Upgrades the requests of a Worker, which needs no `attach`. */
+export const workerUpgrades = unmarked((request) => new WorkerUpgrade(host, request));

@@ -3,7 +3,7 @@ import { upgradeUnmarked } from "../upgrade.ts";
 import type { Self, WebSock } from "../websock.ts";
 import { DurableHost } from "./cloudflare-object.ts";
 import type { DurableObjectContext } from "./cloudflare-types.ts";
-import { WorkerUnmarked } from "./cloudflare-worker.ts";
+import { workerUpgrades } from "./cloudflare-worker.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
@@ -94,4 +94,4 @@ export const attach = ((
 }) as Attach;
 
 // Elsewhere this module is only looked at.
-if ("WebSocketPair" in globalThis) upgradeUnmarked(new WorkerUnmarked());
+if ("WebSocketPair" in globalThis) upgradeUnmarked(workerUpgrades);

@@ -1,8 +1,8 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { DenoServeInfo } from "./deno-types.ts";
-import { DenoHost, DenoUnmarked, DenoUpgrade } from "./deno-upgrade.ts";
-import { guardFetch } from "./fetch-upgrade.ts";
+import { DenoHost, DenoUpgrade } from "./deno-upgrade.ts";
+import { guardFetch, unmarked } from "./fetch-upgrade.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
@@ -55,4 +55,8 @@ const unattached = new DenoHost();
 export const sockets: Attachment = unattached.attachment;
 
 // Elsewhere this module is only looked at.
-if ("Deno" in globalThis) upgradeUnmarked(new DenoUnmarked(unattached));
+if ("Deno" in globalThis) {
+  // Hono keeps there what Deno tells of a request.
+  const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
+  upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
+}

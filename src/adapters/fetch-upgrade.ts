@@ -3,24 +3,13 @@
  * has returned its response, the server performs, with that response's headers.
  */
 import { UpgradeError } from "../errors.ts";
-import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
-import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { type Decision, decide, shuttingDown } from "./decision.ts";
 import { answerHeaders, factsOfRequest } from "./fetch-request.ts";
 import type { Host } from "./host.ts";
-
-/** What `upgrade` has decided. */
-export interface Decision {
-  readonly callbacks: Callbacks;
-  readonly arg: unknown;
-  readonly options: ResolvedOptions;
-  readonly subprotocol: string | undefined;
-  /** Why it is refused all the same, where the request was not to be checked earlier. */
-  readonly refusal: UpgradeError | undefined;
-  readonly route: Route;
-}
 
 export abstract class FetchUpgrade<Server extends Host = Host> implements Upgradable {
   protected readonly host: Server;
@@ -47,16 +36,18 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     return route.result();
   }
 
-  protected decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Decision {
+  private decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): void {
     if (this.decision !== undefined) throw new Error("this request is upgraded already");
     if (this.answered) throw new Error("this request is answered already");
-    const resolved = this.host.resolve(options);
-    const facts = factsOfRequest(this.request);
-    const refusal = this.closing ?? validateUpgrade(facts, resolved);
-    if (refusal !== undefined && resolved.earlyValidateUpgrade) throw refusal;
-    const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
-    this.decision = { callbacks, arg, options: resolved, subprotocol, refusal, route };
-    return this.decision;
+    const decision = decide(this.host, factsOfRequest(this.request), callbacks, arg, options, route);
+    if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) throw decision.refusal;
+    this.decision = decision;
+  }
+
+  /** For a request that came in without us: nobody will tell what the app answers. */
+  performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
+    this.decide(callbacks, arg, options, route);
+    return this.answer(new Response(null))!;
   }
 
   /** The app has returned its response, which decides whether there is an upgrade after all. */
@@ -68,13 +59,9 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     if (decision.route.failed() || response.status > 299) return response;
     const headers = answerHeaders(response, decision.options.headers);
     void response.body?.cancel().catch(() => undefined);
-    const refusal = decision.refusal ?? this.closing;
+    const refusal = decision.refusal ?? shuttingDown(this.host);
     if (refusal !== undefined) return refused(refusal, headers);
     return this.perform(decision, factsOfRequest(this.request), headers);
-  }
-
-  private get closing(): UpgradeError | undefined {
-    return this.host.group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
   }
 }
 
@@ -114,3 +101,13 @@ const responseTo = (error: unknown): Response => {
   if (error instanceof UpgradeError) return error.getResponse();
   throw error;
 };
+
+/** Upgrades requests that no `attach` has brought in, on hosts that need none. */
+export const unmarked = (upgradeOf: (request: Request, conn: object) => FetchUpgrade): Upgradable => ({
+  upgrade: (conn, callbacks, arg, options, route) => {
+    const request = route.request as Request;
+    const upgrade = upgradeOf(request, conn);
+    markUpgradable(request, upgrade);
+    return upgrade.performNow(callbacks, arg, options, route);
+  },
+});

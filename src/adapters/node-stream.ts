@@ -19,10 +19,6 @@ const NOTHING = new Uint8Array(0);
 type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
-  get gathers(): boolean {
-    return false;
-  }
-
   protected readonly socket: Hosted;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
@@ -103,6 +99,10 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     this.socket.resume();
+  }
+
+  get gathers(): boolean {
+    return false;
   }
 
   flushSoon(): void {

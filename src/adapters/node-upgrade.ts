@@ -1,14 +1,14 @@
 /** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
 import { createHash } from "node:crypto";
-import { UpgradeError } from "../errors.ts";
-import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { UpgradeError } from "../errors.ts";
+import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { Connection } from "../protocol/connection.ts";
 import { acceptFor } from "../protocol/handshake.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
-import type { ConnectionFacts } from "../session/self.ts";
 import { markUpgradable, type Upgradable } from "../upgrade.ts";
-import { selectCompression, selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { selectCompression } from "../upgrade-validation.ts";
+import { connectionFacts, type Decision, decide, shuttingDown } from "./decision.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
 import { compressionOf } from "./node-compression.ts";
 import { answerFromFastify } from "./node-fastify.ts";
@@ -26,17 +26,6 @@ import {
   settleHeaders,
 } from "./node-response.ts";
 import type { NodeStream } from "./node-stream.ts";
-
-/** What `upgrade` has decided; the answer performs it. */
-export interface Decision {
-  readonly callbacks: Callbacks;
-  readonly arg: unknown;
-  readonly options: ResolvedOptions;
-  readonly subprotocol: string | undefined;
-  /** Why it is refused all the same, where the request was not to be checked earlier. */
-  readonly refusal: UpgradeError | undefined;
-  readonly route: Route;
-}
 
 export abstract class NodeUpgrade implements Upgradable, Replacement {
   protected readonly adapter: NodeAdapter;
@@ -77,7 +66,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   /** Hands the request to the app, or refuses it. */
   protected passOn(refusal: UpgradeError | undefined): void {
     const { adapter, request, response } = this;
-    const reason = this.closing ?? refusal;
+    const reason = shuttingDown(this.adapter) ?? refusal;
     if (reason !== undefined) {
       answerUpgradeError(reason, response);
       return;
@@ -96,14 +85,13 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { response } = this;
     if (this.decision !== undefined) throw new Error("this request is upgraded already");
     if (response.headersSent) throw new Error("this request is answered already: its headers were sent");
-    const resolved = this.adapter.resolve(options);
-    const refusal = this.closing ?? validateUpgrade(this.facts, resolved);
-    if (refusal !== undefined && resolved.earlyValidateUpgrade) {
+    const decision = decide(this.adapter, this.facts, callbacks, arg, options, route);
+    const { refusal } = decision;
+    if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
       answerInsteadOfSrvx(conn, refusal);
       throw refusal;
     }
-    const subprotocol = refusal === undefined ? selectSubprotocol(this.facts, resolved.subprotocols) : undefined;
-    this.decision = { callbacks, arg, options: resolved, subprotocol, refusal, route };
+    this.decision = decision;
     if (route.deferred) this.awaitFramework();
     else if (refusal !== undefined) answerUpgradeError(refusal, response);
     else if (this.gone) this.cutOff();
@@ -134,7 +122,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       return false;
     }
     settleHeaders(this.response, headers);
-    const reason = refusal ?? this.closing;
+    const reason = refusal ?? shuttingDown(this.adapter);
     if (reason !== undefined) {
       const { headers, body } = refusalOf(reason, this.response);
       this.body = body;
@@ -172,35 +160,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.begun(connection);
   }
 
-  private get closing(): UpgradeError | undefined {
-    return this.adapter.group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
-  }
-
   protected readonly onGone = (): void => {
     this.gone = true;
   };
 }
-
-/** The facts that `self.connection` begins with. */
-export const connectionFacts = (
-  { httpVersion, method }: UpgradeRequest,
-  {
-    remoteAddress,
-    remotePort,
-  }: { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined },
-  subprotocol: string | undefined,
-  compression: string | undefined,
-): ConnectionFacts => ({
-  remoteAddress,
-  remotePort,
-  // The constants, where it is those: the request's own strings would be kept with every connection.
-  httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
-  method: method === "GET" ? "GET" : "CONNECT",
-  subprotocol,
-  compression,
-  closeCode: undefined,
-  closeText: undefined,
-});
 
 /** RFC 6455 §4.2.2. */
 export const acceptOf = (key: string): string =>

@@ -5,10 +5,10 @@ import { type Duplex, Writable } from "node:stream";
 import type { WebSockOptions } from "../options.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
+import { connectionFacts, type Decision } from "./decision.ts";
 import type { Host, HostOptions } from "./host.ts";
 import { NodeAdapter } from "./node-adapter.ts";
 import { Http1Upgrade, passOrdinaryBy, takeUpgrade, takeUpgrades } from "./node-http1.ts";
-import { connectionFacts, type Decision } from "./node-upgrade.ts";
 import type { HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 

@@ -242,7 +242,7 @@ export class FrameParser {
     try {
       text = ascii ? this.octets.decodeAscii(bytes, start, end) : this.octets.decodeUtf8(bytes, start, end);
     } catch {
-      // With a `maxMessageSize` beyond what a string can have (512 MiB on Node).
+      // With a `maxMessageSize` beyond what a string can have.
       throw new ProtocolError(CLOSE.tooBig, "a text longer than a string can be");
     }
     if (end - start >= RECENT_FROM && (ascii || this.limits.validateUtf8)) recentText.set(text, bytes, start, end);
