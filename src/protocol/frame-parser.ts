@@ -2,11 +2,13 @@
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
+import { COPY_BY_HAND, copy, copyUnmasked, copyUnmaskedThrough } from "./copy.ts";
 import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
 import { applyMask, applyMaskThrough, rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
 import type { Octets } from "./octets.ts";
 import { RECENT_FROM, recentText } from "./recent-text.ts";
+import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./text-run.ts";
 import { Utf8Validator } from "./utf8.ts";
 
 /** What the parser found, in the order in which it arrived. */
@@ -70,6 +72,8 @@ export class FrameParser {
   private offset = 0;
   /** The chunk again, where it is likely to have several short frames. */
   private view: DataView | undefined = undefined;
+  /** While a run is handed out: where it ends. Its frames are unmasked already. */
+  private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
 
   constructor(limits: ParserLimits, octets: Octets, events: FrameEvents, compression = false) {
@@ -85,6 +89,7 @@ export class FrameParser {
     if (left === 0) {
       this.chunk = chunk;
     } else {
+      this.endRun();
       const joined = this.octets.alloc(left + chunk.length);
       joined.set(this.chunk.subarray(this.offset));
       joined.set(chunk, left);
@@ -206,6 +211,10 @@ export class FrameParser {
   private readWhole(opcode: number, start: number, end: number, key: number): void {
     const { chunk, view } = this;
     const size = end - start;
+    if (opcode === OPCODE.text && size <= SHORT && view !== undefined) {
+      this.readTexts(view, start, end, key);
+      return;
+    }
     if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
       const data =
         view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedThrough(view, start, size, key);
@@ -213,7 +222,9 @@ export class FrameParser {
       return;
     }
     const ascii =
-      view !== undefined && size <= SHORT ? applyMaskThrough(view, start, end, key) : applyMask(chunk, start, end, key);
+      view !== undefined && size <= THROUGH_VIEW
+        ? applyMaskThrough(view, start, end, key)
+        : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
       const data = ascii ? this.decode(true, chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
       this.events.onMessage({ opcode: "text", data }, size);
@@ -225,6 +236,32 @@ export class FrameParser {
           : copy(chunk, start, end);
       this.events.onMessage({ opcode: "binary", data }, size);
     }
+  }
+
+  /** A short text, and those right behind it: until the owner stops us, or feeds us more from within an event. */
+  private readTexts(view: DataView, start: number, end: number, key: number): void {
+    const { chunk, events } = this;
+    if (!applyMaskThrough(view, start, end, key)) {
+      events.onMessage({ opcode: "text", data: this.decodeWhole(chunk.subarray(start, end)) }, end - start);
+      return;
+    }
+    const { maxFrameSize, maxMessageSize } = this.limits;
+    this.runEnd = unmaskRun(view, start, end, Math.min(SHORT, maxFrameSize, maxMessageSize));
+    const texts = this.octets.decodeAscii(chunk, start, this.runEnd);
+    for (let at = start; ; at = end + SHORT_HEADER, end = at + (view.getUint8(end + 1) & 0x7f)) {
+      const data = texts.substring(at - start, end - start);
+      recentText.set(data, chunk, at, end, view);
+      this.offset = end;
+      events.onMessage({ opcode: "text", data }, end - at);
+      if (this.stopped || end >= this.runEnd) break;
+    }
+    this.endRun();
+  }
+
+  /** What is left of a run becomes what it was again. */
+  private endRun(): void {
+    if (this.runEnd > this.offset) maskRun(this.view!, this.offset, this.runEnd);
+    this.runEnd = 0;
   }
 
   /**
@@ -310,46 +347,8 @@ const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload,
 /** A chunk of so many octets gets a view. */
 const VIEW_FROM = 128;
 
-/** Octets that are unmasked through the view of their chunk. */
-const SHORT = 128;
-
-/** Up to here a loop is faster than making a view. */
-const COPY_BY_HAND = 64;
-
-/** Views of every small size on one piece of memory: an array made as the copy of another costs less than one to be filled. */
-const scratch = new Uint8Array(COPY_BY_HAND);
-const scratchView = new DataView(scratch.buffer);
-const scratchOf = Array.from({ length: COPY_BY_HAND + 1 }, (_, size) => scratch.subarray(0, size));
-
-const copyUnmasked = (source: Uint8Array, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
-  const k0 = key & 0xff;
-  const k1 = (key >>> 8) & 0xff;
-  const k2 = (key >>> 16) & 0xff;
-  const k3 = key >>> 24;
-  let i = 0;
-  for (; i + 3 < size; i += 4) {
-    scratch[i] = source[start + i]! ^ k0;
-    scratch[i + 1] = source[start + i + 1]! ^ k1;
-    scratch[i + 2] = source[start + i + 2]! ^ k2;
-    scratch[i + 3] = source[start + i + 3]! ^ k3;
-  }
-  for (; i < size; i++) scratch[i] = source[start + i]! ^ (key >>> ((i & 3) << 3));
-  return new Uint8Array(scratchOf[size]!);
-};
-
-const copyUnmaskedThrough = (source: DataView, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
-  let i = 0;
-  for (; i + 3 < size; i += 4) scratchView.setInt32(i, source.getInt32(start + i, true) ^ key, true);
-  for (; i < size; i++) scratch[i] = source.getUint8(start + i) ^ (key >>> ((i & 3) << 3));
-  return new Uint8Array(scratchOf[size]!);
-};
-
-const copy = (source: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
-  const size = end - start;
-  if (size > COPY_BY_HAND) return new Uint8Array(source.subarray(start, end));
-  for (let i = 0; i < size; i++) scratch[i] = source[start + i]!;
-  return new Uint8Array(scratchOf[size]!);
-};
+/** Up to so many octets are unmasked through the view of their chunk. */
+const THROUGH_VIEW = 128;
 
 /** §5.2: a 64-bit unsigned integer; the most significant bit MUST be 0. */
 const readLength64 = (chunk: Uint8Array, at: number): number => {

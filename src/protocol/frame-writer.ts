@@ -4,6 +4,7 @@ import { FIN, headerSize, OPCODE, writeHeader } from "./frame.ts";
 import { ioLength, writeIoData } from "./io-data.ts";
 import { type Octets, portableOctets } from "./octets.ts";
 import { recentText } from "./recent-text.ts";
+import { SHORT } from "./text-run.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
 const COPY_LIMIT = 16_384;
@@ -13,6 +14,7 @@ class Slab {
   private readonly octets: Octets;
   private readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
+  view = viewOf(this.bytes);
   used = 0;
   /** How many writers have frames in it that may not be taken yet. One that never says so keeps it from being used again. */
   private holders = 0;
@@ -26,6 +28,7 @@ class Slab {
     if (this.used + size <= this.bytes.length) return;
     // Those who read the old memory keep it alive.
     this.bytes = this.octets.allocOutput(Math.max(size, this.size));
+    this.view = viewOf(this.bytes);
     this.used = this.holders = 0;
   }
 
@@ -39,6 +42,9 @@ class Slab {
     if (bytes === this.bytes && --this.holders === 0) this.used = 0;
   }
 }
+
+const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
 
 const SHARED_SLAB_SIZE = 65_536;
 const OWN_SLAB_SIZE = 16_384;
@@ -54,9 +60,6 @@ const sharedSlab = (octets: Octets): Slab => {
 
 /** Nothing is ever put into it. */
 const NO_SLAB = new Slab(portableOctets, 0);
-
-/** Text of so few octets is gathered as text: one call of the host then writes many frames. */
-const SHORT = 125;
 
 /** The first octet of a text message in one frame. */
 const TEXT = FIN | OPCODE.text;
@@ -94,9 +97,16 @@ export class FrameWriter {
   add(first: number, data: IoData, size: number): void {
     const header = headerSize(size);
     this.bytes += header + size;
-    if (typeof data === "string" && size === data.length && size <= SHORT && first === TEXT && !this.apart) {
-      this.text += TEXT_HEADERS[size]! + data;
-      return;
+    if (typeof data === "string" && size <= SHORT) {
+      if (data === recentText.text && recentText.view !== undefined) {
+        this.addRecent(first, size);
+        return;
+      }
+      // One call of the host then writes many frames.
+      if (size === data.length && first === TEXT && !this.apart) {
+        this.text += TEXT_HEADERS[size]! + data;
+        return;
+      }
     }
     if (this.text !== "") this.writeText();
     const copied = size < COPY_LIMIT;
@@ -136,6 +146,15 @@ export class FrameWriter {
     this.apart = apart;
     // Its own slab is made when there is something for it.
     this.slab = apart ? NO_SLAB : sharedSlab(this.octets);
+  }
+
+  /** Adds a short text that has just arrived. */
+  private addRecent(first: number, size: number): void {
+    if (this.text !== "") this.writeText();
+    const at = this.room(headerSize(size) + size);
+    const { view } = this.slab;
+    view.setUint16(at, (first << 8) | size);
+    this.end = this.slab.used = recentText.copyTo(view, at + 2);
   }
 
   private writeText(): void {

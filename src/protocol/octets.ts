@@ -11,7 +11,7 @@ export interface Octets {
   readonly allocOutput: (size: number) => Uint8Array;
   /** Whether the octets are whole, well-formed UTF-8. */
   readonly isUtf8: (bytes: Uint8Array) => boolean;
-  /** Text of octets that are all ASCII. */
+  /** Text of octets that are ASCII. What is not becomes a character an octet, whichever. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Text of octets that are UTF-8; what is not becomes U+FFFD. */
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
@@ -26,10 +26,8 @@ export interface Octets {
 const encoder = new TextEncoder();
 // A byte order mark is text like any other here (RFC 6455 §5.6 knows no exception).
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+const ascii = new TextDecoder("latin1");
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
-
-const decodeUtf8 = (bytes: Uint8Array, start: number, end: number): string =>
-  lenient.decode(bytes.subarray(start, end));
 
 export const portableOctets: Octets = {
   alloc: (size) => new Uint8Array(size),
@@ -42,8 +40,8 @@ export const portableOctets: Octets = {
       return false;
     }
   },
-  decodeAscii: decodeUtf8,
-  decodeUtf8,
+  decodeAscii: (bytes, start, end) => ascii.decode(bytes.subarray(start, end)),
+  decodeUtf8: (bytes, start, end) => lenient.decode(bytes.subarray(start, end)),
   utf8Length,
   writeUtf8: (text, target, at) => {
     encoder.encodeInto(text, target.subarray(at));

@@ -49,6 +49,13 @@ describe.each(allOctets)("$name", ({ octets }) => {
     expect(octets.decodeAscii(ascii, 5, 5)).toBe("");
   });
 
+  it("makes a character of each octet that is not ASCII, so that the others are where they were", () => {
+    const all = Uint8Array.from({ length: 512 }, (_, i) => (i & 1 ? 65 + (i % 26) : i >> 1));
+    const text = octets.decodeAscii(all, 0, 512);
+    expect(text.length).toBe(512);
+    expect([...all.keys()].filter((i) => all[i]! < 128 && text.charCodeAt(i) !== all[i])).toEqual([]);
+  });
+
   it("replaces what is not UTF-8 as TextDecoder does", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
