@@ -3,6 +3,7 @@ import { ProtocolError } from "../errors.ts";
 import type { IoData, Opcode } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
+import { headerSize } from "../protocol/frame.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
 import type { BunSocket } from "./bun-types.ts";
 import { joinOctets, joinText } from "./joined.ts";
@@ -35,6 +36,8 @@ export const capabilities = Object.freeze<Capabilities>({
   ],
 });
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** How Bun tells of a loss (RFC 6455 §7.1.5), and, with a text, of a violation of the protocol that it has answered. */
 const LOST = 1006;
 
@@ -53,7 +56,7 @@ export class BunTransport implements Transport {
   private begin: ((transport: BunTransport) => void) | undefined;
   private socket!: BunSocket;
   private session!: TransportEvents;
-  /** Octets accepted. */
+  /** Octets accepted, with their headers: Bun counts those among what waits. */
   private accepted = 0;
   /** Bun has queued something and has not told since that it is out. */
   private queued = false;
@@ -70,7 +73,7 @@ export class BunTransport implements Transport {
   ) {
     this.begin = begin;
     this.maxMessageSize = maxMessageSize;
-    this.compressFrom = compressed ? compress!.threshold : Number.POSITIVE_INFINITY;
+    this.compressFrom = compressed ? compress!.threshold : NEVER;
   }
 
   open(session: TransportEvents): void {
@@ -88,8 +91,20 @@ export class BunTransport implements Transport {
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
-    this.accepted += size;
-    const status = this.write(opcode, data, size);
+    this.note(this.write(opcode, data, size), size);
+  }
+
+  sendText(text: string): boolean {
+    if (this.queued) return false;
+    const compress = this.compressFrom !== NEVER && nodeOctets.utf8Length(text) >= this.compressFrom;
+    const status = this.socket.sendText(text, compress);
+    this.note(status, status > 0 ? status : nodeOctets.utf8Length(text));
+    return true;
+  }
+
+  /** Notes what Bun says of something that it was given. */
+  private note(status: number, size: number): void {
+    this.accepted += headerSize(size) + size;
     if (status < 0) this.queued = true;
     // Bun has dropped it: whatever follows would follow on a gap.
     else if (status === 0 && size > 0 && !this.closed) this.abort();

@@ -359,15 +359,20 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private sendOne(message: OutMessage): void {
+    const { transport } = this;
+    // Any string may be sent, and while nothing waits its size does not matter.
+    if (transport.sendText !== undefined && message?.opcode === "text" && typeof message.data === "string") {
+      if (this.phase !== OPEN || this.gone || transport.sendText(message.data)) return;
+    }
     const size = checkMessage(message, this.context.octets);
     if (this.phase !== OPEN || this.gone) return;
-    const waiting = this.transport.buffered;
+    const waiting = transport.buffered;
     // One message is always taken when nothing waits, however large: else it could never be sent.
     if (waiting > 0 && waiting + size > this.context.options.maxBuffered) {
       this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
       return;
     }
-    this.transport.send(message.opcode, message.data ?? "", size);
+    transport.send(message.opcode, message.data ?? "", size);
   }
 
   private slowConsumer(message: string): void {
