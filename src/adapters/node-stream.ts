@@ -147,7 +147,8 @@ export class NodeStream implements ByteStream {
     if (this.queued > 0) this.feed();
     this.watch();
     if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
-    if (this.buffered > 0) return;
+    // What was on its way to a socket that is gone may be read still: it is not to be written over.
+    if (this.buffered > 0 || this.socket.destroyed) return;
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
     this.connection.drained();

@@ -105,6 +105,7 @@ export class Connection implements Transport, FrameEvents {
 
   /** All that was written has been taken. */
   drained(): void {
+    if (this.writer.bytes === 0) this.writer.taken();
     this.writer.keepApart(false);
     this.flush();
   }
@@ -154,8 +155,7 @@ export class Connection implements Transport, FrameEvents {
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.take());
-    if (this.stream.buffered > 0) this.writer.keepApart(true);
-    else this.writer.taken();
+    if (this.stream.buffered === 0) this.writer.taken();
   }
 
   private flushSoon(): void {
@@ -262,6 +262,8 @@ export class Connection implements Transport, FrameEvents {
 
   private write(first: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
+    // It may have to wait for long. Mostly what was written is taken before there is more.
+    if (this.stream.buffered > 0) this.writer.keepApart(true);
     this.writer.add(first, data, size);
     if (first === (FIN | OPCODE.close)) this.wroteClose();
     else if (this.writer.bytes >= FLUSH_AT) this.writeOut();
