@@ -10,6 +10,7 @@ import {
   type Http2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import { type Duplex, Readable } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { isKey } from "../protocol/handshake.ts";
@@ -144,6 +145,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** How many WebSockets a connection of HTTP/2 carries. */
 const carried = new WeakMap<Http2Session, number>();
 
@@ -196,7 +199,31 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
   if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
 };
 
+/**
+ * A stream of Node's is a Duplex around calls of its host. Duplex keeps queues for those who read and write at another
+ * pace; where they are empty, as they nearly always are, we are called and call without them.
+ */
 class Http2ByteStream extends NodeStream {
+  override open(connection: Connection): void {
+    super.open(connection);
+    this.socket.push = push;
+  }
+
+  override resume(): void {
+    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
+    Readable.prototype.push.call(this.socket, NOTHING);
+    super.resume();
+  }
+
+  protected override hand(part: Uint8Array): void {
+    if (this.asked > 0) {
+      super.hand(part);
+      return;
+    }
+    this.inHand = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+  }
+
   /** Node writes the frames of all streams once it has read from the connection. */
   override get gathers(): boolean {
     return true;
@@ -214,6 +241,14 @@ class Http2ByteStream extends NodeStream {
     // Not waiting for a peer whose connection is blocked.
     stream.destroy();
   }
+}
+
+/** What Node calls with all that arrives: the stream's own method, but for chunks that would go straight through it. */
+function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (!(chunk instanceof Uint8Array) || !this.readableFlowing || this.readableLength > 0 || this.destroyed)
+    return Readable.prototype.push.call(this, chunk, encoding);
+  NodeStream.connectionOf(this).receive(chunk);
+  return this.readableFlowing;
 }
 
 function flush(connection: Connection): void {
