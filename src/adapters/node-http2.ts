@@ -224,14 +224,14 @@ class Http2ByteStream extends NodeStream {
     this.socket._write(part, "buffer" as BufferEncoding, this.ask());
   }
 
-  /** Node writes the frames of all streams once it has read from the connection. */
-  override get gathers(): boolean {
-    return true;
+  /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
+  override answersAtOnce(): boolean {
+    return isFirst(this.socket as unknown as ServerHttp2Stream);
   }
 
-  /** While Node still reads from the connection: what is written now goes out with what its other streams write. */
   override flushSoon(): void {
-    process.nextTick(flush, this.connection);
+    if (this.answersAtOnce()) process.nextTick(flush, this.connection);
+    else super.flushSoon();
   }
 
   /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
@@ -242,6 +242,25 @@ class Http2ByteStream extends NodeStream {
     stream.destroy();
   }
 }
+
+/**
+ * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
+ * where there is no other. All others wait until everything is read that has arrived, and then write one after the other,
+ * like sockets of HTTP/1.1: reading many and then writing many costs much less than to and fro.
+ */
+let first: Http2Session | undefined;
+
+const endTurn = (): void => {
+  first = undefined;
+};
+
+const isFirst = ({ session }: ServerHttp2Stream): boolean => {
+  if (first === undefined) {
+    first = session;
+    setImmediate(endTurn);
+  }
+  return first === session;
+};
 
 /** What Node calls with all that arrives: the stream's own method, but for chunks that would go straight through it. */
 function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {

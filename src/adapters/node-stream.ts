@@ -108,7 +108,7 @@ export class NodeStream implements ByteStream {
     this.socket.resume();
   }
 
-  get gathers(): boolean {
+  answersAtOnce(): boolean {
     return false;
   }
 

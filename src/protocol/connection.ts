@@ -31,8 +31,8 @@ export interface ByteStream {
   destroy(): void;
   pause(): void;
   resume(): void;
-  /** It puts together what is written in one turn by itself: what answers a chunk may be written at once. */
-  readonly gathers: boolean;
+  /** Asked with each answer to a chunk: is it to be written at once? Else {@link flushSoon} tells when. */
+  answersAtOnce(): boolean;
   /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
   flushSoon(): void;
 }
@@ -147,7 +147,7 @@ export class Connection implements Transport, FrameEvents {
       recentText.forget();
     }
     if (this.stream.buffered > 0) return;
-    if (this.stream.gathers) this.writeOut();
+    if (this.writer.bytes > 0 && this.stream.answersAtOnce()) this.writeOut();
     // The session may wait for the peer to read: it hears of it in a stack of its own.
     if (this.writer.bytes > 0 || this.paused) this.flushSoon();
   }

@@ -106,9 +106,9 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    it("writes the answers to a chunk at once to a stream that gathers by itself, and the rest in a turn of its own", () => {
+    it("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
       const { stream, session, send, receive } = makeWire(octets);
-      stream.gathers = true;
+      stream.atOnce = true;
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
       receive(text("a"), text("b"));
       expect(stream.sent).toEqual(["text re: a", "text re: b"]);
