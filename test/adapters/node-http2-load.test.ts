@@ -132,6 +132,32 @@ test("a handler that takes its time holds its client back, again and again; noth
   expect([taken, inOrder]).toEqual([count, true]);
 });
 
+test("after a pause behind which nothing came, reading goes on", async () => {
+  const gate = deferred();
+  let stream!: ServerHttp2Stream;
+  const { url } = await serveHttp2((req) => {
+    stream = req.stream;
+    let first = true;
+    const handleIn: typeof Echo.handleIn = (message) => {
+      if (!first) return push(message, null);
+      first = false;
+      return gate.promise.then(() => push(message, null));
+    };
+    return upgrade(req, { init: () => ok(null), handleIn });
+  });
+  const session = await testHttp2(url);
+  const client = clientOf(await openHttp2Stream(session));
+  const many = Array.from({ length: 1100 }, (_, i) => `${i}`);
+  client.send(...many.map((message) => frame(TEXT, message)));
+  while (stream?.readableFlowing !== false) await onePing(session);
+  expect(stream.readableLength).toBe(0);
+  gate.resolve();
+  for (const message of many) expect(await client.text()).toBe(message);
+  // Many windows, none of which is opened again while reading is paused.
+  const large = "w".repeat(WINDOW / 3);
+  for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
+});
+
 test("many streams of one session are served in turns, one that floods among them", async () => {
   const { url } = await serveHttp2((req) => upgrade(req, Echo));
   const session = await testHttp2(url);
