@@ -104,7 +104,7 @@ class Http2Upgrade extends NodeUpgrade {
 
   protected takeStream(): NodeStream {
     this.stream.off("aborted", this.onGone).off("close", this.onGone);
-    return new Http2ByteStream(this.stream);
+    return new ByteStreamOfHost(this.stream);
   }
 
   /**
@@ -199,34 +199,10 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
   if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
 };
 
-/**
- * A stream of Node's is a Duplex around calls of its host. Duplex keeps queues for those who read and write at another
- * pace; where they are empty, as they nearly always are, we are called and call without them.
- */
 class Http2ByteStream extends NodeStream {
-  override open(connection: Connection): void {
-    super.open(connection);
-    this.socket.push = push;
-  }
-
-  override resume(): void {
-    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
-    Readable.prototype.push.call(this.socket, NOTHING);
-    super.resume();
-  }
-
-  protected override hand(part: Uint8Array): void {
-    if (this.asked > 0) {
-      super.hand(part);
-      return;
-    }
-    this.inHand = part.length;
-    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
-  }
-
   /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
   override answersAtOnce(): boolean {
-    return isFirst(this.socket as unknown as ServerHttp2Stream);
+    return true;
   }
 
   override flushSoon(): void {
@@ -242,6 +218,40 @@ class Http2ByteStream extends NodeStream {
     stream.destroy();
   }
 }
+
+/**
+ * A stream of Node's is a Duplex around calls of its host. Duplex keeps queues for those who read and write at another
+ * pace; where they are empty, as they nearly always are, we are called and call without them.
+ */
+class DirectHttp2Stream extends Http2ByteStream {
+  override open(connection: Connection): void {
+    super.open(connection);
+    this.socket.push = push;
+  }
+
+  override resume(): void {
+    if (this.socket.readableFlowing) return;
+    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
+    Readable.prototype.push.call(this.socket, NOTHING);
+    super.resume();
+  }
+
+  protected override hand(part: Uint8Array): void {
+    if (this.asked > 0) {
+      super.hand(part);
+      return;
+    }
+    this.inHand = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+  }
+
+  override answersAtOnce(): boolean {
+    return isFirst(this.socket as unknown as ServerHttp2Stream);
+  }
+}
+
+/** Deno's own `node:http2` can end the process with an assertion of its nghttp2, and with the shortcuts does so more often. */
+const ByteStreamOfHost = "deno" in process.versions ? Http2ByteStream : DirectHttp2Stream;
 
 /**
  * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
