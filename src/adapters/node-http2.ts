@@ -10,6 +10,7 @@ import {
   type Http2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import { type Duplex, Readable } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { isKey } from "../protocol/handshake.ts";
@@ -103,7 +104,7 @@ class Http2Upgrade extends NodeUpgrade {
 
   protected takeStream(): NodeStream {
     this.stream.off("aborted", this.onGone).off("close", this.onGone);
-    return new Http2ByteStream(this.stream);
+    return new ByteStreamOfHost(this.stream);
   }
 
   /**
@@ -143,6 +144,8 @@ class Http2Upgrade extends NodeUpgrade {
     this.stream.close(constants.NGHTTP2_CANCEL);
   }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** How many WebSockets a connection of HTTP/2 carries. */
 const carried = new WeakMap<Http2Session, number>();
@@ -197,14 +200,14 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
 };
 
 class Http2ByteStream extends NodeStream {
-  /** Node writes the frames of all streams once it has read from the connection. */
-  override get gathers(): boolean {
+  /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
+  override answersAtOnce(): boolean {
     return true;
   }
 
-  /** While Node still reads from the connection: what is written now goes out with what its other streams write. */
   override flushSoon(): void {
-    process.nextTick(flush, this.connection);
+    if (this.answersAtOnce()) process.nextTick(flush, this.connection);
+    else super.flushSoon();
   }
 
   /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
@@ -214,6 +217,67 @@ class Http2ByteStream extends NodeStream {
     // Not waiting for a peer whose connection is blocked.
     stream.destroy();
   }
+}
+
+/**
+ * A stream of Node's is a Duplex around calls of its host. Duplex keeps queues for those who read and write at another
+ * pace; where they are empty, as they nearly always are, we are called and call without them.
+ */
+class DirectHttp2Stream extends Http2ByteStream {
+  override open(connection: Connection): void {
+    super.open(connection);
+    this.socket.push = push;
+  }
+
+  override resume(): void {
+    if (this.socket.readableFlowing) return;
+    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
+    Readable.prototype.push.call(this.socket, NOTHING);
+    super.resume();
+  }
+
+  protected override hand(part: Uint8Array): void {
+    if (this.asked > 0) {
+      super.hand(part);
+      return;
+    }
+    this.inHand = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+  }
+
+  override answersAtOnce(): boolean {
+    return isFirst(this.socket as unknown as ServerHttp2Stream);
+  }
+}
+
+/** Deno's own `node:http2` can end the process with an assertion of its nghttp2, and with the shortcuts does so more often. */
+const ByteStreamOfHost = "deno" in process.versions ? Http2ByteStream : DirectHttp2Stream;
+
+/**
+ * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
+ * where there is no other. All others wait until everything is read that has arrived, and then write one after the other,
+ * like sockets of HTTP/1.1: reading many and then writing many costs much less than to and fro.
+ */
+let first: Http2Session | undefined;
+
+const endTurn = (): void => {
+  first = undefined;
+};
+
+const isFirst = ({ session }: ServerHttp2Stream): boolean => {
+  if (first === undefined) {
+    first = session;
+    setImmediate(endTurn);
+  }
+  return first === session;
+};
+
+/** What Node calls with all that arrives: the stream's own method, but for chunks that would go straight through it. */
+function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (!(chunk instanceof Uint8Array) || !this.readableFlowing || this.readableLength > 0 || this.destroyed)
+    return Readable.prototype.push.call(this, chunk, encoding);
+  NodeStream.connectionOf(this).receive(chunk);
+  return this.readableFlowing;
 }
 
 function flush(connection: Connection): void {

@@ -22,14 +22,16 @@ export class NodeStream implements ByteStream {
   protected readonly socket: Hosted;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
+  /** Octets of the first of those that are {@link asked} for, if they went past the socket's own queue. */
+  protected inHand = 0;
   private queue: Uint8Array[] = NONE;
   private queued = 0;
   /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */
   private waiting = 0;
   private written = 0;
   private ending = false;
-  /** Writes that the socket will answer with {@link onTaken}. */
-  private asked = 0;
+  /** Writes that the socket will answer with {@link onTaken}, each in its turn. */
+  protected asked = 0;
   private onTaken: (() => void) | undefined = undefined;
 
   constructor(socket: Duplex) {
@@ -59,8 +61,7 @@ export class NodeStream implements ByteStream {
     const [only] = parts;
     if (parts.length === 1 && this.queued === 0 && only!.length <= SLICE && this.isWritable) {
       this.written += only!.length;
-      if (this.takesAtOnce) this.socket.write(only);
-      else this.socket.write(only, this.ask());
+      this.hand(only!);
     } else {
       if (this.queue === NONE) this.queue = [];
       for (const part of parts) {
@@ -73,20 +74,26 @@ export class NodeStream implements ByteStream {
     this.watch();
   }
 
+  /** Hands something to the socket of which nothing waits here. */
+  protected hand(part: Uint8Array): void {
+    if (this.takesAtOnce) this.socket.write(part);
+    else this.socket.write(part, this.ask());
+  }
+
   /**
    * Has `drained` called once what waits, such as the answer to the handshake, is taken. Most writes are taken at once, and
    * a callback with each would cost all of them; where one is not, an empty write behind it tells.
    */
   watch(): void {
-    this.waiting = this.socket.writableLength;
+    this.waiting = this.socket.writableLength + this.inHand;
     if (this.waiting > 0 && this.asked === 0 && this.isWritable) this.socket.write(NOTHING, this.ask());
   }
 
   end(): void {
     this.ending = true;
-    if (this.queued === 0) this.socket.end();
+    if (this.queued === 0 && this.inHand === 0) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
-    this.socket.resume();
+    this.resume();
   }
 
   destroy(): void {
@@ -101,7 +108,7 @@ export class NodeStream implements ByteStream {
     this.socket.resume();
   }
 
-  get gathers(): boolean {
+  answersAtOnce(): boolean {
     return false;
   }
 
@@ -137,17 +144,19 @@ export class NodeStream implements ByteStream {
     }
   }
 
-  private ask(): () => void {
+  protected ask(): () => void {
     this.asked++;
     return (this.onTaken ??= () => this.took());
   }
 
   private took(): void {
     this.asked--;
+    this.inHand = 0;
     if (this.queued > 0) this.feed();
     this.watch();
     if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
-    if (this.buffered > 0) return;
+    // What was on its way to a socket that is gone may be read still: it is not to be written over.
+    if (this.buffered > 0 || this.socket.destroyed) return;
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
     this.connection.drained();

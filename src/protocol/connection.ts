@@ -31,8 +31,8 @@ export interface ByteStream {
   destroy(): void;
   pause(): void;
   resume(): void;
-  /** It puts together what is written in one turn by itself: what answers a chunk may be written at once. */
-  readonly gathers: boolean;
+  /** Asked with each answer to a chunk: is it to be written at once? Else {@link flushSoon} tells when. */
+  answersAtOnce(): boolean;
   /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
   flushSoon(): void;
 }
@@ -105,6 +105,7 @@ export class Connection implements Transport, FrameEvents {
 
   /** All that was written has been taken. */
   drained(): void {
+    if (this.writer.bytes === 0) this.writer.taken();
     this.writer.keepApart(false);
     this.flush();
   }
@@ -146,7 +147,7 @@ export class Connection implements Transport, FrameEvents {
       recentText.forget();
     }
     if (this.stream.buffered > 0) return;
-    if (this.stream.gathers) this.writeOut();
+    if (this.writer.bytes > 0 && this.stream.answersAtOnce()) this.writeOut();
     // The session may wait for the peer to read: it hears of it in a stack of its own.
     if (this.writer.bytes > 0 || this.paused) this.flushSoon();
   }
@@ -154,8 +155,7 @@ export class Connection implements Transport, FrameEvents {
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.take());
-    if (this.stream.buffered > 0) this.writer.keepApart(true);
-    else this.writer.taken();
+    if (this.stream.buffered === 0) this.writer.taken();
   }
 
   private flushSoon(): void {
@@ -262,6 +262,8 @@ export class Connection implements Transport, FrameEvents {
 
   private write(first: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
+    // It may have to wait for long. Mostly what was written is taken before there is more.
+    if (this.stream.buffered > 0) this.writer.keepApart(true);
     this.writer.add(first, data, size);
     if (first === (FIN | OPCODE.close)) this.wroteClose();
     else if (this.writer.bytes >= FLUSH_AT) this.writeOut();

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import http2, { type ClientHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
-import { ok, push, type Self, upgrade } from "websock-js";
+import { ok, push, type Self, text, upgrade } from "websock-js";
 import { answerOf, connectHttp2, openHttp2Stream, request, testHttp2 } from "../support/http2-client.ts";
 import { serveHttp2 } from "../support/http2-server.ts";
 import { deferred, Echo, Recorder } from "../support/node-server.ts";
@@ -60,11 +60,13 @@ test("100 on one session, one of them not read by its client: the others go on a
 
   // What is done for it from now on would be taken from the others: nothing is.
   let done = 0;
-  const { write } = stuck.stream;
-  stuck.stream.write = ((...args: [Uint8Array]) => {
-    done++;
-    return Reflect.apply(write, stuck.stream, args);
-  }) as typeof write;
+  for (const method of ["write", "_write"] as const) {
+    const original = stuck.stream[method];
+    stuck.stream[method] = (...args: unknown[]) => {
+      done++;
+      return Reflect.apply(original, stuck.stream, args);
+    };
+  }
   stuck.stream.on("data", () => done++);
   const { handled } = stuck;
   const buffered: number[] = [];
@@ -86,6 +88,7 @@ test("100 on one session, one of them not read by its client: the others go on a
   expect(answered * padding.length).toBeGreaterThan(100 * WINDOW);
   expect(deaf.readableLength).toBe(WINDOW);
   expect({ done, handled: stuck.handled }).toEqual({ done: 0, handled });
+  expect(stuck.stream.readableFlowing).toBe(false);
   // It was stopped by backpressure, long before its flood could add up: at 64 KiB, and the message that passed them.
   expect(Math.max(...buffered)).toBeLessThan(65_536 + 2 * flood.length);
   expect(flooded * flood.length).toBeLessThan(4_000_000);
@@ -99,6 +102,61 @@ test("100 on one session, one of them not read by its client: the others go on a
     const { payload } = await client.frame();
     expect(payload.equals(Buffer.alloc(100_000, "x"))).toBe(true);
   }
+});
+
+test("a handler that takes its time holds its client back, again and again; nothing is lost", async () => {
+  const gate = deferred();
+  let stream!: ServerHttp2Stream;
+  let taken = 0;
+  let inOrder = true;
+  const { url } = await serveHttp2((req) => {
+    stream = req.stream;
+    const handleIn: typeof Echo.handleIn = async (message) => {
+      inOrder &&= String(message.data).startsWith(`${taken} `);
+      if (taken++ % 100 === 0) await gate.promise;
+      return taken === count ? push(text("all"), null) : ok(null);
+    };
+    return upgrade(req, { init: () => ok(null), handleIn });
+  });
+  const session = await testHttp2(url);
+  const client = await openHttp2Stream(session);
+  const count = 3000;
+  for (let i = 0; i < count; i++) client.write(frame(TEXT, `${i} ${"z".repeat(1000)}`));
+  while (stream?.readableFlowing !== false) await onePing(session);
+  for (let i = 0; i < 20; i++) await onePing(session);
+  expect(taken).toBe(1);
+  // What was on its way when reading stopped, and no more.
+  expect(stream.readableLength).toBeLessThan(3 * WINDOW);
+  expect(client.writableLength).toBeGreaterThan(count * 1000 - 10 * WINDOW);
+  gate.resolve();
+  expect(await clientOf(client).text()).toBe("all");
+  expect([taken, inOrder]).toEqual([count, true]);
+});
+
+test("after a pause behind which nothing came, reading goes on", async () => {
+  const gate = deferred();
+  let stream!: ServerHttp2Stream;
+  const { url } = await serveHttp2((req) => {
+    stream = req.stream;
+    let first = true;
+    const handleIn: typeof Echo.handleIn = (message) => {
+      if (!first) return push(message, null);
+      first = false;
+      return gate.promise.then(() => push(message, null));
+    };
+    return upgrade(req, { init: () => ok(null), handleIn });
+  });
+  const session = await testHttp2(url);
+  const client = clientOf(await openHttp2Stream(session));
+  const many = Array.from({ length: 1100 }, (_, i) => `${i}`);
+  client.send(...many.map((message) => frame(TEXT, message)));
+  while (stream?.readableFlowing !== false) await onePing(session);
+  expect(stream.readableLength).toBe(0);
+  gate.resolve();
+  for (const message of many) expect(await client.text()).toBe(message);
+  // Many windows, none of which is opened again while reading is paused.
+  const large = "w".repeat(WINDOW / 3);
+  for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
 });
 
 test("many streams of one session are served in turns, one that floods among them", async () => {

@@ -478,6 +478,21 @@ describe("the end", () => {
     expect(await recorder.terminated).toBe("remote");
   });
 
+  test("a client that opens its window late gets the whole close frame", async () => {
+    const { url } = await serveHttp2((req) => upgrade(req, Echo));
+    const session = await testHttp2(url, { settings: { initialWindowSize: 3 } });
+    const stream = await openHttp2Stream(session);
+    stream.pause();
+    stream.write(closeFrame(1000));
+    for (let i = 0; i < 10; i++) await new Promise<void>((resolve) => session.ping(() => resolve()));
+    expect(stream.closed).toBe(false);
+    const client = clientOf(stream);
+    stream.resume();
+    expect(await client.closeCode()).toBe(1000);
+    await once(stream, "close");
+    expect(stream.rstCode).toBe(http2.constants.NGHTTP2_NO_ERROR);
+  });
+
   test("many that end at once do so as well", async () => {
     const { url, sockets } = await serveHttp2((req) => upgrade(req, Echo, undefined, { closeTimeout: 3_600_000 }));
     const session = await testHttp2(url);

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { frame, join, OP } from "./client-frames.ts";
-import { makeWire } from "./fake-wire.ts";
+import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 
 const text = (payload: string) => ({ opcode: OP.text, payload });
+/** What is in the one text frame that these octets are. */
+const textOf = (octets: Uint8Array): string => new TextDecoder().decode(octets.subarray(2));
 const ping = (payload: string) => ({ opcode: OP.ping, payload });
 const close = (code?: number, reason = "") => ({
   opcode: OP.close,
@@ -104,9 +106,9 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    it("writes the answers to a chunk at once to a stream that gathers by itself, and the rest in a turn of its own", () => {
+    it("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
       const { stream, session, send, receive } = makeWire(octets);
-      stream.gathers = true;
+      stream.atOnce = true;
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
       receive(text("a"), text("b"));
       expect(stream.sent).toEqual(["text re: a", "text re: b"]);
@@ -209,6 +211,47 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       send("after");
       stream.turn();
       expect(parts.at(-1)![0]!.buffer).not.toBe(parts[0]![0]!.buffer);
+    });
+
+    /** The parts that a stream gets to write, which takes each of them later. */
+    const partsOf = (stream: FakeStream): Uint8Array[] => {
+      const parts: Uint8Array[] = [];
+      const write = stream.write.bind(stream);
+      stream.write = (these) => {
+        parts.push(...these);
+        write(these);
+      };
+      stream.stalled = true;
+      return parts;
+    };
+
+    it("uses memory again that was taken later, and not before", () => {
+      const host = { ...octets };
+      const { stream, send } = makeWire(host);
+      const other = makeWire(host);
+      const [parts, others] = [partsOf(stream), partsOf(other.stream)];
+      for (let round = 0; round < 3; round++) {
+        send("mine");
+        stream.turn();
+        other.send("theirs");
+        other.stream.turn();
+        expect([textOf(parts.at(-1)!), textOf(others.at(-1)!)]).toEqual(["mine", "theirs"]);
+        stream.drain();
+        other.stream.drain();
+      }
+      expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(1);
+      expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
+    });
+
+    it("keeps what was added before the stream told that all is taken", () => {
+      const { stream, send } = makeWire(octets);
+      const other = makeWire(octets);
+      const [parts, others] = [partsOf(stream), partsOf(other.stream)];
+      send("mine");
+      stream.connection.drained();
+      other.send("theirs");
+      other.stream.turn();
+      expect([textOf(parts[0]!), textOf(others[0]!)]).toEqual(["mine", "theirs"]);
     });
   });
 

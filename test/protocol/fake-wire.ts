@@ -22,7 +22,7 @@ const CAPABILITIES: Capabilities = {
 
 /** A stream whose peer takes everything at once, unless it is stalled. */
 export class FakeStream implements ByteStream {
-  gathers = false;
+  atOnce = false;
   buffered = 0;
   taken = 0;
   /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
@@ -50,6 +50,9 @@ export class FakeStream implements ByteStream {
   }
   resume(): void {
     this.log.push("resume");
+  }
+  answersAtOnce(): boolean {
+    return this.atOnce;
   }
   flushSoon(): void {
     this.flushes++;

@@ -19,8 +19,11 @@ export const connectHttp2 = async (
 };
 
 /** The same, until the test is over. */
-export const testHttp2 = async (url: string): Promise<ClientHttp2Session> => {
-  const session = await connectHttp2(url);
+export const testHttp2 = async (
+  url: string,
+  options: http2.SecureClientSessionOptions = {},
+): Promise<ClientHttp2Session> => {
+  const session = await connectHttp2(url, options);
   onTestFinished(() => session.destroy());
   return session;
 };
