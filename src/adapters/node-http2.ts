@@ -10,7 +10,6 @@ import {
   type Http2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { type Duplex, Readable } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { isKey } from "../protocol/handshake.ts";
@@ -19,7 +18,7 @@ import { validateUpgrade } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
 import { factsOf } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
-import { NodeStream } from "./node-stream.ts";
+import { IS_NODE, NodeStream } from "./node-stream.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
 /** Begins to take the CONNECTs of a server of `node:http2`. To be called with those that it emits; `false`: not ours. */
@@ -104,7 +103,7 @@ class Http2Upgrade extends NodeUpgrade {
 
   protected takeStream(): NodeStream {
     this.stream.off("aborted", this.onGone).off("close", this.onGone);
-    return new ByteStreamOfHost(this.stream);
+    return new Http2ByteStream(this.stream);
   }
 
   /**
@@ -144,8 +143,6 @@ class Http2Upgrade extends NodeUpgrade {
     this.stream.close(constants.NGHTTP2_CANCEL);
   }
 }
-
-const NOTHING = new Uint8Array(0);
 
 /** How many WebSockets a connection of HTTP/2 carries. */
 const carried = new WeakMap<Http2Session, number>();
@@ -200,9 +197,23 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
 };
 
 class Http2ByteStream extends NodeStream {
+  constructor(stream: ServerHttp2Stream) {
+    super(stream, IS_NODE);
+  }
+
+  /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */
+  protected override hand(part: Uint8Array): void {
+    if (!this.isDirect || this.asked > 0) {
+      super.hand(part);
+      return;
+    }
+    this.inHand = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+  }
+
   /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
   override answersAtOnce(): boolean {
-    return true;
+    return !this.isDirect || isFirst(this.socket as unknown as ServerHttp2Stream);
   }
 
   override flushSoon(): void {
@@ -218,40 +229,6 @@ class Http2ByteStream extends NodeStream {
     stream.destroy();
   }
 }
-
-/**
- * A stream of Node's is a Duplex around calls of its host. Duplex keeps queues for those who read and write at another
- * pace; where they are empty, as they nearly always are, we are called and call without them.
- */
-class DirectHttp2Stream extends Http2ByteStream {
-  override open(connection: Connection): void {
-    super.open(connection);
-    this.socket.push = push;
-  }
-
-  override resume(): void {
-    if (this.socket.readableFlowing) return;
-    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
-    Readable.prototype.push.call(this.socket, NOTHING);
-    super.resume();
-  }
-
-  protected override hand(part: Uint8Array): void {
-    if (this.asked > 0) {
-      super.hand(part);
-      return;
-    }
-    this.inHand = part.length;
-    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
-  }
-
-  override answersAtOnce(): boolean {
-    return isFirst(this.socket as unknown as ServerHttp2Stream);
-  }
-}
-
-/** Deno's own `node:http2` can end the process with an assertion of its nghttp2, and with the shortcuts does so more often. */
-const ByteStreamOfHost = "deno" in process.versions ? Http2ByteStream : DirectHttp2Stream;
 
 /**
  * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
@@ -271,14 +248,6 @@ const isFirst = ({ session }: ServerHttp2Stream): boolean => {
   }
   return first === session;
 };
-
-/** What Node calls with all that arrives: the stream's own method, but for chunks that would go straight through it. */
-function push(this: Duplex, chunk: unknown, encoding?: BufferEncoding): boolean {
-  if (!(chunk instanceof Uint8Array) || !this.readableFlowing || this.readableLength > 0 || this.destroyed)
-    return Readable.prototype.push.call(this, chunk, encoding);
-  NodeStream.connectionOf(this).receive(chunk);
-  return this.readableFlowing;
-}
 
 function flush(connection: Connection): void {
   connection.flush();
