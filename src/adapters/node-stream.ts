@@ -173,6 +173,8 @@ export class NodeStream implements ByteStream {
     if (this.buffered > 0 || this.socket.destroyed) return;
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
+    // Deno's `node:http2` reads what it has reported as written, and ends the process if that has changed.
+    if (IS_NODE) this.connection.sent();
     this.connection.drained();
   }
 

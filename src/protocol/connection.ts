@@ -23,7 +23,7 @@ export interface ByteStream {
   readonly taken: number;
   /**
    * Writes the parts one after the other. Where nothing is {@link buffered} afterwards they have been copied away or sent,
-   * and their memory may be used again; else they are not changed.
+   * and their memory may be used again; else they are not changed before {@link Connection.sent}.
    */
   write(parts: readonly Uint8Array[]): void;
   /** Ends our direction once all is written, and drops what still arrives until the other end does the same. */
@@ -103,9 +103,13 @@ export class Connection implements Transport, FrameEvents {
     this.parse();
   }
 
+  /** Nothing reads what was written any more: its memory may be used again. Comes before {@link drained}, or not at all. */
+  sent(): void {
+    if (this.writer.bytes === 0) this.writer.taken();
+  }
+
   /** All that was written has been taken. */
   drained(): void {
-    if (this.writer.bytes === 0) this.writer.taken();
     this.writer.keepApart(false);
     this.flush();
   }

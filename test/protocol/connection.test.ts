@@ -243,11 +243,24 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
     });
 
+    it("does not use memory again where the stream does not tell that it may", () => {
+      const { stream, send } = makeWire({ ...octets });
+      const parts = partsOf(stream);
+      for (let round = 0; round < 3; round++) {
+        send("mine");
+        stream.turn();
+        stream.buffered = 0;
+        stream.connection.drained();
+      }
+      expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
+    });
+
     it("keeps what was added before the stream told that all is taken", () => {
       const { stream, send } = makeWire(octets);
       const other = makeWire(octets);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
       send("mine");
+      stream.connection.sent();
       stream.connection.drained();
       other.send("theirs");
       other.stream.turn();

@@ -74,6 +74,7 @@ export class FakeStream implements ByteStream {
   drain(): void {
     this.taken += this.buffered;
     this.buffered = 0;
+    this.connection.sent();
     this.connection.drained();
   }
 
