@@ -185,16 +185,16 @@ const ENDED: PropertyDescriptorMap = {
  */
 function onFinish(this: ServerHttp2Stream): void {
   setImmediate(() => {
-    const { session } = this;
-    if (this.destroyed || session === undefined || session.destroyed) return;
     // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
-    session.ping(() => setImmediate(closeCleanly, this));
+    if (isAlive(this)) this.session!.ping(() => setImmediate(closeCleanly, this));
   });
 }
 
 const closeCleanly = (stream: ServerHttp2Stream): void => {
-  if (!stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR);
+  if (isAlive(stream)) stream.close(constants.NGHTTP2_NO_ERROR);
 };
+
+const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroyed && session?.destroyed === false;
 
 class Http2ByteStream extends NodeStream {
   constructor(stream: ServerHttp2Stream) {
@@ -224,7 +224,7 @@ class Http2ByteStream extends NodeStream {
   /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
-    if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+    if (isAlive(stream)) stream.close(constants.NGHTTP2_CANCEL);
     // Not waiting for a peer whose connection is blocked.
     stream.destroy();
   }

@@ -53,7 +53,8 @@ interface Waiting {
 }
 
 export class Mailbox {
-  /** Octets of the messages that wait. */
+  /** How many messages wait, and how many octets they have. */
+  messages = 0;
   bytes = 0;
 
   private waiting: Fifo<Waiting> = EMPTY;
@@ -62,10 +63,6 @@ export class Mailbox {
   private handledInfos = 0;
   private releasedInfos = 0;
   private arrival = 0;
-
-  get messages(): number {
-    return this.waiting.length;
-  }
 
   get infos(): number {
     return this.waitingInfos.length;
@@ -78,12 +75,13 @@ export class Mailbox {
 
   /** Whether a message that arrives now may be handled at once: nothing came before it. */
   get isNext(): boolean {
-    return this.waiting.length === 0 && this.handledInfos >= this.arrival;
+    return this.messages === 0 && this.handledInfos >= this.arrival;
   }
 
   addMessage(event: Arrived, size: number): void {
     if (this.waiting === EMPTY) this.waiting = new Fifo();
     this.waiting.push({ event, size, after: this.arrival });
+    this.messages++;
     this.bytes += size;
   }
 
@@ -103,6 +101,7 @@ export class Mailbox {
     const next = this.waiting.peek();
     if (next === undefined || next.after > this.handledInfos) return undefined;
     this.waiting.shift();
+    this.messages--;
     this.bytes -= next.size;
     return next.event;
   }
@@ -120,7 +119,7 @@ export class Mailbox {
   /** Drops everything. */
   clear(): void {
     this.waiting = this.waitingInfos = EMPTY;
-    this.bytes = 0;
+    this.messages = this.bytes = 0;
     this.handledInfos = this.releasedInfos = this.sentInfos;
   }
 }

@@ -4,19 +4,13 @@ import type { CallbackName } from "./handler.ts";
 
 export const isResult = (value: unknown): value is HandleResult<unknown> => {
   if (!Array.isArray(value)) return false;
+  const tag: unknown = value[0];
   const { length } = value;
-  switch (value[0]) {
-    case "ok":
-      return length === 2;
-    case "push":
-      return length === 3;
-    case "reply":
-      return length === 4;
-    case "stop":
-      return length >= 3 && length <= 5;
-    default:
-      return false;
-  }
+  // What is most frequent is asked first.
+  if (tag === "push") return length === 3;
+  if (tag === "ok") return length === 2;
+  if (tag === "reply") return length === 4;
+  return tag === "stop" && length >= 3 && length <= 5;
 };
 
 /** The state is always the last element. */

@@ -100,7 +100,8 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Runs `init`. */
   start(arg: unknown): void {
-    this.call("init", this.callbacks.init, arg);
+    const { init, target } = this.callbacks;
+    this.call("init", (argument, _state, self) => init.call(target, argument, self), arg);
     this.pump();
     this.reschedule();
   }
@@ -260,22 +261,27 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private call(name: Exclude<CallbackName, "terminate">, callback: Callback, argument: unknown): void {
-    const { target } = this.callbacks;
     this.running = name;
     let result: unknown;
-    let pending: boolean;
     try {
-      result =
-        name === "init"
-          ? callback.call(target, argument, this.self)
-          : callback.call(target, argument, this.state, this.self);
-      pending = !Array.isArray(result) && isPromiseLike(result);
+      result = callback.call(this.callbacks.target, argument, this.state, this.self);
     } catch (error) {
       this.threw(error);
       return;
     }
-    if (!pending) {
-      this.returned(result);
+    if (Array.isArray(result)) this.returned(result);
+    else this.awaitResult(result);
+  }
+
+  /** Waits for a result that is promised; what is neither a list nor a promise is nonsense. */
+  private awaitResult(result: unknown): void {
+    try {
+      if (!isPromiseLike(result)) {
+        this.returned(result);
+        return;
+      }
+    } catch (error) {
+      this.threw(error);
       return;
     }
     if (this.remoteClosed || this.gone) this.limitCallback();
@@ -328,21 +334,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- results to the wire
 
   private obey(result: HandleResult<unknown>): void {
-    switch (result[0]) {
-      case "ok":
-        return;
-      case "push":
-        this.send(result[1]);
-        return;
-      case "reply":
-        this.send(result[2]);
-        return;
-      case "stop":
-        this.stop(
-          result[1],
-          result.length > 3 ? (result[2] as CloseDetail) : undefined,
-          result.length > 4 ? (result[3] as Messages) : [],
-        );
+    if (result[0] === "push") this.send(result[1]);
+    else if (result[0] === "reply") this.send(result[2]);
+    else if (result[0] === "stop") {
+      this.stop(
+        result[1],
+        result.length > 3 ? (result[2] as CloseDetail) : undefined,
+        result.length > 4 ? (result[3] as Messages) : [],
+      );
     }
   }
 
