@@ -31,7 +31,7 @@ export class NodeStream implements ByteStream {
   protected readonly isDirect: boolean;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
-  /** Octets of the first of those that are {@link asked} for, if they went past the socket's own queue. */
+  /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
   protected inHand = 0;
   private queue: Uint8Array[] = NONE;
   private queued = 0;
@@ -70,7 +70,7 @@ export class NodeStream implements ByteStream {
 
   write(parts: readonly Uint8Array[]): void {
     const [only] = parts;
-    if (parts.length === 1 && this.queued === 0 && only!.length <= SLICE && this.isWritable) {
+    if (parts.length === 1 && this.queued === 0 && this.inHand === 0 && only!.length <= SLICE && this.isWritable) {
       this.written += only!.length;
       this.hand(only!);
     } else {
@@ -80,7 +80,8 @@ export class NodeStream implements ByteStream {
         this.queued += part.length;
         this.written += part.length;
       }
-      this.feed();
+      // Of two writes at once, some of Node's streams tell the end of one only.
+      if (this.inHand === 0) this.feed();
     }
     this.watch();
   }
@@ -104,7 +105,7 @@ export class NodeStream implements ByteStream {
     this.ending = true;
     if (this.queued === 0 && this.inHand === 0) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
-    this.resume();
+    this.socket.resume();
   }
 
   destroy(): void {
@@ -116,10 +117,7 @@ export class NodeStream implements ByteStream {
   }
 
   resume(): void {
-    const { socket } = this;
-    // What `push` took past Readable was the answer to a read that it is waiting for: else it would begin no other.
-    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NOTHING);
-    socket.resume();
+    this.socket.resume();
   }
 
   answersAtOnce(): boolean {
@@ -169,12 +167,11 @@ export class NodeStream implements ByteStream {
     if (this.queued > 0) this.feed();
     this.watch();
     if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
-    // What was on its way to a socket that is gone may be read still: it is not to be written over.
-    if (this.buffered > 0 || this.socket.destroyed) return;
+    if (this.buffered > 0) return;
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
-    // Deno's `node:http2` reads what it has reported as written, and ends the process if that has changed.
-    if (IS_NODE) this.connection.sent();
+    // What was on its way to a socket that is gone may be read still: it is not to be written over.
+    if (!this.socket.destroyed) this.connection.sent();
     this.connection.drained();
   }
 
@@ -190,10 +187,13 @@ export class NodeStream implements ByteStream {
 
 /** What Node calls with all that arrives: the socket's own method, but for chunks that would go straight through it. */
 function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean {
-  if (!(chunk instanceof Uint8Array) || !this.readableFlowing || this.readableLength > 0 || this.destroyed)
+  const isNext = this.readableFlowing && this.readableLength === 0 && !this.destroyed;
+  // Others may listen, too.
+  if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
   NodeStream.connectionOf(this).receive(chunk);
-  return this.readableFlowing;
+  // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
+  return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
 
 function onData(this: Hosted, chunk: Uint8Array): void {

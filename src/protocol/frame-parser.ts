@@ -85,11 +85,11 @@ export class FrameParser {
 
   /** Hands over the next octets. They belong to the parser now: it unmasks in place. */
   feed(chunk: Uint8Array): void {
+    this.endRun();
     const left = this.chunk.length - this.offset;
     if (left === 0) {
       this.chunk = chunk;
     } else {
-      this.endRun();
       const joined = this.octets.alloc(left + chunk.length);
       joined.set(this.chunk.subarray(this.offset));
       joined.set(chunk, left);

@@ -151,7 +151,7 @@ export class FrameWriter {
   /** Adds a short text that has just arrived. */
   private addRecent(first: number, size: number): void {
     if (this.text !== "") this.writeText();
-    const at = this.room(headerSize(size) + size);
+    const at = this.room(2 + size);
     const { view } = this.slab;
     view.setUint16(at, (first << 8) | size);
     this.end = this.slab.used = recentText.copyTo(view, at + 2);

@@ -263,27 +263,19 @@ export class Session implements TransportEvents, Timed, Addressee {
   private call(name: Exclude<CallbackName, "terminate">, callback: Callback, argument: unknown): void {
     this.running = name;
     let result: unknown;
+    let pending: boolean;
     try {
       result = callback.call(this.callbacks.target, argument, this.state, this.self);
+      pending = !Array.isArray(result) && isPromiseLike(result);
     } catch (error) {
       this.threw(error);
       return;
     }
-    if (Array.isArray(result)) this.returned(result);
-    else this.awaitResult(result);
+    if (pending) this.awaitResult(result);
+    else this.returned(result);
   }
 
-  /** Waits for a result that is promised; what is neither a list nor a promise is nonsense. */
   private awaitResult(result: unknown): void {
-    try {
-      if (!isPromiseLike(result)) {
-        this.returned(result);
-        return;
-      }
-    } catch (error) {
-      this.threw(error);
-      return;
-    }
     if (this.remoteClosed || this.gone) this.limitCallback();
     this.settled ??= (value) => {
       if (this.phase === ENDED) return; // it was given up

@@ -493,6 +493,39 @@ describe("the end", () => {
     expect(stream.rstCode).toBe(http2.constants.NGHTTP2_NO_ERROR);
   });
 
+  test("a close frame waits until the answer before it is written: Node ends one write at a time", async () => {
+    const writes = { begun: 0, ended: 0, most: 0 };
+    const { url } = await serveHttp2((req) => {
+      const { stream } = req;
+      const write = stream._write;
+      stream._write = (data, encoding, callback) => {
+        writes.begun++;
+        writes.most = Math.max(writes.most, writes.begun - writes.ended);
+        write.call(stream, data, encoding, (error) => {
+          writes.ended++;
+          callback(error);
+        });
+      };
+      return upgrade(req, Echo);
+    });
+    const session = await testHttp2(url, { settings: { initialWindowSize: 3 } });
+    const pings = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) await new Promise<void>((resolve) => session.ping(() => resolve()));
+    };
+    const stream = await openHttp2Stream(session);
+    stream.pause();
+    stream.write(frame(TEXT, "a first answer"));
+    await pings();
+    stream.write(closeFrame(1000));
+    await pings();
+    const client = clientOf(stream);
+    stream.resume();
+    expect(await client.text()).toBe("a first answer");
+    expect(await client.closeCode()).toBe(1000);
+    expect(await client.ended).toBe("end");
+    expect(writes).toEqual({ begun: 2, ended: 2, most: 1 });
+  });
+
   test("many that end at once do so as well", async () => {
     const { url, sockets } = await serveHttp2((req) => upgrade(req, Echo, undefined, { closeTimeout: 3_600_000 }));
     const session = await testHttp2(url);

@@ -68,6 +68,18 @@ describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
     );
   });
 
+  it.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
+    const texts = Array.from({ length: 10 + count }, (_, i) => `number ${i} 0123456789`);
+    const bytes = texts.map((payload) => frame({ opcode: OP.text, payload }));
+    const { parser, recorder, seen } = makeParser({ octets });
+    recorder.onEvent = () => {
+      if (seen.length === 10) parser.feed(join(...bytes.slice(10)));
+    };
+    parser.feed(join(...bytes.slice(0, 10)));
+    parser.parse();
+    expect(seen).toEqual(texts.map(textSeen));
+  });
+
   it("is sent on as it came, among texts that did not just arrive", () => {
     fc.assert(
       fc.property(frames, text, (all, other) => {

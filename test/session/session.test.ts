@@ -477,6 +477,30 @@ test("a connection that is lost ends with ConnectionLost", async () => {
   expect((await client.ended).reason).toEqual({ error: expect.any(ConnectionLost) });
 });
 
+test.each([
+  [
+    "a proxy that was revoked",
+    () => {
+      const { proxy, revoke } = Proxy.revocable([], {});
+      revoke();
+      return proxy;
+    },
+  ],
+  [
+    "an object that throws when it is asked for then",
+    () => ({
+      get then(): never {
+        throw new Error("no");
+      },
+    }),
+  ],
+])("a result that cannot be looked at is like a throw: %s", async (_name, handleIn) => {
+  const client = await connect({ ...counting(), handleIn: handleIn as never });
+  client.send("x");
+  expect(await client.ended).toMatchObject({ code: 1011, text: "" });
+  expect(client.errors).toHaveLength(1);
+});
+
 test("class instances, with their own this", async () => {
   class Counter {
     count = 0;
