@@ -489,6 +489,7 @@ test.each([
   [
     "an object that throws when it is asked for then",
     () => ({
+      // biome-ignore lint/suspicious/noThenProperty: that is what is tried
       get then(): never {
         throw new Error("no");
       },
