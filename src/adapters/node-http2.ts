@@ -18,7 +18,7 @@ import { validateUpgrade } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
 import { factsOf } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
-import { IS_NODE, NodeStream } from "./node-stream.ts";
+import { NodeStream } from "./node-stream.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
 /** Begins to take the CONNECTs of a server of `node:http2`. To be called with those that it emits; `false`: not ours. */
@@ -198,7 +198,7 @@ const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroy
 
 class Http2ByteStream extends NodeStream {
   constructor(stream: ServerHttp2Stream) {
-    super(stream, IS_NODE);
+    super(stream, true);
   }
 
   /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */

@@ -1,6 +1,6 @@
 /** A Duplex of Node (a TCP or TLS socket) as the stream of octets that a connection wants. */
 import { Socket } from "node:net";
-import { type Duplex, Readable } from "node:stream";
+import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../protocol/connection.ts";
 
 /**
@@ -14,7 +14,11 @@ const SLICE = 262_144;
  * another pace; while it is empty, as it nearly always is, we go without, which saves a twentieth of a short message. Other
  * runtimes have sockets of their own making.
  */
-export const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
+const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
+
+/** Nobody else has put methods of his own in its way, to measure what goes through. */
+const isUntouched = ({ push, write }: Duplex): boolean =>
+  push === Readable.prototype.push && write === Writable.prototype.write;
 
 const STREAM = Symbol("websock-js.stream");
 
@@ -43,9 +47,9 @@ export class NodeStream implements ByteStream {
   protected asked = 0;
   private onTaken: (() => void) | undefined = undefined;
 
-  constructor(socket: Duplex, isDirect: boolean = IS_NODE && socket instanceof Socket) {
+  constructor(socket: Duplex, isNodes: boolean = socket instanceof Socket) {
     this.socket = socket;
-    this.isDirect = isDirect;
+    this.isDirect = isNodes && IS_NODE && isUntouched(socket);
     // What is encrypted or framed first is always taken later.
     this.takesAtOnce = socket instanceof Socket && !("encrypted" in socket);
   }
@@ -105,7 +109,7 @@ export class NodeStream implements ByteStream {
     this.ending = true;
     if (this.queued === 0 && this.inHand === 0) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
-    this.socket.resume();
+    this.resume();
   }
 
   destroy(): void {
@@ -117,7 +121,10 @@ export class NodeStream implements ByteStream {
   }
 
   resume(): void {
-    this.socket.resume();
+    const { socket } = this;
+    // Chunks that went past Readable were the answer to a read that it still waits for: else it would begin no other.
+    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NOTHING);
+    socket.resume();
   }
 
   answersAtOnce(): boolean {
