@@ -103,7 +103,10 @@ export class Connection implements Transport, FrameEvents {
     this.parse();
   }
 
-  /** Nothing reads what was written any more: its memory may be used again. Comes before {@link drained}, or not at all. */
+  /**
+   * Nothing reads what was written any more: its memory may be used again. Comes before {@link drained}, but of a stream that
+   * is gone.
+   */
   sent(): void {
     if (this.writer.bytes === 0) this.writer.taken();
   }

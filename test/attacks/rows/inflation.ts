@@ -60,7 +60,7 @@ export const inflationAttacks: readonly Attack[] = [
   {
     name: "40 compressed messages in one write, of 9 KB each, that become 9 MiB each",
     answer: "inflates one after the other, as the handler takes them",
-    bounds: { peakMiB: 96, cpuMs: 6000 },
+    bounds: { peakMiB: 120, cpuMs: 6000 },
     happens: { init: 1, remote: 1 },
     run: async (field) => {
       const client = await connect(field, "sink");
