@@ -9,11 +9,7 @@ import type { ByteStream, Connection } from "../protocol/connection.ts";
  */
 const SLICE = 262_144;
 
-/**
- * Node hands what arrives on a socket to the socket's `push`. Between that and `data` stands a queue for those who read at
- * another pace; while it is empty, as it nearly always is, we go without, which saves a twentieth of a short message. Other
- * runtimes have sockets of their own making.
- */
+/** Other runtimes have sockets of their own making. */
 const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
 
 /** Nobody else has put methods of his own in its way, to measure what goes through. */
@@ -31,7 +27,11 @@ type Hosted = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
   protected readonly socket: Hosted;
-  /** Octets go past the socket's queues where these are empty. */
+  /**
+   * Octets go past the socket's queues where these are empty, as they nearly always are. Node hands what arrives to the
+   * socket's `push`; between that and `data` stands a queue for those who read at another pace, and costs a twentieth of a
+   * short message.
+   */
   protected readonly isDirect: boolean;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
@@ -74,7 +74,7 @@ export class NodeStream implements ByteStream {
 
   write(parts: readonly Uint8Array[]): void {
     const [only] = parts;
-    if (parts.length === 1 && this.queued === 0 && this.inHand === 0 && only!.length <= SLICE && this.isWritable) {
+    if (parts.length === 1 && this.queued === 0 && this.isFree && only!.length <= SLICE && this.isWritable) {
       this.written += only!.length;
       this.hand(only!);
     } else {
@@ -84,8 +84,7 @@ export class NodeStream implements ByteStream {
         this.queued += part.length;
         this.written += part.length;
       }
-      // Of two writes at once, some of Node's streams tell the end of one only.
-      if (this.inHand === 0) this.feed();
+      if (this.isFree) this.feed();
     }
     this.watch();
   }
@@ -107,7 +106,7 @@ export class NodeStream implements ByteStream {
 
   end(): void {
     this.ending = true;
-    if (this.queued === 0 && this.inHand === 0) this.socket.end();
+    if (this.queued === 0 && this.isFree) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
@@ -133,6 +132,11 @@ export class NodeStream implements ByteStream {
 
   flushSoon(): void {
     if (toFlush.push(this.connection) === 1) setImmediate(flushAll);
+  }
+
+  /** Of two writes at once, some of Node's streams tell the end of one only. */
+  private get isFree(): boolean {
+    return this.inHand === 0;
   }
 
   private get isWritable(): boolean {

@@ -1,10 +1,10 @@
 /** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
 import type { IoData } from "../message.ts";
-import { FIN, headerSize, OPCODE, writeHeader } from "./frame.ts";
+import { headerSize, writeHeader } from "./frame.ts";
 import { ioLength, writeIoData } from "./io-data.ts";
 import { type Octets, portableOctets } from "./octets.ts";
 import { recentText } from "./recent-text.ts";
-import { SHORT } from "./text-run.ts";
+import { SHORT, TEXT } from "./text-run.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
 const COPY_LIMIT = 16_384;
@@ -61,10 +61,7 @@ const sharedSlab = (octets: Octets): Slab => {
 /** Nothing is ever put into it. */
 const NO_SLAB = new Slab(portableOctets, 0);
 
-/** The first octet of a text message in one frame. */
-const TEXT = FIN | OPCODE.text;
-
-/** Its header for each short length, as characters. */
+/** The header of a text in one frame, for each short length, as characters. */
 const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(TEXT, size));
 
 /** Never added to. */

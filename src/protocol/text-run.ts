@@ -18,7 +18,7 @@ export const SHORT_HEADER = 6;
 const MAX_RUN = 256;
 
 /** The first octet of a text in one frame. */
-const TEXT = FIN | OPCODE.text;
+export const TEXT = FIN | OPCODE.text;
 
 /**
  * Unmasks the frames from `at` on, where one ends that begins at `start`, for as long as they are whole, ASCII, and have
