@@ -15,8 +15,9 @@ export class SystemClock implements Clock {
   private missed = 0;
   private deferred: (() => void)[] = [];
 
+  /** Whole milliseconds: engines keep them in place, and fractions in memory of their own. */
   now(): number {
-    return performance.now();
+    return Math.floor(performance.now());
   }
 
   heard(): number {

@@ -24,6 +24,12 @@ describe("SystemClock", () => {
   });
   const names = (): string[] => ticks.map(([name]) => name);
 
+  it("counts whole milliseconds", () => {
+    vi.useRealTimers();
+    const real = new SystemClock();
+    expect(Array.from({ length: 100 }, () => real.now()).every(Number.isInteger)).toBe(true);
+  });
+
   it("soon is never before now, and never half a second after", () => {
     expect(clock.soon()).toBe(clock.now());
     clock.schedule(task("far"), clock.now() + 10_000);
