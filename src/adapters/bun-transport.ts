@@ -49,17 +49,17 @@ const VIOLATIONS: Readonly<Record<string, number>> = {
 };
 
 export class BunTransport implements Transport {
-  readonly capabilities = capabilities;
-  private readonly maxMessageSize: number;
-  /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
-  private readonly compressFrom: number;
-  private begin: ((transport: BunTransport) => void) | undefined;
-  private socket!: BunSocket;
   private session!: TransportEvents;
-  /** Octets accepted, with their headers: Bun counts those among what waits. */
-  private accepted = 0;
+  private readonly maxMessageSize: number;
   /** Bun has queued something and has not told since that it is out. */
   private queued = false;
+  /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
+  private readonly compressFrom: number;
+  private socket!: BunSocket;
+  readonly capabilities = capabilities;
+  private begin: ((transport: BunTransport) => void) | undefined;
+  /** Octets that were queued or came behind such, with their headers: Bun counts those among what waits. */
+  private accepted = 0;
   /** Our close frame, which waits until what was sent before it is out. */
   private closing: readonly [code: number, text: string] | undefined = undefined;
   /** We have closed, or Bun has: there is nothing more to do. */
@@ -95,10 +95,11 @@ export class BunTransport implements Transport {
   }
 
   sendText(text: string): boolean {
-    if (this.queued) return false;
-    const compress = this.compressFrom !== NEVER && nodeOctets.utf8Length(text) >= this.compressFrom;
-    const status = this.socket.sendText(text, compress);
-    this.note(status, status > 0 ? status : nodeOctets.utf8Length(text));
+    // What may have to be compressed has to be measured.
+    if (this.queued || this.compressFrom !== NEVER) return false;
+    const status = this.socket.sendText(text);
+    // What was taken at once is nobody's concern.
+    if (status <= 0) this.note(status, nodeOctets.utf8Length(text));
     return true;
   }
 

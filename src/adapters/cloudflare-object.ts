@@ -221,15 +221,15 @@ export class DurableHost extends Host {
         if (result instanceof Promise) this.watch(result);
         return result;
       });
-    const { target, init, handleIn, handleControl, handleInfo, terminate } = callbacks;
-    return {
-      target,
+    const { init, handleIn, handleControl, handleInfo, terminate } = callbacks;
+    const watched = {
       init: watch(init)!,
       handleIn: watch(handleIn)!,
       handleControl: watch(handleControl),
       handleInfo: watch(handleInfo),
       terminate: watch(terminate),
     };
+    return { target: watched, ...watched };
   }
 
   private watch(result: Promise<unknown>): void {

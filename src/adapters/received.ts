@@ -22,7 +22,7 @@ export const receiveText = (session: TransportEvents, data: string, max: number,
       return;
     }
   }
-  session.message({ opcode: "text", data }, units);
+  session.text(data, units);
 };
 
 /** Hands octets on, unless there are more than `max`. They must be nobody else's. */
@@ -30,7 +30,7 @@ export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBu
   session.received();
   const size = data.length;
   if (size > max) session.failed(tooBig(size));
-  else session.message({ opcode: "binary", data }, size);
+  else session.binary(data);
 };
 
 /** Tells of the peer's close frame. */

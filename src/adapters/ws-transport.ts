@@ -109,9 +109,9 @@ export class WsTransport implements Transport {
     if (size > this.maxMessageSize) {
       this.session.failed(new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`));
     } else if (isBinary) {
-      this.session.message({ opcode: "binary", data: own(data) }, size);
+      this.session.binary(own(data));
     } else {
-      this.session.message({ opcode: "text", data: nodeOctets.decodeUtf8(data, 0, size) }, size);
+      this.session.text(nodeOctets.decodeUtf8(data, 0, size), size);
     }
   }
 

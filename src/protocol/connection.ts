@@ -3,7 +3,7 @@
  * keeps the closing handshake (RFC 6455 §7), and puts everything that is sent in one go into one write.
  */
 import { ProtocolError } from "../errors.ts";
-import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
+import type { ControlMessage, IoData, Opcode } from "../message.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
 import { CompressedOutput } from "./compressed-output.ts";
@@ -173,8 +173,12 @@ export class Connection implements Transport, FrameEvents {
 
   // --- what the parser found
 
-  onMessage(message: DataMessage, size: number): void {
-    if (!this.closeSent) this.session.message(message, size);
+  onText(data: string, size: number): void {
+    if (!this.closeSent) this.session.text(data, size);
+  }
+
+  onBinary(data: Uint8Array<ArrayBuffer>): void {
+    if (!this.closeSent) this.session.binary(data);
   }
 
   onCompressed(opcode: number, payload: Uint8Array): void {
@@ -207,13 +211,8 @@ export class Connection implements Transport, FrameEvents {
   }
 
   private deliver(opcode: number, data: Uint8Array): void {
-    const size = data.length;
-    this.session.message(
-      opcode === OPCODE.text
-        ? { opcode: "text", data: this.parser.decodeWhole(data) }
-        : { opcode: "binary", data: own(data) },
-      size,
-    );
+    if (opcode === OPCODE.text) this.session.text(this.parser.decodeWhole(data), data.length);
+    else this.session.binary(own(data));
   }
 
   onControl(message: ControlMessage): void {

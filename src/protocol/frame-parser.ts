@@ -1,6 +1,6 @@
 /** Octets to messages: the receiving half of RFC 6455 §5, on the server's side. */
 import { ProtocolError } from "../errors.ts";
-import type { ControlMessage, DataMessage } from "../message.ts";
+import type { ControlMessage } from "../message.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
 import { COPY_BY_HAND, copy, copyUnmasked, copyUnmaskedThrough } from "./copy.ts";
 import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
@@ -13,8 +13,10 @@ import { Utf8Validator } from "./utf8.ts";
 
 /** What the parser found, in the order in which it arrived. */
 export interface FrameEvents {
-  /** A whole message; `size` is its octets before text was decoded. */
-  onMessage(message: DataMessage, size: number): void;
+  /** A whole text message; `size` is its octets before it was decoded. */
+  onText(data: string, size: number): void;
+  /** A whole binary message. */
+  onBinary(data: Uint8Array<ArrayBuffer>): void;
   /** A whole message as it came, compressed. `payload` is the parser's: it is to be read during the call. */
   onCompressed(opcode: number, payload: Uint8Array): void;
   onControl(message: ControlMessage): void;
@@ -218,7 +220,7 @@ export class FrameParser {
     if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
       const data =
         view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedThrough(view, start, size, key);
-      this.events.onMessage({ opcode: "binary", data }, size);
+      this.events.onBinary(data);
       return;
     }
     const ascii =
@@ -227,14 +229,14 @@ export class FrameParser {
         : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
       const data = ascii ? this.decode(true, chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
-      this.events.onMessage({ opcode: "text", data }, size);
+      this.events.onText(data, size);
     } else {
       // A view is handed out only where it does not keep much more alive than itself.
       const data =
         size * 2 >= chunk.buffer.byteLength
           ? new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, size)
           : copy(chunk, start, end);
-      this.events.onMessage({ opcode: "binary", data }, size);
+      this.events.onBinary(data);
     }
   }
 
@@ -242,7 +244,7 @@ export class FrameParser {
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events } = this;
     if (!applyMaskThrough(view, start, end, key)) {
-      events.onMessage({ opcode: "text", data: this.decodeWhole(chunk.subarray(start, end)) }, end - start);
+      events.onText(this.decodeWhole(chunk.subarray(start, end)), end - start);
       return;
     }
     const { maxFrameSize, maxMessageSize } = this.limits;
@@ -252,7 +254,7 @@ export class FrameParser {
       const data = texts.substring(at - start, end - start);
       recentText.set(data, chunk, at, end, view);
       this.offset = end;
-      events.onMessage({ opcode: "text", data }, end - at);
+      events.onText(data, end - at);
       if (this.stopped || end >= this.runEnd) break;
     }
     this.endRun();
@@ -329,10 +331,10 @@ export class FrameParser {
     if (compressed) {
       this.events.onCompressed(opcode, buffer.memory.subarray(0, size));
     } else if (opcode === OPCODE.binary) {
-      this.events.onMessage({ opcode: "binary", data: buffer.take() }, size);
+      this.events.onBinary(buffer.take());
     } else {
       if (utf8?.complete === false) throw invalidUtf8();
-      this.events.onMessage({ opcode: "text", data: this.decode(ascii, buffer.memory, 0, size) }, size);
+      this.events.onText(this.decode(ascii, buffer.memory, 0, size), size);
     }
   }
 }

@@ -3,9 +3,12 @@ export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" 
 
 export type Callback = (...args: unknown[]) => unknown;
 
-/** The callbacks, and the object that they are called on: a class instance's need it. */
+/**
+ * The callbacks, and the object that they are called on: a class instance's need it. `handleIn` may also be called as its
+ * method, which is faster.
+ */
 export interface Callbacks {
-  readonly target: object;
+  readonly target: { readonly handleIn: Callback };
   readonly init: Callback;
   readonly handleIn: Callback;
   readonly handleControl: Callback | undefined;

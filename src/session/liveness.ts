@@ -25,8 +25,9 @@ export class Liveness {
     this.receivedAt = now;
   }
 
-  received(now: number): void {
-    this.receivedAt = now;
+  /** The newest moment at which something was received, which may be known already. */
+  received(at: number): void {
+    if (at > this.receivedAt) this.receivedAt = at;
   }
 
   pause(now: number): void {

@@ -5,7 +5,7 @@ export type Arrived = DataMessage | ControlMessage;
 
 const NONE: never[] = [];
 
-/** A queue that takes no memory while it is empty: nearly every connection's is. */
+/** A queue that takes little memory while it is empty. */
 class Fifo<T> {
   private items: T[] = NONE;
   private head = 0;
@@ -42,9 +42,6 @@ class Fifo<T> {
   }
 }
 
-/** Stands for every queue in which nothing has waited yet. Never pushed to. */
-const EMPTY = new Fifo<never>();
-
 interface Waiting {
   readonly event: Arrived;
   readonly size: number;
@@ -57,8 +54,8 @@ export class Mailbox {
   messages = 0;
   bytes = 0;
 
-  private waiting: Fifo<Waiting> = EMPTY;
-  private waitingInfos: Fifo<unknown> = EMPTY;
+  private readonly waiting = new Fifo<Waiting>();
+  private readonly waitingInfos = new Fifo<unknown>();
   private sentInfos = 0;
   private handledInfos = 0;
   private releasedInfos = 0;
@@ -79,14 +76,12 @@ export class Mailbox {
   }
 
   addMessage(event: Arrived, size: number): void {
-    if (this.waiting === EMPTY) this.waiting = new Fifo();
     this.waiting.push({ event, size, after: this.arrival });
     this.messages++;
     this.bytes += size;
   }
 
   addInfo(info: unknown): void {
-    if (this.waitingInfos === EMPTY) this.waitingInfos = new Fifo();
     this.waitingInfos.push(info);
     this.sentInfos++;
   }
@@ -118,8 +113,15 @@ export class Mailbox {
 
   /** Drops everything. */
   clear(): void {
-    this.waiting = this.waitingInfos = EMPTY;
+    this.waiting.clear();
+    this.waitingInfos.clear();
     this.messages = this.bytes = 0;
     this.handledInfos = this.releasedInfos = this.sentInfos;
   }
 }
+
+/**
+ * Stands for the mailbox of every connection for which nothing has ever waited; nothing is added to it. Most connections
+ * need no other, and the processor has this one at hand, whichever of them it looks at.
+ */
+export const EMPTY_MAILBOX = new Mailbox();

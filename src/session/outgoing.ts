@@ -1,5 +1,5 @@
 /** Checks what callbacks give us to send, before any of it reaches a host: hosts do not agree on what they refuse. */
-import type { IoData, OutMessage } from "../message.ts";
+import type { IoData, Messages, OutMessage } from "../message.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
 import { ioLength } from "../protocol/io-data.ts";
@@ -34,6 +34,14 @@ export const checkMessage = (message: OutMessage, octets: Octets = portableOctet
       throw new TypeError(`not a message: its opcode is ${JSON.stringify(opcode)}`);
   }
 };
+
+/** A text that is one string: the most frequent of messages, which needs no check. */
+export const isPlainText = (message: Messages): message is { readonly opcode: "text"; readonly data: string } => {
+  const { opcode, data } = (message ?? NO_MESSAGE) as OutMessage;
+  return opcode === "text" && typeof data === "string";
+};
+
+const NO_MESSAGE = {};
 
 /**
  * Checks the code and text of a stop.

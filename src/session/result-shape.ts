@@ -1,12 +1,16 @@
 /** Whether a callback returned what it may return; types do not reach JavaScript. */
+import type { Messages } from "../message.ts";
 import type { HandleResult } from "../result.ts";
 import type { CallbackName } from "./handler.ts";
+
+/** The most frequent of results, where a callback is called for a message. */
+export const isPush = (value: unknown): value is readonly ["push", Messages, state: unknown] =>
+  Array.isArray(value) && value[0] === "push" && value.length === 3;
 
 export const isResult = (value: unknown): value is HandleResult<unknown> => {
   if (!Array.isArray(value)) return false;
   const tag: unknown = value[0];
   const { length } = value;
-  // What is most frequent is asked first.
   if (tag === "push") return length === 3;
   if (tag === "ok") return length === 2;
   if (tag === "reply") return length === 4;

@@ -5,19 +5,20 @@
  * too fast, and watches the clock. It does no I/O: the transport, the clock and the reporter are given to it.
  */
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
-import type { ControlMessage, DataMessage, Messages, OutMessage } from "../message.ts";
+import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
+import { ioLength } from "../protocol/io-data.ts";
 import type { Octets } from "../protocol/octets.ts";
 import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } from "../result.ts";
 import type { CloseReason } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
-import { type Arrived, Mailbox } from "./mailbox.ts";
-import { checkCloseDetail, checkMessage } from "./outgoing.ts";
+import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
+import { checkCloseDetail, checkMessage, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
-import { isResult, refuseResult, stateOf } from "./result-shape.ts";
+import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 
@@ -51,57 +52,64 @@ export interface SessionContext {
 }
 
 export class Session implements TransportEvents, Timed, Addressee {
-  slot = 0;
-
-  private readonly callbacks: Callbacks;
-  private readonly transport: Transport;
-  private readonly context: SessionContext;
-  private readonly facts: ConnectionFacts;
-  readonly self: SessionSelf;
-  private readonly mailbox = new Mailbox();
-
+  // First what every message needs, side by side: of the many sessions that a process has, few are in the processor's cache.
+  private readonly clock: Clock;
+  /** When something arrived last. Noted with each message, and told to {@link liveness} when that is asked. */
+  private heardAt: number;
+  private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
-  private reason: CloseReason = "normal";
-  private state: unknown = undefined;
-  /** `init` has returned: from here on `terminate` will run. */
-  private hasState = false;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  private settled: ((result: unknown) => void) | undefined = undefined;
-  private rejected: ((error: unknown) => void) | undefined = undefined;
-  /** The promise of `terminate` is pending. */
-  private terminating = false;
-
+  /** Too much waits for the peer to read. */
+  private blocked = false;
+  /** Of {@link callbacks}, as are all the others. */
+  private readonly target: Callbacks["target"];
+  private state: unknown = undefined;
+  readonly self: SessionSelf;
+  /** When a pending callback is given up: `undefined`, for a number has to be kept somewhere. */
+  private giveUpAt: number | undefined = undefined;
+  /** `init` has returned: from here on `terminate` will run. */
+  private hasState = false;
+  private readonly transport: Transport;
   /** The peer's close frame arrived. What came before it is handled first. */
   private remoteClosed = false;
   /** The wire is gone. What came before is handled first, if the end was not decided. */
   private gone = false;
-  /** Too much waits for the peer to read. */
-  private blocked = false;
+
+  slot = 0;
+  private readonly context: SessionContext;
+  private readonly callbacks: Callbacks;
+  private readonly facts: ConnectionFacts;
+  private readonly liveness: Liveness;
+  private reason: CloseReason = "normal";
+  private settled: ((result: unknown) => void) | undefined = undefined;
+  private rejected: ((error: unknown) => void) | undefined = undefined;
+  /** The promise of `terminate` is pending. */
+  private terminating = false;
   private paused = false;
   private drainScheduled = false;
   private overflowed = false;
   private toldOfInfo = false;
   private done = false;
-
-  private readonly liveness: Liveness;
-  /** When a pending callback is given up, and when the wire is cut: `undefined`, for a number has to be kept somewhere. */
-  private giveUpAt: number | undefined = undefined;
+  /** When the wire is cut. */
   private cutAt: number | undefined = undefined;
 
   constructor(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, context: SessionContext) {
-    this.callbacks = callbacks;
+    this.clock = context.clock;
+    this.heardAt = this.clock.heard();
+    this.target = callbacks.target;
+    this.self = new SessionSelf(this, facts);
     this.transport = transport;
     this.context = context;
+    this.callbacks = callbacks;
     this.facts = facts;
-    this.self = new SessionSelf(this, facts);
-    this.liveness = new Liveness(context.clock.heard());
+    this.liveness = new Liveness(this.heardAt);
   }
 
   /** Runs `init`. */
   start(arg: unknown): void {
-    const { init, target } = this.callbacks;
-    this.call("init", (argument, _state, self) => init.call(target, argument, self), arg);
+    const { init } = this.callbacks;
+    this.call("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
     this.pump();
     this.reschedule();
   }
@@ -146,14 +154,14 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.toldOfInfo = true;
       return true;
     }
-    const { clock } = this.context;
+    const { clock } = this;
     if (this.mailbox.infos >= MAX_INFOS) {
       // Not at once: this is the sender's stack.
       this.overflowed = true;
       clock.defer(() => this.overflow());
       return false;
     }
-    this.mailbox.addInfo(info);
+    this.ownMailbox.addInfo(info);
     if (!this.drainScheduled) {
       this.drainScheduled = true;
       clock.defer(() => this.drainInfos());
@@ -177,19 +185,48 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- what the transport tells
 
   received(): void {
-    this.liveness.received(this.context.clock.soon());
+    this.heardAt = this.clock.soon();
     this.mailbox.mark();
   }
 
-  message(message: DataMessage, size: number): void {
-    this.arrive(message, size);
+  /**
+   * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
+   * and there is no other. Then neither message nor result is ever made. What is less frequent takes the way of the others.
+   */
+  text(data: string, size: number): void {
+    if (!this.isReady) {
+      this.queue({ opcode: "text", data }, size);
+      return;
+    }
+    this.running = "handleIn";
+    try {
+      const result = this.target.handleIn({ opcode: "text", data }, this.state, this.self);
+      if (!isPush(result)) this.returned(result, "handleIn");
+      else if (this.accept(result[2])) this.send(result[1]);
+    } catch (error) {
+      this.crash(error, "handleIn");
+    }
+    this.afterCall();
+    this.afterArrival();
+  }
+
+  binary(data: Uint8Array<ArrayBuffer>): void {
+    if (this.isReady) {
+      this.call("handleIn", this.callbacks.handleIn, { opcode: "binary", data });
+      this.afterArrival();
+    } else this.queue({ opcode: "binary", data }, data.length);
   }
 
   control(message: ControlMessage): void {
     if (this.liveness.takesPong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
     this.noteOutbound();
-    if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
+    const { handleControl } = this.callbacks;
+    if (handleControl === undefined) return;
+    if (this.isReady) {
+      this.call("handleControl", handleControl, message);
+      this.afterArrival();
+    } else this.queue(message, message.data.length);
   }
 
   closing(code: number | undefined, text: string): void {
@@ -225,18 +262,26 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   // --- events to callbacks
 
-  /** Handles an event of the peer at once if it is its turn; a synchronous handler never queues anything. */
-  private arrive(event: Arrived, size: number): void {
+  /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
+  private get isReady(): boolean {
+    return this.phase === OPEN && this.running === undefined && !this.blocked && this.mailbox.isNext;
+  }
+
+  /** Only a transport that answers within `send` brings more in the meantime. */
+  private afterArrival(): void {
+    if (this.mailbox.messages > 0 || this.remoteClosed || this.gone) this.pump();
+  }
+
+  private queue(event: Arrived, size: number): void {
     if (this.phase !== OPEN) return;
-    if (this.running === undefined && !this.blocked && this.mailbox.isNext) {
-      this.handle(event);
-      // Only a transport that answers within `send` brings more in the meantime.
-      if (this.mailbox.messages > 0 || this.remoteClosed || this.gone) this.pump();
-      return;
-    }
-    this.mailbox.addMessage(event, size);
+    this.ownMailbox.addMessage(event, size);
     if (this.transport.capabilities.pause) this.updateReading();
     else this.limitMailbox();
+  }
+
+  private get ownMailbox(): Mailbox {
+    if (this.mailbox === EMPTY_MAILBOX) this.mailbox = new Mailbox();
+    return this.mailbox;
   }
 
   /** Handles what waits, in order, until there is nothing, or a callback is pending. */
@@ -260,64 +305,55 @@ export class Session implements TransportEvents, Timed, Addressee {
     else this.call("handleControl", callbacks.handleControl!, event);
   }
 
-  private call(name: Exclude<CallbackName, "terminate">, callback: Callback, argument: unknown): void {
+  private call(name: CallbackName, callback: Callback, argument: unknown): void {
     this.running = name;
-    let result: unknown;
-    let pending: boolean;
     try {
-      result = callback.call(this.callbacks.target, argument, this.state, this.self);
-      pending = !Array.isArray(result) && isPromiseLike(result);
-    } catch (error) {
-      this.threw(error);
-      return;
-    }
-    if (pending) this.awaitResult(result);
-    else this.returned(result);
-  }
-
-  private awaitResult(result: unknown): void {
-    if (this.remoteClosed || this.gone) this.limitCallback();
-    this.settled ??= (value) => {
-      if (this.phase === ENDED) return; // it was given up
-      this.returned(value);
-      this.pump();
-    };
-    this.rejected ??= (error) => {
-      if (this.phase === ENDED) return;
-      this.threw(error);
-    };
-    Promise.resolve(result).then(this.settled, this.rejected);
-  }
-
-  private returned(result: unknown): void {
-    const name = this.running!;
-    this.running = undefined;
-    this.giveUpAt = undefined;
-    try {
-      if (!isResult(result)) refuseResult(result, name);
-      else {
-        this.state = stateOf(result);
-        this.hasState = true;
-        if (this.phase === OPEN) {
-          this.transport.keep?.(this.state);
-          this.obey(result);
-        }
-      }
+      this.returned(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
       this.crash(error, name);
     }
-    if (this.phase === ENDING) this.terminate();
+    this.afterCall();
   }
 
-  private threw(error: unknown): void {
-    const name = this.running!;
+  private returned(result: unknown, name: CallbackName): void {
+    if (!isResult(result)) this.awaitResult(result, name);
+    else if (this.accept(stateOf(result))) this.obey(result);
+  }
+
+  /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
+  private accept(state: unknown): boolean {
     this.running = undefined;
     this.giveUpAt = undefined;
-    this.crash(error, name);
-    if (this.phase === ENDING) this.terminate();
+    this.state = state;
+    this.hasState = true;
+    if (this.phase !== OPEN) return false;
+    this.transport.keep?.(state);
+    return true;
+  }
+
+  private afterCall(): void {
+    if (this.phase === ENDING && this.running === undefined) this.terminate();
+  }
+
+  /** A promise settles as if its callback returned, or threw, only now; unless it was given up. */
+  private awaitResult(promise: unknown, name: CallbackName): void {
+    if (!isPromiseLike(promise)) refuseResult(promise, name);
+    if (this.remoteClosed || this.gone) this.limitCallback();
+    this.settled ??= (result) => {
+      if (this.phase === ENDED) return;
+      this.call(this.running!, returnIt, result);
+      this.pump();
+    };
+    this.rejected ??= (error) => {
+      if (this.phase !== ENDED) this.call(this.running!, throwIt, error);
+    };
+    Promise.resolve(promise).then(this.settled, this.rejected);
   }
 
   private crash(error: unknown, callback: CallbackName): void {
+    this.running = undefined;
+    // Else it is when `terminate` is given up.
+    if (this.phase !== ENDED) this.giveUpAt = undefined;
     this.report(error, callback);
     // The error's text is for us to see, not for the client.
     if (this.phase === OPEN) this.finish({ error }, CLOSE.internalError, "");
@@ -344,26 +380,40 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private send(messages: Messages): void {
-    if (!Array.isArray(messages)) this.sendOne(messages as OutMessage);
-    else for (const message of messages as readonly OutMessage[]) this.sendOne(message);
+    if (isPlainText(messages)) this.sendText(messages.data);
+    else this.sendAll(messages);
     this.noteOutbound();
   }
 
+  private sendAll(messages: Messages): void {
+    if (!Array.isArray(messages)) this.sendOne(messages as OutMessage);
+    else for (const message of messages as readonly OutMessage[]) this.sendOne(message);
+  }
+
   private sendOne(message: OutMessage): void {
-    const { transport } = this;
-    // Any string may be sent, and while nothing waits its size does not matter.
-    if (transport.sendText !== undefined && message?.opcode === "text" && typeof message.data === "string") {
-      if (this.phase !== OPEN || this.gone || transport.sendText(message.data)) return;
-    }
-    const size = checkMessage(message, this.context.octets);
-    if (this.phase !== OPEN || this.gone) return;
-    const waiting = transport.buffered;
-    // One message is always taken when nothing waits, however large: else it could never be sent.
-    if (waiting > 0 && waiting + size > this.context.options.maxBuffered) {
-      this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+    if (isPlainText(message)) {
+      this.sendText(message.data);
       return;
     }
-    transport.send(message.opcode, message.data ?? "", size);
+    const size = checkMessage(message, this.context.octets);
+    if (this.phase !== OPEN || this.gone || !this.hasRoom(size)) return;
+    this.transport.send(message.opcode, message.data ?? "", size);
+  }
+
+  /** Any string may be sent. */
+  private sendText(text: string): void {
+    // While nothing waits its size does not matter.
+    if (this.phase !== OPEN || this.gone || this.transport.sendText?.(text)) return;
+    const size = ioLength(text, this.context.octets);
+    if (this.hasRoom(size)) this.transport.send("text", text, size);
+  }
+
+  /** Else the connection is closed. One message is always taken when nothing waits, however large: it could never be sent. */
+  private hasRoom(size: number): boolean {
+    const waiting = this.transport.buffered;
+    if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
+    this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+    return false;
   }
 
   private slowConsumer(message: string): void {
@@ -388,12 +438,12 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.blocked || mailbox.messages >= INBOUND_MARK.events * share || mailbox.bytes >= INBOUND_MARK.bytes * share;
     if (full === this.paused) return false;
     this.paused = full;
-    const now = this.context.clock.heard();
+    const now = this.clock.heard();
     if (full) {
-      this.liveness.pause(now);
+      this.peer.pause(now);
       this.transport.pause();
     } else {
-      this.liveness.resume(now);
+      this.peer.resume(now);
       this.reschedule();
       this.transport.resume();
     }
@@ -411,13 +461,13 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The end is decided: close the wire at once, and call `terminate` as soon as no callback is pending. */
   private finish(reason: CloseReason, code: number | undefined, text: string): void {
-    const { clock, options } = this.context;
+    const { options } = this.context;
     this.phase = ENDING;
     this.reason = reason;
     this.mailbox.clear();
     SessionSelf.abort(this.self);
     if (!this.gone) {
-      this.cutAt = clock.now() + options.closeTimeout;
+      this.cutAt = this.clock.now() + options.closeTimeout;
       this.transport.close(code, text);
       if (this.paused) {
         this.paused = false;
@@ -432,7 +482,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
   private limitCallback(): void {
     if (this.running === undefined || this.giveUpAt !== undefined) return;
-    this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
+    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
   }
 
@@ -459,7 +509,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       // The wire may go from within: that is not the end yet.
       this.terminating = true;
       try {
-        const result = callbacks.terminate.call(callbacks.target, this.reason, state, this.self);
+        const result = callbacks.terminate.call(this.target, this.reason, state, this.self);
         this.terminating = isPromiseLike(result);
         if (this.terminating) this.awaitTerminate(result as PromiseLike<unknown>);
       } catch (error) {
@@ -475,7 +525,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.terminating = false;
       this.checkDone();
     };
-    this.giveUpAt = this.context.clock.now() + this.context.options.closeTimeout;
+    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
     Promise.resolve(result).then(done, (error) => {
       this.report(error, "terminate");
@@ -486,7 +536,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private checkDone(): void {
     if (this.phase !== ENDED || !this.gone || this.terminating || this.done) return;
     this.done = true;
-    this.context.clock.cancel(this);
+    this.clock.cancel(this);
     this.context.onEnd?.(this);
   }
 
@@ -503,22 +553,28 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private watch(): void {
-    const { options, clock } = this.context;
+    const { options } = this.context;
     if (this.isStalled()) {
       this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
       return;
     }
     // Of a peer that has closed, nothing more is to be expected.
     if (this.remoteClosed) return;
-    const now = clock.heard();
-    if (this.liveness.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
-    else if (this.canPing && this.liveness.isSilent(now, options)) this.ping(now);
+    const now = this.clock.heard();
+    if (this.peer.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
+  }
+
+  /** All that is known of the peer. */
+  private get peer(): Liveness {
+    this.liveness.received(this.heardAt);
+    return this.liveness;
   }
 
   private isStalled(): boolean {
     const { buffered, taken } = this.transport;
-    const { clock, options } = this.context;
-    return this.liveness.isStalled(clock.heard(), options, buffered, taken);
+    const { options } = this.context;
+    return this.liveness.isStalled(this.clock.heard(), options, buffered, taken);
   }
 
   private ping(now: number): void {
@@ -534,19 +590,25 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
     if (this.done) return;
-    const { clock, options } = this.context;
+    const { options } = this.context;
     let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
     if (this.phase === OPEN && !this.gone) {
-      const unheard = clock.now() - clock.heard();
-      next = Math.min(next, this.liveness.next(options, !this.remoteClosed, this.canPing) + unheard);
+      const unheard = this.clock.now() - this.clock.heard();
+      next = Math.min(next, this.peer.next(options, !this.remoteClosed, this.canPing) + unheard);
     }
-    clock.schedule(this, next);
+    this.clock.schedule(this, next);
   }
 
   private report(error: unknown, callback: CallbackName | undefined): void {
     this.context.onError(error, { callback, id: this.self.id, connection: this.facts });
   }
 }
+
+const returnIt: Callback = (result) => result;
+
+const throwIt: Callback = (error) => {
+  throw error;
+};
 
 const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,6 +1,6 @@
 /** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
 import type { ProtocolError } from "../errors.ts";
-import type { ControlMessage, DataMessage, IoData, Opcode } from "../message.ts";
+import type { ControlMessage, IoData, Opcode } from "../message.ts";
 import type { CompressOptions, WebSockOptions } from "../options.ts";
 
 /** What a host can do. Data, so that types, tests and the documentation can follow from it. */
@@ -66,7 +66,10 @@ export interface Transport {
 export interface TransportEvents {
   /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
   received(): void;
-  message(message: DataMessage, size: number): void;
+  /** A text of `size` octets, or about so many. */
+  text(data: string, size: number): void;
+  /** Octets, which are the session's from now on. */
+  binary(data: Uint8Array<ArrayBuffer>): void;
   /** A ping has been answered already. */
   control(message: ControlMessage): void;
   /**

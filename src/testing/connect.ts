@@ -250,7 +250,8 @@ export class TestClient<in Info = never> implements MemoryPeer {
   private sendMessage(message: DataMessage, size: number): void {
     this.transmit(() => {
       this.session.received();
-      this.session.message(message, size);
+      if (message.opcode === "text") this.session.text(message.data, size);
+      else this.session.binary(message.data);
     });
   }
 

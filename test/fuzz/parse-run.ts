@@ -67,9 +67,8 @@ export const runParser = (
     limits,
     octets,
     {
-      onMessage: (message, size) => {
-        note(["message", message.opcode === "text" ? message : { opcode: "binary", data: keep(message.data) }, size]);
-      },
+      onText: (data, size) => note(["message", { opcode: "text", data }, size]),
+      onBinary: (data) => note(["message", { opcode: "binary", data: keep(data) }, data.length]),
       onCompressed: (opcode, payload) => note(["compressed", opcode, payload.slice()]),
       onControl: ({ opcode, data }) => note(["control", { opcode, data: keep(data) }]),
       onClose: (frame) => note(["close", frame]),

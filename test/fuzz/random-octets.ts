@@ -37,7 +37,8 @@ export const randomOctets = [
         limits,
         host.octets,
         {
-          onMessage: (_message, size) => seen(size, limits),
+          onText: (_data, size) => seen(size, limits),
+          onBinary: ({ length }) => seen(length, limits),
           onCompressed: (_opcode, { length }) => assert.ok(length <= limits.maxMessageSize * 1.001 + 64),
           onControl: ({ data }) => assert.ok(data.length <= 125),
           onClose: ({ text }) => assert.ok(Buffer.byteLength(text) <= 123),
@@ -68,7 +69,8 @@ export const randomOctets = [
         limits,
         host.octets,
         {
-          onMessage: () => undefined,
+          onText: () => undefined,
+          onBinary: () => undefined,
           onCompressed: () => undefined,
           onControl: () => undefined,
           onClose: () => undefined,

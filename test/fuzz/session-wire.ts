@@ -195,7 +195,8 @@ export class SessionWire implements Transport {
     switch (next.kind) {
       case "message":
         this.watcher.onMessage(next.message, next.size);
-        this.session.message(next.message, next.size);
+        if (next.message.opcode === "text") this.session.text(next.message.data, next.size);
+        else this.session.binary(next.message.data);
         return;
       case "control":
         if (!this.habits.control) return;

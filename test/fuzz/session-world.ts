@@ -151,7 +151,8 @@ export class SessionWorld implements Watcher {
 
   private takeMessage(message: DataMessage | ControlMessage): Reaction {
     const next = this.told[this.handledMessages++];
-    this.verdict.same(message, next?.event, "a message out of order");
+    this.verdict.same(message.opcode, next?.event.opcode, "a message out of order");
+    this.verdict.same(message.data, next?.event.data, "a message out of order");
     this.verdict.holds((next?.after ?? 0) <= this.handledInfos, "a message overtook an info");
     this.verdict.holds(
       this.wire.gone || this.wire.buffered <= OUTBOUND_OCTETS,

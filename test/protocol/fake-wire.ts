@@ -107,10 +107,13 @@ export class FakeSession implements TransportEvents {
   received(): void {
     this.log.push("received");
   }
-  message(message: DataMessage, size: number): void {
-    const data = typeof message.data === "string" ? message.data : utf8(message.data);
-    this.log.push(`${message.opcode} ${data}`.trim());
-    this.on.message?.(message, size);
+  text(data: string, size: number): void {
+    this.log.push(`text ${data}`.trim());
+    this.on.message?.({ opcode: "text", data }, size);
+  }
+  binary(data: Uint8Array<ArrayBuffer>): void {
+    this.log.push(`binary ${utf8(data)}`.trim());
+    this.on.message?.({ opcode: "binary", data }, data.length);
   }
   control(message: ControlMessage): void {
     this.log.push(`${message.opcode} ${utf8(message.data)}`.trim());

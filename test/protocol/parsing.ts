@@ -33,8 +33,12 @@ export class Recorder implements FrameEvents {
   /** Called for every event, from within it. */
   onEvent: () => void = () => {};
 
-  onMessage(message: DataMessage, size: number): void {
-    this.seen.push(["message", message, size]);
+  onText(data: string, size: number): void {
+    this.seen.push(["message", { opcode: "text", data }, size]);
+    this.onEvent();
+  }
+  onBinary(data: Uint8Array<ArrayBuffer>): void {
+    this.seen.push(["message", { opcode: "binary", data }, data.length]);
     this.onEvent();
   }
   onCompressed(opcode: number, payload: Uint8Array): void {

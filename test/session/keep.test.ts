@@ -53,7 +53,7 @@ const keeping = (refuses: (state: unknown) => boolean = () => false) => {
       onError: (error) => errors.push(error),
     },
   );
-  const receive = (data: string): void => session.message({ opcode: "text", data }, data.length);
+  const receive = (data: string): void => session.text(data, data.length);
   return { session, seen, errors, reasons, receive };
 };
 

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { ok } from "websock-js";
+import { connect } from "websock-js/testing";
 import type { DataMessage } from "../../src/message.ts";
-import { Mailbox } from "../../src/session/mailbox.ts";
+import { EMPTY_MAILBOX, Mailbox } from "../../src/session/mailbox.ts";
 
 const message = (data: string): DataMessage => ({ opcode: "text", data });
 
@@ -137,5 +139,28 @@ describe("Mailbox", () => {
     while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
     // An idle connection keeps no list at all.
     expect(waiting.items.length).toBe(0);
+  });
+});
+
+describe("the mailbox that all connections share which have none of their own", () => {
+  it("stays empty, whatever waits for any of them", async () => {
+    const seen: unknown[] = [];
+    const handler = {
+      init: () => ok(undefined),
+      handleIn: ({ data }: DataMessage) => {
+        seen.push(data);
+        return data === "wait" ? new Promise<never>(() => {}) : ok(undefined);
+      },
+      handleInfo: (_info: string) => ok(undefined),
+    };
+    const busy = await connect(handler);
+    const other = await connect(handler);
+    busy.send("wait");
+    busy.send("waits");
+    busy.info("waits too");
+    other.send("at once");
+    expect(seen).toEqual(["wait", "at once"]);
+    expect([EMPTY_MAILBOX.messages, EMPTY_MAILBOX.infos, EMPTY_MAILBOX.hasInfo]).toEqual([0, 0, false]);
+    expect(EMPTY_MAILBOX.isNext).toBe(true);
   });
 });
