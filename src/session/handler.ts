@@ -4,8 +4,8 @@ export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" 
 export type Callback = (...args: unknown[]) => unknown;
 
 /**
- * The callbacks, and the object that they are called on: a class instance's need it. `handleIn` may also be called as its
- * method, which is faster.
+ * The callbacks, and the object that they are called on: a class instance's need it. `handleIn` is called as its method,
+ * which is faster.
  */
 export interface Callbacks {
   readonly target: { readonly handleIn: Callback };

@@ -191,7 +191,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /**
    * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
-   * and there is no other. Then neither message nor result is ever made. What is less frequent takes the way of the others.
+   * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
    */
   text(data: string, size: number): void {
     if (!this.isReady) {
@@ -212,7 +212,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   binary(data: Uint8Array<ArrayBuffer>): void {
     if (this.isReady) {
-      this.call("handleIn", this.callbacks.handleIn, { opcode: "binary", data });
+      this.call("handleIn", this.target.handleIn, { opcode: "binary", data });
       this.afterArrival();
     } else this.queue({ opcode: "binary", data }, data.length);
   }
@@ -300,9 +300,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private handle(event: Arrived): void {
-    const { callbacks } = this;
-    if (event.opcode === "text" || event.opcode === "binary") this.call("handleIn", callbacks.handleIn, event);
-    else this.call("handleControl", callbacks.handleControl!, event);
+    if (event.opcode === "text" || event.opcode === "binary") this.call("handleIn", this.target.handleIn, event);
+    else this.call("handleControl", this.callbacks.handleControl!, event);
   }
 
   private call(name: CallbackName, callback: Callback, argument: unknown): void {
@@ -331,11 +330,16 @@ export class Session implements TransportEvents, Timed, Addressee {
     return true;
   }
 
+  /** The end was decided during the call; a promise, or a call within this one, may be pending still. */
   private afterCall(): void {
     if (this.phase === ENDING && this.running === undefined) this.terminate();
   }
 
-  /** A promise settles as if its callback returned, or threw, only now; unless it was given up. */
+  /**
+   * A promise settles as if its callback, which is running until then, returned or threw only now; unless it was given up.
+   *
+   * @throws TypeError for what is no promise
+   */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.remoteClosed || this.gone) this.limitCallback();
@@ -352,7 +356,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   private crash(error: unknown, callback: CallbackName): void {
     this.running = undefined;
-    // Else it is when `terminate` is given up.
+    // From then on it is the deadline of `terminate`.
     if (this.phase !== ENDED) this.giveUpAt = undefined;
     this.report(error, callback);
     // The error's text is for us to see, not for the client.
@@ -402,7 +406,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Any string may be sent. */
   private sendText(text: string): void {
-    // While nothing waits its size does not matter.
+    // A host that takes it at once need not know its size.
     if (this.phase !== OPEN || this.gone || this.transport.sendText?.(text)) return;
     const size = ioLength(text, this.context.octets);
     if (this.hasRoom(size)) this.transport.send("text", text, size);
@@ -461,6 +465,8 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The end is decided: close the wire at once, and call `terminate` as soon as no callback is pending. */
   private finish(reason: CloseReason, code: number | undefined, text: string): void {
+    // Whoever is told of an error may have ended it first.
+    if (this.phase !== OPEN) return;
     const { options } = this.context;
     this.phase = ENDING;
     this.reason = reason;
@@ -565,7 +571,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
   }
 
-  /** All that is known of the peer. */
+  /** What is known of the peer, with when it was heard last. */
   private get peer(): Liveness {
     this.liveness.received(this.heardAt);
     return this.liveness;

@@ -45,7 +45,7 @@ export interface Transport {
   readonly taken: number;
   /** Sends a message, `size` octets long, after all that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;
-  /** Sends a text, where the host finds out its size by itself. `false`: it was not, for something waits already. */
+  /** Sends a text, where the host need not know its size. `false`: it was not sent, for now its size matters. */
   sendText?(text: string): boolean;
   /** Sends a close frame, or answers the peer's with one; after it nothing is sent. No code: an empty frame. */
   close(code: number | undefined, text: string): void;
