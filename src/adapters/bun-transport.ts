@@ -48,6 +48,11 @@ const VIOLATIONS: Readonly<Record<string, number>> = {
   "Received invalid UTF-8": CLOSE.invalidPayload,
 };
 
+/** Where a socket has its transport besides `data`, which is a call of Bun: for what is asked with each message. */
+export const TRANSPORT = Symbol("websock-js.transport");
+
+export type HostedSocket = BunSocket<BunTransport> & { [TRANSPORT]?: BunTransport };
+
 export class BunTransport implements Transport {
   private session!: TransportEvents;
   private readonly maxMessageSize: number;
@@ -151,9 +156,10 @@ export class BunTransport implements Transport {
 
   // --- what Bun tells
 
-  onOpen(socket: BunSocket): void {
+  onOpen(socket: HostedSocket): void {
     const { begin } = this;
     socket.binaryType = "uint8array";
+    socket[TRANSPORT] = this;
     this.socket = socket;
     this.begin = undefined; // nothing of the request is kept
     begin!(this);

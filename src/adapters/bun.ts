@@ -1,5 +1,5 @@
 /** `websock-js/bun`: hosts handlers on `Bun.serve`. */
-import type { BunTransport } from "./bun-transport.ts";
+import { type BunTransport, type HostedSocket, TRANSPORT } from "./bun-transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun-types.ts";
 import { BunHost, BunUpgrade } from "./bun-upgrade.ts";
 import { guardFetch } from "./fetch-upgrade.ts";
@@ -82,7 +82,7 @@ const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers<BunTransport> =
   backpressureLimit: UNLIMITED,
   closeOnBackpressureLimit: false,
   open: (socket) => socket.data.onOpen(socket),
-  message: (socket, message) => socket.data.onMessage(message),
+  message: (socket: HostedSocket, message) => (socket[TRANSPORT] ?? socket.data).onMessage(message),
   ping: (socket, data) => socket.data.onControl("ping", data),
   pong: (socket, data) => socket.data.onControl("pong", data),
   drain: (socket) => socket.data.onDrain(),
