@@ -62,7 +62,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private running: CallbackName | undefined = undefined;
   /** Too much waits for the peer to read. */
   private blocked = false;
-  /** Of {@link callbacks}, as are all the others. */
+  /** The handler: what {@link callbacks} are called on. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
@@ -123,7 +123,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The server goes away (1001) or restarts (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
-    if (this.phase === OPEN) this.finish("shutdown", code, "");
+    this.finish("shutdown", code, "");
   }
 
   /** Cuts the connection off. */
@@ -211,22 +211,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   binary(data: Uint8Array<ArrayBuffer>): void {
-    if (this.isReady) {
-      this.call("handleIn", this.target.handleIn, { opcode: "binary", data });
-      this.afterArrival();
-    } else this.queue({ opcode: "binary", data }, data.length);
+    this.arrive({ opcode: "binary", data }, data.length);
   }
 
   control(message: ControlMessage): void {
     if (this.liveness.takesPong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
     this.noteOutbound();
-    const { handleControl } = this.callbacks;
-    if (handleControl === undefined) return;
-    if (this.isReady) {
-      this.call("handleControl", handleControl, message);
-      this.afterArrival();
-    } else this.queue(message, message.data.length);
+    if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
   }
 
   closing(code: number | undefined, text: string): void {
@@ -239,7 +231,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   failed(error: ProtocolError): void {
-    if (this.phase === OPEN) this.finish({ error }, error.code, error.message);
+    this.finish({ error }, error.code, error.message);
   }
 
   drained(): void {
@@ -265,6 +257,13 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
     return this.phase === OPEN && this.running === undefined && !this.blocked && this.mailbox.isNext;
+  }
+
+  private arrive(event: Arrived, size: number): void {
+    if (this.isReady) {
+      this.handle(event);
+      this.afterArrival();
+    } else this.queue(event, size);
   }
 
   /** Only a transport that answers within `send` brings more in the meantime. */
@@ -360,7 +359,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (this.phase !== ENDED) this.giveUpAt = undefined;
     this.report(error, callback);
     // The error's text is for us to see, not for the client.
-    if (this.phase === OPEN) this.finish({ error }, CLOSE.internalError, "");
+    this.finish({ error }, CLOSE.internalError, "");
   }
 
   // --- results to the wire
@@ -380,7 +379,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private stop(reason: unknown, detail: CloseDetail | undefined, messages: Messages): void {
     const { code, text } = checkCloseDetail(detail ?? defaultCloseCode(reason));
     this.send(messages);
-    if (this.phase === OPEN) this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
+    this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
   }
 
   private send(messages: Messages): void {
@@ -465,7 +464,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The end is decided: close the wire at once, and call `terminate` as soon as no callback is pending. */
   private finish(reason: CloseReason, code: number | undefined, text: string): void {
-    // Whoever is told of an error may have ended it first.
+    // It is decided once: whoever was told of an error, for one, may have come first.
     if (this.phase !== OPEN) return;
     const { options } = this.context;
     this.phase = ENDING;
