@@ -77,7 +77,8 @@ export const begin = <Info>(
   return { client, initialized };
 };
 
-const FACTS: ConnectionInfo = {
+/** Of a connection that is in memory only. */
+export const FACTS: ConnectionInfo = {
   remoteAddress: "127.0.0.1",
   remotePort: 50_000,
   httpVersion: "1.1",

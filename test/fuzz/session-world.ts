@@ -10,6 +10,7 @@ import type { SessionGroup } from "../../src/session/group.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { HEARTBEAT } from "../../src/session/liveness.ts";
 import { Session } from "../../src/session/session.ts";
+import { FACTS } from "../../src/testing/connect.ts";
 import type { CloseReason, Self } from "../../src/websock.ts";
 import { Promised } from "./session-promises.ts";
 import { type Attempt, crash, type Ending, type Prediction, predict, resultOf } from "./session-results.ts";
@@ -102,21 +103,22 @@ export class SessionWorld implements Watcher {
     this.verdict = verdict;
     this.silence = new SilenceModel(clock, setting.options);
     this.wire = new SessionWire(setting.wire, clock, verdict, this);
-    const facts = {
-      ...{ remoteAddress: undefined, remotePort: undefined, httpVersion: "1.1", method: "GET", subprotocol: undefined },
-      ...{ compression: undefined, closeCode: undefined, closeText: undefined },
-    };
-    this.session = new Session(callbacksOf(this.handler()), this.wire, facts, {
-      options: resolveOptions(setting.options),
-      clock,
-      octets: portableOctets,
-      onError: (error) => this.onError(error),
-      onEnd: (session) => {
-        this.ends++;
-        verdict.same(session, this.session, "onEnd got another session");
-        group.delete(session);
+    this.session = new Session(
+      callbacksOf(this.handler()),
+      this.wire,
+      { ...FACTS },
+      {
+        options: resolveOptions(setting.options),
+        clock,
+        octets: portableOctets,
+        onError: (error) => this.onError(error),
+        onEnd: (session) => {
+          this.ends++;
+          verdict.same(session, this.session, "onEnd got another session");
+          group.delete(session);
+        },
       },
-    });
+    );
     this.wire.open(this.session);
     group.add(this.session);
     this.session.start("arg");
@@ -349,6 +351,11 @@ export class SessionWorld implements Watcher {
   onReceived(): void {
     this.silence.onReceived();
     this.mark = this.infos.length;
+  }
+
+  /** How many messages there have been. */
+  get registered(): number {
+    return this.reactions.size;
   }
 
   /** A message with this reaction is about to arrive. */

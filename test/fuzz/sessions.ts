@@ -156,13 +156,11 @@ class Worlds {
   }
 }
 
-/** Neighbours differ, so that their order is seen. */
-let letters = 0;
-
 const arrivalOf = (world: SessionWorld, { opcode, size, reaction }: MessageSpec): Arrival => {
   const data = opcode === "heartbeat's pong" ? heartbeat.slice() : new Uint8Array(size);
   if (opcode === "text" || opcode === "binary") {
-    const letter = String.fromCharCode(0x61 + (letters++ % 26));
+    // Neighbours differ, so that their order is seen.
+    const letter = String.fromCharCode(0x61 + (world.registered % 26));
     const message: DataMessage = opcode === "text" ? { opcode, data: letter.repeat(size) } : { opcode, data };
     world.register(message, reaction);
     return { kind: "message", message, size };

@@ -6,18 +6,8 @@ import { resolveOptions } from "../../src/options.ts";
 import { portableOctets } from "../../src/protocol/octets.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
+import { FACTS } from "../../src/testing/connect.ts";
 import { MemoryTransport } from "../../src/testing/memory-transport.ts";
-
-const FACTS = {
-  remoteAddress: undefined,
-  remotePort: undefined,
-  httpVersion: "1.1",
-  method: "GET",
-  subprotocol: undefined,
-  compression: undefined,
-  closeCode: undefined,
-  closeText: undefined,
-};
 
 /** A session whose `handleIn` never settles; the first error that is reported shuts it down. */
 const hanging = () => {

@@ -5,18 +5,8 @@ import { resolveOptions } from "../../src/options.ts";
 import { portableOctets } from "../../src/protocol/octets.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
+import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
-
-const facts = {
-  remoteAddress: undefined,
-  remotePort: undefined,
-  httpVersion: "1.1",
-  method: "GET",
-  subprotocol: undefined,
-  compression: undefined,
-  closeCode: undefined,
-  closeText: undefined,
-};
 
 /** A host that keeps states, in the order of what else it is asked. */
 const keeping = (refuses: (state: unknown) => boolean = () => false) => {
@@ -45,7 +35,7 @@ const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   const session = new Session(
     callbacksOf(handler),
     transport,
-    { ...facts },
+    { ...FACTS },
     {
       options: resolveOptions(undefined),
       clock: new ManualClock(),
