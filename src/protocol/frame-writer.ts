@@ -1,7 +1,7 @@
 /** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
 import type { IoData } from "../message.ts";
 import { headerSize, writeHeader } from "./frame.ts";
-import { ioLength, writeIoData } from "./io-data.ts";
+import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
 import { type Octets, portableOctets } from "./octets.ts";
 import { recentText } from "./recent-text.ts";
 import { SHORT, TEXT } from "./text-run.ts";
@@ -190,7 +190,7 @@ export class FrameWriter {
   /** Hands large parts on as they are, and writes the small ones between them side by side. */
   private addLarge(data: IoData, size: number): void {
     if (Array.isArray(data)) {
-      for (const part of data as readonly IoData[]) this.addLarge(part, ioLength(part, this.octets));
+      forEachPart(data as IoData, (part) => this.addLarge(part, ioLength(part, this.octets)));
       return;
     }
     if (size < COPY_LIMIT) {

@@ -12,11 +12,49 @@ export const ioLength = (data: IoData, octets: Octets = portableOctets): number 
   if (typeof data === "string") return data === recentText.text ? recentText.size : octets.utf8Length(data);
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
-  if (!Array.isArray(data))
-    throw new TypeError("data must be a string, a Uint8Array, an ArrayBuffer or a list of them");
   let length = 0;
-  for (const part of data as readonly IoData[]) length += ioLength(part, octets);
+  forEachPart(data, (part) => {
+    length += ioLength(part, octets);
+  });
   return length;
+};
+
+/** From this depth on, lists are checked for containing themselves. Data that is built by a program is rarely deeper. */
+const CHECKED_DEPTH = 1_000;
+
+/**
+ * Calls `visit` for the strings and bytes in `data`, from the first to the last: in linear time, and without recursion, so
+ * that no depth overflows the stack.
+ *
+ * @throws TypeError for anything that is not IoData, such as a list that contains itself
+ */
+export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => void): void => {
+  /** The lists that are being read, outermost first, each with the position of its next element. */
+  const path: { readonly list: readonly IoData[]; next: number }[] = [];
+  /** The lists of {@link path}, once there are many. */
+  let checked: Set<readonly IoData[]> | undefined;
+  const enter = (part: IoData): void => {
+    if (typeof part === "string" || part instanceof Uint8Array) visit(part);
+    else if (part instanceof ArrayBuffer) visit(new Uint8Array(part));
+    else if (Array.isArray(part)) {
+      const list: readonly IoData[] = part;
+      if (path.length >= CHECKED_DEPTH) {
+        checked ??= new Set(path.map((level) => level.list));
+        if (checked.has(list)) throw new TypeError("data is a list that contains itself");
+        checked.add(list);
+      }
+      path.push({ list, next: 0 });
+    } else throw new TypeError("data must be a string, a Uint8Array, an ArrayBuffer or a list of them");
+  };
+  enter(data);
+  for (let level = path.at(-1); level !== undefined; level = path.at(-1)) {
+    if (level.next < level.list.length) {
+      enter(level.list[level.next++]!);
+    } else {
+      path.pop();
+      checked?.delete(level.list);
+    }
+  }
 };
 
 /** Up to here a loop is faster than a call of the host. */
@@ -45,8 +83,9 @@ export const writeIoData = (
     target.set(data, at);
     return at + size;
   }
-  if (data instanceof ArrayBuffer) return writeIoData(new Uint8Array(data), target, at, octets, size);
   let end = at;
-  for (const part of data) end = writeIoData(part, target, end, octets);
+  forEachPart(data, (part) => {
+    end = writeIoData(part, target, end, octets);
+  });
   return end;
 };

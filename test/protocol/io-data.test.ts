@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
+import { portableOctets } from "../../src/protocol/octets.ts";
 import { join } from "./client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
@@ -44,6 +45,40 @@ const cases: [string, IoData, number][] = [
   ["an ArrayBuffer", new ArrayBuffer(7), 7],
   ["a nested list", ["a", ["é", [Uint8Array.of(1), new ArrayBuffer(2)]], "c"], 7],
 ];
+
+/** As an accumulator in Elixir grows: `data = [data, "chunk "]`. */
+const nested = (depth: number): IoData => {
+  let data: IoData = "";
+  for (let i = 0; i < depth; i++) data = [data, "chunk "];
+  return data;
+};
+
+describe("deeply nested lists", () => {
+  const DEPTH = 200_000;
+
+  it("are measured and written in linear time, without overflowing the stack", () => {
+    const data = nested(DEPTH);
+    const size = ioLength(data);
+    expect(size).toBe(DEPTH * 6);
+    const target = new Uint8Array(size);
+    expect(writeIoData(data, target, 0, portableOctets)).toBe(size);
+    expect(new TextDecoder().decode(target)).toBe("chunk ".repeat(DEPTH));
+  });
+
+  it("are refused where a list contains itself, at any depth", () => {
+    const cycle: IoData[] = ["a"];
+    cycle.push([["b", cycle]]);
+    expect(() => ioLength(cycle)).toThrow("contains itself");
+    expect(() => ioLength([nested(3_000), cycle])).toThrow("contains itself");
+  });
+
+  it("may contain the same list several times", () => {
+    const shared: IoData[] = ["ab"];
+    let data: IoData[] = [shared, shared];
+    for (let i = 0; i < 1_500; i++) data = [data];
+    expect(ioLength([data, data, shared])).toBe(10);
+  });
+});
 
 describe("ioLength", () => {
   it.each(cases)("of %s", (_name, data, length) => {
