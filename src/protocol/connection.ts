@@ -97,7 +97,10 @@ export class Connection implements Transport, FrameEvents {
 
   /** Octets arrived; they are ours now. */
   receive(chunk: Uint8Array): void {
-    if (this.deaf) return;
+    if (!this.deaf) this.session.enter(this.parseChunk, this, chunk);
+  }
+
+  private parseChunk(chunk: Uint8Array): void {
     this.session.received();
     this.parser.feed(chunk);
     this.parse();
@@ -146,6 +149,7 @@ export class Connection implements Transport, FrameEvents {
     this.parsing = true;
     try {
       this.parser.parse();
+      if (this.paused || this.inflating) this.answerPingsAhead();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
@@ -183,7 +187,9 @@ export class Connection implements Transport, FrameEvents {
 
   onCompressed(opcode: number, payload: Uint8Array): void {
     if (this.closeSent) return;
-    const message = this.decompressor!.decompress(payload, (result) => this.inflated(opcode, result));
+    const message = this.decompressor!.decompress(payload, (result) =>
+      this.session.enter(this.inflated, this, opcode, result),
+    );
     if (message !== undefined) {
       this.deliver(opcode, message);
       return;
@@ -215,11 +221,21 @@ export class Connection implements Transport, FrameEvents {
     else this.session.binary(own(data));
   }
 
-  onControl(message: ControlMessage): void {
+  onControl(message: ControlMessage, answered: boolean): void {
     if (this.closeSent) return;
-    // RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload.
-    if (message.opcode === "ping") this.write(FIN | OPCODE.pong, message.data, message.data.length);
+    if (message.opcode === "ping" && !answered) this.answerPing(message.data);
     this.session.control(message);
+  }
+
+  /** RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload. */
+  private answerPing(data: Uint8Array): void {
+    this.write(FIN | OPCODE.pong, data, data.length);
+  }
+
+  /** Messages wait for the session; the pings behind them, which have arrived as well, do not. */
+  private answerPingsAhead(): void {
+    if (this.closeSent || this.deaf) return;
+    for (const data of this.parser.takePingsAhead()) this.answerPing(data);
   }
 
   onClose({ code, text }: CloseFrame): void {

@@ -7,6 +7,7 @@ import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./fra
 import { applyMask, applyMaskThrough, rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
 import type { Octets } from "./octets.ts";
+import { pingsIn } from "./pings-ahead.ts";
 import { RECENT_FROM, recentText } from "./recent-text.ts";
 import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./text-run.ts";
 import { Utf8Validator } from "./utf8.ts";
@@ -19,7 +20,8 @@ export interface FrameEvents {
   onBinary(data: Uint8Array<ArrayBuffer>): void;
   /** A whole message as it came, compressed. `payload` is the parser's: it is to be read during the call. */
   onCompressed(opcode: number, payload: Uint8Array): void;
-  onControl(message: ControlMessage): void;
+  /** A ping that is `answered` was among those that {@link FrameParser.takePingsAhead} has returned before. */
+  onControl(message: ControlMessage, answered: boolean): void;
   onClose(frame: CloseFrame): void;
 }
 
@@ -77,6 +79,8 @@ export class FrameParser {
   /** While a run is handed out: where it ends. Its frames are unmasked already. */
   private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
+  /** How many of the next pings have been answered before they are parsed. */
+  private pingsAnswered = 0;
 
   constructor(limits: ParserLimits, octets: Octets, events: FrameEvents, compression = false) {
     this.limits = limits;
@@ -113,6 +117,18 @@ export class FrameParser {
     } else return;
     this.view = undefined;
     this.offset = 0;
+  }
+
+  /**
+   * The payloads of whole pings that were fed and that {@link stopped} keeps from being parsed, each of them once: RFC 6455
+   * §5.5.2 wants an answer as soon as is practical. They are still parsed in their turn.
+   */
+  takePingsAhead(): readonly Uint8Array<ArrayBuffer>[] {
+    const at = this.offset + (this.partial?.inPayload ? this.partial.remaining : 0);
+    const pings = pingsIn(this.chunk, at);
+    const fresh = pings.slice(this.pingsAnswered);
+    this.pingsAnswered = pings.length;
+    return fresh;
   }
 
   /** Reads one frame, or the header of one. `false`: more octets are needed. */
@@ -206,7 +222,12 @@ export class FrameParser {
     applyMask(this.chunk, start, end, key);
     const data = copy(this.chunk, start, end);
     if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.octets));
-    else this.events.onControl({ opcode: opcode === OPCODE.ping ? "ping" : "pong", data });
+    else if (opcode === OPCODE.pong) this.events.onControl({ opcode: "pong", data }, false);
+    else {
+      const answered = this.pingsAnswered > 0;
+      if (answered) this.pingsAnswered--;
+      this.events.onControl({ opcode: "ping", data }, answered);
+    }
   }
 
   /** The common case: a message in one frame, all of it in this chunk. */

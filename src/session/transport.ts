@@ -25,6 +25,10 @@ export interface Capabilities {
   readonly answersClose: boolean;
   /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
   readonly abort: boolean;
+  /** Callbacks run in the AsyncLocalStorage context of their `upgrade` call. */
+  readonly asyncContext: boolean;
+  /** A connection can be sent to and stopped by code that runs for another request or connection. */
+  readonly crossConnection: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
   /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
@@ -64,6 +68,21 @@ export interface Transport {
 
 /** What a transport tells its session. */
 export interface TransportEvents {
+  /**
+   * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that delivers several events
+   * from one task calls this once around them; the session enters the context for each event that comes without it.
+   */
+  enter<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => void,
+    target: Target,
+    ...args: Args
+  ): void;
+  /** The same for a task that the host already runs in that context. */
+  inherit<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => void,
+    target: Target,
+    ...args: Args
+  ): void;
   /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
   received(): void;
   /** A text of `size` octets, or about so many. */

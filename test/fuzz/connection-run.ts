@@ -56,7 +56,15 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
 
 const CAPABILITIES = {
   ...{ host: "fuzz", control: true, pause: true, drain: true },
-  ...{ closeDetail: true, answersClose: true, abort: true, compress: true, ignores: [] },
+  ...{
+    closeDetail: true,
+    answersClose: true,
+    abort: true,
+    asyncContext: true,
+    crossConnection: true,
+    compress: true,
+    ignores: [],
+  },
 };
 
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
@@ -192,7 +200,12 @@ export const runConnection = (
     "the peer gets something else than was sent",
   );
   if (closed) assert.match(got.at(-1)!, /^8 /, "something was sent after the close frame");
-  if (!actions.includes("echo")) assert.deepEqual(got.filter(isAnswer), pongs, "pings are answered otherwise");
+  if (!actions.includes("echo")) {
+    const answers = got.filter(isAnswer);
+    assert.deepEqual(answers.slice(0, pongs.length), pongs, "pings are answered otherwise");
+    // Pings are answered while messages before them wait, so one of those may end the connection before the ping is told.
+    if (!closed) assert.equal(answers.length, pongs.length, "pings are answered that never came");
+  }
   return { told, sent, ends: stream.log.filter((entry) => entry === "end").length };
 };
 

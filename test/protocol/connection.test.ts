@@ -312,6 +312,45 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(["pong p"]);
     });
 
+    it("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
+      const { stream, session, connection, receive } = makeWire(octets);
+      session.on.message = () => connection.pause();
+      const long = "p".repeat(125);
+      receive(text("a"), ping("1"), text("b".repeat(70_000)), ping(long), text("c"), ping("3"));
+      stream.turn();
+      expect(session.events).toEqual(["text a"]);
+      expect(stream.sent).toEqual(["pong 1", `pong ${long}`, "pong 3"]);
+      // What a host delivers although it was paused is looked through as well.
+      receive(ping("4"));
+      stream.turn();
+      expect(stream.sent.slice(3)).toEqual(["pong 4"]);
+      session.on.message = () => {};
+      connection.resume();
+      stream.turn();
+      expect(session.events.slice(1)).toEqual([
+        "ping 1",
+        `text ${"b".repeat(70_000)}`,
+        `ping ${long}`,
+        "text c",
+        "ping 3",
+        "ping 4",
+      ]);
+      expect(stream.sent).toHaveLength(4);
+    });
+
+    it("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
+      const { stream, session, connection } = makeWire(octets);
+      session.on.message = () => connection.pause();
+      const cut = frame(text("cut off"));
+      connection.receive(join(frame(text("a")), cut.slice(0, 9)));
+      connection.receive(cut.slice(9, 11));
+      stream.turn();
+      expect(stream.sent).toEqual([]);
+      connection.receive(join(cut.slice(11), frame(ping("1")), frame(close(1000)), frame(ping("2"))));
+      stream.turn();
+      expect(stream.sent).toEqual(["pong 1"]);
+    });
+
     it("a resume that ends in a pause again does not let the host read", () => {
       const { stream, session, connection, receive } = makeWire(octets);
       session.on.message = () => connection.pause();

@@ -16,6 +16,8 @@ const CAPABILITIES: Capabilities = {
   closeDetail: true,
   answersClose: true,
   abort: true,
+  asyncContext: true,
+  crossConnection: true,
   compress: false,
   ignores: [],
 };
@@ -95,6 +97,16 @@ export class FakeStream implements ByteStream {
 
 /** A session that writes down what it is told; `on` may answer. */
 export class FakeSession implements TransportEvents {
+  enter<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => void,
+    target: Target,
+    ...args: Args
+  ): void {
+    task.apply(target, args);
+  }
+
+  inherit = this.enter;
+
   readonly log: string[] = [];
   readonly on: {
     message?: (message: DataMessage, size: number) => void;
