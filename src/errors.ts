@@ -1,4 +1,5 @@
 /** Every error that the library makes. */
+import type { CloseReason } from "./websock.ts";
 
 /** `upgrade` was given something that no adapter knows. The message says what, and which `attach` is missing. */
 export class UnknownAdapterError extends TypeError {
@@ -33,6 +34,20 @@ export class UpgradeError extends Error {
       status: this.status,
       headers: { "content-type": "text/plain; charset=utf-8", ...this.headers },
     });
+  }
+}
+
+/** The `reason` of `self.signal` once the end of the connection is decided. */
+export class AbortError extends Error {
+  override readonly name = "AbortError";
+  /** Why the connection ends, as `terminate` gets it. */
+  readonly reason: CloseReason;
+
+  constructor(reason: CloseReason) {
+    super(typeof reason === "string" ? `the connection ends: ${reason}` : "the connection ends with an error", {
+      cause: typeof reason === "string" ? undefined : reason.error,
+    });
+    this.reason = reason;
   }
 }
 

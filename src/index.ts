@@ -1,5 +1,6 @@
 /** WebSock for TypeScript: a request handler, but for WebSockets. */
 export {
+  AbortError,
   ConnectionLost,
   MailboxOverflow,
   ProtocolError,
@@ -20,7 +21,16 @@ export {
   text,
 } from "./message.ts";
 export type { AnswerHeaders, CompressOptions, UpgradeRequest, WebSockOptions } from "./options.ts";
-export { type CloseDetail, type HandleResult, ok, push, reply, type StopOptions, stop } from "./result.ts";
+export {
+  type CloseDetail,
+  type HandleResult,
+  ok,
+  push,
+  reply,
+  type StopDetail,
+  type StopOptions,
+  stop,
+} from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
 export type { Capabilities } from "./session/transport.ts";
 export { type UpgradeArguments, type UpgradeResult, upgrade } from "./upgrade.ts";

@@ -37,6 +37,12 @@ export interface StopOptions {
   readonly messages?: Messages;
 }
 
+/** How `self.stop` ends a connection. */
+export interface StopDetail extends StopOptions {
+  /** Cuts the connection without a closing handshake: the client sees a loss (1006). Default: `false`. */
+  readonly abort?: boolean;
+}
+
 /**
  * Ends the connection.
  *

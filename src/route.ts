@@ -18,6 +18,13 @@ export interface Route {
   refused(error: UpgradeError): UpgradeError;
 }
 
+/**
+ * Whether a value is a `Request` of the fetch standard. Not by `instanceof`: Node would load its implementation of fetch for
+ * that, which keeps the AsyncLocalStorage stores of whichever request came first.
+ */
+export const isFetchRequest = (value: unknown): value is Request =>
+  (value as { readonly [Symbol.toStringTag]?: unknown } | null | undefined)?.[Symbol.toStringTag] === "Request";
+
 // biome-ignore lint/suspicious/noExplicitAny: whatever a framework has there
 type Conn = any;
 
@@ -36,7 +43,6 @@ const never = (): boolean => false;
 const itself = (conn: Conn): unknown => conn;
 const nothing = (): undefined => undefined;
 const emptyResponse = (): Response => new Response(null);
-const isRequest = (value: unknown): boolean => typeof Request === "function" && value instanceof Request;
 const honoResponse = (context: Conn): unknown => context.body(null, 200);
 const honoFailed = (context: Conn): boolean => context.error !== undefined;
 /** Koa, unless it is told to keep out. */
@@ -55,7 +61,7 @@ const iterable = (headers: UpgradeError["headers"]): UpgradeError["headers"] =>
 
 const SHAPES: readonly Shape[] = [
   // The request itself: node:http, node:http2, Express, and of every fetch handler.
-  { path: [], deferred: never, result: (conn) => (isRequest(conn) ? emptyResponse() : conn) },
+  { path: [], deferred: never, result: (conn) => (isFetchRequest(conn) ? emptyResponse() : conn) },
   // Fastify's request, and its reply.
   { path: ["raw"], deferred: always, result: nothing },
   { path: ["request", "raw"], deferred: always, result: nothing },
@@ -65,9 +71,15 @@ const SHAPES: readonly Shape[] = [
   // h3's event, and the request of srvx that is in it; on other hosts the request is the adapter's own.
   { path: ["req", "runtime", "node", "req"], deferred: always, result: emptyResponse, refused: forH3 },
   { path: ["runtime", "node", "req"], deferred: always, result: emptyResponse },
-  { path: ["req"], when: (event) => isRequest(event.req), deferred: always, result: emptyResponse, refused: forH3 },
+  {
+    path: ["req"],
+    when: (event) => isFetchRequest(event.req),
+    deferred: always,
+    result: emptyResponse,
+    refused: forH3,
+  },
   // Elysia's context.
-  { path: ["request"], when: ({ request }) => isRequest(request), deferred: always, result: emptyResponse },
+  { path: ["request"], when: ({ request }) => isFetchRequest(request), deferred: always, result: emptyResponse },
   // Koa's context and request; a response of Node's, or a pair with one.
   { path: ["req"], deferred: isKoa, result: itself },
 ];

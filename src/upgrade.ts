@@ -1,7 +1,7 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
 import type { WebSockOptions } from "./options.ts";
-import { type Route, routeOf } from "./route.ts";
+import { isFetchRequest, type Route, routeOf } from "./route.ts";
 import { type Callbacks, callbacksOf } from "./session/handler.ts";
 import type { WebSock } from "./websock.ts";
 
@@ -35,8 +35,7 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 };
 
 const upgradableOf = (request: object): Upgradable | undefined =>
-  (request as Marked)[UPGRADABLE] ??
-  (typeof Request === "function" && request instanceof Request ? unmarked : undefined);
+  (request as Marked)[UPGRADABLE] ?? (isFetchRequest(request) ? unmarked : undefined);
 
 /** `arg` may be left out where `init` takes none. */
 export type UpgradeArguments<Arg> = unknown extends Arg

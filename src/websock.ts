@@ -5,8 +5,8 @@
  * before it returned, and returns what to send and the next state (see `result.ts`). Callbacks of one connection never
  * overlap: one that returns a promise holds back the next event of its connection until the promise settles.
  */
-import type { ControlMessage, DataMessage } from "./message.ts";
-import type { HandleResult } from "./result.ts";
+import type { ControlMessage, DataMessage, Messages } from "./message.ts";
+import type { HandleResult, StopDetail } from "./result.ts";
 
 export type Awaitable<T> = T | PromiseLike<T>;
 
@@ -53,11 +53,59 @@ export interface Self<in Info = never> {
    * @returns `false` once the end of the connection is decided: then nobody will see `info`
    */
   readonly send: (info: Info) => boolean;
+  /**
+   * Sends `messages` to the client now: before the result of a callback that is pending, and in `init` too.
+   *
+   * ```ts
+   * handleIn: async (message, state, self) => {
+   *   self.push(text("working on it"));
+   *   return push(text(await answer(message)), state);
+   * },
+   * ```
+   *
+   * @returns `false` if nothing can be sent any more: the end of the connection is decided, or this call has decided it,
+   * because `messages` exceed `maxBuffered` (the client then counts as a slow consumer)
+   * @throws RangeError for a message that may not be sent, such as a ping of more than 125 bytes; nothing is sent then, and
+   * the connection stays open
+   * @throws TypeError for a value that is not a message
+   */
+  readonly push: (messages: Messages) => boolean;
+  /**
+   * Ends the connection now, from anywhere: it waits neither for messages that are queued, which are dropped, nor for a
+   * callback that is pending. The close frame is sent before this call returns; `terminate` runs later, once a pending
+   * callback has settled. Reasons and close codes are those of the result {@link stop}.
+   *
+   * ```ts
+   * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });
+   * ```
+   *
+   * @returns `false` if the end of the connection was decided before: the first decision counts
+   * @throws RangeError for a close code, text or message that may not be sent
+   * @throws TypeError for a detail that does not exist
+   */
+  readonly stop: (reason: unknown, detail?: StopDetail) => boolean;
+  /**
+   * Waits until at most 64 KiB (the outbound high-water mark) are waiting for the client. A source that pushes more than
+   * its client reads awaits it between two pushes.
+   *
+   * ```ts
+   * for await (const row of rows) {
+   *   self.push(json(row));
+   *   if (!(await self.drained())) break;
+   * }
+   * ```
+   *
+   * @returns a promise of `true`, or of `false` if the connection ends first; it never rejects
+   */
+  readonly drained: () => Promise<boolean>;
   /** Unique to this connection, in this process and in others. */
   readonly id: string;
-  /** Octets sent that the peer has not taken yet. */
+  /** Bytes that wait for the client to read. */
   readonly buffered: number;
-  /** Aborted as soon as the end of the connection is decided. */
+  /**
+   * Aborted as soon as the end of the connection is decided. Its `reason` is an {@link AbortError}, whose own `reason` is
+   * what `terminate` gets.
+   */
   readonly signal: AbortSignal;
   /** Facts about the connection. */
   readonly connection: ConnectionInfo;

@@ -19,6 +19,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: false,
   abort: false,
+  asyncContext: true,
+  crossConnection: true,
   compress: true,
   ignores: [
     "maxFrameSize",

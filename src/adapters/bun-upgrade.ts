@@ -30,7 +30,7 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
 
   protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined {
     const { host, request, server } = this;
-    const { callbacks, arg, options, subprotocol } = decision;
+    const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     this.limitSize(options);
     const compressed = agreesOnDeflate(facts, options);
     // Bun negotiates what the request offers: that is all we can say about it.
@@ -42,7 +42,7 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
     const connection = connectionFacts(facts, peer, subprotocol, compressed ? BUN_DEFLATE : undefined);
     const data = new BunTransport(options, compressed, (transport) => {
-      const session = host.newSession(callbacks, transport, connection, options);
+      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
       transport.open(session);
       session.start(arg);
     });

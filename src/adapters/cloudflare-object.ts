@@ -5,8 +5,10 @@
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
+import type { AsyncContext } from "../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
+import { rootContext } from "./async-context.ts";
 import { CloudflareTransport, durableCapabilities, type Reports } from "./cloudflare-transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./cloudflare-types.ts";
 import { openPair, peerOf } from "./cloudflare-worker.ts";
@@ -156,7 +158,7 @@ export class DurableHost extends Host {
   }
 
   open(decision: Decision, request: UpgradeRequest, peer: ReturnType<typeof peerOf>, headers: Headers): Response {
-    const { callbacks, arg, options, subprotocol } = decision;
+    const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const handler = [...this.handlers].find(([, known]) => known === callbacks)?.[0];
     if (handler === undefined) {
       throw new TypeError("attach() was not given this handler: nobody would find it when the object wakes up");
@@ -164,7 +166,7 @@ export class DurableHost extends Host {
     const { socket, respond } = openPair(decision, headers);
     this.ctx.acceptWebSocket(socket);
     const facts = connectionFacts(request, peer, subprotocol, undefined);
-    const transport = this.run(socket, handler, facts, options);
+    const transport = this.run(socket, handler, facts, options, asyncContext);
     transport.begin();
     transport.session.start(arg);
     // Until `init` is done, no event is there whose promise would keep the object awake.
@@ -191,7 +193,8 @@ export class DurableHost extends Host {
       leave(socket);
       return undefined;
     }
-    const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits });
+    // The context of the `upgrade` call was lost when the object slept.
+    const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext);
     SessionSelf.identify(transport.session.self, id);
     transport.session.resume(state);
     return transport;
@@ -202,12 +205,13 @@ export class DurableHost extends Host {
     handler: string,
     facts: ConnectionFacts,
     options: ResolvedOptions,
+    asyncContext: AsyncContext | undefined,
   ): DurableTransport {
     const callbacks = this.handlers.get(handler)!;
     const { maxMessageSize, closeTimeout } = options;
     const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
     const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));
-    transport.session = this.newSession(this.watched(callbacks), transport, facts, options);
+    transport.session = this.newSession(this.watched(callbacks), transport, facts, options, asyncContext);
     this.transports.set(socket, transport);
     return transport;
   }

@@ -24,6 +24,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: true,
   abort: false,
+  asyncContext: true, // with the compatibility flag nodejs_als or nodejs_compat
+  crossConnection: false,
   compress: false,
   ignores: IGNORES,
 });
@@ -32,6 +34,7 @@ export const capabilities = Object.freeze<Capabilities>({
 export const durableCapabilities = Object.freeze<Capabilities>({
   ...capabilities,
   host: "a Durable Object",
+  crossConnection: true,
   ignores: ["timeout", ...IGNORES],
 });
 

@@ -1,6 +1,7 @@
 /** Upgrade requests of Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../options.ts";
 import { portableOctets } from "../protocol/octets.ts";
+import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { Session } from "../session/session.ts";
@@ -11,7 +12,8 @@ import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, unmarked } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { reporter } from "./reporting.ts";
-import { later, SystemClock } from "./system-clock.ts";
+import { SystemClock } from "./system-clock.ts";
+import { later } from "./timers.ts";
 
 declare const WebSocketPair: CloudflareSocketPair;
 
@@ -65,11 +67,18 @@ export class WorkerHost extends Host {
     transport: Transport,
     facts: ConnectionFacts,
     options: ResolvedOptions,
+    asyncContext: AsyncContext | undefined,
   ): Session {
     const { octets, onError } = this;
     const onEnd = (session: Session): void => this.onEnd(session);
     const clock = this.given ?? new WorkerClock();
-    const session = new Session(callbacks, transport, facts, { options, clock, octets, onError, onEnd });
+    const session = new Session(
+      callbacks,
+      transport,
+      facts,
+      { options, clock, octets, onError, onIdentified: this.group.identify, onEnd },
+      asyncContext,
+    );
     this.group.add(session);
     return session;
   }
@@ -88,7 +97,7 @@ export class WorkerHost extends Host {
 class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
   protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
-    const { callbacks, arg, options, subprotocol } = decision;
+    const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const { socket, respond } = openPair(decision, headers);
     socket.binaryType = "arraybuffer";
     socket.accept({ allowHalfOpen: true });
@@ -98,6 +107,7 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
       transport,
       connectionFacts(facts, peerOf(request), subprotocol, undefined),
       options,
+      asyncContext,
     );
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {

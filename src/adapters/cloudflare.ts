@@ -1,6 +1,6 @@
 /** `websock-js/cloudflare`: hosts handlers on Cloudflare's Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
-import type { Self, WebSock } from "../websock.ts";
+import type { WebSock } from "../websock.ts";
 import { DurableHost } from "./cloudflare-object.ts";
 import type { DurableObjectContext } from "./cloudflare-types.ts";
 import { workerUpgrades } from "./cloudflare-worker.ts";
@@ -12,30 +12,19 @@ export { capabilities, durableCapabilities } from "./cloudflare-transport.ts";
 export type { DurableObjectContext } from "./cloudflare-types.ts";
 export type { Attachment, HostOptions } from "./host.ts";
 
-/** The connections of a Durable Object. */
-export interface Sockets<Info> extends Attachment {
-  /**
-   * The address of every connection that is open. What one held in a variable has gone when the object wakes up; these
-   * are there again, with the ids that they had.
-   */
-  readonly selves: Iterable<Self<Info>>;
-  /** The connection with this id, if it is open. */
-  get(id: string): Self<Info> | undefined;
-}
-
 type Attach = {
   <Arg, State, Info = never>(
     object: object,
     ctx: DurableObjectContext,
     handler: WebSock<Arg, State, Info>,
     options?: HostOptions,
-  ): Sockets<Info>;
+  ): Attachment<Info>;
   (
     object: object,
     ctx: DurableObjectContext,
     handlers: Readonly<Record<string, object>>,
     options?: HostOptions,
-  ): Sockets<unknown>;
+  ): Attachment;
 };
 
 /**
@@ -49,12 +38,13 @@ type Attach = {
  *     return upgrade(request, Chat, { room: this.ctx.id.name });
  *   }
  *   announce(news: string) {
- *     for (const self of this.sockets.selves) self.send(news);
+ *     for (const self of this.sockets) self.send(news);
  *   }
  * }
  * ```
  *
- * To be called in the constructor, or as a property. Several handlers are given by name: `{ chat: Chat, admin: Admin }`; a
+ * What a variable held is lost when the object wakes up; iteration and `get(id)` find the connections again, with the ids
+ * that they had. To be called in the constructor, or as a property. Several handlers are given by name: `{ chat: Chat, admin: Admin }`; a
  * name is how a connection finds its handler again, also after a deployment.
  *
  * @throws TypeError for an option or a callback that does not exist
@@ -64,7 +54,7 @@ export const attach = ((
   ctx: DurableObjectContext,
   handlers: object,
   options: HostOptions = {},
-): Sockets<unknown> => {
+): Attachment => {
   checkHostOptions(options);
   const single = typeof (handlers as { init?: unknown }).init === "function";
   const host = new DurableHost(
@@ -88,7 +78,7 @@ export const attach = ((
       wakeAll();
       return drain(options);
     },
-    selves: { [Symbol.iterator]: () => host.selves() },
+    [Symbol.iterator]: () => host.selves(),
     get: (id) => [...host.selves()].find((self) => self.id === id),
   };
 }) as Attach;

@@ -2,9 +2,11 @@
 import { UpgradeError } from "../errors.ts";
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
+import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
+import { captureContext } from "./async-context.ts";
 import type { Host } from "./host.ts";
 
 export interface Decision {
@@ -15,6 +17,8 @@ export interface Decision {
   /** Why it is refused: by an error where the request was to be checked early, else by the answer. */
   readonly refusal: UpgradeError | undefined;
   readonly route: Route;
+  /** The AsyncLocalStorage context of the `upgrade` call. */
+  readonly asyncContext: AsyncContext | undefined;
 }
 
 /** Why nothing is upgraded any more, if the server is on its way out. */
@@ -32,7 +36,7 @@ export const decide = (
   const resolved = host.resolve(options);
   const refusal = shuttingDown(host) ?? validateUpgrade(facts, resolved);
   const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
-  return { callbacks, arg, options: resolved, subprotocol, refusal, route };
+  return { callbacks, arg, options: resolved, subprotocol, refusal, route, asyncContext: captureContext() };
 };
 
 /** The facts that `self.connection` begins with. */

@@ -9,7 +9,7 @@ import { type Draining, drainPoll } from "./drain-poll.ts";
 import { joinOctets, joinText } from "./joined.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { receiveBinary, receiveClose, receiveText } from "./received.ts";
-import { later } from "./system-clock.ts";
+import { later } from "./timers.ts";
 
 /** What Deno's own server can do. */
 export const capabilities = Object.freeze<Capabilities>({
@@ -20,6 +20,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: false,
   abort: false,
+  asyncContext: true,
+  crossConnection: true,
   compress: false,
   ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
 });
@@ -77,11 +79,12 @@ export class DenoTransport implements Transport, Draining {
     this.session = session;
     socket.onmessage = ({ data }) => {
       this.arrived++;
-      if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
-      else receiveBinary(session, new Uint8Array(data), maxMessageSize);
+      // The socket was made in the connection's context.
+      if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
+      else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
     };
-    socket.onerror = ({ message = "" }) => this.onError(message);
-    socket.onclose = ({ code, reason }) => this.onClose(code, reason);
+    socket.onerror = ({ message = "" }) => session.inherit(this.onError, this, message);
+    socket.onclose = ({ code, reason }) => session.inherit(this.onClose, this, code, reason);
   }
 
   // --- what the session asks for

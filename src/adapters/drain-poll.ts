@@ -1,5 +1,7 @@
 /** Sees when what waits for a peer has been taken, on hosts that only tell how much there is: by asking. */
 
+import { systemTimers, type Timers } from "./timers.ts";
+
 /** Something of which octets wait. */
 export interface Draining {
   /** How many octets wait now. */
@@ -14,9 +16,14 @@ const SLOW = 64;
 
 /** One timer for all, while there is anything to look at. */
 export class DrainPoll {
+  private readonly timers: Timers;
   private readonly waiting = new Map<Draining, number>();
   private interval = QUICK;
   private timer: ReturnType<typeof setTimeout> | undefined = undefined;
+
+  constructor(timers: Timers = systemTimers) {
+    this.timers = timers;
+  }
 
   /** Looks after this one until nothing waits. */
   add(one: Draining, waiting: number): void {
@@ -33,8 +40,8 @@ export class DrainPoll {
   }
 
   private schedule(): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(this.look, this.interval);
+    this.timers.stopTimeout(this.timer);
+    this.timer = this.timers.startTimeout(this.look, this.interval);
   }
 
   private readonly look = (): void => {

@@ -1,6 +1,7 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Octets } from "../protocol/octets.ts";
+import type { AsyncContext } from "../session/async-context.ts";
 import type { Clock } from "../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../session/group.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -8,6 +9,7 @@ import type { OnError } from "../session/report.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { Session, type SessionContext } from "../session/session.ts";
 import type { Capabilities, Transport } from "../session/transport.ts";
+import type { Self } from "../websock.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What every `attach` takes. */
@@ -20,10 +22,18 @@ export interface HostOptions {
   readonly clock?: Clock;
 }
 
-/** A server with WebSockets. */
-export interface Attachment {
+/**
+ * A server with WebSockets. Iterating over it gives the address of every open connection:
+ *
+ * ```ts
+ * for (const self of sockets) self.push(text("maintenance at noon"));
+ * ```
+ */
+export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
   /** How many connections are open. */
   readonly connections: number;
+  /** The open connection with this `self.id`; `undefined` if there is none. */
+  get(id: string): Self<Info> | undefined;
   /**
    * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
    * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
@@ -87,13 +97,19 @@ export class Host {
   }
 
   /** A session that is not started yet: its transport may have to know it first. */
-  newSession(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, options: ResolvedOptions): Session {
+  newSession(
+    callbacks: Callbacks,
+    transport: Transport,
+    facts: ConnectionFacts,
+    options: ResolvedOptions,
+    asyncContext: AsyncContext | undefined,
+  ): Session {
     // Shared by the sessions that share their options, so that none has to keep one.
     if (this.lastContext?.options !== options) {
       const { clock, octets, onError, group } = this;
-      this.lastContext = { options, clock, octets, onError, onEnd: group.delete };
+      this.lastContext = { options, clock, octets, onError, onIdentified: group.identify, onEnd: group.delete };
     }
-    const session = new Session(callbacks, transport, facts, this.lastContext!);
+    const session = new Session(callbacks, transport, facts, this.lastContext!, asyncContext);
     this.group.add(session);
     return session;
   }
@@ -105,6 +121,8 @@ export class Host {
       get connections() {
         return group.size;
       },
+      [Symbol.iterator]: () => group.selves(),
+      get: (id) => group.get(id),
       close: () => group.close(),
       drain: (options) => group.drain(options),
     };

@@ -22,6 +22,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: true,
   abort: true,
+  asyncContext: true,
+  crossConnection: true,
   compress: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });

@@ -16,6 +16,7 @@ import {
   tellOfDrain,
 } from "./node-sockets.ts";
 import { NodeStream } from "./node-stream.ts";
+import { nextTick } from "./node-timers.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
 /** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
@@ -110,7 +111,7 @@ export class Http1Upgrade extends NodeUpgrade {
     stopTimeout(socket);
     // What `init` sends goes out together with the answer.
     socket.cork();
-    process.nextTick(uncork, socket);
+    nextTick(uncork, socket);
   }
 
   /** The answer goes through the response, so that what others hang on its headers and its end runs. */
@@ -137,7 +138,7 @@ export class Http1Upgrade extends NodeUpgrade {
 
   private onFinish(): void {
     // As on every response of Node's: `close` comes after all have heard of `finish`.
-    process.nextTick(emitClose, this.response);
+    nextTick(emitClose, this.response);
     if (this.upgraded) return;
     const { socket } = this;
     this.detach();

@@ -19,7 +19,9 @@ import type { NodeAdapter } from "./node-adapter.ts";
 import { factsOf } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
 import { NodeStream } from "./node-stream.ts";
+import { nextTick } from "./node-timers.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
+import { later } from "./timers.ts";
 
 /** Begins to take the CONNECTs of a server of `node:http2`. To be called with those that it emits; `false`: not ours. */
 export const takeConnects = (
@@ -132,7 +134,7 @@ class Http2Upgrade extends NodeUpgrade {
     for (const symbol of Object.getOwnPropertySymbols(kept)) {
       if (kept[symbol] === response || kept[symbol] === this.request) kept[symbol] = undefined;
     }
-    process.nextTick(() => {
+    nextTick(() => {
       response.emit("finish");
       callback?.();
       response.emit("close");
@@ -184,9 +186,9 @@ const ENDED: PropertyDescriptorMap = {
  * so by the time that a ping is answered (RFC 9113 §8.1).
  */
 function onFinish(this: ServerHttp2Stream): void {
-  setImmediate(() => {
+  later(() => {
     // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
-    if (isAlive(this)) this.session!.ping(() => setImmediate(closeCleanly, this));
+    if (isAlive(this)) this.session!.ping(() => later(() => closeCleanly(this)));
   });
 }
 
@@ -217,7 +219,7 @@ class Http2ByteStream extends NodeStream {
   }
 
   override flushSoon(): void {
-    if (this.answersAtOnce()) process.nextTick(flush, this.connection);
+    if (this.answersAtOnce()) nextTick(flush, this.connection);
     else super.flushSoon();
   }
 
@@ -244,7 +246,7 @@ const endTurn = (): void => {
 const isFirst = ({ session }: ServerHttp2Stream): boolean => {
   if (first === undefined) {
     first = session;
-    setImmediate(endTurn);
+    later(endTurn);
   }
   return first === session;
 };

@@ -3,6 +3,7 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import type { UpgradeError } from "../errors.ts";
 import { isForAnswer } from "./answer-headers.ts";
+import { nextTick } from "./node-timers.ts";
 
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
@@ -142,7 +143,7 @@ export const answerInsteadOfSrvx = (conn: object, error: UpgradeError): void => 
 /** Whoever waits for a response to be done with is told so. */
 const drop = (args: Args): boolean => {
   const callback = args.at(-1);
-  if (typeof callback === "function") process.nextTick(callback as () => void);
+  if (typeof callback === "function") nextTick(callback as () => void);
   return true;
 };
 

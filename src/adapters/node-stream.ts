@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../protocol/connection.ts";
+import { later } from "./timers.ts";
 
 /**
  * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
@@ -131,7 +132,7 @@ export class NodeStream implements ByteStream {
   }
 
   flushSoon(): void {
-    if (toFlush.push(this.connection) === 1) setImmediate(flushAll);
+    if (toFlush.push(this.connection) === 1) later(flushAll);
   }
 
   /** Of two writes at once, some of Node's streams tell the end of one only. */

@@ -139,7 +139,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     else this.gate.base.end(this.body, callback);
   }
 
-  protected perform({ callbacks, arg, options, subprotocol }: Decision): void {
+  protected perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
     const { remoteAddress, remotePort } = this.request.socket;
     const stream = this.takeStream();
@@ -154,7 +154,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     });
     stream.watch();
     const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
-    const session = this.adapter.newSession(callbacks, connection, facts, options);
+    const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);
     connection.open(session);
     session.start(arg);
     this.begun(connection);

@@ -1,11 +1,13 @@
 /** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
 import type { Clock, Timed } from "../session/clock.ts";
+import { systemTimers, type Timers } from "./timers.ts";
 
 /** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.soon}. */
 const SLOT_MS = 200;
 
 /** Connections have no timer of their own: each stands in the slot of its next deadline. */
 export class SystemClock implements Clock {
+  private readonly timers: Timers;
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
   private current = 0;
@@ -15,9 +17,13 @@ export class SystemClock implements Clock {
   private missed = 0;
   private deferred: (() => void)[] = [];
 
+  constructor(timers: Timers = systemTimers) {
+    this.timers = timers;
+  }
+
   /** Whole milliseconds: engines keep them in place, and fractions in memory of their own. */
   now(): number {
-    return Math.floor(performance.now());
+    return Math.floor(this.timers.now());
   }
 
   heard(): number {
@@ -53,7 +59,7 @@ export class SystemClock implements Clock {
   }
 
   defer(run: () => void): void {
-    if (this.deferred.push(run) === 1) later(this.runDeferred);
+    if (this.deferred.push(run) === 1) this.timers.later(this.runDeferred);
   }
 
   /** What is deferred from within waits for the next turn, so that two who answer each other starve nobody. */
@@ -67,9 +73,8 @@ export class SystemClock implements Clock {
     const now = this.now();
     this.latest = this.heardAt(now) + 2 * SLOT_MS;
     this.current = Math.floor(now / SLOT_MS);
-    this.timer = setInterval(this.advance, SLOT_MS);
     // Connections keep a process alive; their deadlines alone do not.
-    if (typeof this.timer === "object") this.timer.unref?.();
+    this.timer = this.timers.startInterval(this.advance, SLOT_MS);
   }
 
   private readonly advance = (): void => {
@@ -90,14 +95,10 @@ export class SystemClock implements Clock {
       }
     }
     if (this.slots.size > 0) return;
-    clearInterval(this.timer);
+    this.timers.stopInterval(this.timer);
     this.timer = undefined;
   };
 }
-
-/** A later turn of the event loop, where hosts differ in how to ask for one. */
-export const later: (run: () => void) => void =
-  typeof setImmediate === "function" ? setImmediate : (run) => void setTimeout(run, 0);
 
 /** One for all: connections of several servers share its timer. */
 export const systemClock: Clock = new SystemClock();

@@ -7,6 +7,7 @@ import { CLOSE } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
 import { nodeOctets } from "./node-octets.ts";
+import { later } from "./timers.ts";
 import { OPEN, type WsSocket } from "./ws-socket.ts";
 
 /** What `ws` can do. Its limits on frames, its judgement of UTF-8 and its compression are the WebSocketServer's options. */
@@ -18,6 +19,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: false,
   abort: true,
+  asyncContext: true,
+  crossConnection: true,
   compress: true,
   ignores: [
     ...(["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"] as const),
@@ -222,7 +225,7 @@ export class WsTransport implements Transport {
     if (this.gathering) return;
     this.gathering = true;
     this.stream.cork();
-    if (toFlush.push(this) === 1) setImmediate(flushAll);
+    if (toFlush.push(this) === 1) later(flushAll);
   }
 
   flush(): void {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Duplex, Writable } from "node:stream";
 import type { WebSockOptions } from "../options.ts";
+import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
@@ -105,7 +106,7 @@ const WITHOUT_COMPRESSION = {
 class WsUpgrade extends Http1Upgrade {
   declare protected readonly adapter: WsAdapter;
 
-  protected override perform({ callbacks, arg, options, subprotocol }: Decision): void {
+  protected override perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
     const { adapter, request, socket, head } = this;
     const stream = socket as Socket;
@@ -116,7 +117,7 @@ class WsUpgrade extends Http1Upgrade {
     adapter.answer(handshake, (webSocket, extensions) => {
       const agreed = webSocket.protocol || undefined;
       const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, agreed, extensions);
-      runOn(adapter, webSocket, stream, facts, callbacks, arg, options);
+      runOn(adapter, webSocket, stream, facts, callbacks, arg, options, asyncContext);
     });
   }
 
@@ -154,9 +155,10 @@ export const runOn = (
   callbacks: Callbacks,
   arg: unknown,
   options: ReturnType<Host["resolve"]>,
+  asyncContext: AsyncContext | undefined,
 ): void => {
   const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
-  const session = host.newSession(callbacks, transport, facts, options);
+  const session = host.newSession(callbacks, transport, facts, options, asyncContext);
   transport.open(session);
   session.start(arg);
 };

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { callbacksOf } from "../session/handler.ts";
 import type { UpgradeArguments } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
+import { captureContext } from "./async-context.ts";
 import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
@@ -104,7 +105,8 @@ export const hosting = (options: HostOptions = {}): Hosting => {
         }
         const { socket: stream } = request;
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
-        runOn(host, socket, stream, connectionFacts(factsOf(request), stream, ...agreed), callbacks, arg, resolved);
+        const facts = connectionFacts(factsOf(request), stream, ...agreed);
+        runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
       },
     },
   });

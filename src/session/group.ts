@@ -1,6 +1,8 @@
 /** All connections of one server: counting them, and ending them well. */
 import { CLOSE } from "../protocol/close.ts";
+import type { Self } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
+import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
 
 /** How {@link SessionGroup.drain} goes about it. */
@@ -19,6 +21,8 @@ export class SessionGroup {
 
   private readonly clock: Clock;
   private readonly sessions = new Set<Session>();
+  /** The connections that were asked for their id: nobody can ask for the others by it. */
+  private readonly identified = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -37,9 +41,27 @@ export class SessionGroup {
     this.sessions.add(session);
   }
 
-  /** A property, so that it can be handed over as the session's `onEnd`. */
+  /** The connections whose end is not decided. */
+  *selves(): Generator<Self<unknown>> {
+    for (const session of this.sessions) if (!session.ended) yield session.self;
+  }
+
+  /** The connection with this id, unless its end is decided. */
+  get(id: string): Self<unknown> | undefined {
+    const session = this.identified.get(id);
+    return session === undefined || session.ended ? undefined : session.self;
+  }
+
+  // Properties, so that they can be handed over as the session's `onIdentified` and `onEnd`.
+
+  readonly identify = (session: Session, id: string): void => {
+    this.identified.set(id, session);
+  };
+
   readonly delete = (session: Session): void => {
     this.sessions.delete(session);
+    const id = SessionSelf.knownId(session.self);
+    if (id !== undefined) this.identified.delete(id);
     if (this.sessions.size > 0) return;
     for (const resolve of this.waiters.splice(0)) resolve();
   };

@@ -2,10 +2,10 @@
 import type { IoData, Messages, OutMessage } from "../message.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
-import { ioLength } from "../protocol/io-data.ts";
+import { forEachPart, ioLength } from "../protocol/io-data.ts";
 import { type Octets, portableOctets } from "../protocol/octets.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
-import type { CloseDetail } from "../result.ts";
+import type { CloseDetail, StopDetail } from "../result.ts";
 
 /**
  * Checks one message and returns how many octets it has.
@@ -35,6 +35,26 @@ export const checkMessage = (message: OutMessage, octets: Octets = portableOctet
   }
 };
 
+/**
+ * Checks all of `messages` before any of them is sent.
+ *
+ * @throws TypeError for what is no message, RangeError for one that may not be sent
+ */
+export const checkMessages = (messages: Messages, octets: Octets): void => {
+  if (Array.isArray(messages)) for (const message of messages as readonly OutMessage[]) checkMessage(message, octets);
+  else if (!isPlainText(messages)) checkMessage(messages as OutMessage, octets);
+};
+
+const STOP_DETAILS: ReadonlySet<string> = new Set<keyof StopDetail>(["code", "text", "messages", "abort"]);
+
+/** @throws TypeError for a detail of `self.stop` that does not exist */
+export const checkStopDetail = (detail: StopDetail): void => {
+  if (typeof detail !== "object" || detail === null) throw new TypeError("the detail of a stop must be an object");
+  const unknown = Object.keys(detail).find((name) => !STOP_DETAILS.has(name));
+  if (unknown === undefined) return;
+  throw new TypeError(`unknown detail "${unknown}" of a stop; valid details are ${[...STOP_DETAILS].join(", ")}`);
+};
+
 /** A text that is one string: the most frequent of messages, which needs no check. */
 export const isPlainText = (message: Messages): message is { readonly opcode: "text"; readonly data: string } => {
   const { opcode, data } = (message ?? NO_MESSAGE) as OutMessage;
@@ -60,12 +80,10 @@ export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
 /** Characters may be split between the parts of a text, but not between a string and octets. */
 const isUtf8 = (data: IoData, octets: Octets): boolean => {
   const validator = new Utf8Validator(octets);
-  return validate(data, validator) && validator.complete;
-};
-
-const validate = (data: IoData, validator: Utf8Validator): boolean => {
-  if (typeof data === "string") return data === "" || validator.complete;
-  if (data instanceof Uint8Array) return validator.push(data);
-  if (data instanceof ArrayBuffer) return validator.push(new Uint8Array(data));
-  return data.every((part) => validate(part, validator));
+  let valid = true;
+  forEachPart(data, (part) => {
+    if (typeof part !== "string") valid &&= validator.push(part);
+    else if (part !== "") valid &&= validator.complete;
+  });
+  return valid && validator.complete;
 };

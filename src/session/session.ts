@@ -10,13 +10,14 @@ import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
 import type { Octets } from "../protocol/octets.ts";
-import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop } from "../result.ts";
+import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop, type StopDetail } from "../result.ts";
 import type { CloseReason } from "../websock.ts";
+import type { AsyncContext } from "./async-context.ts";
 import type { Clock, Timed } from "./clock.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
-import { checkCloseDetail, checkMessage, isPlainText } from "./outgoing.ts";
+import { checkCloseDetail, checkMessage, checkMessages, checkStopDetail, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
@@ -47,6 +48,8 @@ export interface SessionContext {
   readonly clock: Clock;
   readonly octets: Octets;
   readonly onError: OnError;
+  /** The connection was asked for its id for the first time. */
+  readonly onIdentified?: (session: Session, id: string) => void;
   /** The wire is gone and the handler is done. */
   readonly onEnd?: (session: Session) => void;
 }
@@ -62,6 +65,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   private running: CallbackName | undefined = undefined;
   /** Too much waits for the peer to read. */
   private blocked = false;
+  /** The code that runs now is not in {@link asyncContext}: it must be entered before a callback is called. */
+  private outside: boolean;
   /** The handler: what {@link callbacks} are called on. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
@@ -89,12 +94,22 @@ export class Session implements TransportEvents, Timed, Addressee {
   private paused = false;
   private drainScheduled = false;
   private overflowed = false;
+  /** The promises of `self.drained()` that are pending. */
+  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
+  /** The AsyncLocalStorage context of the `upgrade` call. */
+  private readonly asyncContext: AsyncContext | undefined;
   private toldOfInfo = false;
   private done = false;
   /** When the wire is cut. */
   private cutAt: number | undefined = undefined;
 
-  constructor(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, context: SessionContext) {
+  constructor(
+    callbacks: Callbacks,
+    transport: Transport,
+    facts: ConnectionFacts,
+    context: SessionContext,
+    asyncContext?: AsyncContext,
+  ) {
     this.clock = context.clock;
     this.heardAt = this.clock.heard();
     this.target = callbacks.target;
@@ -104,10 +119,47 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.callbacks = callbacks;
     this.facts = facts;
     this.liveness = new Liveness(this.heardAt);
+    this.asyncContext = asyncContext;
+    this.outside = asyncContext !== undefined;
+  }
+
+  enter<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => void,
+    target: Target,
+    ...args: Args
+  ): void {
+    if (!this.outside) {
+      task.apply(target, args);
+      return;
+    }
+    this.outside = false;
+    try {
+      this.asyncContext!.run(task, target, ...args);
+    } finally {
+      this.outside = true;
+    }
+  }
+
+  inherit<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => void,
+    target: Target,
+    ...args: Args
+  ): void {
+    const { outside } = this;
+    this.outside = false;
+    try {
+      task.apply(target, args);
+    } finally {
+      this.outside = outside;
+    }
   }
 
   /** Runs `init`. */
   start(arg: unknown): void {
+    this.enter(this.runInit, this, arg);
+  }
+
+  private runInit(arg: unknown): void {
     const { init } = this.callbacks;
     this.call("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
     this.pump();
@@ -124,6 +176,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** The server goes away (1001) or restarts (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
     this.finish("shutdown", code, "");
+    this.terminateWhenFree();
   }
 
   /** Cuts the connection off. */
@@ -180,6 +233,50 @@ export class Session implements TransportEvents, Timed, Addressee {
     const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
     this.report(error, "handleInfo");
     this.finish({ error }, CLOSE.internalError, "");
+    this.terminateWhenFree();
+  }
+
+  /** `self.push`: sends now, whatever callback is running or pending. */
+  pushNow(messages: Messages): boolean {
+    checkMessages(messages, this.context.octets);
+    if (this.phase !== OPEN || this.gone) return false;
+    this.send(messages);
+    this.terminateLater();
+    return this.phase === OPEN;
+  }
+
+  /** `self.stop`: decides the end now, whatever callback is running or pending. */
+  stopNow(reason: unknown, detail: StopDetail = {}): boolean {
+    checkStopDetail(detail);
+    const { messages = [], abort = false } = detail;
+    const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
+    checkMessages(messages, this.context.octets);
+    if (this.phase !== OPEN) return false;
+    this.send(messages);
+    const decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
+    this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
+    this.terminateLater();
+    return decides;
+  }
+
+  /** `self.drained`. */
+  whenDrained(): Promise<boolean> {
+    if (this.phase !== OPEN || this.gone) return Promise.resolve(false);
+    if (this.transport.buffered <= OUTBOUND_MARK) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.drainWaiters ??= [];
+      this.drainWaiters.push(resolve);
+    });
+  }
+
+  private answerDrainWaiters(drained: boolean): void {
+    const waiters = this.drainWaiters;
+    this.drainWaiters = undefined;
+    if (waiters !== undefined) for (const resolve of waiters) resolve(drained);
+  }
+
+  identified(id: string): void {
+    this.context.onIdentified?.(this, id);
   }
 
   // --- what the transport tells
@@ -195,7 +292,8 @@ export class Session implements TransportEvents, Timed, Addressee {
    */
   text(data: string, size: number): void {
     if (!this.isReady) {
-      this.queue({ opcode: "text", data }, size);
+      if (this.outside) this.enter(this.text, this, data, size);
+      else this.queue({ opcode: "text", data }, size);
       return;
     }
     this.running = "handleIn";
@@ -206,7 +304,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     } catch (error) {
       this.crash(error, "handleIn");
     }
-    this.afterCall();
+    this.terminateWhenFree();
     this.afterArrival();
   }
 
@@ -232,9 +330,11 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   failed(error: ProtocolError): void {
     this.finish({ error }, error.code, error.message);
+    this.terminateWhenFree();
   }
 
   drained(): void {
+    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_MARK) this.answerDrainWaiters(true);
     if (!this.blocked || this.transport.buffered > OUTBOUND_MARK / 2) return;
     this.blocked = false;
     this.pump();
@@ -244,6 +344,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (this.gone) return;
     this.gone = true;
     this.cutAt = undefined;
+    this.answerDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
       this.limitCallback();
@@ -256,14 +357,15 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && !this.blocked && this.mailbox.isNext;
+    return this.phase === OPEN && this.running === undefined && !this.blocked && !this.outside && this.mailbox.isNext;
   }
 
   private arrive(event: Arrived, size: number): void {
     if (this.isReady) {
       this.handle(event);
       this.afterArrival();
-    } else this.queue(event, size);
+    } else if (this.outside) this.enter(this.arrive, this, event, size);
+    else this.queue(event, size);
   }
 
   /** Only a transport that answers within `send` brings more in the meantime. */
@@ -285,6 +387,10 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Handles what waits, in order, until there is nothing, or a callback is pending. */
   private pump(): void {
+    if (this.outside) {
+      this.enter(this.pump, this);
+      return;
+    }
     do {
       while (this.phase === OPEN && this.running === undefined) {
         const event = this.blocked ? undefined : this.mailbox.takeMessage();
@@ -294,8 +400,15 @@ export class Session implements TransportEvents, Timed, Addressee {
       }
     } while (this.phase === OPEN && this.updateReading());
     if (this.phase !== OPEN || this.running !== undefined || this.mailbox.messages > 0) return;
+    if (!this.remoteClosed && !this.gone) return;
+    this.finishAsPeerDid();
+    this.terminateWhenFree();
+  }
+
+  /** All that the peer had sent is handled. */
+  private finishAsPeerDid(): void {
     if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
-    else if (this.gone) this.finish({ error: new ConnectionLost() }, undefined, "");
+    else this.finish({ error: new ConnectionLost() }, undefined, "");
   }
 
   private handle(event: Arrived): void {
@@ -304,13 +417,17 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private call(name: CallbackName, callback: Callback, argument: unknown): void {
+    if (this.outside) {
+      this.enter(this.call, this, name, callback, argument);
+      return;
+    }
     this.running = name;
     try {
       this.returned(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
       this.crash(error, name);
     }
-    this.afterCall();
+    this.terminateWhenFree();
   }
 
   private returned(result: unknown, name: CallbackName): void {
@@ -329,11 +446,6 @@ export class Session implements TransportEvents, Timed, Addressee {
     return true;
   }
 
-  /** The end was decided during the call; a promise, or a call within this one, may be pending still. */
-  private afterCall(): void {
-    if (this.phase === ENDING && this.running === undefined) this.terminate();
-  }
-
   /**
    * A promise settles as if its callback, which is running until then, returned or threw only now; unless it was given up.
    *
@@ -342,15 +454,15 @@ export class Session implements TransportEvents, Timed, Addressee {
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.remoteClosed || this.gone) this.limitCallback();
-    this.settled ??= (result) => {
-      if (this.phase === ENDED) return;
-      this.call(this.running!, returnIt, result);
-      this.pump();
-    };
-    this.rejected ??= (error) => {
-      if (this.phase !== ENDED) this.call(this.running!, throwIt, error);
-    };
+    this.settled ??= (result) => this.enter(this.settle, this, returnIt, result);
+    this.rejected ??= (error) => this.enter(this.settle, this, throwIt, error);
     Promise.resolve(promise).then(this.settled, this.rejected);
+  }
+
+  private settle(outcome: Callback, value: unknown): void {
+    if (this.phase === ENDED) return;
+    this.call(this.running!, outcome, value);
+    this.pump();
   }
 
   private crash(error: unknown, callback: CallbackName): void {
@@ -438,7 +550,10 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { mailbox } = this;
     const share = this.paused ? 0.5 : 1;
     const full =
-      this.blocked || mailbox.messages >= INBOUND_MARK.events * share || mailbox.bytes >= INBOUND_MARK.bytes * share;
+      this.blocked ||
+      mailbox.messages >= INBOUND_MARK.events * share ||
+      // One message never stops the reading, however large: pings behind it are still seen, and answered.
+      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_MARK.bytes * share);
     if (full === this.paused) return false;
     this.paused = full;
     const now = this.clock.heard();
@@ -462,26 +577,41 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   // --- the end
 
-  /** The end is decided: close the wire at once, and call `terminate` as soon as no callback is pending. */
-  private finish(reason: CloseReason, code: number | undefined, text: string): void {
+  /** The end is decided: the wire is closed now. `terminate` is for the caller, who knows whose stack this is. */
+  private finish(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
     // It is decided once: whoever was told of an error, for one, may have come first.
     if (this.phase !== OPEN) return;
-    const { options } = this.context;
     this.phase = ENDING;
     this.reason = reason;
     this.mailbox.clear();
-    SessionSelf.abort(this.self);
-    if (!this.gone) {
-      this.cutAt = this.clock.now() + options.closeTimeout;
-      this.transport.close(code, text);
-      if (this.paused) {
-        this.paused = false;
-        this.transport.resume();
-      }
-    }
-    if (this.running === undefined) this.terminate();
-    else this.limitCallback();
+    this.answerDrainWaiters(false);
+    if (!this.gone) this.closeTransport(code, text, abort);
+    this.limitCallback();
     this.reschedule();
+    // Last, and in a context of their own: the listeners are the application's code.
+    if (SessionSelf.hasSignal(this.self)) this.enter(SessionSelf.abort, SessionSelf, this.self, reason);
+  }
+
+  private closeTransport(code: number | undefined, text: string, abort: boolean): void {
+    if (abort) {
+      this.transport.abort();
+      return;
+    }
+    this.cutAt = this.clock.now() + this.context.options.closeTimeout;
+    this.transport.close(code, text);
+    if (!this.paused) return;
+    this.paused = false;
+    this.transport.resume();
+  }
+
+  /** Calls `terminate` if the end is decided and no callback is pending. */
+  private terminateWhenFree(): void {
+    if (this.phase === ENDING && this.running === undefined) this.terminate();
+  }
+
+  /** The same where the end may have been decided by other code than the library's: never on the stack of that. */
+  private terminateLater(): void {
+    if (this.phase === ENDING && this.running === undefined) this.clock.defer(() => this.terminateWhenFree());
   }
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
@@ -501,12 +631,15 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { running } = this;
     this.running = undefined;
     this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
-    if (this.phase === ENDING) this.terminate();
-    else if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
-    else this.finish({ error: new ConnectionLost() }, undefined, "");
+    if (this.phase === OPEN) this.finishAsPeerDid();
+    this.terminateWhenFree();
   }
 
   private terminate(): void {
+    if (this.outside) {
+      this.enter(this.terminate, this);
+      return;
+    }
     const { callbacks, state } = this;
     this.phase = ENDED;
     this.state = undefined;
@@ -554,6 +687,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.transport.abort();
     }
     if (this.phase === OPEN && !this.gone) this.watch();
+    this.terminateWhenFree();
     this.reschedule();
   }
 

@@ -1,4 +1,6 @@
 /** Runs a handler without a server: the real session, a client in memory, and a clock that is moved by hand. */
+import { captureContext } from "../adapters/async-context.ts";
+import { soon } from "../adapters/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { resolveOptions, type WebSockOptions } from "../options.ts";
 import type { CloseFrame } from "../protocol/close.ts";
@@ -67,6 +69,7 @@ export const begin = <Info>(
       onError: (error) => client.errors.push(error),
       onEnd: (ended) => client.onEnd(ended.endedBy!),
     },
+    captureContext(),
   );
   client.open(session);
   session.start(arg);
@@ -218,7 +221,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
     // Not in the server's stack, as over a network.
-    queueMicrotask(() => this.sendControl({ opcode: "pong", data: message.data }));
+    soon(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 
   /** @internal */
@@ -227,7 +230,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
     this.resolveClosed(frame);
     this.wakeUp();
     if (!this.closeSent && !this.answersClose) return;
-    queueMicrotask(() => {
+    soon(() => {
       if (!this.closeSent) this.session.closing(frame.code, "");
       this.disconnect();
     });

@@ -29,6 +29,8 @@ export const capabilities = Object.freeze<Capabilities>({
   closeDetail: true,
   answersClose: true,
   abort: true,
+  asyncContext: true,
+  crossConnection: true,
   compress: false,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],
 });

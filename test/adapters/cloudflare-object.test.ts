@@ -49,7 +49,7 @@ test("a connection whose handler is no longer there is closed, and harms no othe
   expect(orphan.did).toEqual([[1011]]);
   await object.webSocketMessage!(ada, "hi");
   expect(ada.did).toEqual(["hi"]);
-  expect([...sockets.selves].map(({ id }) => id)).toEqual(["ada", "ben"]);
+  expect([...sockets].map(({ id }) => id)).toEqual(["ada", "ben"]);
   expect(sockets.get("ben")?.id).toBe("ben");
   expect(sockets.connections).toBe(2);
   void sockets.close();

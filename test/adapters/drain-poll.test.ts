@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Draining, DrainPoll } from "../../src/adapters/drain-poll.ts";
+import { replacedTimers } from "../support/replaced-timers.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -18,7 +19,7 @@ class Stub implements Draining {
 }
 
 test("tells of each time that less waits, and forgets what waits no more", () => {
-  const poll = new DrainPoll();
+  const poll = new DrainPoll(replacedTimers);
   const one = new Stub(100);
   poll.add(one, one.waiting);
   vi.advanceTimersByTime(200);
@@ -32,7 +33,7 @@ test("tells of each time that less waits, and forgets what waits no more", () =>
 });
 
 test("looks more and more rarely while nothing is taken, and at once again for another", () => {
-  const poll = new DrainPoll();
+  const poll = new DrainPoll(replacedTimers);
   const stuck = new Stub(100);
   poll.add(stuck, 100);
   const looks = vi.spyOn(stuck, "waiting", "get").mockReturnValue(100);
@@ -50,7 +51,7 @@ test("looks more and more rarely while nothing is taken, and at once again for a
 });
 
 test("one that is added from within is looked after", () => {
-  const poll = new DrainPoll();
+  const poll = new DrainPoll(replacedTimers);
   const second = new Stub(10);
   const first = new (class extends Stub {
     override onLess(): void {

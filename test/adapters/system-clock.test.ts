@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SystemClock } from "../../src/adapters/system-clock.ts";
+import { systemTimers } from "../../src/adapters/timers.ts";
 import type { Timed } from "../../src/session/clock.ts";
+import { replacedTimers } from "../support/replaced-timers.ts";
 
 describe("SystemClock", () => {
   let clock: SystemClock;
@@ -8,7 +10,7 @@ describe("SystemClock", () => {
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate", "performance"] });
-    clock = new SystemClock();
+    clock = new SystemClock(replacedTimers);
     ticks = [];
   });
   afterEach(() => {
@@ -195,19 +197,14 @@ describe("SystemClock", () => {
 
 describe("SystemClock with real timers", () => {
   it("does not keep a process alive by its deadlines", () => {
-    const setInterval = vi.spyOn(globalThis, "setInterval");
-    const clock = new SystemClock();
-    const one: Timed = { slot: 0, tick: () => {} };
-    clock.schedule(one, clock.now() + 60_000);
-    const timer = setInterval.mock.results[0]!.value as NodeJS.Timeout;
-    setInterval.mockRestore();
+    const timer = systemTimers.startInterval(() => {}, 60_000) as NodeJS.Timeout;
     expect(timer.hasRef()).toBe(false);
-    clearInterval(timer);
+    systemTimers.stopInterval(timer);
   });
 
   it("defers to a later turn, in order; what is deferred from there waits for the one after", async () => {
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-    const clock = new SystemClock();
+    const clock = new SystemClock(replacedTimers);
     const ran: string[] = [];
     clock.defer(() => {
       ran.push("a");

@@ -1,8 +1,10 @@
 import { test } from "vitest";
 import {
+  actOn,
   type ConformanceHost,
   casesFor,
   type Got,
+  inOwnContext,
   openGate,
   reportOf,
   ScriptedHandler,
@@ -28,7 +30,7 @@ const host: ConformanceHost = {
   capabilities,
   connect: async ({ script, options }) => {
     const id = crypto.randomUUID();
-    const { client } = begin<unknown>(ScriptedHandler, { id, script }, options);
+    const { client } = inOwnContext(id, () => begin<unknown>(ScriptedHandler, { id, script }, options));
     clients.add(client);
     return {
       client: {
@@ -45,6 +47,7 @@ const host: ConformanceHost = {
       report: async () => reportOf(id),
       terminated: () => whenTerminated(id),
       openGate: () => openGate(id),
+      act: (action) => actOn(id, action),
     };
   },
   advance: (ms) => {

@@ -1,9 +1,9 @@
 import http from "node:http";
 import { describe } from "vitest";
-import { upgrade } from "websock-js";
 import { attach, capabilities, hosting } from "websock-js/ws";
 import { WebSocketServer } from "ws";
-import { conformOn } from "../support/conformance-on-node.ts";
+import { inOwnContext } from "../../src/testing/conformance/index.ts";
+import { conformOn, upgradeScripted } from "../support/conformance-on-node.ts";
 import { connectWs } from "../support/ws-conformance-client.ts";
 
 const onError = (): void => undefined;
@@ -13,7 +13,7 @@ describe("attach", () => {
   conformOn(
     capabilities,
     (upgradeOf, clock) => {
-      const server = http.createServer((request) => upgrade(request, ...upgradeOf(request)));
+      const server = http.createServer((request) => upgradeScripted(request, upgradeOf(request)));
       return { server, sockets: attach(new WebSocketServer({ server }), { clock, onError }) };
     },
     connect,
@@ -26,9 +26,10 @@ describe("host", () => {
     (upgradeOf, clock) => {
       const server = http.createServer();
       const sockets = hosting({ clock, onError });
-      new WebSocketServer({ server }).on("connection", (socket, request) =>
-        sockets.host(socket, request, ...upgradeOf(request)),
-      );
+      new WebSocketServer({ server }).on("connection", (socket, request) => {
+        const [handler, arg, options] = upgradeOf(request);
+        inOwnContext(arg.id, () => sockets.host(socket, request, handler, arg, options));
+      });
       return { server, sockets };
     },
     connect,

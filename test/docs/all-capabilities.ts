@@ -25,5 +25,7 @@ export const abilities: Readonly<Record<Ability, string>> = {
   closeDetail: "the code and text of the peer's close frame are known",
   answersClose: "the peer's close frame is answered after what came before it was handled",
   abort: "a connection that does not answer our close frame can be cut off",
+  asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
+  crossConnection: "a connection can be sent to and stopped by code that runs for another request",
   compress: "compression",
 };

@@ -79,6 +79,8 @@ export class SessionWire implements Transport {
       closeDetail: true,
       answersClose: true,
       abort: true,
+      asyncContext: true,
+      crossConnection: true,
       compress: false,
       ignores: [],
     };

@@ -2,7 +2,7 @@
 import { attach, capabilities, upgrade } from "websock-js/bun";
 import { conformance, ManualClock } from "websock-js/testing";
 
-const { control, scenarioOf, ScriptedHandler } = conformance;
+const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
 let sockets;
@@ -15,7 +15,9 @@ const serve = () => {
       idleTimeout: 0,
       fetch: async (/** @type {Request} */ request) => {
         const asked = scenarioOf(request.url);
-        if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+        if (asked !== undefined) {
+          return inOwnContext(asked.arg.id, () => upgrade(request, ScriptedHandler, asked.arg, asked.options));
+        }
         return new Response(await control(request.url, controls));
       },
     },

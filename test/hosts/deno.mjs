@@ -3,7 +3,7 @@ import { upgrade } from "websock-js";
 import { attach, capabilities } from "websock-js/deno";
 import { conformance, ManualClock } from "websock-js/testing";
 
-const { control, scenarioOf, ScriptedHandler } = conformance;
+const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
 let sockets;
@@ -12,7 +12,9 @@ const serve = () => {
   const handler = attach(
     async (/** @type {Request} */ request) => {
       const asked = scenarioOf(request.url);
-      if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+      if (asked !== undefined) {
+        return inOwnContext(asked.arg.id, () => upgrade(request, ScriptedHandler, asked.arg, asked.options));
+      }
       return new Response(await control(request.url, controls));
     },
     { clock, onError: () => undefined },

@@ -48,7 +48,7 @@ export class Room extends DurableObject {
       this.ctx.acceptWebSocket(socket);
       return new Response(null, { status: 101, webSocket: client });
     }
-    if (pathname === "/announce") for (const self of this.sockets.selves) self.send(searchParams.get("news"));
+    if (pathname === "/announce") for (const self of this.sockets) self.send(searchParams.get("news"));
     if (pathname === "/send") return new Response(String(this.sockets.get(searchParams.get("id"))?.send("alone")));
     if (pathname === "/connections") return new Response(String(this.sockets.connections));
     if (pathname === "/drain") void this.sockets.drain();

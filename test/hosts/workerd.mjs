@@ -4,12 +4,14 @@ import { upgrade } from "websock-js";
 import { attach, capabilities, durableCapabilities } from "websock-js/cloudflare";
 import { conformance, ManualClock } from "websock-js/testing";
 
-const { control, scenarioOf, ScriptedHandler } = conformance;
+const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 /** @param {Request} request @param {import("../../src/testing/conformance/remote.ts").RemoteControls} controls */
 const serve = async (request, controls) => {
   const asked = scenarioOf(request.url);
-  if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+  if (asked !== undefined) {
+    return inOwnContext(asked.arg.id, () => upgrade(request, ScriptedHandler, asked.arg, asked.options));
+  }
   try {
     return new Response(await control(request.url, controls));
   } catch (error) {

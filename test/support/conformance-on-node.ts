@@ -7,9 +7,11 @@ import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock } from "websock-js/testing";
 import type { Clock } from "../../src/session/clock.ts";
 import {
+  actOn,
   type ConformanceClient,
   type ConformanceHost,
   casesFor,
+  inOwnContext,
   openGate,
   reportOf,
   type Scenario,
@@ -33,6 +35,10 @@ export type UpgradeOf = readonly [
   options: WebSockOptions | undefined,
 ];
 
+/** Upgrades the request in an AsyncLocalStorage context of its own. */
+export const upgradeScripted = (request: IncomingMessage, [handler, arg, options]: UpgradeOf): void =>
+  inOwnContext(arg.id, () => upgrade(request, handler, arg, options));
+
 export const conformOnNode = (
   createServer: (listener: RequestListener) => Parameters<typeof attach>[0],
   connect: (port: number, path: string) => Promise<ConformanceClient>,
@@ -40,7 +46,7 @@ export const conformOnNode = (
   conformOn(
     capabilities,
     (upgradeOf, clock) => {
-      const server = createServer((request) => upgrade(request, ...upgradeOf(request)));
+      const server = createServer((request) => upgradeScripted(request, upgradeOf(request)));
       return { server: server as Server, sockets: attach(server, { clock, onError: () => undefined }) };
     },
     connect,
@@ -90,6 +96,7 @@ export const conformOn = (
         report: async () => reportOf(id),
         terminated: () => whenTerminated(id),
         openGate: () => openGate(id),
+        act: (action) => actOn(id, action),
       };
     },
     advance: (ms) => clock.advance(ms),

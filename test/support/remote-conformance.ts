@@ -68,6 +68,7 @@ export const conformRemotely = async ({
         report: () => ask<Report>(`report/${id}`),
         terminated: () => ask(`terminated/${id}`),
         openGate: () => ask(`gate/${id}`),
+        act: (action) => ask(`act/${id}?${new URLSearchParams({ action: JSON.stringify(action) })}`),
       };
     },
     ...(told.advance && { advance: (ms: number) => ask(`advance?ms=${ms}`) }),

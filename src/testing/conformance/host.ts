@@ -2,7 +2,7 @@
 import type { WebSockOptions } from "../../options.ts";
 import type { Ability, Capabilities } from "../../session/transport.ts";
 import type { Awaitable } from "../../websock.ts";
-import type { Report, Script } from "./script.ts";
+import type { Action, Report, Script } from "./script.ts";
 
 /** What the client got: a message, or the end with the close frame's code and text, `lost` if there was none. */
 export type Got =
@@ -38,6 +38,8 @@ export interface Connected {
   terminated(): Promise<void>;
   /** Opens the gate that callbacks wait at. */
   openGate(): Awaitable<void>;
+  /** Acts on the connection from outside of its callbacks; resolves with what `self` returned, or its error's name. */
+  act(action: Action): Promise<string>;
 }
 
 /** A server under test. */
@@ -81,3 +83,7 @@ export const equal = (actual: unknown, expected: unknown, what: string): void =>
   const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (a !== e) throw new Error(`${what}: expected ${e}, got ${a}`);
 };
+
+/** In `terminate`, nothing reaches the connection any more, and its signal says why. */
+export const expectUnreachable = ({ ended }: Report, reason: string): void =>
+  equal(ended, `false false false AbortError ${reason}`, "in terminate, self.send, push, stop, and self.signal.reason");

@@ -6,18 +6,31 @@
  * for (const { name, run } of casesFor(host)) test(name, () => run(host));
  * ```
  */
+import { contexts } from "./contexts.ts";
 import { endings } from "./endings.ts";
 import type { ConformanceCase, ConformanceHost } from "./host.ts";
 import { order } from "./order.ts";
+import { outside } from "./outside.ts";
 import { results } from "./results.ts";
 
 export type { ConformanceCase, ConformanceClient, ConformanceHost, Connected, Got, Scenario } from "./host.ts";
 export { connectPath, control, type RemoteControls, scenarioOf } from "./remote.ts";
 export * as ScriptedHandler from "./script.ts";
-export { openGate, type Report, reportOf, type Script, type Scripted, type Step, whenTerminated } from "./script.ts";
+export {
+  type Action,
+  actOn,
+  inOwnContext,
+  openGate,
+  type Report,
+  reportOf,
+  type Script,
+  type Scripted,
+  type Step,
+  whenTerminated,
+} from "./script.ts";
 
 /** Every case. */
-export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order];
+export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order, ...outside, ...contexts];
 
 /** The cases that make sense for a host, by what it says that it can do. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>

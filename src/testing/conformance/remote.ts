@@ -6,7 +6,7 @@ import type { WebSockOptions } from "../../options.ts";
 import type { Capabilities } from "../../session/transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Scenario } from "./host.ts";
-import { openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";
+import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";
 
 /** What the program that serves the host lets be done to it. */
 export interface RemoteControls {
@@ -52,6 +52,7 @@ export const control = async (url: string, controls: RemoteControls): Promise<st
     report: () => reportOf(id),
     terminated: () => whenTerminated(id),
     gate: () => openGate(id),
+    act: () => actOn(id, JSON.parse(query.get("action")!) as Action),
     advance: () => advance?.(Number(query.get("ms"))),
     shutdown: () => shutdown?.(query.get("code") === "1012" ? 1012 : 1001),
     renew: () => renew?.(),

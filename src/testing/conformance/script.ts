@@ -3,9 +3,10 @@
  * it can run in another process and another runtime (see `remote.ts`); what they see is kept as a report.
  */
 
-import { later } from "../../adapters/system-clock.ts";
-import type { ControlMessage, DataMessage, OutMessage } from "../../message.ts";
-import type { HandleResult } from "../../result.ts";
+import { later } from "../../adapters/timers.ts";
+import type { AbortError } from "../../errors.ts";
+import type { ControlMessage, DataMessage, Messages, OutMessage } from "../../message.ts";
+import type { HandleResult, StopDetail } from "../../result.ts";
 import type { CloseReason, Self } from "../../websock.ts";
 
 /** What a callback does when it is called. */
@@ -22,9 +23,20 @@ export interface Step {
   readonly throw?: string;
   /** Sends these to itself first. */
   readonly infos?: readonly unknown[];
+  /** Does these by its `self` first, during the call. */
+  readonly acts?: readonly Action[];
+  /** Enters another AsyncLocalStorage context by `enterWith`, as some tracing libraries do. */
+  readonly enterWith?: string;
   /** Returns a promise: settled after a microtask, after a turn of the event loop, when the gate is opened, or never. */
   readonly async?: "microtask" | "turn" | "gate" | "never";
 }
+
+/** Something done by the `self` of a connection. */
+export type Action =
+  | { readonly do: "send"; readonly info: unknown }
+  | { readonly do: "push"; readonly messages: unknown }
+  | { readonly do: "stop"; readonly reason: unknown; readonly detail?: StopDetail }
+  | { readonly do: "drained" };
 
 /** For each callback what it does when it is called first, second, …; the last step repeats. Default: nothing. */
 export interface Script {
@@ -51,8 +63,12 @@ export interface Report {
   concurrent: number;
   /** The code and text of the peer's close frame, as `self.connection` had them in `terminate`. */
   close: string | undefined;
-  /** What `self.send` returned in `terminate`, and whether `self.signal` was aborted. */
+  /** What `self.send`, `push` and `stop` returned in `terminate`, and the `reason` of `self.signal`. */
   ended: string | undefined;
+  /** What the actions of steps returned, or the name of the error that they threw. */
+  readonly acted: string[];
+  /** The AsyncLocalStorage contexts that callbacks and listeners of `self.signal` ran in, each once. */
+  readonly contexts: string[];
 }
 
 interface Running {
@@ -63,6 +79,7 @@ interface Running {
   readonly gate: Promise<void>;
   readonly open: () => void;
   readonly whenEnded: Promise<void>;
+  self: Self<unknown> | undefined;
   readonly end: () => void;
   now: number;
 }
@@ -79,8 +96,16 @@ const connectionOf = (id: string, script: Script = {}): Running => {
   if (running === undefined) {
     const [gate, open] = deferred();
     const [whenEnded, end] = deferred();
-    const report: Report = { calls: [], reason: undefined, concurrent: 0, close: undefined, ended: undefined };
-    running = { id, report, script, counts: new Map(), gate, open, whenEnded, end, now: 0 };
+    const report: Report = {
+      calls: [],
+      reason: undefined,
+      concurrent: 0,
+      close: undefined,
+      ended: undefined,
+      acted: [],
+      contexts: [],
+    };
+    running = { id, report, script, counts: new Map(), gate, open, whenEnded, self: undefined, end, now: 0 };
     connections.set(id, running);
   }
   return running;
@@ -95,6 +120,55 @@ export const whenTerminated = (id: string): Promise<void> => connectionOf(id).wh
 /** Lets the callbacks of the connection go on that wait at its gate. */
 export const openGate = (id: string): void => connectionOf(id).open();
 
+/** Does something to a connection from outside of its callbacks; resolves with what that returned. */
+export const actOn = (id: string, action: Action): Promise<string> => act(connectionOf(id).self!, action);
+
+const act = async (self: Self<unknown>, action: Action): Promise<string> => {
+  try {
+    return String(await perform(self, action));
+  } catch (error) {
+    return (error as Error).name;
+  }
+};
+
+const perform = (self: Self<unknown>, action: Action): boolean | Promise<boolean> => {
+  switch (action.do) {
+    case "send":
+      return self.send(action.info);
+    case "push":
+      return self.push(action.messages as Messages);
+    case "stop":
+      return self.stop(action.reason, action.detail);
+    case "drained":
+      return self.drained();
+  }
+};
+
+// --- AsyncLocalStorage, where the host has it
+
+type AsyncHooks = typeof import("node:async_hooks");
+const { process } = globalThis as { process?: { getBuiltinModule?(name: string): AsyncHooks | undefined } };
+const hooks = process?.getBuiltinModule?.("node:async_hooks");
+const storage = hooks && new hooks.AsyncLocalStorage<string>();
+
+/** Calls `upgrade` in a context of the connection's own; the suite checks that its callbacks run in that one. */
+export const inOwnContext = <T>(id: string, upgrade: () => T): T =>
+  storage === undefined ? upgrade() : storage.run(id, upgrade);
+
+const enterOther = (store: string): void => {
+  try {
+    storage?.enterWith(store);
+  } catch {
+    // workerd does not support it: no context can leak there.
+  }
+};
+
+const noteContext = ({ id, report }: Running): void => {
+  const store = storage?.getStore();
+  const context = store === id ? "own" : store === undefined ? "none" : `of ${store}`;
+  if (!report.contexts.includes(context)) report.contexts.push(context);
+};
+
 /** Of plain values, so that a host can keep it where the process may be gone before the connection is. */
 interface ScriptedState {
   readonly id: string;
@@ -103,7 +177,7 @@ interface ScriptedState {
 
 type Result = HandleResult<ScriptedState>;
 
-const perform = (
+const callback = (
   name: keyof Script,
   running: Running,
   argument: unknown,
@@ -125,7 +199,10 @@ const perform = (
     if (!("return" in step)) return ["ok", wrap(running, value)];
     return withState(step.return, running);
   };
+  noteContext(running);
+  if (step.enterWith !== undefined) enterOther(step.enterWith);
   for (const info of step.infos ?? []) self.send(info);
+  for (const action of step.acts ?? []) void act(self, action).then((result) => running.report.acted.push(result));
   switch (step.async) {
     case undefined:
       return finish();
@@ -170,17 +247,19 @@ const showReason = (reason: CloseReason): string => {
 
 export const init = ({ id, script }: Scripted, self: Self<unknown>): Result => {
   const running = connectionOf(id, script);
-  return perform("init", running, "", "", self) as Result;
+  running.self = self;
+  self.signal.addEventListener("abort", () => noteContext(running));
+  return callback("init", running, "", "", self) as Result;
 };
 
 export const handleIn = (message: DataMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
-  perform("handleIn", connectionOf(id), message, value, self) as Result;
+  callback("handleIn", connectionOf(id), message, value, self) as Result;
 
 export const handleControl = (message: ControlMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
-  perform("handleControl", connectionOf(id), message, value, self) as Result;
+  callback("handleControl", connectionOf(id), message, value, self) as Result;
 
 export const handleInfo = (info: unknown, { id, value }: ScriptedState, self: Self<unknown>): Result =>
-  perform("handleInfo", connectionOf(id), info, value, self) as Result;
+  callback("handleInfo", connectionOf(id), info, value, self) as Result;
 
 export const terminate = (
   reason: CloseReason,
@@ -192,7 +271,9 @@ export const terminate = (
   const { closeCode, closeText } = self.connection;
   report.reason = report.reason === undefined ? showReason(reason) : `terminate ran twice: ${report.reason}`;
   report.close = `${closeCode ?? "-"} ${closeText ?? "-"}`;
-  report.ended = `${self.send("late")} ${self.signal.aborted}`;
+  const { name, reason: signalled } = self.signal.reason as AbortError;
+  const returned = [self.send("late"), self.push({ opcode: "text", data: "late" }), self.stop("late")];
+  report.ended = `${returned.join(" ")} ${name} ${showReason(signalled)}`;
   running.end();
-  return perform("terminate", running, showReason(reason), value, self) as void | Promise<void>;
+  return callback("terminate", running, showReason(reason), value, self) as void | Promise<void>;
 };

@@ -1,0 +1,11 @@
+/** The port to AsyncLocalStorage: how a session enters the context that its connection belongs to. */
+
+/** The AsyncLocalStorage context of one `upgrade` call. */
+export interface AsyncContext {
+  /** Calls `task` on `target` in this context, synchronously. */
+  run<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => unknown,
+    target: Target,
+    ...args: Args
+  ): void;
+}
