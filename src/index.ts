@@ -12,6 +12,7 @@ export {
   type ControlMessage,
   type DataMessage,
   type IoData,
+  json,
   type Messages,
   type Opcode,
   type OutMessage,
@@ -23,5 +24,6 @@ export type { AnswerHeaders, CompressOptions, UpgradeRequest, WebSockOptions } f
 export { type CloseDetail, type HandleResult, ok, push, reply, type StopOptions, stop } from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
 export type { Capabilities } from "./session/transport.ts";
-export { type UpgradeArguments, type UpgradeResult, upgrade } from "./upgrade.ts";
+export { type UpgradeResult, upgrade } from "./upgrade.ts";
+export type { UpgradeArguments } from "./upgrade-arguments.ts";
 export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";
