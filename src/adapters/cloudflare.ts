@@ -1,6 +1,7 @@
 /** `websock-js/cloudflare`: hosts handlers on Cloudflare's Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { Self, WebSock } from "../websock.ts";
+import { checkDurableObject } from "./attach-arguments.ts";
 import { DurableHost } from "./cloudflare-object.ts";
 import type { DurableObjectContext } from "./cloudflare-types.ts";
 import { workerUpgrades } from "./cloudflare-worker.ts";
@@ -65,6 +66,7 @@ export const attach = ((
   handlers: object,
   options: HostOptions = {},
 ): Sockets<unknown> => {
+  checkDurableObject(object, ctx, handlers);
   checkHostOptions(options);
   const single = typeof (handlers as { init?: unknown }).init === "function";
   const host = new DurableHost(

@@ -1,4 +1,5 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
+import { checkKeys, show } from "../known-keys.ts";
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Octets } from "../protocol/octets.ts";
 import type { Clock } from "../session/clock.ts";
@@ -41,8 +42,10 @@ export interface Attachment {
 /** @throws TypeError for an option of `attach` that does not exist */
 export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {
   const names = [...more, "defaults", "onError", "clock"];
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new TypeError(`unknown option "${unknown}"; there are ${names.join(", ")}`);
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`the options of attach() must be an object, not ${show(options)}`);
+  }
+  checkKeys(options, names);
 };
 
 export class Host {
