@@ -75,6 +75,11 @@ export interface ConnectionInfo {
   readonly httpVersion: string;
   /** The method that the client sent: `"GET"`, or `"CONNECT"` on HTTP/2, where the app saw `GET` all the same. */
   readonly method: string;
+  /**
+   * The path of the upgrade request, without its query, which may hold secrets. Of a longer one, the first 256 characters
+   * and an ellipsis.
+   */
+  readonly path: string;
   /** The subprotocol that was agreed on. */
   readonly subprotocol: string | undefined;
   /** The extension that was agreed on with its parameters, as in `Sec-WebSocket-Extensions`. */

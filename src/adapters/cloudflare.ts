@@ -75,12 +75,16 @@ export const attach = ((
     options,
   );
   host.listen(object);
-  const { close, drain } = host.attachment;
+  const { attachment } = host;
+  const { close, drain } = attachment;
   // Only who is awake can be asked to leave.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
       return wakeAll();
+    },
+    get refused() {
+      return attachment.refused;
     },
     close: () => {
       wakeAll();

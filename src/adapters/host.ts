@@ -9,6 +9,9 @@ import type { OnError } from "../session/report.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { Session, type SessionContext } from "../session/session.ts";
 import type { Capabilities, Transport } from "../session/transport.ts";
+import type { Diagnostics } from "./diagnostics.ts";
+import { Refusals } from "./refusals.ts";
+import { reporter } from "./reporting.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What every `attach` takes. */
@@ -25,6 +28,8 @@ export interface HostOptions {
 export interface Attachment {
   /** How many connections are open. */
   readonly connections: number;
+  /** How many upgrade requests were refused so far: those that an `UpgradeError` answers. */
+  readonly refused: number;
   /**
    * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
    * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
@@ -55,19 +60,22 @@ export class Host {
   readonly octets: Octets;
   readonly onError: OnError;
   readonly group: SessionGroup;
+  readonly refusals: Refusals;
   private readonly toldOf = new Set<string>();
+  private readonly toldOfOffers = new WeakSet<object>();
   private lastContext: SessionContext | undefined;
 
-  /** `onError` has been made safe by `reporter` already. */
+  /** `diagnostics`: where the host has channels to publish on. */
   constructor(
     capabilities: Capabilities,
     octets: Octets,
-    onError: OnError,
-    { defaults, clock = systemClock }: HostOptions = {},
+    diagnostics: Diagnostics | undefined,
+    { defaults, onError, clock = systemClock }: HostOptions = {},
   ) {
     this.capabilities = capabilities;
     this.octets = octets;
-    this.onError = onError;
+    this.onError = reporter(onError, diagnostics?.error);
+    this.refusals = new Refusals(diagnostics);
     this.clock = clock;
     this.group = new SessionGroup(clock);
     this.defaults = this.resolve(defaults, resolveOptions(undefined));
@@ -89,6 +97,13 @@ export class Host {
     this.onError(new TypeError(what), undefined);
   }
 
+  /** The same, of a subprotocol that a client offers and nobody agrees on: once for each handler, whoever offers what. */
+  tellOfOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
+    if (this.toldOfOffers.has(callbacks)) return;
+    this.toldOfOffers.add(callbacks);
+    this.onError(unansweredOffer(offered, callbacks.name, path), undefined);
+  }
+
   /** A session that is not started yet: its transport may have to know it first. */
   newSession(callbacks: Callbacks, transport: Transport, facts: ConnectionFacts, options: ResolvedOptions): Session {
     // Shared by the sessions that share their options, so that none has to keep one.
@@ -103,16 +118,29 @@ export class Host {
 
   /** What an application gets to control its connections with. */
   get attachment(): Attachment {
-    const { group } = this;
+    const { group, refusals } = this;
     return {
       get connections() {
         return group.size;
+      },
+      get refused() {
+        return refusals.count;
       },
       close: () => group.close(),
       drain: (options) => group.drain(options),
     };
   }
 }
+
+/** Browsers and most clients fail the connection then, and the server sees no more than a lost one. */
+const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
+  const names = offered.slice(0, 5).map(show).join(", ");
+  return new TypeError(
+    `a client offered the subprotocols ${names}, and the route ${path}${handler === undefined ? "" : ` (${handler})`} ` +
+      "agrees on none: browsers and most other clients then fail the connection (ConnectionLost). " +
+      `Name those that the route speaks in the option "subprotocols": [${names}]`,
+  );
+};
 
 const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number]): boolean => {
   const value = name

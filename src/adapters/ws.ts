@@ -6,11 +6,10 @@ import { checkWebSocketServer } from "./attach-arguments.ts";
 import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
-import { publishError } from "./node-diagnostics.ts";
+import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
-import { reporter } from "./reporting.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
@@ -89,7 +88,7 @@ export interface Hosting extends Attachment {
 export const hosting = (options: HostOptions = {}): Hosting => {
   checkHostOptions(options);
   const ignores = [...capabilities.ignores, ...TOO_LATE];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(options.onError, publishError), options);
+  const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,

@@ -605,7 +605,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private report(error: unknown, callback: CallbackName | undefined): void {
-    this.context.onError(error, { callback, id: this.self.id, connection: this.facts });
+    const { callbacks, facts, self } = this;
+    this.context.onError(error, {
+      callback,
+      id: self.id,
+      connection: facts,
+      handler: callbacks.name,
+      path: facts.path,
+    });
   }
 }
 

@@ -85,6 +85,7 @@ export const FACTS: ConnectionInfo = {
   remotePort: 50_000,
   httpVersion: "1.1",
   method: "GET",
+  path: "/",
   subprotocol: undefined,
   compression: undefined,
   closeCode: undefined,
