@@ -124,9 +124,9 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
   });
 
   test("facts of the connection, and the subprotocol that was chosen", async () => {
-    const { client, headers } = await knock("/facts", { "Sec-WebSocket-Protocol": "a, b" });
+    const { client, headers } = await knock("/facts?token=secret", { "Sec-WebSocket-Protocol": "a, b" });
     expect(headers["sec-websocket-protocol"]).toBe("b");
-    const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", subprotocol: "b" };
+    const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", path: "/facts", subprotocol: "b" };
     expect(JSON.parse(await client.text())).toMatchObject(facts);
     client.socket.destroy();
   });
