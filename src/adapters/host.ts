@@ -1,6 +1,6 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
 import { checkKeys, show } from "../known-keys.ts";
-import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
+import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Octets } from "../protocol/octets.ts";
 import type { Clock } from "../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../session/group.ts";
@@ -49,6 +49,10 @@ export const checkHostOptions = (options: HostOptions, ...more: readonly string[
   const names = [...more, "defaults", "onError", "clock"];
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`the options of attach() must be an object, not ${show(options)}`);
+  }
+  const ofUpgrade = Object.keys(options).find((name) => isOptionName(name) && !names.includes(name));
+  if (ofUpgrade !== undefined) {
+    throw new TypeError(`"${ofUpgrade}" is an option of upgrade(): attach() takes it as defaults: { ${ofUpgrade}: … }`);
   }
   checkKeys(options, names);
 };

@@ -141,6 +141,12 @@ describe("attach says what it was given, and what it takes:", () => {
     );
   });
 
+  test("an option of upgrade belongs into defaults", () => {
+    expect(() => node.attach(http.createServer(), { timeout: 5 } as object)).toThrow(
+      '"timeout" is an option of upgrade(): attach() takes it as defaults: { timeout: … }',
+    );
+  });
+
   test("a server of http2 is one", () => {
     expect(node.attach(http2.createServer()).connections).toBe(0);
   });
