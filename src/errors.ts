@@ -6,9 +6,14 @@ export class UnknownAdapterError extends TypeError {
   override readonly name = "UnknownAdapterError";
 }
 
+const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+
 /**
  * The request may not become a WebSocket. Frameworks make the right response of it by themselves; without one,
  * `getResponse()` is that response.
+ *
+ * It prints as one line, without a stack trace: the client is at fault, and it can cause as many as it likes. Every refusal
+ * is counted (`Attachment.refused`) and published on the diagnostics channel `websock-js:refused`.
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
@@ -16,7 +21,7 @@ export class UpgradeError extends Error {
   readonly status: number;
   /** The same, under the name that some frameworks look for. */
   readonly statusCode: number;
-  /** Headers that belong to the response: `allow`, `upgrade`, `sec-websocket-version`. */
+  /** Headers that belong to the response: `allow`, `upgrade`, `sec-websocket-version`, `retry-after`. */
   readonly headers: Readonly<Record<string, string>>;
   /** The message is meant for the client; some frameworks hide it otherwise. */
   readonly expose = true;
@@ -26,6 +31,12 @@ export class UpgradeError extends Error {
     this.status = status;
     this.statusCode = status;
     this.headers = headers;
+    this.stack = `UpgradeError: ${message.replaceAll(/[\r\n]+/g, " ")}`;
+  }
+
+  /** For `console.log`: the properties would take ten lines. */
+  [INSPECT](): string {
+    return this.stack!;
   }
 
   /** The response that a server should give. */

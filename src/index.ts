@@ -13,6 +13,7 @@ export {
   type ControlMessage,
   type DataMessage,
   type IoData,
+  json,
   type Messages,
   type Opcode,
   type OutMessage,
@@ -33,5 +34,6 @@ export {
 } from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
 export type { Capabilities } from "./session/transport.ts";
-export { type UpgradeArguments, type UpgradeResult, upgrade } from "./upgrade.ts";
+export { type UpgradeResult, upgrade } from "./upgrade.ts";
+export type { UpgradeArguments } from "./upgrade-arguments.ts";
 export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";

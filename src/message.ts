@@ -1,4 +1,5 @@
 /** Messages, in and out. */
+import { show } from "./known-keys.ts";
 
 /** A whole message from the client. `data` of a binary one belongs to the handler: nobody else writes to it. */
 export type DataMessage =
@@ -30,6 +31,27 @@ export type Messages = OutMessage | readonly OutMessage[];
 
 /** A text message. Octets in `data` must be UTF-8. `push(text("hello"), state)` */
 export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
+
+/**
+ * A text message with `value` as JSON. `push(json({ type: "task", id: 1 }), state)`
+ *
+ * It is converted at the call, by `JSON.stringify` and its rules: a property that is `undefined` is left out, `NaN` becomes
+ * `null`.
+ *
+ * @throws TypeError for a value that JSON cannot express: `undefined`, a function, a symbol, a BigInt, a cycle
+ */
+export const json = (value: unknown): OutMessage => ({ opcode: "text", data: stringify(value) });
+
+const stringify = (value: unknown): string => {
+  let data: string | undefined;
+  try {
+    data = JSON.stringify(value);
+  } catch (error) {
+    throw new TypeError(`json() cannot express ${show(value)} as JSON: ${(error as Error)?.message}`, { cause: error });
+  }
+  if (data === undefined) throw new TypeError(`json() cannot express ${show(value)}: JSON has no such value`);
+  return data;
+};
 
 /** A binary message. `push(binary(new Uint8Array([1, 2])), state)` */
 export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data });

@@ -1,4 +1,6 @@
 /** The options of `upgrade`: their meaning, their defaults, and the one place where they are resolved. */
+import { checkKeys, show } from "./known-keys.ts";
+import { originProblem } from "./origins.ts";
 import { isFieldValue, isToken } from "./protocol/http-syntax.ts";
 import type { CompressionSettings } from "./protocol/permessage-deflate.ts";
 
@@ -77,7 +79,8 @@ export interface WebSockOptions {
   /** Extra headers of the answer. Those of the handshake itself can't be set. Default: none. */
   readonly headers?: AnswerHeaders;
   /**
-   * Which pages may connect: `"*"`, a list of origins (`"https://example.com"`) and patterns, or a function.
+   * Which pages may connect: `"*"`, a list of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps, or
+   * a function. An entry that no browser sends as an origin (a path, a default port, a wildcard, no scheme) throws.
    * Default: those of the request's own host and port; what sends no Origin is not a browser, and may.
    */
   readonly origins?: "*" | readonly (string | RegExp)[] | ((origin: string, request: UpgradeRequest) => boolean);
@@ -163,6 +166,16 @@ const answerHeader = ([name, value]: [string, unknown]): boolean =>
   !RESERVED_HEADERS.has(name.toLowerCase()) &&
   [value].flat().every((one) => typeof one === "string" && isFieldValue(one));
 
+/** @throws TypeError with the cure, because the rule of the option does not say which entry is wrong */
+const checkOrigin = (entry: unknown): boolean => {
+  const problem = originProblem(entry);
+  if (problem !== undefined)
+    throw new TypeError(
+      `option "origins" must be a list of what browsers send as Origin, and ${show(entry)} is not: ${problem}`,
+    );
+  return true;
+};
+
 const integer =
   (from: number, to: number) =>
   (value: unknown): boolean =>
@@ -207,17 +220,17 @@ const RULES: Rules<ResolvedOptions> = {
       Object.entries(value).every(answerHeader),
   ],
   origins: [
-    '"*", a list of strings and RegExps, or a function',
-    (value) =>
-      value === "*" ||
-      typeof value === "function" ||
-      (Array.isArray(value) && value.every((entry) => typeof entry === "string" || entry instanceof RegExp)),
+    '"*", a list of origins ("https://example.com") and RegExps, or a function',
+    (value) => value === "*" || typeof value === "function" || (Array.isArray(value) && value.every(checkOrigin)),
   ],
   maxBuffered: ["a whole number of octets above zero, or Infinity", whole],
   closeTimeout: ["a number of milliseconds above zero", positive],
   fullsweepAfter: ["a whole number above zero", whole],
   maxHeapSize: ["a whole number above zero", whole],
 };
+
+/** Whether there is an option of this name. */
+export const isOptionName = (name: string): boolean => Object.hasOwn(RULES, name);
 
 /**
  * Checks `options` and lays them over `defaults`.
@@ -229,7 +242,9 @@ export const resolveOptions = (
   defaults: ResolvedOptions = DEFAULT_OPTIONS,
 ): ResolvedOptions => {
   if (options === undefined) return defaults;
-  if (typeof options !== "object" || options === null) throw new TypeError("options must be an object");
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`options must be an object, not ${show(options)}`);
+  }
   const { compress, heartbeat, ...resolved } = { ...defaults, ...given("", options, RULES) };
   return {
     ...resolved,
@@ -246,13 +261,11 @@ const resolveCompression = (compress: boolean | CompressOptions | undefined): Co
 
 /** The options that have a value, checked. */
 const given = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
+  checkKeys(options, Object.keys(rules), prefix);
   const entries = Object.entries(options).filter(([name, value]) => {
-    if (!Object.hasOwn(rules, name)) {
-      throw new TypeError(`unknown option "${prefix}${name}"; there are ${Object.keys(rules).join(", ")}`);
-    }
     if (value === undefined) return false;
     const [is, check] = (rules as Rules<Record<string, unknown>>)[name]!;
-    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${is}`);
+    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${is}, not ${show(value)}`);
     return true;
   });
   return Object.fromEntries(entries) as Options;

@@ -1,4 +1,5 @@
 /** What a callback returns: what to send, whether to go on, and the next state. */
+import { checkKeys, show } from "./known-keys.ts";
 import type { Messages } from "./message.ts";
 
 /** A close code (RFC 6455 §7.4), alone or with a text of at most 123 octets of UTF-8. */
@@ -37,6 +38,24 @@ export interface StopOptions {
   readonly messages?: Messages;
 }
 
+const STOP_OPTIONS = ["code", "text", "messages"] as const;
+
+/**
+ * Checks what `stop` and `self.stop` are given as their detail: a key that is unknown would have no effect. The values are
+ * checked when the close frame is made.
+ *
+ * @param more keys that are valid, too
+ * @throws TypeError that names the unknown key
+ */
+export const checkStopOptions = (options: object, ...more: readonly string[]): void => {
+  const names = [...STOP_OPTIONS, ...more];
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) {
+    checkKeys(options, names);
+    return;
+  }
+  const cure = typeof options === "number" ? `; give { code: ${options} }` : "";
+  throw new TypeError(`the detail of a stop must be an object with ${names.join(", ")}, not ${show(options)}${cure}`);
+};
 /** How `self.stop` ends a connection. */
 export interface StopDetail extends StopOptions {
   /** Cuts the connection without a closing handshake: the client sees a loss (1006). Default: `false`. */
@@ -53,9 +72,12 @@ export interface StopDetail extends StopOptions {
  * stop("normal", state);
  * stop("kicked", state, { code: 4001, text: "be nice", messages: text("bye") });
  * ```
+ *
+ * @throws TypeError for an option that does not exist. A code or a text that may not be sent ends the connection with 1011
  */
 export const stop = <S>(reason: unknown, state: S, options?: StopOptions): HandleResult<S> => {
   if (options === undefined) return ["stop", reason, state];
+  checkStopOptions(options);
   const detail: CloseDetail = [options.code ?? defaultCloseCode(reason), options.text ?? null];
   return options.messages === undefined
     ? ["stop", reason, detail, state]

@@ -1,8 +1,10 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
+import { show } from "./known-keys.ts";
 import type { WebSockOptions } from "./options.ts";
 import { isFetchRequest, type Route, routeOf } from "./route.ts";
-import { type Callbacks, callbacksOf } from "./session/handler.ts";
+import type { Callbacks } from "./session/handler.ts";
+import { callbacksFor, type UpgradeArguments } from "./upgrade-arguments.ts";
 import type { WebSock } from "./websock.ts";
 
 /** What an adapter leaves on the requests that it brings in. */
@@ -37,13 +39,6 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 const upgradableOf = (request: object): Upgradable | undefined =>
   (request as Marked)[UPGRADABLE] ?? (isFetchRequest(request) ? unmarked : undefined);
 
-/** `arg` may be left out where `init` takes none. */
-export type UpgradeArguments<Arg> = unknown extends Arg
-  ? [arg?: unknown, options?: WebSockOptions]
-  : undefined extends Arg
-    ? [arg?: Arg, options?: WebSockOptions]
-    : [arg: Arg, options?: WebSockOptions];
-
 /** What a route returns: a `Response` where routes return one, `undefined` where a value would be sent. */
 export type UpgradeResult<Conn> = Conn extends
   | Request // fetch-style, srvx
@@ -66,12 +61,15 @@ export type UpgradeResult<Conn> = Conn extends
  *
  * @param conn the request, or what the framework hands to a route
  * @param handler a module, an object or a class instance with the callbacks of {@link WebSock}
+ * @param arg what `init` takes; `undefined` where it takes nothing and `options` follow
+ * @param options what differs from the `defaults` of `attach`
+ * @returns what the route should return: a `Response` where routes return one, `undefined` on Fastify, else `conn`
  * @throws UpgradeError if the request may not become a WebSocket; frameworks make the right response of it
  * @throws UnknownAdapterError if no adapter brought `conn` in
- * @throws TypeError for an option or a callback that does not exist
+ * @throws TypeError for an option or a callback that does not exist, and for options in the place of `arg`
  * @throws Error if `conn` is upgraded or answered already
  */
-export const upgrade = <Conn extends object, Arg, State, Info = never>(
+export const upgrade = <Conn extends object, Arg = void, State = unknown, Info = never>(
   conn: Conn,
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
@@ -79,19 +77,15 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
   const route = routeOf(conn, (request) => upgradableOf(request) !== undefined);
   if (route === undefined) {
     throw new UnknownAdapterError(
-      `upgrade() was given ${describe(conn)}, which no adapter brought in. ` +
+      `upgrade() was given ${show(conn)}, which no adapter brought in. ` +
         'For a Node server, call attach(server) from "websock-js/node" before it receives requests; ' +
         "for other servers, see what attach of their adapter takes",
     );
   }
+  const callbacks = callbacksFor(handler, arg, options);
   try {
-    return upgradableOf(route.request)!.upgrade(conn, callbacksOf(handler), arg, options, route) as UpgradeResult<Conn>;
+    return upgradableOf(route.request)!.upgrade(conn, callbacks, arg, options, route) as UpgradeResult<Conn>;
   } catch (error) {
     throw error instanceof UpgradeError ? route.refused(error) : error;
   }
 };
-
-const describe = (value: unknown): string =>
-  typeof value === "object" && value !== null
-    ? `a ${value.constructor?.name ?? "null-prototype object"}`
-    : String(value);

@@ -32,6 +32,8 @@ export interface WebSock<Arg, State, Info = never> {
    * as long as it is pending; what it throws is reported, never thrown.
    */
   readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => unknown;
+  /** What the handler is called in reports, where it is no class instance. Only a string counts. */
+  readonly name?: unknown;
 }
 
 /**
@@ -121,6 +123,11 @@ export interface ConnectionInfo {
   readonly httpVersion: string;
   /** The method that the client sent: `"GET"`, or `"CONNECT"` on HTTP/2, where the app saw `GET` all the same. */
   readonly method: string;
+  /**
+   * The path of the upgrade request, without its query, which may hold secrets. Of a longer one, the first 256 characters
+   * and an ellipsis.
+   */
+  readonly path: string;
   /** The subprotocol that was agreed on. */
   readonly subprotocol: string | undefined;
   /** The extension that was agreed on with its parameters, as in `Sec-WebSocket-Extensions`. */
@@ -131,18 +138,31 @@ export interface ConnectionInfo {
   readonly closeText: string | undefined;
 }
 
+/** A handler whose `self.send` takes infos has to have a `handleInfo` for them: without one they are dropped. */
+export type HandlesInfo<Arg, State, Info> = [Info] extends [never]
+  ? unknown
+  : { readonly handleInfo: NonNullable<WebSock<Arg, State, Info>["handleInfo"]> };
+
 /**
- * Types an inline handler that uses `self.send`; returns it unchanged.
+ * Types an inline handler that uses `self.send`; returns it unchanged. With an `Info`, `handleInfo` is required.
  *
  * ```ts
  * const Clock = handler<"tick">()({
- *   init: (_: void, self) => (setInterval(() => self.send("tick"), 1000), ok(0)),
+ *   init: (_: void, self) => {
+ *     const timer = setInterval(() => self.send("tick"), 1000);
+ *     self.signal.addEventListener("abort", () => clearInterval(timer));
+ *     return ok(0);
+ *   },
  *   handleIn: (_message, ticks) => ok(ticks),
  *   handleInfo: (_tick, ticks) => push(text(String(ticks)), ticks + 1),
  * });
  * ```
+ *
+ * @typeParam Info what may be sent with `self.send`. Default: nothing
  */
 export const handler =
-  <Info>() =>
-  <Arg, State>(callbacks: WebSock<Arg, State, Info>): WebSock<Arg, State, Info> =>
+  <Info = never>() =>
+  <Arg = void, State = unknown>(
+    callbacks: WebSock<Arg, State, Info> & HandlesInfo<Arg, State, Info>,
+  ): WebSock<Arg, State, Info> =>
     callbacks;

@@ -156,7 +156,7 @@ describe("options that throw", () => {
   it.each(["time", "Timeout", "constructor", "__proto__", "toString", ""])("unknown: %j", (name) => {
     const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
     expect(() => resolve(options)).toThrow(TypeError);
-    expect(() => resolve(options)).toThrow(`unknown option "${name}"; there are timeout, heartbeat,`);
+    expect(() => resolve(options)).toThrow(`unknown option "${name}"; valid options are timeout, heartbeat,`);
   });
 
   it("unknown, although it is undefined", () => {

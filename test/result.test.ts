@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { binary, ok, ping, pong, push, reply, stop, text } from "websock-js";
-import { defaultCloseCode, isNormalStop } from "../src/result.ts";
+import { checkStopOptions, defaultCloseCode, isNormalStop } from "../src/result.ts";
 
 describe("results", () => {
   const message = text("hi");
@@ -76,5 +76,34 @@ describe("the close code of a stop that names none", () => {
   ])("%o: %i", (reason, code, normal) => {
     expect(defaultCloseCode(reason)).toBe(code);
     expect(isNormalStop(reason)).toBe(normal);
+  });
+});
+
+describe("the detail of a stop", () => {
+  it.each([{}, { code: 4000 }, { text: null }, { messages: [] }, { code: 4000, text: "x", messages: text("y") }])(
+    "may be %o",
+    (detail) => {
+      expect(stop("x", 0, detail)[0]).toBe("stop");
+    },
+  );
+
+  it.each<[unknown, string]>([
+    [{ reason: "bye" }, 'unknown option "reason"; valid options are code, text, messages'],
+    [{ code: 4000, message: text("x") }, 'unknown option "message"; valid options are code, text, messages'],
+    [{ abort: true }, 'unknown option "abort"; valid options are code, text, messages'],
+    [4000, "must be an object with code, text, messages, not 4000; give { code: 4000 }"],
+    [[4000, "bye"], "must be an object with code, text, messages, not a list"],
+    ["bye", 'must be an object with code, text, messages, not "bye"'],
+    [null, "must be an object with code, text, messages, not null"],
+  ])("may not be %o", (detail, message) => {
+    expect(() => stop("x", 0, detail as object)).toThrow(TypeError);
+    expect(() => stop("x", 0, detail as object)).toThrow(message);
+  });
+
+  it("has more keys where it is said so", () => {
+    expect(() => checkStopOptions({ abort: true, code: 4000 }, "abort")).not.toThrow();
+    expect(() => checkStopOptions({ abrot: true }, "abort")).toThrow(
+      'unknown option "abrot"; valid options are code, text, messages, abort',
+    );
   });
 });

@@ -7,16 +7,15 @@ import type { BunServer } from "./bun-types.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { publishError } from "./node-diagnostics.ts";
+import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
-import { reporter } from "./reporting.ts";
 
 /** What Bun agrees on, whatever it is offered. */
 const BUN_DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
 
 export class BunHost extends Host {
   constructor(options: HostOptions) {
-    super(capabilities, nodeOctets, reporter(options.onError, publishError), options);
+    super(capabilities, nodeOctets, nodeDiagnostics, options);
   }
 }
 

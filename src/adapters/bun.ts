@@ -1,4 +1,5 @@
 /** `websock-js/bun`: hosts handlers on `Bun.serve`. */
+import { checkBunOptions } from "./attach-arguments.ts";
 import { type BunTransport, type HostedSocket, TRANSPORT } from "./bun-transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun-types.ts";
 import { BunHost, BunUpgrade } from "./bun-upgrade.ts";
@@ -43,6 +44,7 @@ export const attach = <Options extends BunServeOptions>(
   options: Options,
   hostOptions: AttachOptions = {},
 ): Attached<Options> => {
+  checkBunOptions(options);
   checkHostOptions(hostOptions);
   if (options.websocket !== undefined) throw new TypeError('"websocket" is what attach adds: leave it out');
   const host = new BunHost(hostOptions);

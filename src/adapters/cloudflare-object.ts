@@ -9,13 +9,13 @@ import type { AsyncContext } from "../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
 import { rootContext } from "./async-context.ts";
+import { cloudflareDiagnostics } from "./cloudflare-diagnostics.ts";
 import { CloudflareTransport, durableCapabilities, type Reports } from "./cloudflare-transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./cloudflare-types.ts";
 import { openPair, peerOf } from "./cloudflare-worker.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, guardFetch } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { reporter } from "./reporting.ts";
 import { SystemClock } from "./system-clock.ts";
 
 /** What is kept of a connection. Its mark tells it from the attachments of others. */
@@ -116,7 +116,7 @@ export class DurableHost extends Host {
 
   constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
     // A timer belongs to the object that has started it: no two of them share a clock.
-    super(durableCapabilities, portableOctets, reporter(options.onError), { clock: new SystemClock(), ...options });
+    super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }
@@ -211,13 +211,13 @@ export class DurableHost extends Host {
     const { maxMessageSize, closeTimeout } = options;
     const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
     const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));
-    transport.session = this.newSession(this.watched(callbacks), transport, facts, options, asyncContext);
+    transport.session = this.newSession(this.watched(callbacks, handler), transport, facts, options, asyncContext);
     this.transports.set(socket, transport);
     return transport;
   }
 
-  /** The same callbacks, whose promises are seen. */
-  private watched(callbacks: Callbacks): Callbacks {
+  /** The same callbacks, whose promises are seen, under the name that `attach` was given. */
+  private watched(callbacks: Callbacks, name: string): Callbacks {
     const watch = (callback: Callback | undefined): Callback | undefined =>
       callback &&
       ((...args) => {
@@ -233,7 +233,7 @@ export class DurableHost extends Host {
       handleInfo: watch(handleInfo),
       terminate: watch(terminate),
     };
-    return { target: watched, ...watched };
+    return { target: watched, ...watched, name: name || callbacks.name };
   }
 
   private watch(result: Promise<unknown>): void {

@@ -6,12 +6,12 @@ import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
 import { Session } from "../session/session.ts";
 import type { Transport } from "../session/transport.ts";
+import { cloudflareDiagnostics } from "./cloudflare-diagnostics.ts";
 import { CloudflareTransport, capabilities } from "./cloudflare-transport.ts";
 import type { CloudflareSocket, CloudflareSocketPair } from "./cloudflare-types.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, unmarked } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { reporter } from "./reporting.ts";
 import { SystemClock } from "./system-clock.ts";
 import { later } from "./timers.ts";
 
@@ -57,7 +57,7 @@ export class WorkerHost extends Host {
   private readonly whenOver = new WeakMap<Session, () => void>();
 
   constructor(options: HostOptions = {}) {
-    super(capabilities, portableOctets, reporter(options.onError), options);
+    super(capabilities, portableOctets, cloudflareDiagnostics, options);
     this.given = options.clock;
   }
 

@@ -1,6 +1,7 @@
 /** `websock-js/cloudflare`: hosts handlers on Cloudflare's Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
+import { checkDurableObject } from "./attach-arguments.ts";
 import { DurableHost } from "./cloudflare-object.ts";
 import type { DurableObjectContext } from "./cloudflare-types.ts";
 import { workerUpgrades } from "./cloudflare-worker.ts";
@@ -55,6 +56,7 @@ export const attach = ((
   handlers: object,
   options: HostOptions = {},
 ): Attachment => {
+  checkDurableObject(object, ctx, handlers);
   checkHostOptions(options);
   const single = typeof (handlers as { init?: unknown }).init === "function";
   const host = new DurableHost(
@@ -63,12 +65,16 @@ export const attach = ((
     options,
   );
   host.listen(object);
-  const { close, drain } = host.attachment;
+  const { attachment } = host;
+  const { close, drain } = attachment;
   // Only who is awake can be asked to leave.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
       return wakeAll();
+    },
+    get refused() {
+      return attachment.refused;
     },
     close: () => {
       wakeAll();

@@ -1,6 +1,7 @@
 /** What `upgrade` decides about a request, whatever the host; its answer performs it. */
 import { UpgradeError } from "../errors.ts";
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import { offeredSubprotocols } from "../protocol/handshake.ts";
 import type { Route } from "../route.ts";
 import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -8,6 +9,7 @@ import type { ConnectionFacts } from "../session/self.ts";
 import { selectSubprotocol, validateUpgrade } from "../upgrade-validation.ts";
 import { captureContext } from "./async-context.ts";
 import type { Host } from "./host.ts";
+import { pathOf, sharedPathOf } from "./request-path.ts";
 
 export interface Decision {
   readonly callbacks: Callbacks;
@@ -21,9 +23,14 @@ export interface Decision {
   readonly asyncContext: AsyncContext | undefined;
 }
 
+/** RFC 9110 §10.2.3. Another server takes over meanwhile; not all clients should come back in the same second. */
+const RETRY_AFTER_SECONDS = 5;
+
 /** Why nothing is upgraded any more, if the server is on its way out. */
 export const shuttingDown = ({ group }: Host): UpgradeError | undefined =>
-  group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
+  group.closing
+    ? new UpgradeError(503, "the server is shutting down", { "retry-after": String(RETRY_AFTER_SECONDS) })
+    : undefined;
 
 export const decide = (
   host: Host,
@@ -36,12 +43,16 @@ export const decide = (
   const resolved = host.resolve(options);
   const refusal = shuttingDown(host) ?? validateUpgrade(facts, resolved);
   const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
+  if (refusal === undefined && subprotocol === undefined) {
+    const offered = offeredSubprotocols(facts.header("sec-websocket-protocol")) ?? [];
+    if (offered.length > 0) host.tellOfOffer(offered, callbacks, pathOf(facts.url));
+  }
   return { callbacks, arg, options: resolved, subprotocol, refusal, route, asyncContext: captureContext() };
 };
 
 /** The facts that `self.connection` begins with. */
 export const connectionFacts = (
-  { httpVersion, method }: UpgradeRequest,
+  { httpVersion, method, url }: UpgradeRequest,
   {
     remoteAddress,
     remotePort,
@@ -54,6 +65,7 @@ export const connectionFacts = (
   // The constants, where it is those: the request's own strings would be kept with every connection.
   httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
   method: method === "GET" ? "GET" : "CONNECT",
+  path: sharedPathOf(url),
   subprotocol,
   compression,
   closeCode: undefined,

@@ -7,13 +7,12 @@ import { capabilities, DenoTransport } from "./deno-transport.ts";
 import type { DenoServeInfo, DenoUpgradeWebSocket } from "./deno-types.ts";
 import { FetchUpgrade } from "./fetch-upgrade.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { publishError } from "./node-diagnostics.ts";
+import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
-import { reporter } from "./reporting.ts";
 
 export class DenoHost extends Host {
   constructor(options: HostOptions = {}) {
-    super(capabilities, nodeOctets, reporter(options.onError, publishError), options);
+    super(capabilities, nodeOctets, nodeDiagnostics, options);
   }
 }
 

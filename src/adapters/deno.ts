@@ -1,5 +1,6 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
 import { upgradeUnmarked } from "../upgrade.ts";
+import { checkDenoHandler } from "./attach-arguments.ts";
 import type { DenoServeInfo } from "./deno-types.ts";
 import { DenoHost, DenoUpgrade } from "./deno-upgrade.ts";
 import { guardFetch, unmarked } from "./fetch-upgrade.ts";
@@ -40,6 +41,7 @@ export const attach = <Handler extends DenoHandler>(
   handler: Handler,
   options: AttachOptions = {},
 ): Attached<Handler> => {
+  checkDenoHandler(handler);
   checkHostOptions(options);
   const host = new DenoHost(options);
   const guarded = guardFetch(

@@ -40,7 +40,10 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     if (this.decision !== undefined) throw new Error("this request is upgraded already");
     if (this.answered) throw new Error("this request is answered already");
     const decision = decide(this.host, factsOfRequest(this.request), callbacks, arg, options, route);
-    if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) throw decision.refusal;
+    if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) {
+      this.note(decision.refusal, callbacks);
+      throw decision.refusal;
+    }
     this.decision = decision;
   }
 
@@ -60,8 +63,15 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     const headers = answerHeaders(response, decision.options.headers);
     void response.body?.cancel().catch(() => undefined);
     const refusal = decision.refusal ?? shuttingDown(this.host);
-    if (refusal !== undefined) return refused(refusal, headers);
+    if (refusal !== undefined) {
+      this.note(refusal, decision.callbacks);
+      return refused(refusal, headers);
+    }
     return this.perform(decision, factsOfRequest(this.request), headers);
+  }
+
+  private note(refusal: UpgradeError, { name }: Callbacks): void {
+    this.host.refusals.add(refusal, this.request, factsOfRequest(this.request), name);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
-import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
+import { checkKeys, show } from "../known-keys.ts";
+import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Octets } from "../protocol/octets.ts";
 import type { AsyncContext } from "../session/async-context.ts";
 import type { Clock } from "../session/clock.ts";
@@ -10,6 +11,9 @@ import type { ConnectionFacts } from "../session/self.ts";
 import { Session, type SessionContext } from "../session/session.ts";
 import type { Capabilities, Transport } from "../session/transport.ts";
 import type { Self } from "../websock.ts";
+import type { Diagnostics } from "./diagnostics.ts";
+import { Refusals } from "./refusals.ts";
+import { reporter } from "./reporting.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What every `attach` takes. */
@@ -34,6 +38,8 @@ export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
   readonly connections: number;
   /** The open connection with this `self.id`; `undefined` if there is none. */
   get(id: string): Self<Info> | undefined;
+  /** How many upgrade requests were refused so far: those that an `UpgradeError` answers. */
+  readonly refused: number;
   /**
    * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
    * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
@@ -51,8 +57,14 @@ export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
 /** @throws TypeError for an option of `attach` that does not exist */
 export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {
   const names = [...more, "defaults", "onError", "clock"];
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown !== undefined) throw new TypeError(`unknown option "${unknown}"; there are ${names.join(", ")}`);
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`the options of attach() must be an object, not ${show(options)}`);
+  }
+  const ofUpgrade = Object.keys(options).find((name) => isOptionName(name) && !names.includes(name));
+  if (ofUpgrade !== undefined) {
+    throw new TypeError(`"${ofUpgrade}" is an option of upgrade(): attach() takes it as defaults: { ${ofUpgrade}: … }`);
+  }
+  checkKeys(options, names);
 };
 
 export class Host {
@@ -62,19 +74,22 @@ export class Host {
   readonly octets: Octets;
   readonly onError: OnError;
   readonly group: SessionGroup;
+  readonly refusals: Refusals;
   private readonly toldOf = new Set<string>();
+  private readonly toldOfOffers = new WeakSet<object>();
   private lastContext: SessionContext | undefined;
 
-  /** `onError` has been made safe by `reporter` already. */
+  /** `diagnostics`: where the host has channels to publish on. */
   constructor(
     capabilities: Capabilities,
     octets: Octets,
-    onError: OnError,
-    { defaults, clock = systemClock }: HostOptions = {},
+    diagnostics: Diagnostics | undefined,
+    { defaults, onError, clock = systemClock }: HostOptions = {},
   ) {
     this.capabilities = capabilities;
     this.octets = octets;
-    this.onError = onError;
+    this.onError = reporter(onError, diagnostics?.error);
+    this.refusals = new Refusals(diagnostics);
     this.clock = clock;
     this.group = new SessionGroup(clock);
     this.defaults = this.resolve(defaults, resolveOptions(undefined));
@@ -94,6 +109,13 @@ export class Host {
     if (this.toldOf.has(what)) return;
     this.toldOf.add(what);
     this.onError(new TypeError(what), undefined);
+  }
+
+  /** The same, of a subprotocol that a client offers and nobody agrees on: once for each handler, whoever offers what. */
+  tellOfOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
+    if (this.toldOfOffers.has(callbacks)) return;
+    this.toldOfOffers.add(callbacks);
+    this.onError(unansweredOffer(offered, callbacks.name, path), undefined);
   }
 
   /** A session that is not started yet: its transport may have to know it first. */
@@ -116,18 +138,31 @@ export class Host {
 
   /** What an application gets to control its connections with. */
   get attachment(): Attachment {
-    const { group } = this;
+    const { group, refusals } = this;
     return {
       get connections() {
         return group.size;
       },
       [Symbol.iterator]: () => group.selves(),
       get: (id) => group.get(id),
+      get refused() {
+        return refusals.count;
+      },
       close: () => group.close(),
       drain: (options) => group.drain(options),
     };
   }
 }
+
+/** Browsers and most clients fail the connection then, and the server sees no more than a lost one. */
+const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
+  const names = offered.slice(0, 5).map(show).join(", ");
+  return new TypeError(
+    `a client offered the subprotocols ${names}, and the route ${path}${handler === undefined ? "" : ` (${handler})`} ` +
+      "agrees on none: browsers and most other clients then fail the connection (ConnectionLost). " +
+      `Name those that the route speaks in the option "subprotocols": [${names}]`,
+  );
+};
 
 const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number]): boolean => {
   const value = name

@@ -7,11 +7,10 @@ import type { Capabilities } from "../session/transport.ts";
 import type { Upgradable } from "../upgrade.ts";
 import { validateUpgrade } from "../upgrade-validation.ts";
 import { Host, type HostOptions } from "./host.ts";
-import { publishError } from "./node-diagnostics.ts";
+import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest, type NodeServer } from "./node-requests.ts";
 import { answerInsteadOfSrvx } from "./node-response.ts";
-import { reporter } from "./reporting.ts";
 
 /** What our own engine can do on Node. */
 export const capabilities = Object.freeze<Capabilities>({
@@ -40,7 +39,7 @@ export class NodeAdapter extends Host implements Upgradable {
   readonly only: Only;
 
   constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
-    super(what, nodeOctets, reporter(options.onError, publishError), options);
+    super(what, nodeOctets, nodeDiagnostics, options);
     this.server = server;
     this.only = only;
   }
@@ -50,15 +49,12 @@ export class NodeAdapter extends Host implements Upgradable {
     return this.server.listenerCount("upgrade") > 1;
   }
 
-  upgrade(
-    conn: object,
-    _callbacks: Callbacks,
-    _arg: unknown,
-    options: WebSockOptions | undefined,
-    route: Route,
-  ): never {
+  upgrade(conn: object, { name }: Callbacks, _arg: unknown, options: WebSockOptions | undefined, route: Route): never {
     const facts = factsOf(route.request as NodeRequest);
     const refusal = validateUpgrade(facts, this.resolve(options)) ?? ordinary();
+    // Express takes the mount path of a router off the url.
+    const { originalUrl = facts.url } = route.request as { readonly originalUrl?: string };
+    this.refusals.add(refusal, route.request, { ...facts, url: originalUrl }, name);
     answerInsteadOfSrvx(conn, refusal);
     throw refusal;
   }

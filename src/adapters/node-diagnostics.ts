@@ -1,9 +1,5 @@
-/** The diagnostics channel `websock-js:error` of `node:diagnostics_channel`: what is reported, as `{ error, ...context }`. */
+/** The diagnostics channels of `node:diagnostics_channel`, on hosts that always have it. */
 import { channel } from "node:diagnostics_channel";
-import type { OnError } from "../session/report.ts";
+import { diagnosticsOf } from "./diagnostics.ts";
 
-const errors = channel("websock-js:error");
-
-export const publishError: OnError = (error, context) => {
-  if (errors.hasSubscribers) errors.publish({ error, ...context });
-};
+export const nodeDiagnostics = diagnosticsOf(channel);

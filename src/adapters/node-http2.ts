@@ -37,11 +37,11 @@ export const takeConnects = (
       return true;
     }
     if (server.listenerCount("connect") > 0) return false;
-    const refusal = validateUpgrade(facts, adapter.defaults);
-    answerUpgradeError(
-      refusal ?? new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" }),
-      response,
-    );
+    const refusal =
+      validateUpgrade(facts, adapter.defaults) ??
+      new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
+    adapter.refusals.add(refusal, request, facts, undefined);
+    answerUpgradeError(refusal, response);
     return true;
   };
 };

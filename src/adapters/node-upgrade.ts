@@ -68,6 +68,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { adapter, request, response } = this;
     const reason = shuttingDown(this.adapter) ?? refusal;
     if (reason !== undefined) {
+      this.note(reason, undefined);
       answerUpgradeError(reason, response);
       return;
     }
@@ -88,15 +89,22 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const decision = decide(this.adapter, this.facts, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
+      this.note(refusal, callbacks);
       answerInsteadOfSrvx(conn, refusal);
       throw refusal;
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework();
-    else if (refusal !== undefined) answerUpgradeError(refusal, response);
-    else if (this.gone) this.cutOff();
+    else if (refusal !== undefined) {
+      this.note(refusal, callbacks);
+      answerUpgradeError(refusal, response);
+    } else if (this.gone) this.cutOff();
     else this.answerNow();
     return route.result();
+  }
+
+  private note(refusal: UpgradeError, callbacks: Callbacks | undefined): void {
+    this.adapter.refusals.add(refusal, this.request, this.facts, callbacks?.name);
   }
 
   private awaitFramework(): void {
@@ -114,7 +122,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
 
   /** The framework writes its response, or we do. */
   onHead(status: number, headers: HeaderValues): boolean {
-    const { options, refusal, route } = this.decision!;
+    const { callbacks, options, refusal, route } = this.decision!;
     // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
     if (route.failed() || !(status === 101 || (status >= 200 && status < 300))) return false;
     if (this.gone) {
@@ -124,6 +132,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     settleHeaders(this.response, headers);
     const reason = refusal ?? shuttingDown(this.adapter);
     if (reason !== undefined) {
+      this.note(reason, callbacks);
       const { headers, body } = refusalOf(reason, this.response);
       this.body = body;
       this.gate.base.writeHead(reason.status, headers);

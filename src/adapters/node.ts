@@ -2,6 +2,7 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
+import { checkNodeServer } from "./attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 import { attached, NodeAdapter } from "./node-adapter.ts";
 import { watchFastify } from "./node-fastify.ts";
@@ -32,13 +33,14 @@ export interface AttachOptions extends HostOptions {
  * process.once("SIGTERM", () => sockets.drain().then(() => server.close()));
  * ```
  *
- * @throws TypeError for an option that does not exist
+ * @throws TypeError for an option that does not exist, and for what is no server of Node (an app of Express, Hono, …)
  * @throws Error if the server is attached already
  */
 export const attach = (
   server: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
   options: AttachOptions = {},
 ): Attachment => {
+  checkNodeServer(server);
   checkHostOptions(options, "only");
   if (attached.has(server)) throw new Error("this server is attached already");
   const adapter = new NodeAdapter(server, options.only, options);

@@ -1,17 +1,16 @@
 /** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
-import { callbacksOf } from "../session/handler.ts";
-import type { UpgradeArguments } from "../upgrade.ts";
+import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
 import { captureContext } from "./async-context.ts";
+import { checkWebSocketServer } from "./attach-arguments.ts";
 import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
-import { publishError } from "./node-diagnostics.ts";
+import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
-import { reporter } from "./reporting.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
@@ -46,6 +45,7 @@ export interface AttachOptions extends HostOptions {
  * @throws Error if the HTTP server is attached already
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
+  checkWebSocketServer(sockets);
   checkHostOptions(options, "server", "only");
   const { server: given, only } = options;
   const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
@@ -68,7 +68,7 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
 /** Runs handlers on sockets that a WebSocketServer has accepted. */
 export interface Hosting extends Attachment {
   /** As the function {@link host}, for connections that belong together. */
-  readonly host: <Arg, State, Info = never>(
+  readonly host: <Arg = void, State = unknown, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,
     handler: WebSock<Arg, State, Info>,
@@ -89,13 +89,13 @@ export interface Hosting extends Attachment {
 export const hosting = (options: HostOptions = {}): Hosting => {
   checkHostOptions(options);
   const ignores = [...capabilities.ignores, ...TOO_LATE];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(options.onError, publishError), options);
+  const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
       value: (socket: WsSocket, request: IncomingMessage, handler: object, arg?: unknown, given?: object): void => {
         const resolved = host.resolve(given);
-        const callbacks = callbacksOf(handler);
+        const callbacks = callbacksFor(handler, arg, given);
         if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
         // The client may have gone by now: then `init` never runs.
         if (socket.readyState !== OPEN) return;

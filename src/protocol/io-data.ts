@@ -1,4 +1,5 @@
 /** `IoData`: text and octets that are written one after the other without being joined first. */
+import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type Octets, portableOctets } from "./octets.ts";
 import { recentText } from "./recent-text.ts";
@@ -44,7 +45,12 @@ export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => 
         checked.add(list);
       }
       path.push({ list, next: 0 });
-    } else throw new TypeError("data must be a string, a Uint8Array, an ArrayBuffer or a list of them");
+    } else {
+      const cure = "; json(value) makes a text message of any other value";
+      throw new TypeError(
+        `data must be a string, a Uint8Array, an ArrayBuffer or a list of them, not ${show(part)}${cure}`,
+      );
+    }
   };
   enter(data);
   for (let level = path.at(-1); level !== undefined; level = path.at(-1)) {

@@ -1,4 +1,5 @@
 /** All connections of one server: counting them, and ending them well. */
+import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
@@ -74,7 +75,9 @@ export class SessionGroup {
   }
 
   /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */
-  drain({ batch = 10_000, interval = 2_000, deadline = 30_000 }: DrainOptions = {}): Promise<void> {
+  drain(options: DrainOptions = {}): Promise<void> {
+    checkKeys(options, ["batch", "interval", "deadline"]);
+    const { batch = 10_000, interval = 2_000, deadline = 30_000 } = options;
     for (const [name, value] of Object.entries({ batch, interval, deadline })) {
       if (!(value > 0)) throw new TypeError(`option "${name}" must be a number above zero`);
     }

@@ -1,4 +1,6 @@
 /** A handler as the session calls it: checked once, with its callbacks looked up once. */
+import { show } from "../known-keys.ts";
+
 export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" | "terminate";
 
 export type Callback = (...args: unknown[]) => unknown;
@@ -14,9 +16,13 @@ export interface Callbacks {
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;
+  /** What the handler is called in reports, if it has a name. */
+  readonly name?: string | undefined;
 }
 
 const NAMES = ["init", "handleIn", "handleControl", "handleInfo", "terminate"] as const;
+/** Names like those of our callbacks: a misspelt one would never be called. `handler` and `handled` are ordinary words. */
+const RESERVED = /^handle[A-Z]/;
 const REQUIRED: ReadonlySet<string> = new Set(["init", "handleIn"]);
 
 const known = new WeakMap<object, Callbacks>();
@@ -28,7 +34,7 @@ const known = new WeakMap<object, Callbacks>();
  */
 export const callbacksOf = (handler: object): Callbacks => {
   if (typeof handler !== "object" || handler === null) {
-    throw new TypeError(`a handler must be a module, an object or a class instance, not ${String(handler)}`);
+    throw new TypeError(`a handler must be a module, an object or a class instance, not ${show(handler)}`);
   }
   let callbacks = known.get(handler);
   if (callbacks === undefined) known.set(handler, (callbacks = lookUp(handler)));
@@ -37,20 +43,30 @@ export const callbacksOf = (handler: object): Callbacks => {
 
 const lookUp = (handler: object): Callbacks => {
   for (const name of propertyNames(handler)) {
-    if (name.startsWith("handle") && !(NAMES as readonly string[]).includes(name)) {
-      throw new TypeError(`a handler has no callback "${name}"; there are ${NAMES.join(", ")}`);
+    if (RESERVED.test(name) && !(NAMES as readonly string[]).includes(name)) {
+      throw new TypeError(
+        `a handler has no callback "${name}"; valid callbacks are ${NAMES.join(", ")}. Rename it if it is a helper`,
+      );
     }
   }
   for (const name of NAMES) {
     const value: unknown = (handler as Record<string, unknown>)[name];
     if (typeof value !== "function" && (value !== undefined || REQUIRED.has(name))) {
-      throw new TypeError(`the handler's "${name}" must be a function, not ${String(value)}`);
+      throw new TypeError(`the handler's "${name}" must be a function, not ${show(value)}`);
     }
   }
   return {
     target: handler,
     ...Object.fromEntries(NAMES.map((name) => [name, (handler as Record<string, unknown>)[name]])),
+    name: nameOf(handler),
   } as unknown as Callbacks;
+};
+
+/** The class of a class instance, else the property `name`: nothing tells what a module or an object is called. */
+const nameOf = (handler: object): string | undefined => {
+  const { constructor: Class, name } = handler as { readonly constructor?: unknown; readonly name?: unknown };
+  if (typeof Class === "function" && Class !== Object && Class.name !== "") return Class.name;
+  return typeof name === "string" && name !== "" ? name : undefined;
 };
 
 function* propertyNames(handler: object): Generator<string> {

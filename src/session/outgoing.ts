@@ -1,11 +1,13 @@
 /** Checks what callbacks give us to send, before any of it reaches a host: hosts do not agree on what they refuse. */
+
+import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
 import { forEachPart, ioLength } from "../protocol/io-data.ts";
 import { type Octets, portableOctets } from "../protocol/octets.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
-import type { CloseDetail, StopDetail } from "../result.ts";
+import type { CloseDetail } from "../result.ts";
 
 /**
  * Checks one message and returns how many octets it has.
@@ -13,7 +15,7 @@ import type { CloseDetail, StopDetail } from "../result.ts";
  * @throws TypeError for what is no message, RangeError for one that may not be sent
  */
 export const checkMessage = (message: OutMessage, octets: Octets = portableOctets): number => {
-  if (typeof message !== "object" || message === null) throw new TypeError(`not a message: ${String(message)}`);
+  if (typeof message !== "object" || message === null) refuseMessage(message);
   const { opcode, data } = message;
   const length = data === null || data === undefined ? 0 : ioLength(data, octets);
   switch (opcode) {
@@ -31,7 +33,7 @@ export const checkMessage = (message: OutMessage, octets: Octets = portableOctet
       }
       return length;
     default:
-      throw new TypeError(`not a message: its opcode is ${JSON.stringify(opcode)}`);
+      return refuseMessage(message);
   }
 };
 
@@ -45,14 +47,28 @@ export const checkMessages = (messages: Messages, octets: Octets): void => {
   else if (!isPlainText(messages)) checkMessage(messages as OutMessage, octets);
 };
 
-const STOP_DETAILS: ReadonlySet<string> = new Set<keyof StopDetail>(["code", "text", "messages", "abort"]);
+/** @throws TypeError that says how a message of this value is made */
+const refuseMessage = (value: unknown): never => {
+  const { opcode } = (value ?? NO_MESSAGE) as { readonly opcode?: unknown };
+  if (opcode !== undefined) {
+    const cure =
+      opcode === "close"
+        ? "; stop(reason, state, { code, text }) closes"
+        : '; opcodes are "text", "binary", "ping" and "pong", and json({ … }) sends any object';
+    throw new TypeError(`not a message: its opcode is ${show(opcode)}${cure}`);
+  }
+  throw new TypeError(`not a message: ${show(value)}${cureOf(value)}`);
+};
 
-/** @throws TypeError for a detail of `self.stop` that does not exist */
-export const checkStopDetail = (detail: StopDetail): void => {
-  if (typeof detail !== "object" || detail === null) throw new TypeError("the detail of a stop must be an object");
-  const unknown = Object.keys(detail).find((name) => !STOP_DETAILS.has(name));
-  if (unknown === undefined) return;
-  throw new TypeError(`unknown detail "${unknown}" of a stop; valid details are ${[...STOP_DETAILS].join(", ")}`);
+const cureOf = (value: unknown): string => {
+  if (typeof value === "string") return `; send text(${show(value)})`;
+  if (typeof value === "number" || typeof value === "boolean") return `; send json(${value}) or text("${value}")`;
+  if (typeof value !== "object" || value === null) {
+    return "; messages are made by text(), json(), binary(), ping() and pong()";
+  }
+  if (value instanceof Uint8Array || value instanceof ArrayBuffer) return "; send binary(data)";
+  if (typeof (value as { readonly then?: unknown }).then === "function") return "; await it first";
+  return Array.isArray(value) ? "; a list of messages may not contain lists" : "; send json({ … })";
 };
 
 /** A text that is one string: the most frequent of messages, which needs no check. */

@@ -10,14 +10,21 @@ import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
 import type { Octets } from "../protocol/octets.ts";
-import { type CloseDetail, defaultCloseCode, type HandleResult, isNormalStop, type StopDetail } from "../result.ts";
+import {
+  type CloseDetail,
+  checkStopOptions,
+  defaultCloseCode,
+  type HandleResult,
+  isNormalStop,
+  type StopDetail,
+} from "../result.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import type { Clock, Timed } from "./clock.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
-import { checkCloseDetail, checkMessage, checkMessages, checkStopDetail, isPlainText } from "./outgoing.ts";
+import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
@@ -247,7 +254,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** `self.stop`: decides the end now, whatever callback is running or pending. */
   stopNow(reason: unknown, detail: StopDetail = {}): boolean {
-    checkStopDetail(detail);
+    checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
     checkMessages(messages, this.context.octets);
@@ -739,7 +746,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private report(error: unknown, callback: CallbackName | undefined): void {
-    this.context.onError(error, { callback, id: this.self.id, connection: this.facts });
+    const { callbacks, facts, self } = this;
+    this.context.onError(error, {
+      callback,
+      id: self.id,
+      connection: facts,
+      handler: callbacks.name,
+      path: facts.path,
+    });
   }
 }
 

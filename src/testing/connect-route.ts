@@ -1,5 +1,6 @@
 /** Runs a whole route without a server: the framework's own router and middleware, `upgrade`, and the handler behind it. */
 import { factsOfRequest } from "../adapters/fetch-request.ts";
+import { sharedPathOf } from "../adapters/request-path.ts";
 import { type ResolvedOptions, resolveOptions, type UpgradeRequest, type WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -119,7 +120,10 @@ class TestUpgrade implements Upgradable {
   async perform<Info>(status: number): Promise<TestClient<Info> | undefined> {
     if (this.decision === undefined || this.decision.route.failed() || status < 200 || status > 299) return undefined;
     const { callbacks, arg, options, subprotocol } = this.decision;
-    const { client, initialized } = begin<Info>(callbacks.target, arg, options, { subprotocol });
+    const { client, initialized } = begin<Info>(callbacks.target, arg, options, {
+      subprotocol,
+      path: sharedPathOf(this.facts.url),
+    });
     await initialized;
     return client;
   }

@@ -6,9 +6,8 @@ import { resolveOptions, type WebSockOptions } from "../options.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
 import { utf8Length } from "../protocol/utf8.ts";
-import { callbacksOf } from "../session/handler.ts";
 import { Session } from "../session/session.ts";
-import type { UpgradeArguments } from "../upgrade.ts";
+import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { CloseReason, ConnectionInfo, WebSock } from "../websock.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type MemoryPeer, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
@@ -29,13 +28,16 @@ export interface Ended {
  * ```ts
  * const client = await connect(Echo, "hello");
  * client.send("hi");
+ * expect(await client.receive()).toEqual({ opcode: "text", data: "hello" }); // what the `init` of the README's Echo pushes
  * expect(await client.receive()).toEqual({ opcode: "text", data: "hi" });
  * ```
  *
  * @param handler a module, an object or a class instance with the callbacks of `WebSock`
- * @param rest `arg` for `init`, and the options of `upgrade`
+ * @param arg what `init` takes
+ * @param options as of `upgrade`
+ * @throws TypeError for an option or a callback that does not exist, and for options in the place of `arg`
  */
-export const connect = async <Arg, State, Info = never>(
+export const connect = async <Arg = void, State = unknown, Info = never>(
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
 ): Promise<TestClient<Info>> => {
@@ -52,7 +54,7 @@ export const begin = <Info>(
   facts: Partial<ConnectionInfo> = {},
 ): { client: TestClient<Info>; initialized: Promise<void> } => {
   const client = new TestClient<Info>();
-  const callbacks = callbacksOf(handler);
+  const callbacks = callbacksFor(handler, arg, options);
   let result: unknown;
   const watched = {
     ...callbacks,
@@ -86,6 +88,7 @@ export const FACTS: ConnectionInfo = {
   remotePort: 50_000,
   httpVersion: "1.1",
   method: "GET",
+  path: "/",
   subprotocol: undefined,
   compression: undefined,
   closeCode: undefined,

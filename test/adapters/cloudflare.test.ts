@@ -31,6 +31,16 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
 
   beforeEach(async () => void (await log()));
 
+  test("a refused upgrade is counted and published, in the object and in the Worker", async () => {
+    expect(await ask("/connect?name=secret")).toContain("upgrade request");
+    // A Worker is not attached: the error is its own to catch.
+    await ask("/worker");
+    expect(await ask("/refused")).toBe("1");
+    expect(await log()).toEqual(
+      expect.arrayContaining(["refused 426 GET /connect counter", "refused 426 GET /worker noted"]),
+    );
+  });
+
   test("goes on with its state: messages, sleep, messages, sleep, infos, sleep, close", async () => {
     const ada = await connect("ada");
     const ben = await connect("ben");

@@ -74,7 +74,8 @@ describe("errors", () => {
     const client = await RawClient.upgraded(port);
     const { payload } = await client.send(frame(TEXT, "now")).frame();
     expect([...payload]).toEqual([1011 >> 8, 1011 & 255]);
-    expect(told).toEqual([[failure, { callback: "handleIn", id: expect.any(String), connection: expect.any(Object) }]]);
+    const context = { callback: "handleIn", id: expect.any(String), connection: expect.any(Object) };
+    expect(told).toEqual([[failure, { ...context, handler: undefined, path: "/" }]]);
     expect(told[0]![1]!.connection).toMatchObject({
       remoteAddress: "127.0.0.1",
       remotePort: client.socket.localPort,
@@ -90,7 +91,14 @@ describe("errors", () => {
     const { port, errors } = await serve((req) => upgrade(req, Failing));
     await provoke(port);
     expect(published).toEqual([
-      { error: failure, callback: "handleIn", id: expect.any(String), connection: expect.any(Object) },
+      {
+        error: failure,
+        callback: "handleIn",
+        id: expect.any(String),
+        connection: expect.any(Object),
+        handler: undefined,
+        path: "/",
+      },
     ]);
     expect(errors).toEqual([failure]);
   });
@@ -101,15 +109,49 @@ describe("errors", () => {
       import net from "node:net";
       import { ok, upgrade } from "websock-js";
       import { attach } from "websock-js/node";
-      const server = http.createServer((req) => upgrade(req, { init() { throw new Error("mine"); }, handleIn: ok }));
+      const server = http.createServer((req) => upgrade(req, { name: "Mine", init() { throw new Error("mine"); }, handleIn: ok }));
       attach(server, { defaults: { closeTimeout: 50 } });
       server.listen(0, "127.0.0.1", () => {
         const socket = net.connect(server.address().port, "127.0.0.1");
         socket.write(${JSON.stringify(handshake())});
         socket.resume().on("end", () => { socket.end(); server.close(); });
       });`);
-    expect(stderr).toMatch(/^websock-js: init: Error: mine\n/);
+    expect(stderr).toMatch(/^websock-js: init of Mine at \/, connection [\da-f-]{36}: Error: mine\n/);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  });
+
+  test("name the handler and the path of the request, without its query and not at any length", async () => {
+    class Room {
+      init(): never {
+        throw failure;
+      }
+      handleIn(): never {
+        throw failure;
+      }
+    }
+    const told: (readonly [handler: string | undefined, path: string])[] = [];
+    const handlers: Record<string, object> = {
+      module: { ...Failing, name: "failing" },
+      room: new Room(),
+    };
+    const { port } = await serve(
+      (req) => upgrade(req, (handlers[req.url!.split(/[/?]/)[1]!] ?? Failing) as typeof Failing),
+      { onError: (_error, context) => told.push([context!.handler, context!.path]) },
+    );
+    const long = `/${"x".repeat(1000)}`;
+    for (const path of ["/module/a?token=secret", "/room/b", "/none", `${long}?x=1`, `${long}?x=1`]) {
+      const client = await RawClient.open(port);
+      client.send(handshake({}, `GET ${path} HTTP/1.1`), frame(TEXT, "now"));
+      await client.accepted();
+      await client.closeCode();
+    }
+    expect(told).toEqual([
+      ["failing", "/module/a"],
+      ["Room", "/room/b"],
+      [undefined, "/none"],
+      [undefined, `${long.slice(0, 256)}…`],
+      [undefined, `${long.slice(0, 256)}…`],
+    ]);
   });
 
   test.each([

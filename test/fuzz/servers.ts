@@ -176,6 +176,8 @@ const withServer = async (run: (port: number) => Promise<void>): Promise<void> =
       upgrade(request, Echo, undefined, {
         earlyValidateUpgrade: request.url !== "/late",
         compress: { threshold: 0 },
+        // An offer that nobody agrees on would be reported.
+        subprotocols: ([first]) => first,
       });
   });
   const sockets = attach(server, { onError: (error) => errors.push(error) });

@@ -1,4 +1,5 @@
 /** The routes that `test/support/fetch-host.ts` knocks at: a bare handler, and Hono behind middleware. */
+import { subscribe } from "node:diagnostics_channel";
 import { Hono } from "hono";
 import { setCookie } from "hono/cookie";
 import { cors } from "hono/cors";
@@ -7,6 +8,13 @@ import { ok, push, stop, text, upgrade } from "websock-js";
 
 /** What has happened, in order. */
 export const events = [];
+
+subscribe("websock-js:refused", (/** @type {any} */ { status, method, path, handler }) =>
+  events.push(`refused ${status} ${method} ${path} ${handler}`),
+);
+
+/** What the host's attachment counts; the program fills it in. */
+export const attached = { sockets: { refused: 0 } };
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
@@ -19,7 +27,9 @@ const recorded = (callbacks) => ({
   ...callbacks,
 });
 
-export const Echo = recorded({});
+export const Echo = recorded({ name: "echo" });
+
+const Offers = recorded({ name: "offers" });
 
 let running = 0;
 const Slow = recorded({
@@ -99,6 +109,8 @@ const routes = {
     }
     return response;
   },
+  "/offers": (request) => upgrade(request, Offers),
+  "/count": () => Response.json(attached.sockets.refused),
   "/events": () => Response.json(events.splice(0)),
 };
 

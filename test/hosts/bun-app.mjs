@@ -1,7 +1,7 @@
 import { Elysia } from "elysia";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/bun";
-import { app, Echo, Facts, options } from "./app.mjs";
+import { app, attached, Echo, Facts, options } from "./app.mjs";
 
 const elysia = new Elysia()
   .onRequest(({ set }) => void (set.headers["x-before"] = "1"))
@@ -26,5 +26,6 @@ const serving = attach(
   },
   options,
 );
+Object.assign(attached, { sockets: serving.sockets });
 console.log(`listening ${Bun.serve(serving).port}`);
 process.once("SIGTERM", () => serving.sockets.drain().then(() => process.exit()));

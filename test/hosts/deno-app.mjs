@@ -1,9 +1,10 @@
 /** Argument: `bare` serves without `attach`. */
 import { attach, sockets } from "websock-js/deno";
-import { app, options } from "./app.mjs";
+import { app, attached, options } from "./app.mjs";
 
 const bare = Deno.args.includes("bare");
 const handler = bare ? app : attach(app, options);
+Object.assign(attached, { sockets: bare ? sockets : handler.sockets });
 Deno.serve(
   {
     hostname: "127.0.0.1",

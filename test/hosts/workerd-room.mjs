@@ -7,7 +7,14 @@ import { attach } from "websock-js/cloudflare";
 /** What happened in this process; it outlives the object. */
 const log = [];
 
+// There with the flag nodejs_compat.
+const { subscribe } = await import("node:diagnostics_channel");
+subscribe("websock-js:refused", (/** @type {any} */ { status, method, path, handler }) =>
+  log.push(`refused ${status} ${method} ${path} ${handler}`),
+);
+
 const Counter = {
+  name: "counter",
   /** @param {string} name @param {any} self */
   init: (name, self) => {
     log.push(`init ${name}`);
@@ -50,6 +57,7 @@ export class Room extends DurableObject {
     }
     if (pathname === "/announce") for (const self of this.sockets) self.send(searchParams.get("news"));
     if (pathname === "/send") return new Response(String(this.sockets.get(searchParams.get("id"))?.send("alone")));
+    if (pathname === "/refused") return new Response(String(this.sockets.refused));
     if (pathname === "/connections") return new Response(String(this.sockets.connections));
     if (pathname === "/drain") void this.sockets.drain();
     return new Response("done");
@@ -64,6 +72,7 @@ export class Room extends DurableObject {
 const selves = [];
 
 const Noted = {
+  name: "noted",
   init: (_, self) => {
     selves.push(self);
     return ok(0);

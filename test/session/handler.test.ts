@@ -76,10 +76,7 @@ describe("callbacksOf", () => {
 
   it.each([
     ["handleMessage", { ...minimal, handleMessage: () => {} }],
-    ["handlein", { ...minimal, handlein: handleIn }],
-    ["handle_in", { ...minimal, handle_in: handleIn }],
     ["handleInfos", { ...minimal, handleInfos: "not even a function" }],
-    ["handle", { ...minimal, handle: () => {} }],
     [
       "handleText",
       new (class {
@@ -92,7 +89,9 @@ describe("callbacksOf", () => {
     ["handleHidden", Object.defineProperty({ ...minimal }, "handleHidden", { value: 1, enumerable: false })],
   ])("a property %s is a mistake", (name, handler) => {
     expect(() => callbacksOf(handler)).toThrow(TypeError);
-    expect(() => callbacksOf(handler)).toThrow(`a handler has no callback "${name}"; there are init, handleIn,`);
+    expect(() => callbacksOf(handler)).toThrow(
+      `a handler has no callback "${name}"; valid callbacks are init, handleIn,`,
+    );
     // Every time.
     expect(() => callbacksOf(handler)).toThrow(TypeError);
   });
@@ -100,6 +99,32 @@ describe("callbacksOf", () => {
   it("other properties are nobody's business", () => {
     const handler = { ...minimal, helper: 1, onMessage: () => {}, Handle: 1, unhandled: true, terminateAll: 1 };
     expect(callbacksOf(handler).init).toBe(init);
+  });
+
+  it.each(["handle", "handler", "handlers", "handled", "handles", "handle_in", "handlebars", "handle1", "handleÉtat"])(
+    "%s is an ordinary name, too: only handle and a capital letter are reserved",
+    (name) => {
+      expect(callbacksOf({ ...minimal, [name]: () => {} }).init).toBe(init);
+    },
+  );
+
+  it.each<[string | undefined, object]>([
+    [undefined, minimal],
+    [undefined, module],
+    ["Chat", { ...minimal, name: "Chat" }],
+    [undefined, { ...minimal, name: "" }],
+    [undefined, { ...minimal, name: () => "Chat" }],
+    ["Chat", Object.assign(Object.create(null), minimal, { name: "Chat" })],
+    [
+      "Room",
+      new (class Room {
+        readonly name = "lobby";
+        init(): void {}
+        handleIn(): void {}
+      })(),
+    ],
+  ])("is called %s in reports: by its class, or by its property name", (name, handler) => {
+    expect(callbacksOf(handler).name).toBe(name);
   });
 
   it.each<[string, object]>([

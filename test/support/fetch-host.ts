@@ -64,6 +64,12 @@ export const testFetchHost = async (
 };
 
 const testAll = ({ knock, open, events, program }: Knocker): void => {
+  /** Nobody has given it an `onError`: reports are printed. */
+  const isBare = program.child.spawnargs.includes("bare");
+  /** How many requests the attachment says were refused. */
+  const count = async (): Promise<number> =>
+    (await (await fetch(`http://127.0.0.1:${program.port}/count`)).json()) as number;
+
   test("a flood to an asynchronous handler: in order, one callback at a time", async () => {
     const socket = await open("/slow");
     const got: string[] = [];
@@ -118,9 +124,9 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
   });
 
   test("facts of the connection, and the subprotocol that was chosen", async () => {
-    const { client, headers } = await knock("/facts", { "Sec-WebSocket-Protocol": "a, b" });
+    const { client, headers } = await knock("/facts?token=secret", { "Sec-WebSocket-Protocol": "a, b" });
     expect(headers["sec-websocket-protocol"]).toBe("b");
-    const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", subprotocol: "b" };
+    const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", path: "/facts", subprotocol: "b" };
     expect(JSON.parse(await client.text())).toMatchObject(facts);
     client.socket.destroy();
   });
@@ -145,18 +151,41 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     ["no sound key", { "Sec-WebSocket-Key": "short" }, 400, "Sec-WebSocket-Key"],
     ["offers that are none", { "Sec-WebSocket-Protocol": "a, a" }, 400, "Sec-WebSocket-Protocol"],
   ])("refused: %s, whenever it is checked", async (_what, headers, status, body) => {
+    const before = await count();
     for (const path of ["/echo", "/late"]) {
       const answer = await knock(path, headers);
+      // Published once each, when it is answered at the latest.
+      const refused = (await events()).filter((event) => event.startsWith("refused"));
+      expect(refused).toEqual([`refused ${status} GET ${path} echo`]);
       expect([path, answer.status]).toEqual([path, status]);
       expect(answer.body).toContain(body);
       if (status === 426) expect(answer.headers["sec-websocket-version"]).toBe("13");
       answer.client.socket.destroy();
     }
+    expect(await count()).toBe(before + 2);
   });
 
   test("an ordinary request to the route: 426", async () => {
-    const response = await fetch(`http://127.0.0.1:${program.port}/echo`);
+    const before = await count();
+    const response = await fetch(`http://127.0.0.1:${program.port}/echo?token=secret`);
     expect([response.status, await response.text()]).toEqual([426, expect.stringContaining("upgrade request")]);
+    expect(await events()).toContain("refused 426 GET /echo echo");
+    expect(await count()).toBe(before + 1);
+  });
+
+  test("subprotocols that are offered, and none is agreed on: reported once, with the cure", async () => {
+    for (const offered of ["a, b", "c"]) {
+      const { status, client } = await knock("/offers?token=secret", { "Sec-WebSocket-Protocol": offered });
+      expect(status).toBe("open");
+      client.socket.destroy();
+    }
+    const reported = (await events()).filter((event) => event.startsWith("reported"));
+    if (isBare) return;
+    expect(reported).toEqual([
+      'reported a client offered the subprotocols "a", "b", and the route /offers (offers) agrees on none: browsers and ' +
+        "most other clients then fail the connection (ConnectionLost). Name those that the route speaks in the option " +
+        '"subprotocols": ["a", "b"]',
+    ]);
   });
 
   test("the app's own refusal is its own", async () => {
@@ -175,6 +204,6 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
   test("options without effect are reported, each once", async () => {
     for (let i = 0; i < 2; i++) (await open("/options")).close();
     const reported = (await events()).filter((event) => event.startsWith("reported"));
-    expect(reported).toHaveLength(program.child.spawnargs.includes("bare") ? 0 : 2);
+    expect(reported).toHaveLength(isBare ? 0 : 2);
   });
 };

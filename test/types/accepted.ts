@@ -4,6 +4,7 @@ import {
   binary,
   type DataMessage,
   type HandleResult,
+  json,
   type OutMessage,
   ok,
   ping,
@@ -45,6 +46,22 @@ export const withoutArg = () => {
   upgrade(req, NoArg, undefined, { heartbeat: false, maxFrameSize: Number.POSITIVE_INFINITY });
   upgrade(req, { init: (_: void) => ok(0), handleIn: (_message, n) => ok(n) });
   upgrade(req, { init: (_: unknown) => ok(0), handleIn: (_message, n) => ok(n) });
+  upgrade(req, { init: (_, self) => ok(self.id), handleIn: (_message, id) => ok(id) }, undefined, { timeout: 5 });
+};
+
+/** What takes anything may be given anything, an object with the name of an option too. */
+export const anyArg = () => {
+  upgrade(req, { init: (arg: unknown) => ok(arg), handleIn: (_message, s) => ok(s) }, { timeout: 5 });
+  upgrade(req, { init: (arg: { timeout: number }) => ok(arg), handleIn: (_m, s) => ok(s) }, { timeout: 5 });
+  const anything: WebSock<unknown, number> = { init: () => ok(0), handleIn: (_message, n) => ok(n) };
+  upgrade(req, anything, req.user);
+};
+
+/** Only `handle` and a capital letter are reserved; `name` is the handler's in reports. */
+export const otherProperties = () => {
+  const handler = { name: "chat", handled: 0, handler: null, init: () => ok(0), handleIn: (_: DataMessage) => ok(0) };
+  upgrade(req, handler);
+  upgrade(req, { name: "chat", init: () => ok(0), handleIn: (_message, n) => ok(n) });
 };
 
 export const optionalArg = () => {
@@ -156,6 +173,7 @@ export const results = (message: DataMessage) => {
     push(message, 1),
     push([message, message], 1),
     push([], 1),
+    push(json({ type: "task" }), 1),
     push(text(["a", [new Uint8Array(1), new ArrayBuffer(1)]]), 1),
     push([binary("x"), ping(), pong(new Uint8Array(3)), { opcode: "text" }, { opcode: "ping", data: null }], 1),
     reply("whatever", message, 1),

@@ -52,8 +52,9 @@ export const accepted = () => {
     handleIn,
     handleInfo: (_info: string | number, n: number) => ok(n),
   });
-  // Or not be there: what is sent is dropped, and reported once.
-  upgrade(req, handler<string>()({ init: (_: void, self) => (self.send("x") ? ok(0) : ok(0)), handleIn }));
+  // Without Info there is nothing that handleInfo could get.
+  upgrade(req, handler()({ init: () => ok(0), handleIn: (_message, n) => ok(n + 1) }));
+  upgrade(req, handler<never>()({ init: () => ok(0), handleIn }), undefined, { timeout: 5 });
 };
 
 export const addresses = (everything: Self<string | number>, chat: Self<Chat.Info>) => {
@@ -72,6 +73,12 @@ export const addresses = (everything: Self<string | number>, chat: Self<Chat.Inf
 };
 
 export const rejected = (strings: Self<string>) => {
+  const handleInfo = (_tick: "tick", n: number) => ok(n);
+  const typed = handler<"tick">()({
+    init: (user: Chat.User) => ok(user),
+    handleIn: (_m, s) => ok(s),
+    handleInfo: (_tick, s) => ok(s),
+  });
   const inline = {
     init: (_: void, self: Self<string | number>) => (self.send(1) ? ok(0) : ok(1)),
     handleIn,
@@ -107,13 +114,19 @@ export const rejected = (strings: Self<string>) => {
   upgrade(req, other);
 
   // @ts-expect-error: no such info
-  handler<"tick">()({ init: (_: void, self) => (self.send("tock") ? ok(0) : ok(0)), handleIn });
+  handler<"tick">()({ init: (_: void, self) => (self.send("tock") ? ok(0) : ok(0)), handleIn, handleInfo });
+  // @ts-expect-error: infos may be sent, and there is no handleInfo: they would be dropped
+  handler<"tick">()({ init: (_: void, self) => (self.send("tick") ? ok(0) : ok(0)), handleIn });
+  // @ts-expect-error: handleInfo may not be undefined, either
+  handler<"tick">()({ init: () => ok(0), handleIn, handleInfo: undefined });
   // @ts-expect-error: handleInfo takes another
   handler<"tick">()({ init: () => ok(0), handleIn, handleInfo: (info: number, n: number) => ok(n + info) });
   // @ts-expect-error: the arg is checked as ever
-  upgrade(req, handler<"tick">()({ init: (user: Chat.User) => ok(user), handleIn: (_m, s) => ok(s) }), undefined);
+  upgrade(req, typed, undefined);
+  // @ts-expect-error: options are no arg where init takes none
+  upgrade(req, handler<"tick">()({ init: () => ok(0), handleIn, handleInfo }), { timeout: 5 });
   // @ts-expect-error: and so is the state
-  handler<"tick">()({ init: () => ok(0), handleIn: (_m: DataMessage, s: string) => ok(s) });
+  handler<"tick">()({ init: () => ok(0), handleIn: (_m: DataMessage, s: string) => ok(s), handleInfo });
   // @ts-expect-error: without Info nothing can be sent
   upgrade(req, { init: (_: void, self) => (self.send("x") ? ok(0) : ok(0)), handleIn });
 

@@ -11,7 +11,10 @@ import {
   text,
   upgrade,
   type WebSock,
+  type WebSockOptions,
 } from "websock-js";
+import { connect } from "websock-js/testing";
+import { host, hosting, type WsSocket } from "websock-js/ws";
 import * as Chat from "./fixtures/chat.ts";
 import * as Echo from "./fixtures/echo.ts";
 import * as NoArg from "./fixtures/no-arg.ts";
@@ -55,6 +58,35 @@ export const args = () => {
   upgrade(req, { init: async (user: Chat.User) => ok(user), handleIn: async (_m, s) => ok(s) }, maybeUser);
   // @ts-expect-error: none of several
   upgrade(req, { init: (id: string | number) => ok(id), handleIn: (_m, id) => ok(id) }, true);
+};
+
+declare const webSocket: WsSocket;
+
+/** Where `init` takes no arg, nothing may stand in its place: it would be ignored, and options would have no effect. */
+export const optionsForArg = () => {
+  const options: WebSockOptions = { timeout: 5 };
+  // @ts-expect-error: options are no arg
+  upgrade(req, NoArg, { timeout: 5 });
+  // @ts-expect-error: nor misspelt ones
+  upgrade(req, NoArg, { tiemout: 5 });
+  // @ts-expect-error: nor in a variable
+  upgrade(req, NoArg, options);
+  // @ts-expect-error: nor is anything else
+  upgrade(req, NoArg, "hello");
+  // @ts-expect-error: the same for a handler that is written inline
+  upgrade(req, { init: () => ok(0), handleIn: (_m, n) => ok(n) }, { timeout: 5 });
+  // @ts-expect-error: the same where init names an arg that it does not take
+  upgrade(req, { init: (_, self) => ok(self.id), handleIn: (_m, id) => ok(id) }, { timeout: 5 });
+  // @ts-expect-error: the same where it takes void
+  upgrade(req, { init: (_: void) => ok(0), handleIn: (_m, n) => ok(n) }, { timeout: 5 });
+  // @ts-expect-error: the same for an arg that may be left out
+  upgrade(req, { init: (user?: Chat.User) => ok(user), handleIn: (_m, s) => ok(s) }, { timeout: 5 });
+  // @ts-expect-error: the same in tests
+  connect(NoArg, { timeout: 5 });
+  // @ts-expect-error: the same for a socket of ws
+  host(webSocket, req, NoArg, { timeout: 5 });
+  // @ts-expect-error: the same with hosting()
+  hosting().host(webSocket, req, NoArg, { timeout: 5 });
 };
 
 export const options = () => {
@@ -122,6 +154,8 @@ export const shapes = () => {
 export const results = (message: DataMessage): HandleResult<number>[] => [
   // @ts-expect-error: a string is no message
   push("hello", 1),
+  // @ts-expect-error: nor is an object: json() makes one of it
+  push({ type: "task" }, 1),
   // @ts-expect-error: closes are not pushed
   push({ opcode: "close" }, 1),
   // @ts-expect-error: a number is no data

@@ -31,7 +31,9 @@ const NONSENSE = {
     'TypeError: CALLBACK returned a list that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
   tag: 'TypeError: CALLBACK returned a list that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
   "message-data": "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or a list of them",
-  "message-opcode": 'TypeError: not a message: its opcode is "frame"',
+  "message-opcode":
+    'TypeError: not a message: its opcode is "frame"; opcodes are "text", "binary", "ping" and "pong", and json({ … }) sends ' +
+    "any object",
   "close-code": "RangeError: close code 1005 may not be sent (RFC 6455 §7.4)",
 } as const;
 
