@@ -60,7 +60,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** Too much waits for the peer to read. */
+  /** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See {@link canHandle}. */
   private blocked = false;
   /** The handler: what {@link callbacks} are called on. */
   private readonly target: Callbacks["target"];
@@ -194,7 +194,7 @@ export class Session implements TransportEvents, Timed, Addressee {
    * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
    */
   text(data: string, size: number): void {
-    if (!this.isReady) {
+    if (!this.isReady(size)) {
       this.queue({ opcode: "text", data }, size);
       return;
     }
@@ -235,8 +235,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   drained(): void {
-    if (!this.blocked || this.transport.buffered > OUTBOUND_MARK / 2) return;
-    this.blocked = false;
+    if (!this.blocked) return;
+    if (this.transport.buffered <= OUTBOUND_MARK / 2) this.blocked = false;
     this.pump();
   }
 
@@ -255,12 +255,29 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- events to callbacks
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
-  private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && !this.blocked && this.mailbox.isNext;
+  private isReady(size: number): boolean {
+    return (
+      this.phase === OPEN &&
+      this.running === undefined &&
+      this.mailbox.isNext &&
+      (!this.blocked || this.canHandle(size))
+    );
+  }
+
+  /**
+   * Whether a message may be handled although more than the outbound high-water mark is unsent. A host that answers the
+   * peer's close frame by itself does so behind what we have sent by then: an answer that is held back would be lost. So
+   * what has been received is handled there, as long as an answer of the same size fits into `maxBuffered`. The same goes
+   * for a peer that has closed: it sends nothing more that would have to be held back.
+   */
+  private canHandle(size: number): boolean {
+    const { transport, context } = this;
+    if (transport.capabilities.answersClose && !this.remoteClosed) return false;
+    return transport.buffered + size <= context.options.maxBuffered;
   }
 
   private arrive(event: Arrived, size: number): void {
-    if (this.isReady) {
+    if (this.isReady(size)) {
       this.handle(event);
       this.afterArrival();
     } else this.queue(event, size);
@@ -287,7 +304,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   private pump(): void {
     do {
       while (this.phase === OPEN && this.running === undefined) {
-        const event = this.blocked ? undefined : this.mailbox.takeMessage();
+        const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
+        const event = held ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
         else if (this.mailbox.hasInfo) this.call("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;

@@ -19,7 +19,8 @@ const serve = () => {
         return new Response(await control(request.url, controls));
       },
     },
-    { clock, onError: () => undefined },
+    // Bun has one limit for all connections: the largest message of the suite must fit.
+    { clock, onError: () => undefined, defaults: { maxMessageSize: 20_000_000 } },
   );
   sockets = app.sockets;
   return Bun.serve(app).port;

@@ -6,6 +6,7 @@
  * for (const { name, run } of casesFor(host)) test(name, () => run(host));
  * ```
  */
+import { closingAtOnce } from "./closing-at-once.ts";
 import { endings } from "./endings.ts";
 import type { ConformanceCase, ConformanceHost } from "./host.ts";
 import { order } from "./order.ts";
@@ -17,7 +18,7 @@ export * as ScriptedHandler from "./script.ts";
 export { openGate, type Report, reportOf, type Script, type Scripted, type Step, whenTerminated } from "./script.ts";
 
 /** Every case. */
-export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order];
+export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order, ...closingAtOnce];
 
 /** The cases that make sense for a host, by what it says that it can do. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
