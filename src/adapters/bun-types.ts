@@ -16,6 +16,8 @@ export interface BunSocket<Data = unknown> {
 }
 
 export interface BunServer {
+  /** 0 or `undefined` once the server has been stopped, and on a Unix domain socket. */
+  readonly port?: number | undefined;
   upgrade(request: Request, options: { readonly headers: Headers; readonly data: unknown }): boolean;
   requestIP(request: Request): { readonly address: string; readonly port: number } | null;
 }

@@ -2,17 +2,18 @@
  * The connections of a Durable Object that hibernates: it may be gone between two messages, and what a connection needs
  * is kept in the attachment of its socket.
  */
-import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { ResolvedOptions, UpgradeRequest } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
+import { CloudflareHost } from "./cloudflare-host.ts";
 import { CloudflareTransport, durableCapabilities, type Reports } from "./cloudflare-transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./cloudflare-types.ts";
 import { openPair, peerOf } from "./cloudflare-worker.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, guardFetch } from "./fetch-upgrade.ts";
-import { Host, type HostOptions } from "./host.ts";
+import type { HostOptions } from "./host.ts";
 import { reporter } from "./reporting.ts";
 import { SystemClock } from "./system-clock.ts";
 
@@ -104,7 +105,7 @@ interface Events {
   webSocketError?: (socket: CloudflareSocket, error: unknown) => unknown;
 }
 
-export class DurableHost extends Host {
+export class DurableHost extends CloudflareHost {
   private readonly ctx: DurableObjectContext;
   private readonly handlers = new Map<string, Callbacks>();
   private readonly transports = new Map<CloudflareSocket, DurableTransport>();
@@ -117,13 +118,6 @@ export class DurableHost extends Host {
     super(durableCapabilities, portableOctets, reporter(options.onError), { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
-  }
-
-  /** The platform keeps the connections alive, and a deadline would keep the object from sleeping. */
-  override resolve(options: WebSockOptions | undefined, defaults = this.defaults): ResolvedOptions {
-    const resolved = super.resolve(options, defaults);
-    if (resolved.timeout === Number.POSITIVE_INFINITY) return resolved;
-    return { ...resolved, timeout: Number.POSITIVE_INFINITY, heartbeat: Number.POSITIVE_INFINITY };
   }
 
   /** Takes the object's events. Those of sockets that are none of ours are left to its own methods. */

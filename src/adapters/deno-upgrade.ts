@@ -1,7 +1,8 @@
 /** One upgrade request of `Deno.serve`. */
-import type { UpgradeRequest } from "../options.ts";
+import type { ResolvedOptions, UpgradeRequest } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
+import { connectionsOf } from "./deno-serve.ts";
 import { capabilities, DenoTransport } from "./deno-transport.ts";
 import type { DenoServeInfo, DenoUpgradeWebSocket } from "./deno-types.ts";
 import { FetchUpgrade } from "./fetch-upgrade.ts";
@@ -32,8 +33,9 @@ export class DenoUpgrade extends FetchUpgrade {
     // Read before: of a request that is upgraded, nothing can be.
     const { hostname: remoteAddress, port: remotePort } = this.info?.remoteAddr ?? {};
     const connection = connectionFacts(facts, { remoteAddress, remotePort }, subprotocol, undefined);
+    const served = connectionsOf(request);
     // Not with its option `protocol`, which takes an offer without spaces for one protocol.
-    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: idleTimeoutOf(options) });
     for (const [name, value] of headers) response.headers.append(name, value);
     if (subprotocol !== undefined) response.headers.set("sec-websocket-protocol", subprotocol);
     socket.binaryType = "arraybuffer";
@@ -42,7 +44,7 @@ export class DenoUpgrade extends FetchUpgrade {
         socket.close(CLOSE.goingAway);
         return;
       }
-      const transport = new DenoTransport(socket, options, (what) => host.tell(what));
+      const transport = new DenoTransport(socket, options, (what) => host.tell(what), served);
       const session = host.newSession(callbacks, transport, connection, options);
       transport.open(session);
       session.start(arg);
@@ -50,3 +52,16 @@ export class DenoUpgrade extends FetchUpgrade {
     return response;
   }
 }
+
+/** The longest delay of a timer: Deno's fires at once after a longer one, `Infinity` included. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/**
+ * `timeout` as Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
+ * anything, and closes the connection after the other half. Its timers drop fractions of a millisecond: one more each, so
+ * that it is never early.
+ */
+export const idleTimeoutOf = ({ timeout }: Pick<ResolvedOptions, "timeout">): number => {
+  const half = Math.ceil(timeout / 2) + 1;
+  return half > MAX_DELAY ? 0 : (2 * half) / 1000;
+};

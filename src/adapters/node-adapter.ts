@@ -23,6 +23,7 @@ export const capabilities = Object.freeze<Capabilities>({
   answersClose: true,
   abort: true,
   compress: true,
+  idleClock: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });
 

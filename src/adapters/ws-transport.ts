@@ -19,6 +19,7 @@ export const capabilities = Object.freeze<Capabilities>({
   answersClose: true,
   abort: true,
   compress: true,
+  idleClock: true,
   ignores: [
     ...(["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"] as const),
     ...(["compress.level", "compress.memLevel", "compress.maxInflation"] as const),

@@ -240,6 +240,14 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.pump();
   }
 
+  idle(): void {
+    this.finish("timeout", CLOSE.goingAway, "idle timeout");
+  }
+
+  stopped(): void {
+    this.shutdown(CLOSE.goingAway);
+  }
+
   disconnected(): void {
     if (this.gone) return;
     this.gone = true;
@@ -581,10 +589,9 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
       return;
     }
-    // Of a peer that has closed, nothing more is to be expected.
-    if (this.remoteClosed) return;
+    if (!this.watchesIdle) return;
     const now = this.clock.heard();
-    if (this.peer.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    if (this.peer.isIdle(now, options)) this.idle();
     else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
   }
 
@@ -606,6 +613,11 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
+  /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
+  private get watchesIdle(): boolean {
+    return !this.remoteClosed && this.transport.capabilities.idleClock;
+  }
+
   private get canPing(): boolean {
     return this.transport.capabilities.control;
   }
@@ -617,7 +629,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
     if (this.phase === OPEN && !this.gone) {
       const unheard = this.clock.now() - this.clock.heard();
-      next = Math.min(next, this.peer.next(options, !this.remoteClosed, this.canPing) + unheard);
+      next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
     }
     this.clock.schedule(this, next);
   }

@@ -27,6 +27,11 @@ export interface Capabilities {
   readonly abort: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
+  /**
+   * The session decides when a connection is idle. Without it the host does, after `timeout` (unless that is among
+   * {@link ignores}): it sends pings and closes the connection by itself, with a close text of its own.
+   */
+  readonly idleClock: boolean;
   /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
   readonly ignores: readonly (keyof WebSockOptions | `compress.${keyof CompressOptions}`)[];
 }
@@ -81,6 +86,10 @@ export interface TransportEvents {
   failed(error: ProtocolError): void;
   /** All that waited for the peer has been taken. */
   drained(): void;
+  /** The host has found the connection idle, and closes it. Only where the capability `idleClock` is missing. */
+  idle(): void;
+  /** The host's own server is stopping, and closes the connection. */
+  stopped(): void;
   /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
   disconnected(): void;
 }

@@ -30,6 +30,7 @@ export const capabilities = Object.freeze<Capabilities>({
   answersClose: true,
   abort: true,
   compress: false,
+  idleClock: true,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],
 });
 

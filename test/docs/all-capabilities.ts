@@ -26,4 +26,5 @@ export const abilities: Readonly<Record<Ability, string>> = {
   answersClose: "the peer's close frame is answered after what came before it was handled",
   abort: "a connection that does not answer our close frame can be cut off",
   compress: "compression",
+  idleClock: "an idle client is found by our own clock and pings; elsewhere by the host's",
 };

@@ -56,7 +56,7 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
 
 const CAPABILITIES = {
   ...{ host: "fuzz", control: true, pause: true, drain: true },
-  ...{ closeDetail: true, answersClose: true, abort: true, compress: true, ignores: [] },
+  ...{ closeDetail: true, answersClose: true, abort: true, compress: true, idleClock: true, ignores: [] },
 };
 
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");

@@ -80,6 +80,7 @@ export class SessionWire implements Transport {
       answersClose: true,
       abort: true,
       compress: false,
+      idleClock: true,
       ignores: [],
     };
     this.habits = habits;

@@ -17,6 +17,7 @@ const CAPABILITIES: Capabilities = {
   answersClose: true,
   abort: true,
   compress: false,
+  idleClock: true,
   ignores: [],
 };
 
@@ -130,6 +131,12 @@ export class FakeSession implements TransportEvents {
   drained(): void {
     this.log.push("drained");
     this.on.drained?.();
+  }
+  idle(): void {
+    this.log.push("idle");
+  }
+  stopped(): void {
+    this.log.push("stopped");
   }
   disconnected(): void {
     this.log.push("disconnected");

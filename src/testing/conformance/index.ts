@@ -25,7 +25,9 @@ export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
   conformance.filter(
     ({ needs = [], lacks = [], honours = [], ignores = [] }) =>
       needs.every((need) =>
-        need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
+        need === "advance" || need === "shutdown" || need === "stop"
+          ? host[need] !== undefined
+          : host.capabilities[need],
       ) &&
       lacks.every((ability) => !host.capabilities[ability]) &&
       honours.every((option) => !host.capabilities.ignores.includes(option)) &&
