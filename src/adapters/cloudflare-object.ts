@@ -156,7 +156,7 @@ export class DurableHost extends CloudflareHost {
       throw new TypeError("attach() was not given this handler: nobody would find it when the object wakes up");
     }
     const { socket, respond } = openPair(decision, headers);
-    this.ctx.acceptWebSocket(socket);
+    this.ctx.acceptWebSocket(socket as never);
     const facts = connectionFacts(request, peer, subprotocol, undefined);
     const transport = this.run(socket, handler, facts, options);
     transport.begin();
@@ -169,7 +169,7 @@ export class DurableHost extends CloudflareHost {
 
   /** Every connection that is open, also those from before the object slept. */
   *selves(): Generator<SessionSelf> {
-    for (const socket of this.ctx.getWebSockets()) {
+    for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
       const kept = keptOf(socket);
       const session = kept && this.transportOf(socket, kept)?.session;
       if (session !== undefined && !session.ended) yield session.self;
