@@ -19,8 +19,8 @@ export interface Capabilities {
   /** The code and text of the peer's close frame are known. */
   readonly closeDetail: boolean;
   /**
-   * The peer's close frame is ours to answer. Without it the host answers at once: what the handler sends for what came
-   * before is lost, though its callbacks run.
+   * The peer's close frame is ours to answer. Without it the host answers immediately, behind what was sent by then. What
+   * a callback that is pending then would still send is lost, though the callbacks run.
    */
   readonly answersClose: boolean;
   /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
