@@ -5,7 +5,7 @@ import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { headerSize } from "../protocol/frame.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
-import type { BunSocket } from "./bun-types.ts";
+import type { BunServer, BunSocket } from "./bun-types.ts";
 import { joinOctets, joinText } from "./joined.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { receiveBinary, receiveClose, receiveText } from "./received.ts";
@@ -22,6 +22,7 @@ export const capabilities = Object.freeze<Capabilities>({
   asyncContext: true,
   crossConnection: true,
   compress: true,
+  idleClock: true,
   ignores: [
     "maxFrameSize",
     "maxFragments",
@@ -50,6 +51,9 @@ const VIOLATIONS: Readonly<Record<string, number>> = {
   "Received invalid UTF-8": CLOSE.invalidPayload,
 };
 
+/** The close frame that Bun sends when its server is stopped by `stop(true)`. */
+const STOPPED = { code: CLOSE.goingAway, reason: "Server closed" } as const;
+
 /** Where a socket has its transport besides `data`, which is a call of Bun: for what is asked with each message. */
 export const TRANSPORT = Symbol("websock-js.transport");
 
@@ -58,6 +62,7 @@ export type HostedSocket = BunSocket<BunTransport> & { [TRANSPORT]?: BunTranspor
 export class BunTransport implements Transport {
   private session!: TransportEvents;
   private readonly maxMessageSize: number;
+  private readonly server: BunServer;
   /** Bun has queued something and has not told since that it is out. */
   private queued = false;
   /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
@@ -74,10 +79,12 @@ export class BunTransport implements Transport {
 
   /** `begin` starts the session when Bun opens the socket. */
   constructor(
+    server: BunServer,
     { maxMessageSize, compress }: ResolvedOptions,
     compressed: boolean,
     begin: (transport: BunTransport) => void,
   ) {
+    this.server = server;
     this.begin = begin;
     this.maxMessageSize = maxMessageSize;
     this.compressFrom = compressed ? compress!.threshold : NEVER;
@@ -188,8 +195,10 @@ export class BunTransport implements Transport {
     const ours = this.closed;
     this.closed = true;
     this.queued = false;
+    // A client may send the same close frame, but not while the server is stopped.
+    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
     // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.
-    if (!ours && code !== LOST) receiveClose(this.session, code, reason);
+    else if (!ours && code !== LOST) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
       this.session.failed(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }

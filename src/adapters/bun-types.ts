@@ -16,6 +16,8 @@ export interface BunSocket<Data = unknown> {
 }
 
 export interface BunServer {
+  /** 0 or `undefined` once the server has been stopped, and on a Unix domain socket. */
+  readonly port?: number | undefined;
   upgrade(request: Request, options: { readonly headers: Headers; readonly data: unknown }): boolean;
   requestIP(request: Request): { readonly address: string; readonly port: number } | null;
 }
@@ -25,24 +27,28 @@ export type BunFetch = (request: never, server: never) => unknown;
 
 /** The options of `Bun.serve` that we look at. */
 export interface BunServeOptions {
-  readonly fetch?: BunFetch | undefined;
+  /** A method, so that `request` has a type where the app gives it none, and any type of Bun's is accepted. */
+  fetch?(request: Request, server: never): unknown;
   /** A path to a handler, to handlers by method, or to something else that is served as it is. */
   readonly routes?: object | undefined;
   readonly websocket?: undefined;
 }
 
-/** `websocket` of `Bun.serve`. */
-export interface BunWebSocketHandlers<Data> {
+/**
+ * `websocket` of `Bun.serve`. It says nothing about the sockets: `ServerWebSocket` differs between the versions of
+ * `@types/bun` (`binaryType` is optional in 1.4; `pause` and `resume` are missing in 1.3).
+ */
+export interface BunWebSocketHandlers {
   readonly perMessageDeflate: boolean;
   readonly idleTimeout: number;
   readonly sendPings: boolean;
   readonly maxPayloadLength: number;
   readonly backpressureLimit: number;
   readonly closeOnBackpressureLimit: boolean;
-  open(socket: BunSocket<Data>): void;
-  message(socket: BunSocket<Data>, message: string | Uint8Array<ArrayBuffer>): void;
-  ping(socket: BunSocket<Data>, data: Uint8Array<ArrayBuffer>): void;
-  pong(socket: BunSocket<Data>, data: Uint8Array<ArrayBuffer>): void;
-  drain(socket: BunSocket<Data>): void;
-  close(socket: BunSocket<Data>, code: number, reason: string): void;
+  open(socket: object): void;
+  message(socket: object, message: string | Uint8Array): void;
+  ping(socket: object, data: Uint8Array): void;
+  pong(socket: object, data: Uint8Array): void;
+  drain(socket: object): void;
+  close(socket: object, code: number, reason: string): void;
 }

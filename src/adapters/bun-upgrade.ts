@@ -10,9 +10,6 @@ import { Host, type HostOptions } from "./host.ts";
 import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
 
-/** What Bun agrees on, whatever it is offered. */
-const BUN_DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
-
 export class BunHost extends Host {
   constructor(options: HostOptions) {
     super(capabilities, nodeOctets, nodeDiagnostics, options);
@@ -31,16 +28,15 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const { host, request, server } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     this.limitSize(options);
-    const compressed = agreesOnDeflate(facts, options);
-    // Bun negotiates what the request offers: that is all we can say about it.
-    if (compressed) request.headers.set("sec-websocket-extensions", PERMESSAGE_DEFLATE);
+    const agreed = agreeOnDeflate(facts, options);
+    if (agreed !== undefined) request.headers.set("sec-websocket-extensions", agreed.offer);
     else request.headers.delete("sec-websocket-extensions");
     // Without a word of ours, Bun would take the first subprotocol that is offered.
     headers.set("sec-websocket-protocol", subprotocol ?? "");
     const address = server.requestIP(request);
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
-    const connection = connectionFacts(facts, peer, subprotocol, compressed ? BUN_DEFLATE : undefined);
-    const data = new BunTransport(options, compressed, (transport) => {
+    const connection = connectionFacts(facts, peer, subprotocol, agreed?.answer);
+    const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
       const session = host.newSession(callbacks, transport, connection, options, asyncContext);
       transport.open(session);
       session.start(arg);
@@ -57,10 +53,31 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   }
 }
 
-/** Bun declines an offer that limits its window; with any other it compresses each message on its own. */
-const agreesOnDeflate = (facts: UpgradeRequest, { compress }: ResolvedOptions): boolean => {
-  if (compress === undefined) return false;
+/** What Bun always asks of the client and of itself: it compresses each message on its own. */
+const NO_CONTEXT_TAKEOVER = "client_no_context_takeover; server_no_context_takeover";
+
+/** The one window that Bun compresses with. It confirms it if asked (RFC 7692 §7.1.2.1), and declines every smaller one. */
+const WINDOW = { bits: 15, parameter: "server_max_window_bits=15" } as const;
+
+interface Agreement {
+  /** The offer that Bun is given instead of the client's: it negotiates what the request says. */
+  readonly offer: string;
+  /** What Bun answers it with. */
+  readonly answer: string;
+}
+
+/** What Bun and the client agree on; `undefined`: no compression. */
+const agreeOnDeflate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
+  if (compress === undefined) return undefined;
   const offers = parseExtensions(facts.header("sec-websocket-extensions")) ?? [];
-  const possible = offers.filter(({ parameters }) => parameters.every(([name]) => name !== "server_max_window_bits"));
-  return negotiateDeflate(possible, compress) !== undefined;
+  const possible = offers.filter(({ parameters }) =>
+    parameters.every(([name, value]) => name !== "server_max_window_bits" || value === String(WINDOW.bits)),
+  );
+  const agreed = negotiateDeflate(possible, { ...compress, serverMaxWindowBits: WINDOW.bits });
+  if (agreed === undefined) return undefined;
+  const window = agreed.answer.includes(WINDOW.parameter) ? [WINDOW.parameter] : [];
+  return {
+    offer: [PERMESSAGE_DEFLATE, ...window].join("; "),
+    answer: [PERMESSAGE_DEFLATE, NO_CONTEXT_TAKEOVER, ...window].join("; "),
+  };
 };

@@ -1,6 +1,6 @@
 /** `websock-js/bun`: hosts handlers on `Bun.serve`. */
 import { checkBunOptions } from "./attach-arguments.ts";
-import { type BunTransport, type HostedSocket, TRANSPORT } from "./bun-transport.ts";
+import { type HostedSocket, TRANSPORT } from "./bun-transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun-types.ts";
 import { BunHost, BunUpgrade } from "./bun-upgrade.ts";
 import { guardFetch } from "./fetch-upgrade.ts";
@@ -17,7 +17,7 @@ export type AttachOptions = HostOptions;
 
 /** What {@link attach} returns: options for `Bun.serve`, which also carry the control of their connections. */
 export type Attached<Options> = Omit<Options, "websocket"> & {
-  readonly websocket: BunWebSocketHandlers<BunTransport>;
+  readonly websocket: BunWebSocketHandlers;
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
@@ -73,7 +73,7 @@ const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): obj
     }),
   );
 
-const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers<BunTransport> => ({
+const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers => ({
   // Agreed on only where the connection's own options say so.
   perMessageDeflate: true,
   // The session watches the time.
@@ -83,10 +83,11 @@ const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers<BunTransport> =
   // The session holds to maxBuffered; what Bun drops would be lost in silence.
   backpressureLimit: UNLIMITED,
   closeOnBackpressureLimit: false,
-  open: (socket) => socket.data.onOpen(socket),
-  message: (socket: HostedSocket, message) => (socket[TRANSPORT] ?? socket.data).onMessage(message),
-  ping: (socket, data) => socket.data.onControl("ping", data),
-  pong: (socket, data) => socket.data.onControl("pong", data),
-  drain: (socket) => socket.data.onDrain(),
-  close: (socket, code, reason) => socket.data.onClose(code, reason),
+  open: (socket: HostedSocket) => socket.data.onOpen(socket),
+  message: (socket: HostedSocket, message: string | Uint8Array<ArrayBuffer>) =>
+    (socket[TRANSPORT] ?? socket.data).onMessage(message),
+  ping: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("ping", data),
+  pong: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("pong", data),
+  drain: (socket: HostedSocket) => socket.data.onDrain(),
+  close: (socket: HostedSocket, code: number, reason: string) => socket.data.onClose(code, reason),
 });

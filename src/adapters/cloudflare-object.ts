@@ -2,7 +2,7 @@
  * The connections of a Durable Object that hibernates: it may be gone between two messages, and what a connection needs
  * is kept in the attachment of its socket.
  */
-import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../options.ts";
+import type { ResolvedOptions, UpgradeRequest } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
 import type { AsyncContext } from "../session/async-context.ts";
@@ -10,12 +10,13 @@ import { type Callback, type Callbacks, callbacksOf } from "../session/handler.t
 import { type ConnectionFacts, SessionSelf } from "../session/self.ts";
 import { rootContext } from "./async-context.ts";
 import { cloudflareDiagnostics } from "./cloudflare-diagnostics.ts";
+import { CloudflareHost } from "./cloudflare-host.ts";
 import { CloudflareTransport, durableCapabilities, type Reports } from "./cloudflare-transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./cloudflare-types.ts";
 import { openPair, peerOf } from "./cloudflare-worker.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, guardFetch } from "./fetch-upgrade.ts";
-import { Host, type HostOptions } from "./host.ts";
+import type { HostOptions } from "./host.ts";
 import { SystemClock } from "./system-clock.ts";
 
 /** What is kept of a connection. Its mark tells it from the attachments of others. */
@@ -106,7 +107,7 @@ interface Events {
   webSocketError?: (socket: CloudflareSocket, error: unknown) => unknown;
 }
 
-export class DurableHost extends Host {
+export class DurableHost extends CloudflareHost {
   private readonly ctx: DurableObjectContext;
   private readonly handlers = new Map<string, Callbacks>();
   private readonly transports = new Map<CloudflareSocket, DurableTransport>();
@@ -119,13 +120,6 @@ export class DurableHost extends Host {
     super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
-  }
-
-  /** The platform keeps the connections alive, and a deadline would keep the object from sleeping. */
-  override resolve(options: WebSockOptions | undefined, defaults = this.defaults): ResolvedOptions {
-    const resolved = super.resolve(options, defaults);
-    if (resolved.timeout === Number.POSITIVE_INFINITY) return resolved;
-    return { ...resolved, timeout: Number.POSITIVE_INFINITY, heartbeat: Number.POSITIVE_INFINITY };
   }
 
   /** Takes the object's events. Those of sockets that are none of ours are left to its own methods. */
@@ -164,7 +158,7 @@ export class DurableHost extends Host {
       throw new TypeError("attach() was not given this handler: nobody would find it when the object wakes up");
     }
     const { socket, respond } = openPair(decision, headers);
-    this.ctx.acceptWebSocket(socket);
+    this.ctx.acceptWebSocket(socket as never);
     const facts = connectionFacts(request, peer, subprotocol, undefined);
     const transport = this.run(socket, handler, facts, options, asyncContext);
     transport.begin();
@@ -177,7 +171,7 @@ export class DurableHost extends Host {
 
   /** Every connection that is open, also those from before the object slept. */
   *selves(): Generator<SessionSelf> {
-    for (const socket of this.ctx.getWebSockets()) {
+    for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
       const kept = keptOf(socket);
       const session = kept && this.transportOf(socket, kept)?.session;
       if (session !== undefined && !session.ended) yield session.self;

@@ -9,9 +9,12 @@ import { CLOSED, type CloudflareSocket } from "./cloudflare-types.ts";
 import { joinOctets, joinText } from "./joined.ts";
 import { receiveBinary, receiveClose, receiveText } from "./received.ts";
 
-/** The platform agrees on compression by itself, and judges frames by itself. */
+/**
+ * The platform agrees on compression and judges frames by itself. It keeps idle connections open and notices lost ones: a
+ * client that only listens can't be told from a silent one, because pings and pongs are not seen.
+ */
 const IGNORES = [
-  ...(["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),
+  ...(["timeout", "heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),
   ...(["fullsweepAfter", "maxHeapSize"] as const),
 ];
 
@@ -27,15 +30,15 @@ export const capabilities = Object.freeze<Capabilities>({
   asyncContext: true, // with the compatibility flag nodejs_als or nodejs_compat
   crossConnection: false,
   compress: false,
+  idleClock: false,
   ignores: IGNORES,
 });
 
-/** What a Durable Object can do, whose connections may outlive it: nothing may wait for time to pass. */
+/** What a Durable Object can do. */
 export const durableCapabilities = Object.freeze<Capabilities>({
   ...capabilities,
   host: "a Durable Object",
   crossConnection: true,
-  ignores: ["timeout", ...IGNORES],
 });
 
 /** The platform reports a loss as this (RFC 6455 §7.1.5). */

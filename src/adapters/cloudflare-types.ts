@@ -15,10 +15,13 @@ export interface CloudflareSocket {
 /** The client's end goes into the response, the server's is ours. */
 export type CloudflareSocketPair = new () => { readonly 0: CloudflareSocket; readonly 1: CloudflareSocket };
 
-/** `ctx` of a Durable Object (`DurableObjectState`). */
+/**
+ * `ctx` of a Durable Object (`DurableObjectState`). Its sockets are {@link CloudflareSocket}s; it does not say so, because
+ * the versions of `@cloudflare/workers-types` differ in them.
+ */
 export interface DurableObjectContext {
-  acceptWebSocket(socket: CloudflareSocket, tags?: string[]): void;
-  getWebSockets(tag?: string): CloudflareSocket[];
+  acceptWebSocket(socket: never, tags?: string[]): void;
+  getWebSockets(tag?: string): object[];
   waitUntil(promise: Promise<unknown>): void;
 }
 

@@ -7,11 +7,12 @@ import type { ConnectionFacts } from "../session/self.ts";
 import { Session } from "../session/session.ts";
 import type { Transport } from "../session/transport.ts";
 import { cloudflareDiagnostics } from "./cloudflare-diagnostics.ts";
+import { CloudflareHost } from "./cloudflare-host.ts";
 import { CloudflareTransport, capabilities } from "./cloudflare-transport.ts";
 import type { CloudflareSocket, CloudflareSocketPair } from "./cloudflare-types.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import { FetchUpgrade, unmarked } from "./fetch-upgrade.ts";
-import { Host, type HostOptions } from "./host.ts";
+import type { HostOptions } from "./host.ts";
 import { SystemClock } from "./system-clock.ts";
 import { later } from "./timers.ts";
 
@@ -52,7 +53,7 @@ class WorkerClock extends SystemClock {
   }
 }
 
-export class WorkerHost extends Host {
+export class WorkerHost extends CloudflareHost {
   private readonly given: HostOptions["clock"];
   private readonly whenOver = new WeakMap<Session, () => void>();
 

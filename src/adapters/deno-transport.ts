@@ -4,6 +4,7 @@ import type { IoData, Opcode } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import type { ServedConnections, Stoppable } from "./deno-serve.ts";
 import type { DenoSocket } from "./deno-types.ts";
 import { type Draining, drainPoll } from "./drain-poll.ts";
 import { joinOctets, joinText } from "./joined.ts";
@@ -23,6 +24,7 @@ export const capabilities = Object.freeze<Capabilities>({
   asyncContext: true,
   crossConnection: true,
   compress: false,
+  idleClock: false,
   ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
 });
 
@@ -47,10 +49,13 @@ const WATCHED = 16_384;
 /** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
 const QUIET_TURNS = 16;
 
+/** The error by which Deno says that it has closed an idle connection (1001): its client has answered no ping. */
+const IDLE = "No response from ping frame.";
+
 /** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
 const LOST: readonly number[] = [0, 1006];
 
-export class DenoTransport implements Transport, Draining {
+export class DenoTransport implements Transport, Draining, Stoppable {
   readonly capabilities = capabilities;
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
@@ -65,18 +70,31 @@ export class DenoTransport implements Transport, Draining {
   /** We have sent our close frame, or are about to. */
   private closed = false;
   private gone = false;
+  /** The server is being stopped: Deno closes the connection right now. */
+  private stopping = false;
+  private readonly served: ServedConnections | undefined;
 
-  /** `tell` reports what can't be done. */
-  constructor(socket: DenoSocket, { maxMessageSize, maxBuffered }: ResolvedOptions, tell: (what: string) => void) {
+  /**
+   * @param tell reports what can't be done
+   * @param served the connections of the same server
+   */
+  constructor(
+    socket: DenoSocket,
+    { maxMessageSize, maxBuffered }: ResolvedOptions,
+    tell: (what: string) => void,
+    served: ServedConnections | undefined,
+  ) {
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
     this.watchFrom = Math.min(WATCHED, maxBuffered / 4);
     this.tell = tell;
+    this.served = served;
   }
 
   open(session: TransportEvents): void {
     const { socket, maxMessageSize } = this;
     this.session = session;
+    this.served?.add(this);
     socket.onmessage = ({ data }) => {
       this.arrived++;
       // The socket was made in the connection's context.
@@ -122,7 +140,8 @@ export class DenoTransport implements Transport, Draining {
     // Deno answers the peer's close frame itself.
     if (this.gone || code === undefined) return;
     this.closed = true;
-    this.closeWhenQuiet(code, text, QUIET_TURNS);
+    if (this.stopping) this.socket.close(code, text);
+    else this.closeWhenQuiet(code, text, QUIET_TURNS);
   }
 
   /**
@@ -153,7 +172,17 @@ export class DenoTransport implements Transport, Draining {
     this.session.drained();
   }
 
+  onStop(): void {
+    this.stopping = true;
+    this.session.stopped();
+  }
+
   private onError(message: string): void {
+    if (message === IDLE) {
+      if (!this.gone) this.session.idle();
+      this.onGone();
+      return;
+    }
     const violation = this.gone ? undefined : violationOf(message);
     if (violation !== undefined) this.session.failed(violation);
   }
@@ -169,6 +198,7 @@ export class DenoTransport implements Transport, Draining {
     if (this.gone) return;
     this.gone = true;
     drainPoll.delete(this);
+    this.served?.delete(this);
     this.session.disconnected();
   }
 }

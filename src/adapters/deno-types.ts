@@ -20,3 +20,10 @@ export type DenoUpgradeWebSocket = (
   request: Request,
   options: { readonly idleTimeout: number },
 ) => { readonly socket: DenoSocket; readonly response: Response };
+
+/** What `Deno.serve` returns. */
+export interface DenoServer {
+  shutdown(): Promise<void>;
+}
+
+export type DenoServe = (...args: unknown[]) => DenoServer;

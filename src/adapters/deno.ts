@@ -1,7 +1,8 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import { checkDenoHandler } from "./attach-arguments.ts";
-import type { DenoServeInfo } from "./deno-types.ts";
+import { watchServe } from "./deno-serve.ts";
+import type { DenoServe, DenoServeInfo } from "./deno-types.ts";
 import { DenoHost, DenoUpgrade } from "./deno-upgrade.ts";
 import { guardFetch, unmarked } from "./fetch-upgrade.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
@@ -58,6 +59,8 @@ export const sockets: Attachment = unattached.attachment;
 
 // Elsewhere this module is only looked at.
 if ("Deno" in globalThis) {
+  const { Deno } = globalThis as unknown as { readonly Deno: { serve: DenoServe } };
+  Deno.serve = watchServe(Deno.serve);
   // Hono keeps there what Deno tells of a request.
   const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
   upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));

@@ -24,6 +24,7 @@ export const capabilities = Object.freeze<Capabilities>({
   asyncContext: true,
   crossConnection: true,
   compress: true,
+  idleClock: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });
 

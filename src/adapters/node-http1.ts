@@ -16,6 +16,7 @@ import {
   tellOfDrain,
 } from "./node-sockets.ts";
 import { NodeStream } from "./node-stream.ts";
+import { endSwitched, writeSwitchingHead } from "./node-switching.ts";
 import { nextTick } from "./node-timers.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
@@ -116,8 +117,7 @@ export class Http1Upgrade extends NodeUpgrade {
 
   /** The answer goes through the response, so that what others hang on its headers and its end runs. */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
-    this.gate.base.writeHead(101, "Switching Protocols", headers);
-    this.response.flushHeaders();
+    writeSwitchingHead(this.response, this.gate, headers);
     // From here on the socket is the connection's: an `end` that a hook puts off must not write to it, nor uncork it.
     this.detach();
   }
@@ -127,7 +127,7 @@ export class Http1Upgrade extends NodeUpgrade {
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
-    this.gate.base.end(callback);
+    endSwitched(this.response, this.gate, callback);
     Object.assign(this.response, INERT);
   }
 

@@ -17,11 +17,12 @@ export const capabilities = Object.freeze<Capabilities>({
   pause: true,
   drain: true,
   closeDetail: true,
-  answersClose: false,
+  answersClose: true,
   abort: true,
   asyncContext: true,
   crossConnection: true,
   compress: true,
+  idleClock: true,
   ignores: [
     ...(["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"] as const),
     ...(["compress.level", "compress.memLevel", "compress.maxInflation"] as const),
@@ -45,7 +46,11 @@ const LOST = 1006;
 
 const TRANSPORT = Symbol("websock-js.ws-transport");
 
-type Hosted = WsSocket & { [TRANSPORT]?: WsTransport };
+/**
+ * `_closeFrameReceived` is the one private property of `ws` that is read: it tells the call of `close` by which `ws` answers
+ * the peer's close frame from all others. Without it, `ws` answers by itself, behind all that was sent until then.
+ */
+type Hosted = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
 type Stream = Socket & { [TRANSPORT]?: WsTransport };
 
 interface Waiting {
@@ -65,6 +70,10 @@ export class WsTransport implements Transport {
   /** From how many octets on a message is compressed, where that was agreed on. */
   private readonly threshold: number;
   private readonly report: (error: unknown) => void;
+  /** `close` of `socket`, as `ws` has it. */
+  private readonly closeSocket: WsSocket["close"];
+  /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
+  private remoteClosed = false;
   private session!: TransportEvents;
   /** What is sent behind a large message waits here until that one is out. */
   private queue = NONE;
@@ -79,6 +88,7 @@ export class WsTransport implements Transport {
     this.maxMessageSize = options.maxMessageSize;
     this.threshold = options.compress?.threshold ?? Number.POSITIVE_INFINITY;
     this.report = report;
+    this.closeSocket = socket.close;
   }
 
   static has(socket: WsSocket): boolean {
@@ -91,6 +101,7 @@ export class WsTransport implements Transport {
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
     socket.binaryType = "nodebuffer";
+    socket.close = onCloseCall;
     // Functions that all sockets share: closures would be most of what a connection costs.
     socket.on("message", onMessage);
     socket.on("ping", onPing);
@@ -128,11 +139,27 @@ export class WsTransport implements Transport {
     else this.session.failed(new ProtocolError(code, error.message));
   }
 
-  /** Only now does ws tell of the peer's close frame, which it has answered long ago. */
+  /**
+   * Somebody calls `close` of the socket. When the peer's close frame arrives, `ws` does so in order to answer it: the
+   * session answers instead, once it has handled what came before. Other calls are left to `ws`: of the application, or
+   * after a violation of the protocol.
+   */
+  closeCalled(code: number | undefined, text: string): void {
+    const { socket } = this;
+    // The peer may end the stream as soon as it likes, and `ws` ends it then, too.
+    this.handOver();
+    if (this.remoteClosed || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
+      this.closeSocket.call(socket, code, text);
+      return;
+    }
+    this.remoteClosed = true;
+    this.session.closing(code, text);
+  }
+
   closed(code: number, text: string): void {
     this.queue = NONE;
     this.queued = 0;
-    if (code !== LOST) this.session.closing(code === NO_CODE ? undefined : code, text);
+    if (code !== LOST && !this.remoteClosed) this.session.closing(code === NO_CODE ? undefined : code, text);
     this.session.disconnected();
   }
 
@@ -153,7 +180,7 @@ export class WsTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (this.socket.readyState !== OPEN) return;
-    if (size > FRAGMENT && (opcode === "text" || opcode === "binary")) {
+    if (size > FRAGMENT && !this.remoteClosed && (opcode === "text" || opcode === "binary")) {
       this.sendFragments(opcode, octetsOf(data, size), size);
     } else if (this.queue.length > 0) {
       this.enqueue(size, () => this.write(opcode, data, size));
@@ -163,8 +190,9 @@ export class WsTransport implements Transport {
   }
 
   close(code: number | undefined, text: string): void {
-    if (this.queue.length > 0) this.enqueue(0, () => this.socket.close(code, text));
-    else this.socket.close(code, text);
+    const { socket } = this;
+    if (this.queue.length > 0) this.enqueue(0, () => this.closeSocket.call(socket, code, text));
+    else this.closeSocket.call(socket, code, text);
   }
 
   abort(): void {
@@ -220,6 +248,14 @@ export class WsTransport implements Transport {
     }
   }
 
+  /** Hands everything that is queued to ws, although it is not flushed yet. */
+  private handOver(): void {
+    const { queue } = this;
+    this.queue = NONE;
+    this.queued = 0;
+    for (const { send } of queue) send();
+  }
+
   /** ws writes every frame by itself. Those of one turn go out together: a system call costs more than all the rest. */
   private gather(): void {
     if (this.gathering) return;
@@ -246,6 +282,10 @@ function flushAll(): void {
 
 function onMessage(this: Hosted, data: Buffer, isBinary: boolean): void {
   this[TRANSPORT]!.message(data, isBinary);
+}
+
+function onCloseCall(this: Hosted, code?: number, text: string | Buffer = ""): void {
+  this[TRANSPORT]!.closeCalled(code, text.toString());
 }
 
 function onPing(this: Hosted, data: Buffer): void {

@@ -10,6 +10,7 @@ import { connectionFacts, type Decision } from "./decision.ts";
 import type { Host, HostOptions } from "./host.ts";
 import { NodeAdapter } from "./node-adapter.ts";
 import { Http1Upgrade, passOrdinaryBy, takeUpgrade, takeUpgrades } from "./node-http1.ts";
+import { writeSwitchingHead } from "./node-switching.ts";
 import type { HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 
@@ -136,8 +137,7 @@ class WsUpgrade extends Http1Upgrade {
     this.detach();
     const response: ServerResponse = this.response;
     response.assignSocket(nowhere);
-    this.gate.base.writeHead(101, "Switching Protocols", HANDSHAKE);
-    response.flushHeaders();
+    writeSwitchingHead(response, this.gate, HANDSHAKE);
     response.detachSocket(nowhere);
     const [, ...lines] = written.split("\r\n");
     return lines.filter((line) => line !== "" && !/^(?:upgrade|connection):/i.test(line));

@@ -11,6 +11,7 @@ import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
+import { isBun } from "./node-switching.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
@@ -19,6 +20,20 @@ export type { DrainOptions } from "../session/group.ts";
 export type { Attachment, HostOptions } from "./host.ts";
 export type { WsServer, WsSocket } from "./ws-socket.ts";
 export { capabilities } from "./ws-transport.ts";
+
+/**
+ * Bun replaces the package `ws` by an implementation of its own, which writes its answer past the response (so that there
+ * would be two of them) and tells neither what arrives nor what is unsent.
+ *
+ * @throws Error on Bun
+ */
+const refuseBun = (name: string): void => {
+  if (!isBun) return;
+  throw new Error(
+    `${name} of "websock-js/ws" does not work on Bun, which replaces the package ws by an implementation of its own: ` +
+      'use attach() of "websock-js/bun" with Bun.serve, or attach() of "websock-js/node" with node:http',
+  );
+};
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
@@ -42,10 +57,11 @@ export interface AttachOptions extends HostOptions {
  * ```
  *
  * @throws TypeError for an option that does not exist, or if there is no HTTP server
- * @throws Error if the HTTP server is attached already
+ * @throws Error if the HTTP server is attached already, or on Bun, which has no `ws` but a replacement of its own
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
   checkWebSocketServer(sockets);
+  refuseBun("attach()");
   checkHostOptions(options, "server", "only");
   const { server: given, only } = options;
   const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
@@ -78,7 +94,7 @@ export interface Hosting extends Attachment {
 
 /**
  * What {@link host} does, with defaults and an `onError` of your own, and an `Attachment` for the connections: to be made
- * once for each server.
+ * once for each server. Throws on Bun, as {@link attach} does.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
@@ -87,13 +103,19 @@ export interface Hosting extends Attachment {
  * ```
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
+  refuseBun("hosting()");
   checkHostOptions(options);
+  return makeHosting(options);
+};
+
+const makeHosting = (options: HostOptions): Hosting => {
   const ignores = [...capabilities.ignores, ...TOO_LATE];
   const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
       value: (socket: WsSocket, request: IncomingMessage, handler: object, arg?: unknown, given?: object): void => {
+        refuseBun("host()");
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
         if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
@@ -112,7 +134,7 @@ export const hosting = (options: HostOptions = {}): Hosting => {
   });
 };
 
-const shared = hosting();
+const shared = makeHosting({});
 
 /**
  * Runs `handler` on a socket that a WebSocketServer has accepted, and gives `arg` to its `init`. To be called as soon as
@@ -124,7 +146,7 @@ const shared = hosting();
  * ```
  *
  * @throws TypeError for an option or a callback that does not exist
- * @throws Error if the socket has a handler already
+ * @throws Error if the socket has a handler already, or on Bun, as {@link attach} does
  */
 export const host: Hosting["host"] = shared.host;
 

@@ -91,6 +91,11 @@ export class Mailbox {
     this.releasedInfos = this.sentInfos;
   }
 
+  /** The size of the next message; 0 if there is none. */
+  get nextSize(): number {
+    return this.waiting.peek()?.size ?? 0;
+  }
+
   /** The next message, if it is its turn. */
   takeMessage(): Arrived | undefined {
     const next = this.waiting.peek();

@@ -70,7 +70,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** Too much waits for the peer to read. */
+  /** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See {@link canHandle}. */
   private blocked = false;
   /** The code that runs now is not in {@link asyncContext}: it must be entered before a callback is called. */
   private outside: boolean;
@@ -298,7 +298,7 @@ export class Session implements TransportEvents, Timed, Addressee {
    * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
    */
   text(data: string, size: number): void {
-    if (!this.isReady) {
+    if (!this.isReady(size)) {
       if (this.outside) this.enter(this.text, this, data, size);
       else this.queue({ opcode: "text", data }, size);
       return;
@@ -342,9 +342,18 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   drained(): void {
     if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_MARK) this.answerDrainWaiters(true);
-    if (!this.blocked || this.transport.buffered > OUTBOUND_MARK / 2) return;
-    this.blocked = false;
+    if (!this.blocked) return;
+    if (this.transport.buffered <= OUTBOUND_MARK / 2) this.blocked = false;
     this.pump();
+  }
+
+  idle(): void {
+    this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    this.terminateWhenFree();
+  }
+
+  stopped(): void {
+    this.shutdown(CLOSE.goingAway);
   }
 
   disconnected(): void {
@@ -363,12 +372,30 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- events to callbacks
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
-  private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && !this.blocked && !this.outside && this.mailbox.isNext;
+  private isReady(size: number): boolean {
+    return (
+      this.phase === OPEN &&
+      this.running === undefined &&
+      !this.outside &&
+      this.mailbox.isNext &&
+      (!this.blocked || this.canHandle(size))
+    );
+  }
+
+  /**
+   * Whether a message may be handled although more than the outbound high-water mark is unsent. A host that answers the
+   * peer's close frame by itself does so behind what we have sent by then: an answer that is held back would be lost. So
+   * what has been received is handled there, as long as an answer of the same size fits into `maxBuffered`. The same goes
+   * for a peer that has closed: it sends nothing more that would have to be held back.
+   */
+  private canHandle(size: number): boolean {
+    const { transport, context } = this;
+    if (transport.capabilities.answersClose && !this.remoteClosed) return false;
+    return transport.buffered + size <= context.options.maxBuffered;
   }
 
   private arrive(event: Arrived, size: number): void {
-    if (this.isReady) {
+    if (this.isReady(size)) {
       this.handle(event);
       this.afterArrival();
     } else if (this.outside) this.enter(this.arrive, this, event, size);
@@ -400,7 +427,8 @@ export class Session implements TransportEvents, Timed, Addressee {
     }
     do {
       while (this.phase === OPEN && this.running === undefined) {
-        const event = this.blocked ? undefined : this.mailbox.takeMessage();
+        const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
+        const event = held ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
         else if (this.mailbox.hasInfo) this.call("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
@@ -704,10 +732,9 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
       return;
     }
-    // Of a peer that has closed, nothing more is to be expected.
-    if (this.remoteClosed) return;
+    if (!this.watchesIdle) return;
     const now = this.clock.heard();
-    if (this.peer.isIdle(now, options)) this.finish("timeout", CLOSE.goingAway, "idle timeout");
+    if (this.peer.isIdle(now, options)) this.idle();
     else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
   }
 
@@ -729,6 +756,11 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
+  /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
+  private get watchesIdle(): boolean {
+    return !this.remoteClosed && this.transport.capabilities.idleClock;
+  }
+
   private get canPing(): boolean {
     return this.transport.capabilities.control;
   }
@@ -740,7 +772,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
     if (this.phase === OPEN && !this.gone) {
       const unheard = this.clock.now() - this.clock.heard();
-      next = Math.min(next, this.peer.next(options, !this.remoteClosed, this.canPing) + unheard);
+      next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
     }
     this.clock.schedule(this, next);
   }

@@ -19,8 +19,8 @@ export interface Capabilities {
   /** The code and text of the peer's close frame are known. */
   readonly closeDetail: boolean;
   /**
-   * The peer's close frame is ours to answer. Without it the host answers at once: what the handler sends for what came
-   * before is lost, though its callbacks run.
+   * The peer's close frame is ours to answer. Without it the host answers immediately, behind what was sent by then. What
+   * a callback that is pending then would still send is lost, though the callbacks run.
    */
   readonly answersClose: boolean;
   /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
@@ -31,6 +31,11 @@ export interface Capabilities {
   readonly crossConnection: boolean;
   /** Compression can be agreed on. */
   readonly compress: boolean;
+  /**
+   * The session decides when a connection is idle. Without it the host does, after `timeout` (unless that is among
+   * {@link ignores}): it sends pings and closes the connection by itself, with a close text of its own.
+   */
+  readonly idleClock: boolean;
   /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
   readonly ignores: readonly (keyof WebSockOptions | `compress.${keyof CompressOptions}`)[];
 }
@@ -100,6 +105,10 @@ export interface TransportEvents {
   failed(error: ProtocolError): void;
   /** All that waited for the peer has been taken. */
   drained(): void;
+  /** The host has found the connection idle, and closes it. Only where the capability `idleClock` is missing. */
+  idle(): void;
+  /** The host's own server is stopping, and closes the connection. */
+  stopped(): void;
   /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
   disconnected(): void;
 }

@@ -32,6 +32,7 @@ export const capabilities = Object.freeze<Capabilities>({
   asyncContext: true,
   crossConnection: true,
   compress: false,
+  idleClock: true,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],
 });
 

@@ -50,8 +50,32 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
       "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
       [0, 4],
     ]);
-    // Bun would not keep to the window that the client asks for.
-    expect(await offered("permessage-deflate; server_max_window_bits=9")).toEqual([undefined, [0, 0]]);
+    // Bun compresses with a window of 15 bits, and with no other.
+    expect(await offered("permessage-deflate; server_max_window_bits=15")).toEqual([
+      "permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=15",
+      [0, 4],
+    ]);
+    for (let bits = 8; bits < 15; bits++)
+      expect(await offered(`permessage-deflate; server_max_window_bits=${bits}`)).toEqual([undefined, [0, 0]]);
+    expect(await offered("permessage-deflate; server_max_window_bits=10, permessage-deflate")).toEqual([
+      "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+      [0, 4],
+    ]);
+  });
+
+  test("self.connection.compression is what Bun has answered", async () => {
+    for (const window of ["", "; server_max_window_bits=15"]) {
+      const offer = `permessage-deflate${window}`;
+      const { headers, client } = await knock("/compressed-facts", { "Sec-WebSocket-Extensions": offer });
+      expect(JSON.parse(await client.text())).toMatchObject({ compression: headers["sec-websocket-extensions"] });
+      client.socket.destroy();
+    }
+  });
+
+  test("a client whose close frame looks like that of a server that is stopped", async () => {
+    const socket = await open("/echo");
+    socket.close(1001, "Server closed");
+    await events("terminate remote");
   });
 
   test("a ping that is pushed", async () => {

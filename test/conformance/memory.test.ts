@@ -43,6 +43,9 @@ const host: ConformanceHost = {
         close: (code, text) => client.close(code, text),
         drop: () => client.drop(),
         setReading: (reads) => (reads ? client.resumeReading() : client.stopReading()),
+        get pings() {
+          return client.received.filter(({ opcode }) => opcode === "ping").length;
+        },
       },
       report: async () => reportOf(id),
       terminated: () => whenTerminated(id),

@@ -28,4 +28,5 @@ export const abilities: Readonly<Record<Ability, string>> = {
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "a connection can be sent to and stopped by code that runs for another request",
   compress: "compression",
+  idleClock: "an idle client is found by our own clock and pings; elsewhere by the host's",
 };

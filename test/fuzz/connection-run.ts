@@ -62,6 +62,7 @@ const CAPABILITIES = {
     abort: true,
     asyncContext: true,
     crossConnection: true,
+    idleClock: true,
     compress: true,
     ignores: [],
   },

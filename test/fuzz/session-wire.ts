@@ -82,6 +82,7 @@ export class SessionWire implements Transport {
       asyncContext: true,
       crossConnection: true,
       compress: false,
+      idleClock: true,
       ignores: [],
     };
     this.habits = habits;

@@ -93,6 +93,7 @@ const routes = {
   "/small": (request) => upgrade(request, Echo, undefined, { maxMessageSize: 10 }),
   "/late": (request) => upgrade(request, Echo, undefined, { earlyValidateUpgrade: false }),
   "/compressed": (request) => upgrade(request, Echo, undefined, { compress: { threshold: 100 } }),
+  "/compressed-facts": (request) => upgrade(request, Facts, "", { compress: { threshold: 10_000 } }),
   "/options": (request) => upgrade(request, Echo, undefined, { maxFragments: 7, validateUtf8: false }),
   "/ping": (request) => upgrade(request, recorded({ handleIn: () => push({ opcode: "ping", data: "p" }, 0) })),
   "/refused": () => Response.json({ error: "who are you?" }, { status: 401 }),

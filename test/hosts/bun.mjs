@@ -6,6 +6,7 @@ const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
 let sockets;
+let server;
 
 const serve = () => {
   const app = attach(
@@ -21,17 +22,27 @@ const serve = () => {
         return new Response(await control(request.url, controls));
       },
     },
-    { clock, onError: () => undefined },
+    // Bun has one limit for all connections: the largest message of the suite must fit.
+    { clock, onError: () => undefined, defaults: { maxMessageSize: 20_000_000 } },
   );
   sockets = app.sockets;
-  return Bun.serve(app).port;
+  server = Bun.serve(app);
+  return server.port;
 };
 
 const controls = {
   capabilities,
   advance: (ms) => clock.advance(ms),
   shutdown: (code) => void (code === 1001 ? sockets.close() : sockets.drain()),
+  stop: () => void server.stop(true),
   renew: serve,
 };
 
-console.log(`listening ${serve()}`);
+// A server of its own, which is never stopped.
+serve();
+const { port } = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch: async (request) => new Response(await control(request.url, controls)),
+});
+console.log(`listening ${port}`);

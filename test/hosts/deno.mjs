@@ -7,6 +7,7 @@ const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
 let sockets;
+let server;
 
 const serve = () => {
   const handler = attach(
@@ -20,14 +21,22 @@ const serve = () => {
     { clock, onError: () => undefined },
   );
   sockets = handler.sockets;
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler).addr.port;
+  server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
+  return server.addr.port;
 };
 
 const controls = {
   capabilities,
   advance: (ms) => clock.advance(ms),
   shutdown: (code) => void (code === 1001 ? sockets.close() : sockets.drain()),
+  stop: () => void server.shutdown(),
   renew: serve,
 };
 
-console.log(`listening ${serve()}`);
+// A server of its own, which is never stopped.
+serve();
+const { addr } = Deno.serve(
+  { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+  async (/** @type {Request} */ request) => new Response(await control(request.url, controls)),
+);
+console.log(`listening ${addr.port}`);

@@ -19,6 +19,7 @@ const CAPABILITIES: Capabilities = {
   asyncContext: true,
   crossConnection: true,
   compress: false,
+  idleClock: true,
   ignores: [],
 };
 
@@ -142,6 +143,12 @@ export class FakeSession implements TransportEvents {
   drained(): void {
     this.log.push("drained");
     this.on.drained?.();
+  }
+  idle(): void {
+    this.log.push("idle");
+  }
+  stopped(): void {
+    this.log.push("stopped");
   }
   disconnected(): void {
     this.log.push("disconnected");

@@ -18,11 +18,13 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
   let wakeUp: () => void = () => undefined;
   let closeSent = false;
   let message: Frame | undefined;
+  let pings = 0;
 
   const take = ({ opcode, payload, fin, ...frameRest }: Frame): Told => {
     if (opcode === PONG) return ["pong", payload.toString("latin1")];
     if (opcode === PING) {
       client.send(frame(PONG, payload));
+      pings++;
       return undefined;
     }
     if (opcode === CLOSE) {
@@ -65,6 +67,9 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
     },
     drop,
     setReading: (reads) => void (reads ? stream.resume() : stream.pause()),
+    get pings() {
+      return pings;
+    },
   };
 };
 

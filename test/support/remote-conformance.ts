@@ -29,6 +29,7 @@ interface Told {
   readonly capabilities: Capabilities;
   readonly advance: boolean;
   readonly shutdown: boolean;
+  readonly stop: boolean;
 }
 
 const byWs = (port: number, path: string): Promise<ConformanceClient> => connectWs(`ws://127.0.0.1:${port}${path}`);
@@ -73,6 +74,7 @@ export const conformRemotely = async ({
     },
     ...(told.advance && { advance: (ms: number) => ask(`advance?ms=${ms}`) }),
     ...(told.shutdown && { shutdown: (code: 1001 | 1012) => ask(`shutdown?code=${code}`) }),
+    ...(told.stop && { stop: () => ask("stop") }),
   };
 
   const cases = casesFor(host);
@@ -82,7 +84,7 @@ export const conformRemotely = async ({
       try {
         await run(host);
       } finally {
-        if (needs.includes("shutdown")) port = await ask<number>("renew");
+        if (needs.includes("shutdown") || needs.includes("stop")) port = await ask<number>("renew");
       }
     };
     // One that begins to pass is no deviation any more.

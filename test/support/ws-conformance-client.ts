@@ -16,6 +16,8 @@ export const connectWs = async (
   const latin1 = (data: unknown): string => (data as Buffer).toString("latin1");
   socket.on("message", (data, isBinary) => add(isBinary ? ["binary", latin1(data)] : ["text", String(data)]));
   socket.on("pong", (data) => add(["pong", latin1(data)]));
+  let pings = 0;
+  socket.on("ping", () => void pings++);
   socket.on("error", () => undefined); // "close" follows
   socket.on("close", (code, text) =>
     add(code === 1006 ? ["lost"] : ["close", code === 1005 ? undefined : code, String(text)]),
@@ -38,5 +40,8 @@ export const connectWs = async (
     close: (code, text) => socket.close(code, text),
     drop: () => socket.terminate(),
     setReading: (reads) => (reads ? socket.resume() : socket.pause()),
+    get pings() {
+      return pings;
+    },
   };
 };

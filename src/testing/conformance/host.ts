@@ -21,6 +21,8 @@ export interface ConformanceClient {
   drop(): void;
   /** Stops to read, or begins again. */
   setReading(reads: boolean): void;
+  /** How many pings it has answered. */
+  readonly pings: number;
 }
 
 /** One connection: how the handler behaves, and with which options it is upgraded. */
@@ -50,13 +52,15 @@ export interface ConformanceHost {
   advance?(ms: number): Awaitable<void>;
   /** Closes every connection (1001), or drains them for a restart (1012). */
   shutdown?(code: 1001 | 1012): Awaitable<void>;
+  /** Stops the host's own server in the way that closes its connections; does not wait until it has stopped. */
+  stop?(): Awaitable<void>;
 }
 
 /** One case of the suite. */
 export interface ConformanceCase {
   readonly name: string;
   /** What a host must be able to do for the case to make sense. */
-  readonly needs?: readonly (Ability | "shutdown" | "advance")[];
+  readonly needs?: readonly (Ability | "shutdown" | "stop" | "advance")[];
   /** What it must not be able to do: the case checks what is so instead. */
   readonly lacks?: readonly Ability[];
   /** Options that must have an effect on the host. */

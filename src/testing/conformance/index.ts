@@ -6,6 +6,8 @@
  * for (const { name, run } of casesFor(host)) test(name, () => run(host));
  * ```
  */
+
+import { closingAtOnce } from "./closing-at-once.ts";
 import { contexts } from "./contexts.ts";
 import { endings } from "./endings.ts";
 import type { ConformanceCase, ConformanceHost } from "./host.ts";
@@ -30,14 +32,23 @@ export {
 } from "./script.ts";
 
 /** Every case. */
-export const conformance: readonly ConformanceCase[] = [...results, ...endings, ...order, ...outside, ...contexts];
+export const conformance: readonly ConformanceCase[] = [
+  ...results,
+  ...endings,
+  ...order,
+  ...closingAtOnce,
+  ...outside,
+  ...contexts,
+];
 
 /** The cases that make sense for a host, by what it says that it can do. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
   conformance.filter(
     ({ needs = [], lacks = [], honours = [], ignores = [] }) =>
       needs.every((need) =>
-        need === "advance" || need === "shutdown" ? host[need] !== undefined : host.capabilities[need],
+        need === "advance" || need === "shutdown" || need === "stop"
+          ? host[need] !== undefined
+          : host.capabilities[need],
       ) &&
       lacks.every((ability) => !host.capabilities[ability]) &&
       honours.every((option) => !host.capabilities.ignores.includes(option)) &&

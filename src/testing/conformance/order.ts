@@ -1,10 +1,20 @@
 /** One callback at a time, in the order of arrival; pings at once; heartbeats; backpressure. */
-import { type ConformanceCase, equal, eventually } from "./host.ts";
+import { type ConformanceCase, type Connected, equal, eventually } from "./host.ts";
 import type { Step } from "./script.ts";
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
 
 const slowEcho: Step = { async: "turn", echo: true };
+
+/** Nothing has ended, and nothing but pings came. */
+const expectListening = async (connected: Connected): Promise<void> => {
+  const { client } = connected;
+  const { calls, reason } = await connected.report();
+  equal([calls.length, reason], [1, undefined], "the calls, and terminate");
+  client.send("text", "still there");
+  equal(await client.next(), ["text", "still there"], "the client got");
+  client.close(1000);
+};
 
 export const order: readonly ConformanceCase[] = [
   {
@@ -137,6 +147,34 @@ export const order: readonly ConformanceCase[] = [
         "the pongs seen",
       );
       client.close(1000);
+    },
+  },
+  {
+    name: "a client that is alive and only listens is kept beyond timeout",
+    needs: ["idleClock", "control", "advance"],
+    run: async (host) => {
+      const options = { heartbeat: 1_000, timeout: 2_500 };
+      const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
+      for (let pings = 1; pings <= 6; pings++) {
+        await host.advance!(1_000);
+        await eventually(connected, () => connected.client.pings === pings);
+        // The pong is on its way: it has arrived after a whole tick of the server's event loop.
+        let ticks = 0;
+        await eventually(connected, () => ++ticks > 3);
+      }
+      await expectListening(connected);
+    },
+  },
+  {
+    name: "a host that finds idle clients by itself: a client that is alive and only listens is kept beyond timeout",
+    lacks: ["idleClock"],
+    honours: ["timeout"],
+    run: async (host) => {
+      // Really passes. A ping comes after half of it, and a busy machine must answer it in the other half.
+      const options = { timeout: 1_500 };
+      const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
+      await eventually(connected, ({ reason }) => connected.client.pings >= 3 || reason !== undefined);
+      await expectListening(connected);
     },
   },
   {

@@ -15,7 +15,9 @@ export interface RemoteControls {
   readonly advance?: (ms: number) => void;
   /** Closes every connection, or drains them; does not wait until they are gone. */
   readonly shutdown?: (code: 1001 | 1012) => void;
-  /** Begins anew after a shutdown; returns the port for connections from now on. */
+  /** Stops the host's own server; does not wait until it has stopped. */
+  readonly stop?: () => void;
+  /** Begins anew after a shutdown or a stop; returns the port for connections from now on. */
   readonly renew?: () => Awaitable<number>;
 }
 
@@ -46,15 +48,21 @@ export const scenarioOf = (
  */
 export const control = async (url: string, controls: RemoteControls): Promise<string> => {
   const { command, id, query } = partsOf(url);
-  const { capabilities, advance, shutdown, renew } = controls;
+  const { capabilities, advance, shutdown, stop, renew } = controls;
   const run: Readonly<Record<string, () => unknown>> = {
-    host: () => ({ capabilities, advance: advance !== undefined, shutdown: shutdown !== undefined }),
+    host: () => ({
+      capabilities,
+      advance: advance !== undefined,
+      shutdown: shutdown !== undefined,
+      stop: stop !== undefined,
+    }),
     report: () => reportOf(id),
     terminated: () => whenTerminated(id),
     gate: () => openGate(id),
     act: () => actOn(id, JSON.parse(query.get("action")!) as Action),
     advance: () => advance?.(Number(query.get("ms"))),
     shutdown: () => shutdown?.(query.get("code") === "1012" ? 1012 : 1001),
+    stop: () => stop?.(),
     renew: () => renew?.(),
   };
   if (!Object.hasOwn(run, command)) throw new Error(`the conformance suite has no request "${command}"`);

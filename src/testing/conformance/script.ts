@@ -228,8 +228,11 @@ const wrap = ({ id }: Running, value: unknown): ScriptedState => ({ id, value })
 const withState = (result: unknown, running: Running): unknown =>
   Array.isArray(result) && result.length > 1 ? [...result.slice(0, -1), wrap(running, result.at(-1))] : result;
 
+/** A longer text is reported by its length. */
+const LONGEST = 100_000;
+
 const show = (value: unknown): string => {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return value.length > LONGEST ? `${value.length} characters` : value;
   if (value instanceof Uint8Array) return `<${[...value].join(" ")}>`;
   if (typeof value !== "object" || value === null) return String(value);
   const { opcode, data } = value as Partial<DataMessage | ControlMessage>;

@@ -1,0 +1,28 @@
+/** A client that closes right behind its messages gets every answer: as many as from a host without us. */
+import { type ConformanceCase, type ConformanceHost, equal } from "./host.ts";
+
+/** From less than a frame header to more than every buffer between the handler and the client. */
+const SIZES = [1, 70_000, 300_000, 4_000_000, 8_000_000, 16_000_000] as const;
+
+const options = { maxMessageSize: 20_000_000 } as const;
+
+const run = async (host: ConformanceHost, size: number, behind: number): Promise<void> => {
+  const { client, terminated, report } = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
+  client.send("text", "x".repeat(size));
+  for (let i = 0; i < behind; i++) client.send("text", `${i}....`);
+  client.close(1000);
+  const [opcode, data] = await client.next();
+  // Not the text itself: a failure would print all of it.
+  equal([opcode, typeof data === "string" ? data.length : data], ["text", size], "the client got");
+  for (let i = 0; i < behind; i++) equal(await client.next(), ["text", `${i}....`], "the client got");
+  equal((await client.next()).slice(0, 2), ["close", 1000], "the client got");
+  await terminated();
+  equal((await report()).reason, "remote", "terminate got");
+};
+
+export const closingAtOnce: readonly ConformanceCase[] = SIZES.flatMap((size) =>
+  [0, 5].map((behind) => ({
+    name: `a client closes right behind a message of ${size} bytes and ${behind} short ones: it gets every answer`,
+    run: (host: ConformanceHost) => run(host, size, behind),
+  })),
+);
