@@ -22,8 +22,11 @@ export interface Route {
  * Whether a value is a `Request` of the fetch standard. Not by `instanceof`: Node would load its implementation of fetch for
  * that, which keeps the AsyncLocalStorage stores of whichever request came first.
  */
-export const isFetchRequest = (value: unknown): value is Request =>
-  (value as { readonly [Symbol.toStringTag]?: unknown } | null | undefined)?.[Symbol.toStringTag] === "Request";
+export const isFetchRequest = (value: unknown): value is Request => {
+  if (typeof value !== "object" || value === null) return false;
+  const { url, headers, arrayBuffer } = value as Partial<Request>;
+  return typeof url === "string" && typeof headers?.get === "function" && typeof arrayBuffer === "function";
+};
 
 // biome-ignore lint/suspicious/noExplicitAny: whatever a framework has there
 type Conn = any;

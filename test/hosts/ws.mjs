@@ -5,7 +5,7 @@ import { conformance, ManualClock } from "websock-js/testing";
 import { attach, capabilities } from "websock-js/ws";
 import { WebSocketServer } from "ws";
 
-const { control, scenarioOf, ScriptedHandler } = conformance;
+const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
 let sockets;
@@ -13,7 +13,9 @@ let sockets;
 /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
 const onRequest = async (request, response) => {
   const asked = scenarioOf(request.url);
-  if (asked !== undefined) return upgrade(request, ScriptedHandler, asked.arg, asked.options);
+  if (asked !== undefined) {
+    return inOwnContext(asked.arg.id, () => upgrade(request, ScriptedHandler, asked.arg, asked.options));
+  }
   try {
     response.end(await control(request.url, controls));
   } catch (error) {
