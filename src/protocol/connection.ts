@@ -64,8 +64,6 @@ export class Connection implements Transport, FrameEvents {
   private inflating = false;
   /** The stream went while a message was being inflated. */
   private closedMeanwhile = false;
-  /** The peer has ended its direction while parsing was stopped. */
-  private endedMeanwhile = false;
   /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
   private closeSent = false;
   /** It is written: what was sent before it may have had to be compressed first. */
@@ -124,11 +122,6 @@ export class Connection implements Transport, FrameEvents {
    * answer is still to come.
    */
   ended(): void {
-    // What has arrived is not parsed yet: there may be messages and a close frame in it.
-    if (this.paused || this.inflating) {
-      this.endedMeanwhile = true;
-      return;
-    }
     if (!this.deaf || this.closeWritten) this.stream.destroy();
   }
 
@@ -305,10 +298,7 @@ export class Connection implements Transport, FrameEvents {
 
   private readOn(): void {
     this.parse();
-    if (this.paused || this.inflating) return;
-    this.stream.resume();
-    // Still no close frame: a loss. With one, the stream ends once everything is flushed.
-    if (this.endedMeanwhile && !this.deaf) this.stream.destroy();
+    if (!this.paused && !this.inflating) this.stream.resume();
   }
 
   abort(): void {

@@ -21,32 +21,6 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it("a peer that ends its direction while reading is paused: what has arrived comes first", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
-      session.on.closing = (code) => connection.close(code, "");
-      session.on.message = () => connection.pause();
-      receive(text("1"), text("2"), close(1000));
-      connection.ended();
-      connection.resume();
-      expect(session.events).toEqual(["text 1", "text 2"]);
-      connection.resume();
-      expect(session.events).toEqual(["text 1", "text 2", "closing 1000"]);
-      expect(stream.sent).toEqual(["close 1000"]);
-      expect(stream.log).not.toContain("destroy");
-    });
-
-    it("a peer that ends its direction while reading is paused, without a close frame: a loss, after what has arrived", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
-      session.on.message = () => connection.pause();
-      receive(text("1"), text("2"));
-      connection.ended();
-      connection.resume();
-      expect(session.events.slice(0, 2)).toEqual(["text 1", "text 2"]);
-      expect(stream.log).not.toContain("destroy");
-      connection.resume();
-      expect(stream.log).toContain("destroy");
-    });
-
     it("begun by the peer with an empty frame is answered with an empty one", () => {
       const { stream, session, connection, receive } = makeWire(octets);
       session.on.closing = (code, reason) => connection.close(code, reason);
