@@ -157,11 +157,16 @@ export class SessionWorld implements Watcher {
     this.verdict.same(message.data, next?.event.data, "a message out of order");
     this.verdict.holds((next?.after ?? 0) <= this.handledInfos, "a message overtook an info");
     this.verdict.holds(
-      this.wire.gone || this.wire.buffered <= OUTBOUND_OCTETS,
+      this.wire.gone || this.wire.buffered <= OUTBOUND_OCTETS || this.fitsAfterClose(next?.size ?? 0),
       "a message was handled although too much waits for the peer",
     );
     this.waitingOctets -= next?.size ?? 0;
     return next?.reaction ?? CALM;
+  }
+
+  /** A peer that has closed need not be held back: what it sent is handled as long as an answer of the same size fits. */
+  private fitsAfterClose(size: number): boolean {
+    return this.remoteClosed && this.wire.buffered + size <= this.setting.options.maxBuffered;
   }
 
   private takeInfo(info: Info): Reaction {
