@@ -38,7 +38,6 @@ export const connectNodeApp = async (
       http
         .request({
           createConnection: () => clientSocket as Duplex as Socket,
-          agent: false,
           path: url.pathname + url.search,
           headers,
         })
