@@ -41,8 +41,8 @@ export class MemorySocket extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    // As a socket whose other end has gone; an error is of this end alone.
-    if (!this.peer.destroyed) process.nextTick(() => this.peer.destroy());
+    // As a socket whose other end has disconnected; an error concerns this end alone.
+    if (!this.peer.destroyed) this.peer.destroy();
     callback(error);
   }
 

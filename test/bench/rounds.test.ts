@@ -1,10 +1,10 @@
 /** The benchmarks keep what they have measured, whatever becomes of one of those who are compared. */
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { MissingRuntime } from "../../bench/lib/engines.mjs";
 import { compare, takeTurns } from "../../bench/lib/rounds.mjs";
 
@@ -94,6 +94,7 @@ const echo = (...args: readonly string[]): Promise<{ code: unknown; report: Repo
 /** A build of ours that does as this says. */
 const buildThat = (attach: string): string => {
   const folder = mkdtempSync(join(tmpdir(), "websock-js-build-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   const dist = pathToFileURL(`${root}dist/`).href;
   mkdirSync(join(folder, "adapters"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
@@ -110,16 +111,12 @@ const measured = ({ cases }: Report): unknown =>
 
 describe("bench/echo.mjs", () => {
   test("leaves out the rows of a runtime that is not installed", async () => {
-    const { code, report } = await echo("--runtimes", "/nowhere", "--only", "32B-1-text", "--only", "deno-32B-1");
+    const only = ["--rounds", "1", "--only", "32B-1-text", "--servers", "net", "--only", "deno-32B-1"];
+    const { code, report } = await echo("--runtimes", "/nowhere", ...only);
     expect(report.cases.map((one) => one.case)).toEqual(["32B-1-text", "als-32B-1-text", "deno-32B-16", "deno-32B-1"]);
-    expect(measured(report)).toEqual([
-      [true, true, true],
-      [true, true],
-      [false, false],
-      [false, false],
-    ]);
+    expect(measured(report)).toEqual([[true, true], [true], [false], [false]]);
     expect(report.problems[0]).toMatch(/^deno-32B-16: deno: left out: deno is not installed: there is no \/nowhere\//);
-    expect(report.problems).toHaveLength(4);
+    expect(report.problems).toHaveLength(2);
     expect(code).toBe(0);
   });
 
