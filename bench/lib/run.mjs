@@ -37,15 +37,16 @@ export const measure = async ({ server: name, dist }, work, { seconds, warmup, e
   try {
     const { kind, size, alphabet, inFlight, connections } = work;
     const patience = (warmup + seconds) * 1000 + 30_000;
-    const result = load.receive("result", patience);
-    result.catch(() => {}); // whatever fails, the one that is waited for just now tells
+    // All from the beginning: on a busy machine one may come before we are done with the one before it.
+    const [began, ended, result] = ["began", "ended", "result"].map((what) => load.receive(what, patience));
+    for (const one of [began, ended, result]) one.catch(() => {}); // the one that is awaited at the time tells
     load.send({
       command: "run",
       options: { port, raw, http2, compressed, kind, size, alphabet, inFlight, connections, warmup, seconds },
     });
-    await load.receive("began", patience);
+    await began;
     const before = await server.ask("cpu");
-    await load.receive("ended", patience);
+    await ended;
     const spent = (await server.ask("cpu")) - before;
     const { messages, seconds: took, cpu } = await result;
     return { rate: messages / took, perCpu: messages / spent, server: spent / took, load: cpu / took };

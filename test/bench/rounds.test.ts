@@ -109,12 +109,13 @@ const buildThat = (attach: string): string => {
 const measured = ({ cases }: Report): unknown =>
   cases.map(({ servers }) => servers.map(({ rate }) => rate !== undefined));
 
-describe("bench/echo.mjs", () => {
+// Each measurement starts two processes: on a busy machine that takes seconds.
+describe("bench/echo.mjs", { timeout: 120_000 }, () => {
   test("leaves out the rows of a runtime that is not installed", async () => {
-    const only = ["--rounds", "1", "--only", "32B-1-text", "--servers", "net", "--only", "deno-32B-1"];
+    const only = ["--rounds", "1", "--only", "32B-1-binary", "--servers", "net", "--only", "deno-32B-1"];
     const { code, report } = await echo("--runtimes", "/nowhere", ...only);
-    expect(report.cases.map((one) => one.case)).toEqual(["32B-1-text", "als-32B-1-text", "deno-32B-16", "deno-32B-1"]);
-    expect(measured(report)).toEqual([[true, true], [true], [false], [false]]);
+    expect(report.cases.map((one) => one.case)).toEqual(["32B-1-binary", "deno-32B-16", "deno-32B-1"]);
+    expect(measured(report)).toEqual([[true, true], [false], [false]]);
     expect(report.problems[0]).toMatch(/^deno-32B-16: deno: left out: deno is not installed: there is no \/nowhere\//);
     expect(report.problems).toHaveLength(2);
     expect(code).toBe(0);
@@ -129,16 +130,13 @@ describe("bench/echo.mjs", () => {
     ],
     ["is as good as this one", "real", true],
   ])("compares with another build, which %s", async (_what, attach, sound) => {
-    const { code, report } = await echo("--only", "32B-16-text", "--servers", "net", "--against", buildThat(attach));
-    expect(measured(report)).toEqual([
-      [true, sound, true],
-      [true, sound],
-    ]);
+    const { code, report } = await echo("--only", "32B-16-binary", "--against", buildThat(attach));
+    expect(measured(report)).toEqual([[true, sound]]);
     const [, other] = report.cases[0]!.servers;
     expect(other!.label).toMatch(/^websock@websock-js-build-/);
     if (sound) expect(other!.against).toMatchObject({ rounds: 2 });
     else expect(report.problems[0]).toMatch(/failed in round 1 of 2: servers\/websock.mjs exited with code 3/);
-    expect(report.problems).toHaveLength(sound ? 0 : 2);
+    expect(report.problems).toHaveLength(sound ? 0 : 1);
     expect(code).toBe(sound ? 0 : 1);
   });
 });
