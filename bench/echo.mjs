@@ -1,13 +1,19 @@
 #!/usr/bin/env node
-/** How fast messages are echoed, next to `ws` and to a bare socket. See README.md. */
+/** How fast messages are echoed, next to `ws`, to a bare socket, or to another build. See README.md. */
 import os from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { findBuild } from "./lib/builds.mjs";
 import { CASES } from "./lib/cases.mjs";
 import { canPin } from "./lib/child.mjs";
+import { nodeVersion } from "./lib/engines.mjs";
+import { compare, medianOf, problemsOf, stopOnInterrupt, takeTurns } from "./lib/rounds.mjs";
 import { measure } from "./lib/run.mjs";
 import { SERVERS } from "./lib/servers.mjs";
-import { median, percent, short, table } from "./lib/stats.mjs";
+import { percent, short, table } from "./lib/stats.mjs";
+
+/** An old promise: a change may cost so much of the throughput of the build that it is compared with. */
+const AGAINST_TARGET = 0.97;
 
 const { values: flags } = parseArgs({
   options: {
@@ -17,6 +23,8 @@ const { values: flags } = parseArgs({
     only: { type: "string", multiple: true },
     servers: { type: "string" },
     against: { type: "string" },
+    node: { type: "string" },
+    runtimes: { type: "string" },
     "cpu-prof": { type: "string" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -25,7 +33,11 @@ const { values: flags } = parseArgs({
 
 if (flags.help) {
   console.log(`node bench/echo.mjs [--rounds 5] [--seconds 2] [--warmup 1] [--only 32B-16 ...] [--servers websock,ws]
-  [--against <another checkout, built>] [--cpu-prof <folder>] [--json]
+  [--against <dist folder, built checkout or commit>] [--node <20, 22, 24, 26 or a binary>] [--runtimes <folder>]
+  [--cpu-prof <folder>] [--json]
+
+--only selects the cases whose name contains all of its words: "text,16". Several select more.
+--against compares with another build, and with other servers only where --servers names them.
 
 cases: ${CASES.map(({ id, extra }) => (extra ? `(${id})` : id)).join(", ")}
 servers: ${Object.keys(SERVERS).join(", ")}`);
@@ -40,80 +52,104 @@ const number = (name) => {
 };
 
 const rounds = number("rounds");
-const options = { seconds: number("seconds"), warmup: number("warmup") };
+const times = { seconds: number("seconds"), warmup: number("warmup") };
 const cases = CASES.filter(({ id, extra }) =>
-  flags.only ? flags.only.some((part) => (extra ? id === part : id.includes(part))) : !extra,
+  flags.only
+    ? flags.only.some((only) => (extra ? id === only : only.split(",").every((word) => id.includes(word))))
+    : !extra,
 );
 if (cases.length === 0) throw new TypeError(`no such case; there are ${CASES.map(({ id }) => id).join(", ")}`);
-if (flags.against) SERVERS.other = { ...SERVERS.websock, args: [resolve(flags.against)] };
+const engines = { node: flags.node, runtimes: flags.runtimes };
+const node = nodeVersion(engines);
+const other = flags.against === undefined ? undefined : findBuild(flags.against);
+const named = flags.servers?.split(",");
+const stopped = stopOnInterrupt();
 
-/** @param {import("./lib/cases.mjs").Case} work */
-const serversOf = (work) => [
-  ...work.servers.filter((name, i) => i === 0 || !flags.servers || flags.servers.split(",").includes(name)),
-  ...(flags.against ? ["other"] : []),
+/**
+ * @param {import("./lib/cases.mjs").Case} work
+ * @returns {import("./lib/rounds.mjs").Participant[]}
+ */
+const participantsOf = ({ servers: [ours, ...others] }) => [
+  { label: ours, server: ours },
+  ...(other ? [{ label: `${ours}@${other.name}`, server: ours, dist: other.dist }] : []),
+  ...others
+    .filter((name) => (named === undefined ? other === undefined : named.includes(name)))
+    .map((name) => ({ label: name, server: name })),
 ];
-
-const profile = flags["cpu-prof"];
 
 /** @param {import("./lib/cases.mjs").Case} work */
 const runCase = async (work) => {
-  const names = serversOf(work);
-  /** @type {Record<string, import("./lib/run.mjs").Sample[]>} */
-  const samples = Object.fromEntries(names.map((name) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    // Another one begins each time: whatever drifts, drifts for all.
-    for (let i = 0; i < names.length; i++) {
-      const name = names[(round + i) % names.length];
+  const profile = flags["cpu-prof"];
+  const [ours] = work.servers;
+  const rows = await takeTurns(
+    participantsOf(work),
+    rounds,
+    (row, round) => {
       const execArgv =
-        profile && name === work.servers[0]
+        profile && row.label === ours
           ? ["--cpu-prof", `--cpu-prof-dir=${resolve(profile)}`, `--cpu-prof-name=${work.id}-${round}.cpuprofile`]
           : [];
-      samples[name].push(await measure(name, work, { ...options, execArgv }));
-    }
-    if (!flags.json) process.stderr.write(".");
-  }
+      return measure(row, work, { ...times, execArgv, engines });
+    },
+    { stopped, onRound: () => void (flags.json || process.stderr.write(".")) },
+  );
   if (!flags.json) process.stderr.write(` ${work.id}\n`);
-  return { work, samples };
+  return { work, rows };
 };
 
 /** @param {Awaited<ReturnType<typeof runCase>>} result */
-const judge = ({ work, samples }) => {
-  const [ours] = work.servers;
-  return Object.keys(samples).map((name) => {
-    /** @param {"rate" | "perCpu"} what */
-    const ratio = (what) => median(samples[ours].map((sample, i) => sample[what] / samples[name][i][what]));
-    const of = (/** @type {keyof import("./lib/run.mjs").Sample} */ what) =>
-      median(samples[name].map((sample) => sample[what]));
-    const target = work.targets[name];
+const judge = ({ work, rows }) =>
+  rows.map((row) => {
+    const { label, server, dist, problem, missing } = row;
+    const is = (/** @type {keyof import("./lib/run.mjs").Sample} */ what) => medianOf(row, (sample) => sample[what]);
+    const against = row === rows[0] ? undefined : compare(rows[0], row, ({ rate }) => rate);
+    const target = row === rows[0] ? undefined : dist === undefined ? work.targets[server] : AGAINST_TARGET;
     return {
-      server: name,
-      rate: of("rate"),
-      perCpu: of("perCpu"),
-      serverCpu: of("server"),
-      loadCpu: of("load"),
-      ...(name === ours ? {} : { ratio: ratio("rate"), ratioPerCpu: ratio("perCpu") }),
-      ...(target === undefined ? {} : { target, hit: ratio("rate") >= target }),
+      label,
+      dist,
+      problem,
+      missing,
+      rate: is("rate"),
+      perCpu: is("perCpu"),
+      serverCpu: is("server"),
+      loadCpu: is("load"),
+      against,
+      againstPerCpu: row === rows[0] ? undefined : compare(rows[0], row, ({ perCpu }) => perCpu),
+      target,
+      hit: target === undefined || against === undefined ? undefined : against.ratio >= target,
     };
   });
-};
 
-const results = [];
-for (const work of cases) results.push(await runCase(work));
+const judged = [];
+for (const work of cases) {
+  if (stopped()) break;
+  const result = await runCase(work);
+  judged.push({
+    case: work.id,
+    title: work.title,
+    connections: work.connections,
+    servers: judge(result),
+    samples: Object.fromEntries(result.rows.map(({ label, samples }) => [label, samples])),
+  });
+}
 
-const machine = { node: process.version, cpu: os.cpus()[0]?.model, cores: os.cpus().length, pinned: canPin };
-const judged = results.map(({ work, samples }) => ({
-  case: work.id,
-  title: work.title,
-  connections: work.connections,
-  servers: judge({ work, samples }),
-}));
+const machine = { node, cpu: os.cpus()[0]?.model, cores: os.cpus().length, pinned: canPin };
+const problems = judged.flatMap(({ case: id, servers }) => problemsOf(servers, `${id}: `));
+if (stopped()) problems.push("stopped: only the rounds before that count");
+const rows = judged.flatMap(({ servers }) => servers);
+const failed = rows.some(({ problem, missing }) => problem !== undefined && !missing);
+
+/** @param {number | undefined} ratio */
+const fixed = (ratio) => ratio?.toFixed(2) ?? "";
 
 if (flags.json) {
-  console.log(JSON.stringify({ machine, rounds, ...options, cases: judged, samples: results }, null, 2));
+  console.log(
+    JSON.stringify({ machine, rounds, ...times, against: other, stopped: stopped(), problems, cases: judged }, null, 2),
+  );
 } else {
   console.log(`
-Node ${machine.node.slice(1)}, ${machine.cores} × ${machine.cpu}, ${canPin ? "server and load on a core each" : "not pinned"}
-${rounds} rounds of ${options.seconds} s after ${options.warmup} s of warmup: medians; "ours/it" is the median of the rounds' ratios
+Node ${node.slice(1)}, ${machine.cores} × ${machine.cpu}, ${canPin ? "server and load on a core each" : "not pinned"}
+${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: medians; "ours/it" is the median of the rounds' ratios
 `);
   console.log(
     table(
@@ -121,19 +157,57 @@ ${rounds} rounds of ${options.seconds} s after ${options.warmup} s of warmup: me
       judged.flatMap(({ case: id, servers }) =>
         servers.map((row, i) => [
           i === 0 ? id : "",
-          row.server,
-          short(row.rate),
-          row.ratio?.toFixed(2) ?? "",
+          row.label,
+          row.rate === undefined ? "–" : short(row.rate),
+          fixed(row.against?.ratio),
           row.target === undefined ? "" : `≥ ${row.target}`,
           row.hit === undefined ? "" : row.hit ? "hit" : "MISSED",
-          short(row.perCpu),
-          row.ratioPerCpu?.toFixed(2) ?? "",
-          percent(row.serverCpu),
-          percent(row.loadCpu),
+          row.perCpu === undefined ? "–" : short(row.perCpu),
+          fixed(row.againstPerCpu?.ratio),
+          row.serverCpu === undefined ? "–" : percent(row.serverCpu),
+          row.loadCpu === undefined ? "–" : percent(row.loadCpu),
         ]),
       ),
     ),
   );
-  const targets = judged.flatMap(({ servers }) => servers.filter(({ hit }) => hit !== undefined));
+  if (other !== undefined) {
+    console.log(`\nAgainst ${other.name} (${other.dist}): ours over its messages per second, round by round\n`);
+    console.log(
+      table(
+        ["case", "median of ratios", "ratio of medians", "quartiles", "range", "rounds", "of CPU: median", "quartiles"],
+        judged.flatMap(({ case: id, servers }) =>
+          servers
+            .filter(({ dist }) => dist !== undefined)
+            .map(({ against, againstPerCpu }) => [
+              id,
+              ...(against === undefined
+                ? ["–", "–", "–", "–", "0"]
+                : [
+                    against.ratio.toFixed(3),
+                    against.ofMedians.toFixed(3),
+                    spread(against.low, against.high),
+                    spread(against.min, against.max),
+                    String(against.rounds),
+                  ]),
+              againstPerCpu?.ratio.toFixed(3) ?? "–",
+              againstPerCpu === undefined ? "–" : spread(againstPerCpu.low, againstPerCpu.high),
+            ]),
+        ),
+      ),
+    );
+  }
+  if (problems.length > 0) console.log(`\nNot whole:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  const targets = rows.filter(({ hit }) => hit !== undefined);
   console.log(`\n${targets.filter(({ hit }) => hit).length} of ${targets.length} targets hit`);
 }
+
+/**
+ * @param {number} low
+ * @param {number} high
+ */
+function spread(low, high) {
+  return `${low.toFixed(3)} … ${high.toFixed(3)}`;
+}
+
+// A runtime that is not installed is no failure; a server that does not start, or dies, is one.
+if (failed) process.exitCode = 1;

@@ -18,6 +18,7 @@ for (const version of [22, 24, 26]) {
   const left = [
     "examples/**",
     "attacks/**",
+    "bench/**",
     "fuzz/**",
     "adapters/pressure.test.ts",
     ...(version === 26 ? [] : ["wire/**"]),

@@ -2,14 +2,22 @@
 import { isOptionName, type WebSockOptions } from "./options.ts";
 import { type Callback, type Callbacks, callbacksOf } from "./session/handler.ts";
 
+/** Without the names of options. */
+type WithoutOptions = { readonly [Name in keyof WebSockOptions]?: undefined };
+
+/** Any value but options. The two kinds of objects are literals, and instances of classes and interfaces. */
+type AnythingButOptions =
+  | (string | number | boolean | symbol | bigint | null | undefined)
+  | (WithoutOptions & { readonly [name: string]: unknown })
+  | (WithoutOptions & object);
+
 /**
- * `arg` may be left out where `init` takes none. Options come after it: `upgrade(req, Handler, undefined, options)`.
- *
- * The type parameter of a function that takes these must have the default `void`, which is inferred for an `init` without
- * parameters: then nothing else than `undefined` may stand in the place of `arg`, options least of all.
+ * `arg` may be left out where `init` takes none. Options come after it: `upgrade(req, Handler, undefined, options)`; in the
+ * place of an `arg` that `init` does not take, they are refused.
  */
+// Not by a default of `Arg` instead: TypeScript would fix it before it reads the parameters of an inline `init`.
 export type UpgradeArguments<Arg> = unknown extends Arg
-  ? [arg?: Arg, options?: WebSockOptions]
+  ? [arg?: AnythingButOptions, options?: WebSockOptions]
   : undefined extends Arg
     ? [arg?: Arg, options?: WebSockOptions]
     : [arg: Arg, options?: WebSockOptions];

@@ -69,7 +69,7 @@ export type UpgradeResult<Conn> = Conn extends
  * @throws TypeError for an option or a callback that does not exist, and for options in the place of `arg`
  * @throws Error if `conn` is upgraded or answered already
  */
-export const upgrade = <Conn extends object, Arg = void, State = unknown, Info = never>(
+export const upgrade = <Conn extends object, Arg, State, Info = never>(
   conn: Conn,
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>

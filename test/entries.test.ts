@@ -29,6 +29,7 @@ test.each([
   ["adapters/ws.js", /^adapters\/(?:bun|deno|cloudflare)|^ws$/],
   ["index.workerd.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
+  ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
   expect(loaded).toContain(entry === "index.js" ? "upgrade.js" : "session/session.js");

@@ -62,6 +62,17 @@ export const CASES = [
     servers: ["express", "websock"],
     targets: { websock: 0.97 },
   },
+  // What the AsyncLocalStorage context of a connection costs.
+  ...[16, 1].map((inFlight) => ({
+    id: `als-32B-${inFlight}-text`,
+    title: `in an AsyncLocalStorage context, 32B text, ${inFlight} in flight`,
+    kind: /** @type {const} */ ("text"),
+    size: 32,
+    inFlight,
+    connections: 32,
+    servers: ["websock-als", "websock"],
+    targets: {},
+  })),
   // Our handler on a server of ws, against ws alone.
   ...[16, 1].map((inFlight) => ({
     id: `ws-host-32B-${inFlight}`,

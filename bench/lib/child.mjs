@@ -1,6 +1,7 @@
 /** Child processes, each on a core of its own where the machine lets us say so. */
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { commandFor } from "./engines.mjs";
 import { SERVERS } from "./servers.mjs";
 
 const BENCH = new URL("../", import.meta.url);
@@ -12,45 +13,39 @@ export const canPin = Object.values(CORE).every(
   (core) => spawnSync("taskset", ["-c", String(core), "true"], { stdio: "ignore" }).status === 0,
 );
 
-const runtimes = fileURLToPath(new URL("../runtimes/node_modules/", BENCH));
-
-/** The commands of other runtimes: see `runtimes/`. */
-const COMMANDS = {
-  // Else Bun would take the package's sources for the package: it reads the paths of the nearest tsconfig.json.
-  bun: [
-    `${runtimes}@oven/bun-linux-x64/bin/bun`,
-    `--tsconfig-override=${fileURLToPath(new URL("tsconfig.json", BENCH))}`,
-  ],
-  deno: [
-    `${runtimes}@deno/linux-x64-glibc/deno`,
-    "run",
-    "--quiet",
-    "--no-lock",
-    "--allow-all",
-    "--node-modules-dir=manual",
-  ],
-};
-
-/** A child that is talked to with messages. */
+/** A child process that exchanges messages with us. */
 export class Child {
   /**
    * @param {string} script path below `bench`
-   * @param {{ core: number, args?: readonly string[], execArgv?: readonly string[], runtime?: "bun" | "deno" }} options
+   * @param {{ core: number, args?: readonly string[], command?: readonly string[] }} options `command`: what runs the
+   *   script; default: this Node
    */
-  constructor(script, { core, args = [], execArgv = [], runtime }) {
-    const node = [process.execPath, ...execArgv];
-    const command = [...(runtime ? COMMANDS[runtime] : node), fileURLToPath(new URL(script, BENCH)), ...args];
-    if (canPin) command.unshift("taskset", "-c", String(core));
-    const [file, ...rest] = command;
+  constructor(script, { core, args = [], command = [process.execPath] }) {
+    const line = [...command, fileURLToPath(new URL(script, BENCH)), ...args];
+    if (canPin) line.unshift("taskset", "-c", String(core));
+    const [file, ...rest] = line;
     this.script = script;
+    /** Why there is no process any more. @type {string | undefined} */
+    this.gone = undefined;
     this.process = spawn(/** @type {string} */ (file), rest, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     /** @type {Promise<void>} */
-    this.exited = new Promise((resolve) => this.process.once("exit", () => resolve()));
+    this.exited = new Promise((resolve) => {
+      this.process.once("exit", (code, signal) => {
+        this.gone ??= signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
+        resolve();
+      });
+      // Without a listener an error would end the benchmark and lose its results: no such program, or a closed channel.
+      this.process.on("error", (error) => {
+        if (this.process.pid !== undefined) return;
+        this.gone ??= `could not be started: ${error.message}`;
+        resolve();
+      });
+    });
   }
 
   /** @param {Record<string, unknown>} message */
   send(message) {
-    this.process.send(message);
+    this.process.send(message, () => {});
   }
 
   /**
@@ -64,19 +59,19 @@ export class Child {
     return new Promise((resolve, reject) => {
       const done = (/** @type {() => void} */ settle) => {
         clearTimeout(timer);
-        this.process.off("message", onMessage).off("exit", onExit);
+        this.process.off("message", onMessage);
         settle();
       };
       const onMessage = (/** @type {any} */ message) => {
         if (message?.error) done(() => reject(new Error(`${this.script}: ${message.error}`)));
         else if (message && property in message) done(() => resolve(message[property]));
       };
-      const onExit = () => done(() => reject(new Error(`${this.script} has gone`)));
       const timer = setTimeout(
         () => done(() => reject(new Error(`${this.script}: no "${property}" within ${timeout} ms`))),
         timeout,
       );
-      this.process.on("message", onMessage).on("exit", onExit);
+      this.process.on("message", onMessage);
+      void this.exited.then(() => done(() => reject(new Error(`${this.script} ${this.gone}`))));
     });
   }
 
@@ -88,7 +83,7 @@ export class Child {
   }
 
   async stop() {
-    if (this.process.connected) this.process.send({ ask: "exit" }, () => {});
+    if (this.process.connected) this.send({ ask: "exit" });
     const timer = setTimeout(() => this.process.kill("SIGKILL"), 3000);
     await this.exited;
     clearTimeout(timer);
@@ -99,17 +94,24 @@ export class Child {
  * Starts a server of the table.
  *
  * @param {string} name
- * @param {readonly string[]} execArgv
+ * @param {object} [options]
+ * @param {import("./engines.mjs").Engines} [options.engines]
+ * @param {readonly string[]} [options.execArgv] flags of the engine
+ * @param {string} [options.dist] the build of ours that it uses; default: that of this checkout
  */
-export const startServer = async (name, execArgv = []) => {
+export const startServer = async (name, { engines, execArgv = [], dist } = {}) => {
   const row = SERVERS[name];
   if (row === undefined) throw new Error(`no server "${name}"; there are ${Object.keys(SERVERS).join(", ")}`);
   const child = new Child(`servers/${row.script}`, {
     core: CORE.server,
-    args: row.args ?? [],
-    execArgv,
-    ...(row.runtime && { runtime: row.runtime }),
+    args: [...(row.args ?? []), ...(dist === undefined ? [] : [`--dist=${dist}`])],
+    command: [...commandFor(row.runtime, engines), ...execArgv],
   });
-  const port = /** @type {number} */ (await child.receive("listening"));
-  return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed };
+  try {
+    const port = /** @type {number} */ (await child.receive("listening"));
+    return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed };
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
 };

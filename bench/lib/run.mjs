@@ -25,30 +25,47 @@ import { Child, CORE, startServer } from "./child.mjs";
  */
 
 /**
- * @param {string} name
+ * @param {import("./rounds.mjs").Participant} participant
  * @param {import("./cases.mjs").Case} work
- * @param {{ seconds: number, warmup: number, execArgv?: readonly string[] }} options
+ * @param {{ seconds: number, warmup: number, execArgv?: readonly string[], engines?: import("./engines.mjs").Engines }} options
  * @returns {Promise<Sample>}
+ * @throws Error if the server or the load fails
  */
-export const measure = async (name, work, { seconds, warmup, execArgv }) => {
-  const { child: server, port, raw, http2, compressed } = await startServer(name, execArgv);
+export const measure = async ({ server: name, dist }, work, { seconds, warmup, execArgv, engines }) => {
+  const { child: server, port, raw, http2, compressed } = await startServer(name, { engines, execArgv, dist });
   const load = new Child("lib/load.mjs", { core: CORE.load });
   try {
     const { kind, size, alphabet, inFlight, connections } = work;
     const patience = (warmup + seconds) * 1000 + 30_000;
-    const result = load.receive("result", patience);
-    result.catch(() => {}); // whatever fails, the one that is waited for just now tells
+    // All from the beginning: on a busy machine one may come before we are done with the one before it.
+    const [began, ended, result] = ["began", "ended", "result"].map((what) => load.receive(what, patience));
+    for (const one of [began, ended, result]) one.catch(() => {}); // the one that is awaited at the time tells
     load.send({
       command: "run",
       options: { port, raw, http2, compressed, kind, size, alphabet, inFlight, connections, warmup, seconds },
     });
-    await load.receive("began", patience);
+    await began;
     const before = await server.ask("cpu");
-    await load.receive("ended", patience);
+    await ended;
     const spent = (await server.ask("cpu")) - before;
     const { messages, seconds: took, cpu } = await result;
     return { rate: messages / took, perCpu: messages / spent, server: spent / took, load: cpu / took };
+  } catch (error) {
+    throw await causeOf(error, server);
   } finally {
     await Promise.all([load.stop(), server.stop()]);
   }
+};
+
+/**
+ * The load hears of a server's death first, from its sockets.
+ *
+ * @param {unknown} error
+ * @param {Child} server
+ */
+export const causeOf = async (error, server) => {
+  let timer;
+  await Promise.race([server.exited, new Promise((resolve) => (timer = setTimeout(resolve, 500)))]);
+  clearTimeout(timer);
+  return server.gone === undefined ? error : new Error(`${server.script} ${server.gone}`);
 };

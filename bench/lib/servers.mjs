@@ -20,6 +20,7 @@ const BROWSERS = "permessage-deflate; client_max_window_bits";
 export const SERVERS = {
   websock: { script: "websock.mjs", raw: false },
   ws: { script: "ws.mjs", raw: false },
+  "websock-als": { script: "websock-als.mjs", raw: false },
   express: { script: "websock-express.mjs", raw: false },
   "websock-h2": { script: "websock-http2.mjs", raw: false, http2: true },
   http2: { script: "http2.mjs", raw: true, http2: true },

@@ -1,7 +1,8 @@
 /** Our echo on `Deno.serve`, options as they are by default. */
-import { ok, push, upgrade } from "websock-js";
-import { attach } from "websock-js/deno";
+import { ours } from "../lib/ours.mjs";
 import { answer } from "../lib/serve.mjs";
+
+const { attach, ok, push, upgrade } = await ours("deno");
 
 const echo = {
   init: () => ok(undefined),

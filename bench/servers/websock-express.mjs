@@ -1,9 +1,10 @@
 /** Our echo, upgraded in a route of Express behind a few middlewares. */
 import http from "node:http";
 import express from "express";
-import { ok, push, upgrade } from "websock-js";
-import { attach } from "websock-js/node";
+import { ours } from "../lib/ours.mjs";
 import { serve } from "../lib/serve.mjs";
+
+const { attach, ok, push, upgrade } = await ours("node");
 
 const echo = {
   init: () => ok(undefined),

@@ -1,8 +1,9 @@
 /** Our echo over HTTP/2, options as they are by default. */
 import http2 from "node:http2";
-import { ok, push, upgrade } from "websock-js";
-import { attach } from "websock-js/node";
+import { ours } from "../lib/ours.mjs";
 import { serve } from "../lib/serve.mjs";
+
+const { attach, ok, push, upgrade } = await ours("node");
 
 const echo = {
   init: () => ok(undefined),

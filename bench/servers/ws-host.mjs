@@ -1,9 +1,10 @@
 /** Our echo on a server of `ws`, options as they are by default. */
 import http from "node:http";
-import { ok, push, upgrade } from "websock-js";
-import { attach } from "websock-js/ws";
 import { WebSocketServer } from "ws";
+import { ours } from "../lib/ours.mjs";
 import { serve } from "../lib/serve.mjs";
+
+const { attach, ok, push, upgrade } = await ours("ws");
 
 const echo = {
   init: () => ok(undefined),

@@ -84,7 +84,7 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
 /** Runs handlers on sockets that a WebSocketServer has accepted. */
 export interface Hosting extends Attachment {
   /** As the function {@link host}, for connections that belong together. */
-  readonly host: <Arg = void, State = unknown, Info = never>(
+  readonly host: <Arg, State, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,
     handler: WebSock<Arg, State, Info>,

@@ -2,14 +2,17 @@
 import { captureContext } from "../adapters/async-context.ts";
 import { soon } from "../adapters/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
-import { resolveOptions, type WebSockOptions } from "../options.ts";
+import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { portableOctets } from "../protocol/octets.ts";
 import { utf8Length } from "../protocol/utf8.ts";
+import type { AsyncContext } from "../session/async-context.ts";
+import type { Callbacks } from "../session/handler.ts";
 import { Session } from "../session/session.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { CloseReason, ConnectionInfo, WebSock } from "../websock.ts";
-import { ManualClock } from "./manual-clock.ts";
+import { Activity } from "./activity.ts";
+import type { ManualClock } from "./manual-clock.ts";
 import { type MemoryPeer, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
 
 /** How a connection ended, as the client and as `terminate` saw it. */
@@ -37,7 +40,7 @@ export interface Ended {
  * @param options as of `upgrade`
  * @throws TypeError for an option or a callback that does not exist, and for options in the place of `arg`
  */
-export const connect = async <Arg = void, State = unknown, Info = never>(
+export const connect = async <Arg, State, Info = never>(
   handler: WebSock<Arg, State, Info>,
   ...[arg, options]: UpgradeArguments<NoInfer<Arg>>
 ): Promise<TestClient<Info>> => {
@@ -47,31 +50,38 @@ export const connect = async <Arg = void, State = unknown, Info = never>(
 };
 
 /** The same, without waiting for `init`. */
-export const begin = <Info>(
-  handler: object,
+export const begin = <Info>(handler: object, arg: unknown, options?: WebSockOptions): Begun<Info> =>
+  beginSession(callbacksFor(handler, arg, options), arg, resolveOptions(options), {}, captureContext());
+
+interface Begun<Info> {
+  readonly client: TestClient<Info>;
+  /** `init` has settled. */
+  readonly initialized: Promise<void>;
+}
+
+/** Runs what `upgrade` has decided on. */
+export const beginSession = <Info>(
+  callbacks: Callbacks,
   arg: unknown,
-  options?: WebSockOptions,
-  facts: Partial<ConnectionInfo> = {},
-): { client: TestClient<Info>; initialized: Promise<void> } => {
+  options: ResolvedOptions,
+  facts: Partial<ConnectionInfo>,
+  asyncContext: AsyncContext | undefined,
+): Begun<Info> => {
   const client = new TestClient<Info>();
-  const callbacks = callbacksFor(handler, arg, options);
+  const watched = client.activity.watch(callbacks);
   let result: unknown;
-  const watched = {
-    ...callbacks,
-    init: (...args: unknown[]) => (result = callbacks.init.apply(callbacks.target, args)),
-  };
   const session = new Session(
-    watched,
+    { ...watched, init: (...args) => (result = watched.init(...args)) },
     client.transport,
     { ...FACTS, ...facts },
     {
-      options: resolveOptions(options),
+      options,
       clock: client.clock,
       octets: portableOctets,
       onError: (error) => client.errors.push(error),
       onEnd: (ended) => client.onEnd(ended.endedBy!),
     },
-    captureContext(),
+    asyncContext,
   );
   client.open(session);
   session.start(arg);
@@ -113,7 +123,9 @@ export class TestClient<in Info = never> implements MemoryPeer {
   answersClose = true;
 
   /** @internal */
-  readonly clock = new ManualClock();
+  readonly activity = new Activity();
+  /** @internal */
+  readonly clock: ManualClock = this.activity.clock;
   /** @internal */
   readonly transport = new MemoryTransport(this);
 
@@ -197,6 +209,25 @@ export class TestClient<in Info = never> implements MemoryPeer {
     return this.received[this.next++]!;
   }
 
+  /**
+   * Resolves when nothing more happens by itself: no callback is pending, no info is queued, and every message that was
+   * sent has been handled, or is held back until the client reads again. What the server sends by then is in
+   * {@link received}, so that a test can say that nothing else has come.
+   *
+   * ```ts
+   * client.send("hello");
+   * await client.settled();
+   * expect(client.received).toEqual([]);
+   * ```
+   *
+   * A callback that is pending is waited for, whatever it awaits; where it waits for something that the test does later, call
+   * `settled` after that. It cannot know what the application has started without returning its promise: timers, I/O,
+   * and what a callback of another connection will send here. Settle the sender first.
+   */
+  settled(): Promise<void> {
+    return this.activity.settled();
+  }
+
   /** Lets time pass. */
   advance(ms: number): void {
     this.clock.advance(ms);
@@ -251,6 +282,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
 
   /** @internal */
   onEnd(reason: CloseReason): void {
+    this.activity.end();
     this.resolveEnded({ code: this.closeFrame?.code, text: this.closeFrame?.text ?? "", reason });
   }
 

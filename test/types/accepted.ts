@@ -49,12 +49,27 @@ export const withoutArg = () => {
   upgrade(req, { init: (_, self) => ok(self.id), handleIn: (_message, id) => ok(id) }, undefined, { timeout: 5 });
 };
 
-/** What takes anything may be given anything, an object with the name of an option too. */
+/** What takes anything may be given anything but an object with the name of an option. */
 export const anyArg = () => {
-  upgrade(req, { init: (arg: unknown) => ok(arg), handleIn: (_message, s) => ok(s) }, { timeout: 5 });
+  const init = (arg: unknown) => ok(arg);
+  for (const arg of ["hello", 5, null, [1], req, () => 1, { user: 5 }, new Date()]) {
+    upgrade(req, { init, handleIn: (_message, s) => ok(s) }, arg);
+  }
+  upgrade(req, { init, handleIn: (_message, s) => ok(s) }, { user: 5 });
   upgrade(req, { init: (arg: { timeout: number }) => ok(arg), handleIn: (_m, s) => ok(s) }, { timeout: 5 });
   const anything: WebSock<unknown, number> = { init: () => ok(0), handleIn: (_message, n) => ok(n) };
   upgrade(req, anything, req.user);
+};
+
+/** The arg of an inline `init` with a second parameter, which TypeScript reads after the arg. */
+export const inlineInit = () => {
+  upgrade(req, { init: (user: string, self) => ok(user + self.id), handleIn: (_message, s) => ok(s) }, "ada");
+  upgrade(
+    req,
+    { init: (arg: { user: string }, self) => ok(arg.user + self.id), handleIn: (_m, s) => ok(s) },
+    { user: "ada" },
+  );
+  upgrade(req, { ...NoArg, init: (user: string, self) => ok(user.length + self.buffered) }, "ada");
 };
 
 /** Only `handle` and a capital letter are reserved; `name` is the handler's in reports. */

@@ -1,0 +1,2 @@
+/** The types of `engines.mjs`, for the tests of the benchmarks. */
+export class MissingRuntime extends Error {}

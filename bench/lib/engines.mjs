@@ -1,0 +1,70 @@
+/** What runs the servers: Node, or another runtime from `runtimes/`. */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/**
+ * @typedef {object} Engines
+ * @property {string} [node] the Node that runs the servers: a binary, or a major version of `runtimes/`. Default: this one
+ * @property {string} [runtimes] the folder of the other runtimes. Default: that of this checkout
+ */
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** A runtime that is not installed. The rows that need it are left out; this is not a failure of theirs. */
+export class MissingRuntime extends Error {}
+
+/** @type {Record<"bun" | "deno", { path: string, flags: readonly string[] }>} */
+const RUNTIMES = {
+  bun: {
+    path: "@oven/bun-linux-x64/bin/bun",
+    // Else Bun would take the package's sources for the package: it reads the paths of the nearest tsconfig.json.
+    flags: [`--tsconfig-override=${fileURLToPath(new URL("bench/tsconfig.json", ROOT))}`],
+  },
+  deno: {
+    path: "@deno/linux-x64-glibc/deno",
+    flags: ["run", "--quiet", "--no-lock", "--allow-all", "--node-modules-dir=manual"],
+  },
+};
+
+/** @param {Engines} [engines] */
+const folderOf = ({ runtimes = fileURLToPath(new URL("runtimes", ROOT)) } = {}) =>
+  join(resolve(runtimes), "node_modules");
+
+/**
+ * The command that runs a script.
+ *
+ * @param {"bun" | "deno" | undefined} runtime default: Node
+ * @param {Engines} [engines]
+ * @returns {readonly string[]}
+ */
+export const commandFor = (runtime, engines = {}) => {
+  if (runtime === undefined) return [nodeOf(engines)];
+  const { path, flags } = RUNTIMES[runtime];
+  return [found(join(folderOf(engines), path), runtime), ...flags];
+};
+
+/** @param {Engines} engines */
+const nodeOf = ({ node, ...engines }) => {
+  if (node === undefined) return process.execPath;
+  if (!/^\d+$/.test(node)) return found(resolve(node), node);
+  if (process.versions.node.startsWith(`${node}.`)) return process.execPath;
+  return found(join(folderOf(engines), `node-${node}/bin/node`), `Node ${node}`);
+};
+
+/**
+ * @param {string} file
+ * @param {string} name
+ */
+const found = (file, name) => {
+  if (existsSync(file)) return file;
+  throw new MissingRuntime(`${name} is not installed: there is no ${file}; run npm ci in runtimes/`);
+};
+
+/**
+ * The version of the Node that runs the servers.
+ *
+ * @param {Engines} engines
+ */
+export const nodeVersion = (engines) => execFileSync(nodeOf(engines), ["--version"], { encoding: "utf8" }).trim();

@@ -1,0 +1,19 @@
+/** Our package as a server script uses it: the build of this checkout, or the one that `--dist=<folder>` names. */
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+
+const dist = process.argv.find((arg) => arg.startsWith("--dist="))?.slice("--dist=".length);
+
+/**
+ * @param {"node" | "ws" | "bun" | "deno"} adapter
+ * @returns {Promise<any>} what the package and the adapter export
+ */
+export const ours = async (adapter) => {
+  const load = (/** @type {string} */ file, /** @type {string} */ name) =>
+    import(dist === undefined ? name : pathToFileURL(`${dist}/${file}`).href);
+  const [core, host] = await Promise.all([
+    load("index.js", "websock-js"),
+    load(`adapters/${adapter}.js`, `websock-js/${adapter}`),
+  ]);
+  return { ...core, ...host };
+};

@@ -1,0 +1,18 @@
+/** Our echo, where every upgrade runs in an AsyncLocalStorage context of its own, as behind tracing or request-scoped logs. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import http from "node:http";
+import { ours } from "../lib/ours.mjs";
+import { serve } from "../lib/serve.mjs";
+
+const { attach, ok, push, upgrade } = await ours("node");
+
+const echo = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {import("websock-js").DataMessage} */ message) => push(message, undefined),
+};
+
+const storage = new AsyncLocalStorage();
+let requests = 0;
+const server = http.createServer((req) => storage.run({ id: ++requests }, () => upgrade(req, echo)));
+attach(server);
+serve(server);
