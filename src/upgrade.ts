@@ -1,30 +1,12 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
+import { markOf, type Upgradable } from "./marks.ts";
 import type { WebSockOptions } from "./options.ts";
-import { type Route, routeOf } from "./route.ts";
-import { type Callbacks, callbacksOf } from "./session/handler.ts";
+import { routeOf } from "./route.ts";
+import { callbacksOf } from "./session/handler.ts";
 import type { WebSock } from "./websock.ts";
 
-/** What an adapter leaves on the requests that it brings in. */
-export interface Upgradable {
-  /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
-  upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
-}
-
-// Registered, so that two copies of the package in one process understand each other.
-const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
-
-interface Marked {
-  [UPGRADABLE]?: Upgradable;
-}
-
-/** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
-export const markUpgradable = (request: object, upgradable: Upgradable): void => {
-  (request as Marked)[UPGRADABLE] ??= upgradable;
-};
-
-/** For adapters: whether a request was marked. */
-export const isMarked = (request: object): boolean => (request as Marked)[UPGRADABLE] !== undefined;
+export { markUpgradable, type Upgradable } from "./marks.ts";
 
 /** Upgrades every `Request` that nobody has marked, on hosts where requests need no `attach` to come in. */
 let unmarked: Upgradable | undefined;
@@ -35,8 +17,7 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 };
 
 const upgradableOf = (request: object): Upgradable | undefined =>
-  (request as Marked)[UPGRADABLE] ??
-  (typeof Request === "function" && request instanceof Request ? unmarked : undefined);
+  markOf(request) ?? (typeof Request === "function" && request instanceof Request ? unmarked : undefined);
 
 /** `arg` may be left out where `init` takes none. */
 export type UpgradeArguments<Arg> = unknown extends Arg
