@@ -8,9 +8,9 @@ Sentry.init({
   tracesSampleRate: 1,
   traceLifecycle: "static",
   // Nothing is sent.
-  beforeSendTransaction: ({ contexts, tags, request, spans: children = [] }) => {
+  beforeSendTransaction: ({ transaction, contexts, tags, spans: children = [] }) => {
     const { trace_id: trace, span_id: id, parent_span_id: parent } = contexts.trace;
-    spans.push({ name: new URL(request.url, "http://localhost").pathname, trace, id, parent, user: tags?.user });
+    spans.push({ name: transaction.replace("GET ", ""), trace, id, parent, user: tags?.user });
     for (const child of children) {
       spans.push({ name: child.description, trace: child.trace_id, id: child.span_id, parent: child.parent_span_id });
     }

@@ -29,4 +29,18 @@ describe.each(Object.keys(TRACERS) as Tracer[])("%s", (tracer) => {
       for (const global of named(spans, "global")) expect(global.user).toBeUndefined();
     },
   );
+
+  test.skipIf(!haveTracer(tracer))("what a callback does belongs to the upgrade of its connection", async () => {
+    const spans = await spansOf(tracer, "callbacks");
+    const upgrades = [...named(spans, "/ann"), ...named(spans, "/eve")];
+    expect(upgrades).toHaveLength(2);
+    const inCallbacks = named(spans, "in handleIn");
+    expect(inCallbacks).toHaveLength(2);
+    for (const { trace, parent, user } of inCallbacks) {
+      const [own] = upgrades.filter((upgrade) => upgrade.trace === trace);
+      expect(own).toMatchObject({ name: `/${user}`, id: parent });
+    }
+    expect(named(spans, "/page")[0]!.user).toBeUndefined();
+    for (const global of named(spans, "global")) expect(global.user).toBeUndefined();
+  });
 });
