@@ -1,6 +1,7 @@
 /** Runs a whole route without a server: the framework's own router and middleware, `upgrade`, and the handler behind it. */
 import { factsOfRequest } from "../adapters/fetch-request.ts";
 import { sharedPathOf } from "../adapters/request-path.ts";
+import { answerFromFastify } from "../fastify.ts";
 import { type ResolvedOptions, resolveOptions, type UpgradeRequest, type WebSockOptions } from "../options.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -60,15 +61,11 @@ export const connectRoute = async <Answer extends { status: number } | { statusC
   send: (request: Request, injection: Injection) => Answer | PromiseLike<Answer>,
   { headers }: RouteRequestOptions = {},
 ): Promise<ConnectedRoute<Answer, Info>> => {
-  // Only where routes are tested: not every host that runs handlers in tests has these.
-  const [{ Readable }, { answerFromFastify, watchFastify }] = await Promise.all([
-    import("node:stream"),
-    import("../adapters/node-fastify.ts"),
-  ]);
-  watchFastify();
+  // Only where routes are tested: not every host that runs handlers in tests has this.
+  const { Readable } = await import("node:stream");
   const all = { ...HANDSHAKE, ...headers };
   const { href, pathname, search } = new URL(url, "http://localhost");
-  const upgradable = new TestUpgrade(href, new Headers(all), answerFromFastify);
+  const upgradable = new TestUpgrade(href, new Headers(all));
   const request = new Request(href, { headers: all });
   markUpgradable(request, upgradable);
   class TestRequest extends Readable {}
@@ -90,13 +87,12 @@ interface Decision {
 
 /** Decides as a server does, and performs when the app has answered. */
 class TestUpgrade implements Upgradable {
+  readonly isOne = true;
   private readonly facts: UpgradeRequest;
-  private readonly haveAnswered: (raw: object) => void;
   private decision: Decision | undefined = undefined;
 
-  constructor(url: string, headers: Headers, haveAnswered: (raw: object) => void) {
+  constructor(url: string, headers: Headers) {
     this.facts = factsOfRequest({ method: "GET", url, headers });
-    this.haveAnswered = haveAnswered;
   }
 
   upgrade(
@@ -112,7 +108,7 @@ class TestUpgrade implements Upgradable {
     if (refusal !== undefined) throw refusal;
     const subprotocol = selectSubprotocol(this.facts, resolved.subprotocols);
     this.decision = { callbacks, arg, options, subprotocol, route };
-    this.haveAnswered(route.request);
+    answerFromFastify(route.request, () => undefined);
     return route.result();
   }
 
