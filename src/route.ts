@@ -3,6 +3,7 @@
  * and what the route should return. The one place that knows frameworks; everything is looked at by its shape.
  */
 import type { UpgradeError } from "./errors.ts";
+import { type FastifyReply, noteReply } from "./fastify.ts";
 
 /** A call of `upgrade`, as the framework around it wants it answered. */
 export interface Route {
@@ -10,6 +11,8 @@ export interface Route {
   readonly request: object;
   /** The framework writes a response when the route is done, and that one becomes the answer. Else nobody does. */
   readonly deferred: boolean;
+  /** The framework is Fastify, which does not send for every route. */
+  readonly isFastify: boolean;
   /** What the route should return, once the upgrade is decided. */
   result(): unknown;
   /** The route has thrown after all, whatever status the framework gives that. */
@@ -39,6 +42,9 @@ interface Shape {
   readonly result: (conn: Conn) => unknown;
   readonly failed?: (conn: Conn) => boolean;
   readonly refused?: (error: UpgradeError) => UpgradeError;
+  readonly isFastify?: true;
+  /** Called when the request was found. */
+  readonly found?: (request: object, conn: Conn) => void;
 }
 
 const always = (): boolean => true;
@@ -66,8 +72,14 @@ const SHAPES: readonly Shape[] = [
   // The request itself: node:http, node:http2, Express, and of every fetch handler.
   { path: [], deferred: never, result: (conn) => (isFetchRequest(conn) ? emptyResponse() : conn) },
   // Fastify's request, and its reply.
-  { path: ["raw"], deferred: always, result: nothing },
-  { path: ["request", "raw"], deferred: always, result: nothing },
+  { path: ["raw"], deferred: always, result: nothing, isFastify: true },
+  {
+    path: ["request", "raw"],
+    deferred: always,
+    result: nothing,
+    isFastify: true,
+    found: (request, reply: FastifyReply) => void noteReply(request, reply),
+  },
   // Hono's context: only what it makes itself keeps the headers that were set on it.
   { path: ["env", "incoming"], deferred: always, result: honoResponse, failed: honoFailed },
   { path: ["req", "raw"], deferred: always, result: honoResponse, failed: honoFailed },
@@ -89,12 +101,15 @@ const SHAPES: readonly Shape[] = [
 
 /** Finds the request that `isMarked` in what was given to `upgrade`. */
 export const routeOf = (conn: unknown, isMarked: (value: object) => boolean): Route | undefined => {
-  for (const { path, when = always, deferred, result, failed = never, refused = itself } of SHAPES) {
+  for (const shape of SHAPES) {
+    const { path, when = always, deferred, result, failed = never, refused = itself } = shape;
     const request = path.reduce<Conn>((value, name) => value?.[name], conn);
     if (typeof request !== "object" || request === null || !isMarked(request) || !when(conn)) continue;
+    shape.found?.(request, conn);
     return {
       request,
       deferred: deferred(conn),
+      isFastify: shape.isFastify ?? false,
       result: () => result(conn),
       failed: () => failed(conn),
       refused: refused as Route["refused"],

@@ -2,8 +2,8 @@
 import { isOptionName, type WebSockOptions } from "./options.ts";
 import { type Callback, type Callbacks, callbacksOf } from "./session/handler.ts";
 
-/** Without the names of options. */
-type WithoutOptions = { readonly [Name in keyof WebSockOptions]?: undefined };
+/** Without the names of options, but for `headers`: requests, for one, have those, too. */
+type WithoutOptions = { readonly [Name in Exclude<keyof WebSockOptions, "headers">]?: undefined };
 
 /** Any value but options. The two kinds of objects are literals, and instances of classes and interfaces. */
 type AnythingButOptions =

@@ -1,32 +1,12 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
 import { show } from "./known-keys.ts";
-import type { WebSockOptions } from "./options.ts";
-import { isFetchRequest, type Route, routeOf } from "./route.ts";
-import type { Callbacks } from "./session/handler.ts";
+import { markOf, type Upgradable } from "./marks.ts";
+import { isFetchRequest, routeOf } from "./route.ts";
 import { callbacksFor, type UpgradeArguments } from "./upgrade-arguments.ts";
 import type { WebSock } from "./websock.ts";
 
-/** What an adapter leaves on the requests that it brings in. */
-export interface Upgradable {
-  /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
-  upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
-}
-
-// Registered, so that two copies of the package in one process understand each other.
-const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
-
-interface Marked {
-  [UPGRADABLE]?: Upgradable;
-}
-
-/** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
-export const markUpgradable = (request: object, upgradable: Upgradable): void => {
-  (request as Marked)[UPGRADABLE] ??= upgradable;
-};
-
-/** For adapters: whether a request was marked. */
-export const isMarked = (request: object): boolean => (request as Marked)[UPGRADABLE] !== undefined;
+export { markUpgradable, type Upgradable } from "./marks.ts";
 
 /** Upgrades every `Request` that nobody has marked, on hosts where requests need no `attach` to come in. */
 let unmarked: Upgradable | undefined;
@@ -37,7 +17,7 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 };
 
 const upgradableOf = (request: object): Upgradable | undefined =>
-  (request as Marked)[UPGRADABLE] ?? (isFetchRequest(request) ? unmarked : undefined);
+  markOf(request) ?? (isFetchRequest(request) ? unmarked : undefined);
 
 /** What a route returns: a `Response` where routes return one, `undefined` where a value would be sent. */
 export type UpgradeResult<Conn> = Conn extends

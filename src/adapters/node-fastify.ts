@@ -1,58 +1,31 @@
-/**
- * Fastify sends what a handler returns, and of a handler that returned nothing it waits for `reply.send()`. The reply, where
- * its headers are, is told by the channels that Fastify publishes its handlers on.
- */
-import { subscribe } from "node:diagnostics_channel";
-import { isMarked } from "../upgrade.ts";
+/** Fastify on Node: instances that are created from now on, and those that are there already. */
+import diagnostics from "node:diagnostics_channel";
+import { type FastifyReply, type FastifyRequest, isFollowed, noteReply, watchFastify } from "../fastify.ts";
 
-interface Handling {
-  readonly request: { readonly raw: object };
-  readonly reply: { readonly sent: boolean; send(): unknown };
-  /** The handler has returned a promise: Fastify sends when it settles. */
+watchFastify(diagnostics);
+
+interface Tracing {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** The route has returned a promise. */
   readonly async: boolean;
 }
 
-interface Handled {
-  readonly handling: Handling;
-  returned: boolean;
-  decided: boolean;
-}
-
-const handled = new WeakMap<object, Handled>();
-
-let watching = false;
-
-/** Begins to listen to the handlers of every Fastify in this process. */
-export const watchFastify = (): void => {
-  if (watching) return;
-  watching = true;
-  subscribe("tracing:fastify.request.handler:start", (message) => {
-    const handling = message as Handling;
-    const { raw } = handling.request;
-    if (isMarked(raw)) handled.set(raw, { handling, returned: false, decided: false });
-  });
-  subscribe("tracing:fastify.request.handler:end", (message) => {
-    const entry = handled.get((message as Handling).request.raw);
-    if (entry === undefined) return;
-    entry.returned = true;
-    if (entry.decided) send(entry);
-  });
-};
+let isTracing = false;
 
 /**
- * The upgrade is decided: a handler that has not returned a promise leaves it to us to have the response sent.
- *
- * @returns whether Fastify keeps out of the response (`reply.hijack()`)
+ * A server is attached. If it belongs to an instance of Fastify 5 that was created before this module was loaded, its tracing
+ * channels tell what our hooks would. They cost every request of the process, so we subscribe only where we have to.
  */
-export const answerFromFastify = (raw: object): boolean => {
-  const entry = handled.get(raw);
-  if (entry === undefined) return false;
-  if (entry.handling.reply.sent) return true;
-  entry.decided = true;
-  if (entry.returned) send(entry);
-  return false;
-};
-
-const send = ({ handling: { async, reply } }: Handled): void => {
-  if (!async && !reply.sent) reply.send();
+export const traceFastify = (server: object): void => {
+  if (isTracing || isFollowed(server)) return;
+  isTracing = true;
+  diagnostics.subscribe("tracing:fastify.request.handler:start", (message) => {
+    const { request, reply } = message as Tracing;
+    noteReply(request.raw, reply)?.entered("route");
+  });
+  diagnostics.subscribe("tracing:fastify.request.handler:end", (message) => {
+    const { request, reply, async } = message as Tracing;
+    if (!async) noteReply(request.raw, reply)?.returned();
+  });
 };

@@ -5,6 +5,7 @@ import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { hasBody, wantsWebSocket } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
+import { publishRequestStart, publishResponseFinish } from "./node-request-channels.ts";
 import { factsOf } from "./node-requests.ts";
 import { INERT } from "./node-response.ts";
 import {
@@ -85,6 +86,9 @@ export class Http1Upgrade extends NodeUpgrade {
     stopTimeout(socket);
     response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
     response.once("finish", () => this.onFinish());
+    const exchange = { request: this.request, response, socket, server: this.adapter.server };
+    publishRequestStart(exchange);
+    response.once("finish", () => publishResponseFinish(exchange));
     this.passOn(
       hasUnreadHeaders(this.adapter.server as Server, this.request)
         ? new UpgradeError(400, "an upgrade request with too many headers")

@@ -16,6 +16,7 @@ import { isKey } from "../protocol/handshake.ts";
 import type { SessionGroup } from "../session/group.ts";
 import { validateUpgrade } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
+import { FIRST_SLICE, grown, type SessionShare, shareOf } from "./node-http2-share.ts";
 import { factsOf } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
 import { NodeStream } from "./node-stream.ts";
@@ -146,9 +147,6 @@ class Http2Upgrade extends NodeUpgrade {
   }
 }
 
-/** How many WebSockets a connection of HTTP/2 carries. */
-const carried = new WeakMap<Http2Session, number>();
-
 /**
  * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
  * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
@@ -156,11 +154,11 @@ const carried = new WeakMap<Http2Session, number>();
 const leaveWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
   if (session === undefined) return; // it has gone in the meantime
-  carried.set(session, (carried.get(session) ?? 0) + 1);
+  const share = shareOf(session);
+  share.carried++;
   stream.once("close", () => {
-    const left = carried.get(session)! - 1;
-    carried.set(session, left);
-    if (left === 0 && group.closing) session.close();
+    share.carried--;
+    if (share.carried === 0 && group.closing) session.close();
   });
 };
 
@@ -199,8 +197,45 @@ const closeCleanly = (stream: ServerHttp2Stream): void => {
 const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroyed && session?.destroyed === false;
 
 class Http2ByteStream extends NodeStream {
+  private readonly share: SessionShare;
+  /** The bytes that `share` counts for this stream. */
+  private counted = 0;
+  private largestSlice = FIRST_SLICE;
+
   constructor(stream: ServerHttp2Stream) {
     super(stream, true);
+    this.share = shareOf(stream.session);
+  }
+
+  protected override get slice(): number {
+    return this.share.sliceFor(this.counted, this.largestSlice);
+  }
+
+  override write(parts: readonly Uint8Array[]): void {
+    super.write(parts);
+    this.count(this.inNode);
+  }
+
+  protected override took(): void {
+    if (this.asked === 1) {
+      if (this.socket.destroyed) this.share.wasReset(this.counted);
+      else this.count(0);
+      this.counted = 0;
+      if (this.queued > 0) this.largestSlice = grown(this.largestSlice);
+    }
+    super.took();
+    this.count(this.inNode);
+  }
+
+  /** The bytes that Node has been handed. A stream that was destroyed may say for ever that something waits. */
+  private get inNode(): number {
+    return this.asked > 0 ? this.waiting : 0;
+  }
+
+  private count(now: number): void {
+    if (now === this.counted) return;
+    this.share.changed(this.counted, now);
+    this.counted = now;
   }
 
   /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */

@@ -39,9 +39,9 @@ export class NodeStream implements ByteStream {
   /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
   protected inHand = 0;
   private queue: Uint8Array[] = NONE;
-  private queued = 0;
+  protected queued = 0;
   /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */
-  private waiting = 0;
+  protected waiting = 0;
   private written = 0;
   private ending = false;
   /** Writes that the socket will answer with {@link onTaken}, each in its turn. */
@@ -75,7 +75,7 @@ export class NodeStream implements ByteStream {
 
   write(parts: readonly Uint8Array[]): void {
     const [only] = parts;
-    if (parts.length === 1 && this.queued === 0 && this.isFree && only!.length <= SLICE && this.isWritable) {
+    if (parts.length === 1 && this.queued === 0 && this.isFree && only!.length <= this.slice && this.isWritable) {
       this.written += only!.length;
       this.hand(only!);
     } else {
@@ -135,6 +135,11 @@ export class NodeStream implements ByteStream {
     if (toFlush.push(this.connection) === 1) later(flushAll);
   }
 
+  /** The number of bytes that the socket may be given at once. */
+  protected get slice(): number {
+    return SLICE;
+  }
+
   /** Of two writes at once, some of Node's streams tell the end of one only. */
   private get isFree(): boolean {
     return this.inHand === 0;
@@ -147,14 +152,15 @@ export class NodeStream implements ByteStream {
   /** Hands as much to the socket as it should have at once. */
   private feed(): void {
     const { socket, queue } = this;
-    while (this.queued > 0 && socket.writableLength < SLICE) {
+    for (;;) {
+      let room = this.slice - socket.writableLength;
+      if (this.queued === 0 || room <= 0) return;
       if (!this.isWritable) {
         this.queue = NONE;
         this.queued = 0;
         return;
       }
       socket.cork();
-      let room = SLICE;
       while (queue.length > 0 && room > 0) {
         const part = queue[0]!;
         const slice = part.length <= room ? part : part.subarray(0, room);
@@ -173,7 +179,7 @@ export class NodeStream implements ByteStream {
     return (this.onTaken ??= () => this.took());
   }
 
-  private took(): void {
+  protected took(): void {
     this.asked--;
     this.inHand = 0;
     if (this.queued > 0) this.feed();

@@ -1,17 +1,17 @@
 /** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
 import { createHash } from "node:crypto";
 import type { UpgradeError } from "../errors.ts";
+import { answerFromFastify } from "../fastify.ts";
+import { markUpgradable, type Upgradable } from "../marks.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { Connection } from "../protocol/connection.ts";
 import { acceptFor } from "../protocol/handshake.ts";
 import type { Route } from "../route.ts";
 import type { Callbacks } from "../session/handler.ts";
-import { markUpgradable, type Upgradable } from "../upgrade.ts";
 import { selectCompression } from "../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shuttingDown } from "./decision.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
 import { compressionOf } from "./node-compression.ts";
-import { answerFromFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest } from "./node-requests.ts";
 import {
@@ -28,6 +28,7 @@ import {
 import type { NodeStream } from "./node-stream.ts";
 
 export abstract class NodeUpgrade implements Upgradable, Replacement {
+  readonly isOne = true;
   protected readonly adapter: NodeAdapter;
   protected readonly request: NodeRequest;
   protected readonly response: NodeResponse;
@@ -94,7 +95,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       throw refusal;
     }
     this.decision = decision;
-    if (route.deferred) this.awaitFramework();
+    if (route.deferred) this.awaitFramework(route);
     else if (refusal !== undefined) {
       this.note(refusal, callbacks);
       answerUpgradeError(refusal, response);
@@ -107,11 +108,25 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.adapter.refusals.add(refusal, this.request, this.facts, callbacks?.name);
   }
 
-  private awaitFramework(): void {
+  private awaitFramework(route: Route): void {
     // Koa has said 404 already; for the others this is what they begin with.
     this.response.statusCode = this.status;
     this.gate.replace(this);
-    if (answerFromFastify(this.request)) this.answerNow();
+    if (route.isFastify && !answerFromFastify(this.request, () => this.answerNow())) this.reportUnlessAnswered();
+  }
+
+  /** Fastify sends for a route that has returned a promise, and for no other; we do not know which one this is. */
+  private reportUnlessAnswered(): void {
+    const { clock, defaults } = this.adapter;
+    const tick = (): void => {
+      if (this.gone || this.response.headersSent) return;
+      this.adapter.tell(
+        "an upgrade in a route of Fastify's was not answered: the Fastify instance was created before websock-js was " +
+          'loaded, so that a route that returns no promise is not seen to end. Import "websock-js" before you call ' +
+          "fastify(), or end the route with `upgrade(reply, …); return reply`",
+      );
+    };
+    clock.schedule({ slot: 0, tick }, clock.now() + defaults.closeTimeout);
   }
 
   private answerNow(): void {

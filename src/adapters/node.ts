@@ -5,7 +5,7 @@ import type { Server as HttpsServer } from "node:https";
 import { checkNodeServer } from "./attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 import { attached, NodeAdapter } from "./node-adapter.ts";
-import { watchFastify } from "./node-fastify.ts";
+import { traceFastify } from "./node-fastify.ts";
 import { takeUpgrades } from "./node-http1.ts";
 import { takeConnects } from "./node-http2.ts";
 import { guardRequests } from "./node-requests.ts";
@@ -47,6 +47,6 @@ export const attach = (
   attached.add(server);
   guardRequests(server, adapter, "updateSettings" in server ? takeConnects(adapter) : undefined);
   takeUpgrades(adapter);
-  watchFastify();
+  traceFastify(server);
   return adapter.attachment;
 };

@@ -8,7 +8,7 @@ import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
 import { nodeDiagnostics } from "./node-diagnostics.ts";
-import { watchFastify } from "./node-fastify.ts";
+import { traceFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
 import { isBun } from "./node-switching.ts";
@@ -77,7 +77,7 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   attached.add(server);
   guardRequests(server, adapter, undefined);
   adapter.listen();
-  watchFastify();
+  traceFastify(server);
   return adapter.attachment;
 };
 

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Decision } from "../adapters/decision.ts";
 import { NodeAdapter } from "../adapters/node-adapter.ts";
-import { watchFastify } from "../adapters/node-fastify.ts";
+import { traceFastify } from "../adapters/node-fastify.ts";
 import { Http1Upgrade, takeUpgrades } from "../adapters/node-http1.ts";
 import { guardRequests } from "../adapters/node-requests.ts";
 import { UpgradeError } from "../errors.ts";
@@ -33,7 +33,7 @@ export const connectNodeApp = async (
         adapter,
         upgradeTo((decision, facts) => (client = connected(decision, facts))),
       );
-      watchFastify();
+      if ("server" in app) traceFastify(app.server);
       server.emit("connection", socket);
       http
         .request({

@@ -69,7 +69,7 @@ export const inlineInit = () => {
     { init: (arg: { user: string }, self) => ok(arg.user + self.id), handleIn: (_m, s) => ok(s) },
     { user: "ada" },
   );
-  upgrade(req, { ...NoArg, init: (user: string, self) => ok(user.length + self.buffered) }, "ada");
+  upgrade(req, { ...NoArg, init: (user: string, self) => ok({ count: user.length + self.buffered }) }, "ada");
 };
 
 /** Only `handle` and a capital letter are reserved; `name` is the handler's in reports. */

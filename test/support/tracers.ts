@@ -1,0 +1,39 @@
+/** The tracers of `tracers/`, each in a process of its own. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export const TRACERS = { opentelemetry: "@opentelemetry/api", sentry: "@sentry/node", "dd-trace": "dd-trace" } as const;
+
+export type Tracer = keyof typeof TRACERS;
+
+const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
+
+/** Whether it is installed. In CI one that is missing is a failure; elsewhere its tests are skipped aloud. */
+export const haveTracer = (name: Tracer): boolean => {
+  if (existsSync(`${root}tracers/node_modules/${TRACERS[name]}`)) return true;
+  const problem = `there is no ${name}: cd tracers && npm ci`;
+  if (isCi) throw new Error(problem);
+  console.warn(`SKIPPED, ${problem}`);
+  return false;
+};
+
+export interface Span {
+  readonly name: string;
+  readonly trace?: string;
+  readonly id?: string;
+  readonly parent?: string;
+  readonly user?: string;
+}
+
+/** Runs `test/tracers/<name>.mjs`, and returns the spans that it has recorded. */
+export const spansOf = async (name: Tracer, ...args: readonly string[]): Promise<readonly Span[]> => {
+  const { stdout } = await promisify(execFile)(process.execPath, [`test/tracers/${name}.mjs`, ...args], {
+    cwd: root,
+    env: { ...process.env, DD_INSTRUMENTATION_TELEMETRY_ENABLED: "false" },
+  });
+  return JSON.parse(stdout.trim().split("\n").at(-1)!) as Span[];
+};
