@@ -21,6 +21,10 @@ export interface Decision {
 export const shuttingDown = ({ group }: Host): UpgradeError | undefined =>
   group.closing ? new UpgradeError(503, "the server is shutting down") : undefined;
 
+/** Why the request may not become a WebSocket, if it may not. What the function `origins` throws is such a reason, too. */
+export const judge = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  host.ask("origins", facts, () => validateUpgrade(facts, options));
+
 export const decide = (
   host: Host,
   facts: UpgradeRequest,
@@ -30,9 +34,12 @@ export const decide = (
   route: Route,
 ): Decision => {
   const resolved = host.resolve(options);
-  const refusal = shuttingDown(host) ?? validateUpgrade(facts, resolved);
-  const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
-  return { callbacks, arg, options: resolved, subprotocol, refusal, route };
+  const refusal = shuttingDown(host) ?? judge(host, facts, resolved);
+  if (refusal !== undefined) return { callbacks, arg, options: resolved, subprotocol: undefined, refusal, route };
+  const chosen = host.ask("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
+  return chosen instanceof UpgradeError
+    ? { callbacks, arg, options: resolved, subprotocol: undefined, refusal: chosen, route }
+    : { callbacks, arg, options: resolved, subprotocol: chosen, refusal: undefined, route };
 };
 
 /** The facts that `self.connection` begins with. */

@@ -11,6 +11,7 @@ import { selectCompression } from "../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shuttingDown } from "./decision.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
 import { compressionOf } from "./node-compression.ts";
+import { passRefusalOn } from "./node-escape.ts";
 import { answerFromFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest } from "./node-requests.ts";
@@ -22,8 +23,8 @@ import {
   type NodeResponse,
   type Replacement,
   ResponseGate,
-  refusalOf,
   settleHeaders,
+  writeRefusal,
 } from "./node-response.ts";
 import type { NodeStream } from "./node-stream.ts";
 
@@ -89,7 +90,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
       answerInsteadOfSrvx(conn, refusal);
-      throw refusal;
+      const answer = (): void => {
+        if (!response.headersSent) answerUpgradeError(refusal, response);
+      };
+      if (passRefusalOn(refusal, this.request, answer)) return route.result();
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework();
@@ -124,9 +128,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     settleHeaders(this.response, headers);
     const reason = refusal ?? shuttingDown(this.adapter);
     if (reason !== undefined) {
-      const { headers, body } = refusalOf(reason, this.response);
-      this.body = body;
-      this.gate.base.writeHead(reason.status, headers);
+      this.body = writeRefusal(reason, this.response, this.gate);
       return true;
     }
     for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);

@@ -9,6 +9,7 @@ import { attached } from "./node-adapter.ts";
 import { publishError } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
+import { OrdinaryRequest } from "./node-ordinary.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
 import { reporter } from "./reporting.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
@@ -56,10 +57,13 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     );
   }
   if (attached.has(server)) throw new Error("this server is attached already");
-  const adapter = new WsAdapter(sockets, server, only as WsAdapter["only"], options);
+  const adapter = new WsAdapter(sockets, server, only, options);
   attached.add(server);
-  guardRequests(server, adapter, undefined);
-  adapter.listen();
+  guardRequests(
+    server,
+    (request, response) => new OrdinaryRequest(adapter, request, response),
+    new Map([["upgrade", adapter.listen()]]),
+  );
   watchFastify();
   return adapter.attachment;
 };

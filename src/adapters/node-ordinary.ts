@@ -1,0 +1,98 @@
+/** A request that nobody can upgrade: `upgrade` says why. */
+import { UpgradeError } from "../errors.ts";
+import type { WebSockOptions } from "../options.ts";
+import type { Route } from "../route.ts";
+import type { Callbacks } from "../session/handler.ts";
+import type { Upgradable } from "../upgrade.ts";
+import { judge } from "./decision.ts";
+import type { NodeAdapter } from "./node-adapter.ts";
+import { passRefusalOn } from "./node-escape.ts";
+import { answerFromFastify } from "./node-fastify.ts";
+import { factsOf, type NodeRequest } from "./node-requests.ts";
+import {
+  answerInsteadOfSrvx,
+  answerUpgradeError,
+  type HeaderValues,
+  type NodeResponse,
+  type Replacement,
+  ResponseGate,
+  settleHeaders,
+  writeRefusal,
+} from "./node-response.ts";
+
+export class OrdinaryRequest implements Upgradable {
+  private readonly adapter: NodeAdapter;
+  private readonly request: NodeRequest;
+  private readonly response: NodeResponse;
+
+  constructor(adapter: NodeAdapter, request: NodeRequest, response: NodeResponse) {
+    this.adapter = adapter;
+    this.request = request;
+    this.response = response;
+  }
+
+  upgrade(
+    conn: object,
+    _callbacks: Callbacks,
+    _arg: unknown,
+    options: WebSockOptions | undefined,
+    route: Route,
+  ): unknown {
+    const { adapter, request, response } = this;
+    const resolved = adapter.resolve(options);
+    const refusal = judge(adapter, factsOf(request), resolved) ?? ordinary();
+    const answer = (): void => {
+      if (!response.headersSent) answerUpgradeError(refusal, response);
+    };
+    if (resolved.earlyValidateUpgrade) {
+      answerInsteadOfSrvx(conn, refusal);
+      if (passRefusalOn(refusal, request, answer)) return route.result();
+    }
+    if (!route.deferred) answer();
+    else if (!response.headersSent) this.awaitFramework(refusal, route);
+    return route.result();
+  }
+
+  /** What the framework writes becomes the refusal. */
+  private awaitFramework(refusal: UpgradeError, route: Route): void {
+    const { request, response } = this;
+    const gate = new ResponseGate(response);
+    // Koa has said 404 already.
+    response.statusCode = 200;
+    gate.replace(new Refused(gate, response, refusal, route));
+    if (answerFromFastify(request)) response.end();
+  }
+}
+
+class Refused implements Replacement {
+  private readonly gate: ResponseGate;
+  private readonly response: NodeResponse;
+  private readonly refusal: UpgradeError;
+  private readonly route: Route;
+  private body: string | undefined = undefined;
+
+  constructor(gate: ResponseGate, response: NodeResponse, refusal: UpgradeError, route: Route) {
+    this.gate = gate;
+    this.response = response;
+    this.refusal = refusal;
+    this.route = route;
+  }
+
+  onHead(status: number, headers: HeaderValues): boolean {
+    if (this.route.failed() || status > 299) return false;
+    settleHeaders(this.response, headers);
+    this.body = writeRefusal(this.refusal, this.response, this.gate);
+    return true;
+  }
+
+  onEnd(callback: (() => void) | undefined): void {
+    this.gate.base.end(this.body, callback);
+  }
+}
+
+/** A sound request that is none of ours: the option `only` says so. */
+const ordinary = (): UpgradeError =>
+  new UpgradeError(426, "this server serves this request as an ordinary one: it can't be upgraded", {
+    upgrade: "websocket",
+    connection: "Upgrade",
+  });
