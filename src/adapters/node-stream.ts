@@ -2,6 +2,8 @@
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../protocol/connection.ts";
+import type { Session } from "../session/session.ts";
+import { destroyAfter, shutDown } from "./node-closing.ts";
 
 /**
  * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
@@ -35,6 +37,8 @@ export class NodeStream implements ByteStream {
   protected readonly isDirect: boolean;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
+  /** Set while others may destroy the socket: then the session is told first. */
+  private session: Session | undefined = undefined;
   /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
   protected inHand = 0;
   private queue: Uint8Array[] = NONE;
@@ -62,6 +66,17 @@ export class NodeStream implements ByteStream {
     // Functions that all sockets share: closures would be most of what a connection costs.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
+  }
+
+  /** From now on, a server that destroys the socket by itself shuts the session down. */
+  shutDownWith(session: Session): void {
+    this.session = session;
+    if (this.socket instanceof Socket && !Object.hasOwn(this.socket, "destroy")) this.socket.destroy = destroy as never;
+  }
+
+  /** The socket is being destroyed, and not by us. */
+  static destroyed(socket: Hosted): void {
+    shutDown(socket[STREAM]!.session);
   }
 
   get buffered(): number {
@@ -112,6 +127,7 @@ export class NodeStream implements ByteStream {
   }
 
   destroy(): void {
+    this.session = undefined;
     this.socket.destroy();
   }
 
@@ -206,6 +222,8 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
   // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
   return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
+
+const destroy = destroyAfter(NodeStream.destroyed);
 
 function onData(this: Hosted, chunk: Uint8Array): void {
   NodeStream.connectionOf(this).receive(chunk);

@@ -158,6 +158,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.adapter.newSession(callbacks, connection, facts, options);
     connection.open(session);
+    stream.shutDownWith(session);
     session.start(arg);
     this.begun(connection);
   }

@@ -4,6 +4,7 @@ import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:ht
 import type { Server as HttpsServer } from "node:https";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 import { attached, NodeAdapter } from "./node-adapter.ts";
+import { closeWith } from "./node-closing.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { takeUpgrades } from "./node-http1.ts";
 import { takeConnects } from "./node-http2.ts";
@@ -50,6 +51,7 @@ export const attach = (
   const takers = new Map<unknown, Taker>([["upgrade", takeUpgrades(adapter)]]);
   if ("updateSettings" in server) takers.set("connect", takeConnects(adapter));
   guardRequests(server, (request, response) => new OrdinaryRequest(adapter, request, response), takers);
+  closeWith(server, adapter.group);
   watchFastify();
   return adapter.attachment;
 };

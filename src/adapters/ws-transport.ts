@@ -5,7 +5,9 @@ import type { IoData, Opcode } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
-import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import type { Session } from "../session/session.ts";
+import type { Capabilities, Transport } from "../session/transport.ts";
+import { destroyAfter, shutDown } from "./node-closing.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { OPEN, type WsSocket } from "./ws-socket.ts";
 
@@ -62,7 +64,7 @@ export class WsTransport implements Transport {
   /** From how many octets on a message is compressed, where that was agreed on. */
   private readonly threshold: number;
   private readonly report: (error: unknown) => void;
-  private session!: TransportEvents;
+  private session!: Session;
   /** What is sent behind a large message waits here until that one is out. */
   private queue = NONE;
   private queued = 0;
@@ -83,7 +85,7 @@ export class WsTransport implements Transport {
   }
 
   /** Begins to listen. */
-  open(session: TransportEvents): void {
+  open(session: Session): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
@@ -96,6 +98,7 @@ export class WsTransport implements Transport {
     socket.on("close", onClose);
     // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
     stream.prependListener("data", onData).on("drain", onDrain);
+    if (!Object.hasOwn(stream, "destroy")) stream.destroy = destroy as never;
   }
 
   // --- what ws tells
@@ -117,6 +120,12 @@ export class WsTransport implements Transport {
 
   control(opcode: "ping" | "pong", data: Buffer): void {
     this.session.control({ opcode, data: own(data) });
+  }
+
+  /** The stream is being destroyed. Where ws itself does so, the end was decided before. */
+  destroyed(): void {
+    shutDown(this.session);
+    this.flush();
   }
 
   failed(error: Error): void {
@@ -231,6 +240,8 @@ export class WsTransport implements Transport {
     this.stream.uncork();
   }
 }
+
+const destroy = destroyAfter((stream: Stream) => stream[TRANSPORT]!.destroyed());
 
 /** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
 let toFlush: WsTransport[] = [];

@@ -5,6 +5,7 @@ import { type Duplex, Writable } from "node:stream";
 import type { WebSockOptions } from "../options.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
+import type { Session } from "../session/session.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import type { Host, HostOptions } from "./host.ts";
 import { NodeAdapter } from "./node-adapter.ts";
@@ -147,11 +148,12 @@ export const runOn = (
   callbacks: Callbacks,
   arg: unknown,
   options: ReturnType<Host["resolve"]>,
-): void => {
+): Session => {
   const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
   const session = host.newSession(callbacks, transport, facts, options);
   transport.open(session);
   session.start(arg);
+  return session;
 };
 
 /** The options of `upgrade` that come too late for a WebSocket that is open. */

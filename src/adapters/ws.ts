@@ -1,17 +1,21 @@
 /** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { SessionGroup } from "../session/group.ts";
 import { callbacksOf } from "../session/handler.ts";
 import type { UpgradeArguments } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
 import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
+import { closeWith } from "./node-closing.ts";
 import { publishError } from "./node-diagnostics.ts";
 import { watchFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { OrdinaryRequest } from "./node-ordinary.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
 import { reporter } from "./reporting.ts";
+import { systemClock } from "./system-clock.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
@@ -64,6 +68,8 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     (request, response) => new OrdinaryRequest(adapter, request, response),
     new Map([["upgrade", adapter.listen()]]),
   );
+  closeWith(server, adapter.group);
+  closeWith(sockets, adapter.group);
   watchFastify();
   return adapter.attachment;
 };
@@ -93,6 +99,7 @@ export const hosting = (options: HostOptions = {}): Hosting => {
   checkHostOptions(options);
   const ignores = [...capabilities.ignores, ...TOO_LATE];
   const host = new Host({ ...capabilities, ignores }, nodeOctets, reporter(options.onError, publishError), options);
+  const servedBy = groupsByServer(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
@@ -102,16 +109,45 @@ export const hosting = (options: HostOptions = {}): Hosting => {
         if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
         // The client may have gone by now: then `init` never runs.
         if (socket.readyState !== OPEN) return;
-        if (host.group.closing) {
+        const { socket: stream } = request;
+        const served = servedBy(stream);
+        if (host.group.closing || served?.closing) {
           socket.close(1001);
           return;
         }
-        const { socket: stream } = request;
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
-        runOn(host, socket, stream, connectionFacts(factsOf(request), stream, ...agreed), callbacks, arg, resolved);
+        const facts = connectionFacts(factsOf(request), stream, ...agreed);
+        const session = runOn(host, socket, stream, facts, callbacks, arg, resolved);
+        served?.add(session);
+        stream.once("close", () => served?.delete(session));
       },
     },
   });
+};
+
+/** The connections of each server, which end with it: those of others stay. */
+const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
+  const groups = new WeakMap<object, SessionGroup>();
+  return (stream) => {
+    // Node keeps there the server that has accepted a socket.
+    const { server } = stream as { readonly server?: HttpServer };
+    if (server === undefined) return undefined;
+    const known = groups.get(server);
+    if (known !== undefined) return known;
+    const group = new SessionGroup(systemClock);
+    groups.set(server, group);
+    closeWith(server, {
+      get closing() {
+        return all.closing || group.closing;
+      },
+      set closing(closing) {
+        group.closing = closing;
+      },
+      close: () => group.close(),
+      dismiss: () => group.dismiss(),
+    });
+    return group;
+  };
 };
 
 const shared = hosting();
