@@ -6,6 +6,7 @@ import { executionAsyncId, executionAsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 import type { UpgradeError } from "../errors.ts";
 import type { NodeRequest } from "./node-requests.ts";
+import { answerUpgradeError, type NodeResponse } from "./node-response.ts";
 
 /** Bun and Deno give every callback the same id, and their `process` emits nothing before an unhandled error ends it. */
 const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
@@ -48,20 +49,28 @@ const isThrowable = (request: NodeRequest): boolean =>
 /** Express keeps there what passes a request on, and with an error to the error handlers. */
 type ExpressRequest = NodeRequest & { readonly app?: unknown; readonly next?: (error: unknown) => void };
 
+/** The way to the error handlers of Express, if it has the request. */
+const errorHandlersOf = (request: ExpressRequest): ((error: unknown) => void) | undefined =>
+  request.app !== undefined && typeof request.next === "function" ? request.next : undefined;
+
 /**
- * Throws the refusal where somebody may catch it; `answer` is called if nobody has. In a callback, hands it to Express's error
- * handlers.
+ * Throws the refusal where somebody may catch it. If nobody does, and in a callback, Express's error handlers get it;
+ * everywhere else it is answered.
  *
- * @returns `false` if it is to be answered right away, as with `earlyValidateUpgrade: false`
+ * @returns `false` if it is to be answered now, as with `earlyValidateUpgrade: false`
  */
-export const passRefusalOn = (refusal: UpgradeError, request: NodeRequest, answer: () => void): boolean => {
+export const passRefusalOn = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
+  const handle = errorHandlersOf(request);
   if (isThrowable(request)) {
-    answerIfUncaught(refusal, answer);
+    answerIfUncaught(refusal, () => {
+      if (response.headersSent) return;
+      if (handle === undefined) answerUpgradeError(refusal, response);
+      else handle(refusal);
+    });
     throw refusal;
   }
-  const { app, next } = request as ExpressRequest;
-  if (app === undefined || typeof next !== "function") return false;
-  next(refusal);
+  if (handle === undefined || response.headersSent) return false;
+  handle(refusal);
   return true;
 };
 
@@ -73,7 +82,7 @@ const FATAL = new Set<unknown>(["unhandledRejection", "uncaughtException", "unca
 let watching = false;
 
 /**
- * Express 4 and routers written by hand drop the promise of an async route. No API marks the rejection of a promise that we
+ * Express 4, and routers that only call their routes, drop the promise of an async route. No API marks the rejection of a promise that we
  * never see as handled, and a listener for `unhandledRejection` would change what happens to the rejections of others, and
  * could not keep the application's own listeners from ending the process. So we look at what the process emits, from the
  * first refusal on, and take out our own errors alone.

@@ -41,15 +41,13 @@ export class OrdinaryRequest implements Upgradable {
     const { adapter, request, response } = this;
     const resolved = adapter.resolve(options);
     const refusal = judge(adapter, factsOf(request), resolved) ?? ordinary();
-    const answer = (): void => {
-      if (!response.headersSent) answerUpgradeError(refusal, response);
-    };
     if (resolved.earlyValidateUpgrade) {
       answerInsteadOfSrvx(conn, refusal);
-      if (passRefusalOn(refusal, request, answer)) return route.result();
+      if (passRefusalOn(refusal, request, response)) return route.result();
     }
-    if (!route.deferred) answer();
-    else if (!response.headersSent) this.awaitFramework(refusal, route);
+    if (response.headersSent) return route.result();
+    if (route.deferred) this.awaitFramework(refusal, route);
+    else answerUpgradeError(refusal, response);
     return route.result();
   }
 

@@ -90,10 +90,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
       answerInsteadOfSrvx(conn, refusal);
-      const answer = (): void => {
-        if (!response.headersSent) answerUpgradeError(refusal, response);
-      };
-      if (passRefusalOn(refusal, this.request, answer)) return route.result();
+      if (passRefusalOn(refusal, this.request, response)) return route.result();
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework();
