@@ -8,7 +8,7 @@ import type { UpgradeError } from "../errors.ts";
 import type { NodeRequest } from "./node-requests.ts";
 import { answerUpgradeError, type NodeResponse } from "./node-response.ts";
 
-/** Bun and Deno give every callback the same id, and their `process` emits nothing before an unhandled error ends it. */
+/** Bun and Deno give every callback the same id, and their `process` emits nothing that could be kept from ending it. */
 const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
 
 /** The request whose listeners are running. */
@@ -91,6 +91,7 @@ const answerIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
   thrown.set(refusal, answer);
   if (watching) return;
   watching = true;
+  if ("Deno" in globalThis) watchDeno();
   const { emit } = process;
   process.emit = function (this: NodeJS.Process, event: string, ...args: unknown[]): boolean {
     const answerIt = FATAL.has(event) ? thrown.get(args[0] as object) : undefined;
@@ -98,4 +99,17 @@ const answerIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
     answerIt();
     return true;
   } as typeof emit;
+};
+
+/** Deno tells of each by an event of the web, and takes an answer for each of them. */
+const watchDeno = (): void => {
+  const { addEventListener } = globalThis as unknown as {
+    addEventListener(type: string, listener: (event: Event & { readonly reason?: object }) => void): void;
+  };
+  addEventListener("unhandledrejection", (event) => {
+    const answerIt = thrown.get(event.reason as object);
+    if (answerIt === undefined) return;
+    event.preventDefault();
+    answerIt();
+  });
 };

@@ -32,7 +32,7 @@ export interface AttachOptions extends HostOptions {
  * ```ts
  * const server = http.createServer(app);
  * const sockets = attach(server);
- * for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => sockets.drain().then(() => server.close()));
+ * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain().then(() => server.close()));
  * ```
  *
  * Closing the server closes its WebSockets, with 1001.
