@@ -15,7 +15,8 @@ interface Closable {
 export type Ending = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
 
 /**
- * Closes the connections with 1001 when the server is closed, unless `drain` or `close` of the attachment is at work already.
+ * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
+ * attachment: before, or right after it.
  * A server that listens once more takes upgrades once more.
  */
 export const closeWith = (server: Closable, group: Ending): void => {
@@ -23,7 +24,9 @@ export const closeWith = (server: Closable, group: Ending): void => {
   let closed = false;
   server.close = function (this: Closable, ...args): unknown {
     closed = true;
-    if (!group.closing) void group.close();
+    process.nextTick(() => {
+      if (closed && !group.closing) void group.close();
+    });
     return Reflect.apply(close, this, args);
   };
   if (closeAllConnections !== undefined) {
@@ -42,14 +45,26 @@ export const closeWith = (server: Closable, group: Ending): void => {
 /** Ends a connection as the server's end does. */
 export const shutDown = (session: Session | undefined): void => session?.shutdown(CLOSE.goingAway);
 
+type Method = "destroy" | "end";
+
 /**
- * The `destroy` of a socket that carries a WebSocket. Tools for a graceful end of the server (http-terminator, stoppable, …)
- * destroy the sockets that answer no request: `beforehand` may still write a close frame. To be shared by all sockets: a
- * closure for each of them would cost more than the rest of it.
+ * The `destroy` and the `end` of a socket that carries a WebSocket. Tools for a graceful end of the server (http-terminator,
+ * stoppable, …) call them on sockets that answer no request: `beforehand` may still write a close frame. To be shared by all
+ * sockets: closures for each of them would cost more than the rest of it.
  */
-export const destroyAfter = <Socket extends Duplex>(beforehand: (socket: Socket) => void) =>
-  function destroy(this: Socket, error?: Error): Socket {
-    // An error, or the peer's end, is the loss of the connection.
-    if (error === undefined && !this.destroyed && !this.readableEnded && !this.writableEnded) beforehand(this);
-    return Object.getPrototypeOf(this).destroy.call(this, error);
+export const endingAfter = <Stream extends Duplex>(
+  beforehand: (socket: Stream) => void,
+): ((socket: Stream) => void) => {
+  const wrap = (name: Method) =>
+    function (this: Stream, ...args: unknown[]): unknown {
+      // An error, or the peer's end, is the loss of the connection.
+      const isLost = args[0] instanceof Error || this.destroyed || this.readableEnded || this.writableEnded;
+      if (!isLost) beforehand(this);
+      return Reflect.apply(Object.getPrototypeOf(this)[name], this, args);
+    };
+  const [destroy, end] = [wrap("destroy"), wrap("end")];
+  return (socket) => {
+    if (!Object.hasOwn(socket, "destroy")) socket.destroy = destroy as never;
+    if (!Object.hasOwn(socket, "end")) socket.end = end as never;
   };
+};

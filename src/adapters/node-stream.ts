@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../protocol/connection.ts";
 import type { Session } from "../session/session.ts";
-import { destroyAfter, shutDown } from "./node-closing.ts";
+import { endingAfter, shutDown } from "./node-closing.ts";
 
 /**
  * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
@@ -68,14 +68,14 @@ export class NodeStream implements ByteStream {
     if (this.isDirect) socket.push = push;
   }
 
-  /** From now on, a server that destroys the socket by itself shuts the session down. */
+  /** From now on, whoever ends or destroys the socket shuts the session down. */
   shutDownWith(session: Session): void {
     this.session = session;
-    if (this.socket instanceof Socket && !Object.hasOwn(this.socket, "destroy")) this.socket.destroy = destroy as never;
+    if (this.socket instanceof Socket) endAfterwards(this.socket);
   }
 
-  /** The socket is being destroyed, and not by us. */
-  static destroyed(socket: Hosted): void {
+  /** The socket is being ended or destroyed, and not by us. */
+  static endedByOthers(socket: Hosted): void {
     shutDown(socket[STREAM]!.session);
   }
 
@@ -121,6 +121,7 @@ export class NodeStream implements ByteStream {
 
   end(): void {
     this.ending = true;
+    this.session = undefined;
     if (this.queued === 0 && this.isFree) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
@@ -223,7 +224,7 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
   return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
 
-const destroy = destroyAfter(NodeStream.destroyed);
+const endAfterwards = endingAfter(NodeStream.endedByOthers);
 
 function onData(this: Hosted, chunk: Uint8Array): void {
   NodeStream.connectionOf(this).receive(chunk);

@@ -7,7 +7,7 @@ import { CLOSE } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
 import type { Session } from "../session/session.ts";
 import type { Capabilities, Transport } from "../session/transport.ts";
-import { destroyAfter, shutDown } from "./node-closing.ts";
+import { endingAfter, shutDown } from "./node-closing.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { OPEN, type WsSocket } from "./ws-socket.ts";
 
@@ -98,7 +98,7 @@ export class WsTransport implements Transport {
     socket.on("close", onClose);
     // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
     stream.prependListener("data", onData).on("drain", onDrain);
-    if (!Object.hasOwn(stream, "destroy")) stream.destroy = destroy as never;
+    endAfterwards(stream);
   }
 
   // --- what ws tells
@@ -122,8 +122,9 @@ export class WsTransport implements Transport {
     this.session.control({ opcode, data: own(data) });
   }
 
-  /** The stream is being destroyed. Where ws itself does so, the end was decided before. */
-  destroyed(): void {
+  /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
+  endedByOthers(): void {
+    if (this.socket.readyState !== OPEN) return;
     shutDown(this.session);
     this.flush();
   }
@@ -241,7 +242,7 @@ export class WsTransport implements Transport {
   }
 }
 
-const destroy = destroyAfter((stream: Stream) => stream[TRANSPORT]!.destroyed());
+const endAfterwards = endingAfter((stream: Stream) => stream[TRANSPORT]!.endedByOthers());
 
 /** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
 let toFlush: WsTransport[] = [];

@@ -92,7 +92,7 @@ export interface Hosting extends Attachment {
  * ```ts
  * const sockets = hosting({ onError: log });
  * webSocketServer.on("connection", (socket, request) => sockets.host(socket, request, Chat, "lobby"));
- * process.once("SIGTERM", () => sockets.drain());
+ * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain());
  * ```
  */
 export const hosting = (options: HostOptions = {}): Hosting => {

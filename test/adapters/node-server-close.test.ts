@@ -123,6 +123,15 @@ describe.each(hosts)("%s", (_name, serveIt) => {
   });
 });
 
+test("close() and drain() right after it: 1012 for all", async () => {
+  const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
+  const client = await RawClient.upgraded(port);
+  const gone = closed(server);
+  const drained = sockets.drain();
+  expect(await leave(client)).toBe(1012);
+  await Promise.all([gone, drained]);
+});
+
 test("drain() and then close(): 1012 for all", async () => {
   const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
   const clients = [await RawClient.upgraded(port), await RawClient.upgraded(port)];
