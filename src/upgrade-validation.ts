@@ -99,8 +99,8 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
   const origin = request.header("origin");
   if (origin === undefined || allowed === "*") return undefined;
   if (typeof allowed === "function") {
-    // Only `true`: a promise, of whatever, must let nobody in.
-    return allowed(origin, request) === true ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
+    const answer = decidedNow("origins", allowed(origin, request));
+    return answer === true ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
   }
   if (allowed !== undefined) {
     const listed = allowed.some((entry) =>
@@ -131,6 +131,7 @@ const isSameHost = (origin: string, authority: string | undefined): boolean => {
  * Picks the subprotocol (RFC 6455 §4.2.2).
  *
  * @throws RangeError if the application's function picks one that the client has not offered
+ * @throws TypeError if it returns a promise
  */
 export const selectSubprotocol = (
   request: UpgradeRequest,
@@ -138,11 +139,26 @@ export const selectSubprotocol = (
 ): string | undefined => {
   const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
   if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
-  const chosen = ours(offered, request) ?? undefined;
+  const chosen = decidedNow("subprotocols", ours(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
     throw new RangeError(`subprotocols() picked ${JSON.stringify(chosen)}, which the client has not offered`);
   }
   return chosen;
+};
+
+/**
+ * What an application's function has returned, if that is not a promise: a promise is truthy whatever it resolves to. Its
+ * rejection must not become an unhandled one, which would end the process.
+ *
+ * @throws TypeError if it is a promise
+ */
+export const decidedNow = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
+  if (typeof (returned as { readonly then?: unknown } | null | undefined)?.then !== "function") return returned;
+  Promise.resolve(returned).catch(() => undefined);
+  throw new TypeError(
+    `the function "${name}" returned a promise, but it must decide synchronously: ` +
+      "await what it needs in the route, before upgrade()",
+  );
 };
 
 /** Agrees on compression (RFC 7692 §5); `undefined`: there is none. */

@@ -251,12 +251,18 @@ describe("origins", () => {
       expect(judge(undefined, "example.com", () => false)).toBeUndefined();
     });
 
-    it.each([undefined, 0, "", "no", 1, {}, Promise.resolve(false)])(
-      "that returns %o does not let anybody in",
-      (answer) => {
-        expect(judge("https://a.example", "example.com", (() => answer) as never)?.status).toBe(403);
-      },
-    );
+    it.each([undefined, 0, "", "no", 1, {}])("that returns %o does not let anybody in", (answer) => {
+      expect(judge("https://a.example", "example.com", (() => answer) as never)?.status).toBe(403);
+    });
+
+    it.each([
+      ["resolves to true", async () => true],
+      ["rejects", async () => Promise.reject(new Error("unhandled"))],
+    ])("that returns a promise which %s lets nobody in, and throws with the cure", (_name, origins) => {
+      expect(() => judge("https://a.example", "example.com", origins as never)).toThrow(
+        /"origins" returned a promise.*before upgrade\(\)/,
+      );
+    });
 
     it("that throws lets nobody in", () => {
       const origins = (): never => {
@@ -303,6 +309,13 @@ describe("selectSubprotocol", () => {
     expect(() => selectSubprotocol(offer("a"), () => picked)).toThrow(RangeError);
     expect(() => selectSubprotocol(offer(undefined), () => picked)).toThrow(/has not offered/);
   });
+});
+
+it("selectSubprotocol by an asynchronous function throws with the cure", () => {
+  const asynchronous = (async () => "a") as never;
+  expect(() => selectSubprotocol(request({ headers: { "sec-websocket-protocol": "a" } }), asynchronous)).toThrow(
+    /"subprotocols" returned a promise/,
+  );
 });
 
 describe("over HTTP/2 (RFC 8441 §5)", () => {

@@ -28,8 +28,7 @@ const shutDown = (): void => {
 };
 
 // Once: who is in a hurry presses Ctrl+C again.
-process.once("SIGINT", shutDown);
-process.once("SIGTERM", shutDown);
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, shutDown);
 
 server.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EADDRINUSE") throw error;

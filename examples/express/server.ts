@@ -25,7 +25,8 @@ const server = app.listen(Number(process.env.PORT ?? 4000), () => {
 
 const sockets = attach(server);
 
-process.once("SIGTERM", () => {
-  server.close();
-  void sockets.drain().then(() => server.closeAllConnections());
-});
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, () => {
+    server.close();
+    void sockets.drain().then(() => server.closeAllConnections());
+  });

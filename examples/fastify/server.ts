@@ -30,4 +30,4 @@ app.addHook("preClose", () => sockets.drain());
 const url = await app.listen({ port: Number(process.env.PORT ?? 4000) });
 console.log(`${url}/rooms/lobby`);
 
-process.once("SIGTERM", () => void app.close());
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void app.close());

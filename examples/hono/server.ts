@@ -27,7 +27,8 @@ const server = serve({ fetch: app.fetch, port: Number(process.env.PORT ?? 4000) 
 
 const sockets = attach(server);
 
-process.once("SIGTERM", () => {
-  server.close();
-  void sockets.drain().then(() => server.closeAllConnections());
-});
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, () => {
+    server.close();
+    void sockets.drain().then(() => server.closeAllConnections());
+  });

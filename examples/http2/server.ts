@@ -24,4 +24,5 @@ server.listen(Number(process.env.PORT ?? 4000), () => {
   console.log(`https://localhost:${(server.address() as AddressInfo).port}/`);
 });
 
-process.once("SIGTERM", () => void sockets.drain().then(() => process.exit()));
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, () => void sockets.drain().then(() => process.exit()));

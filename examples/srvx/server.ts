@@ -27,4 +27,5 @@ const sockets = attach(server.node?.server as Server);
 await server.ready();
 console.log(new URL("/rooms/lobby", server.url).href);
 
-process.once("SIGTERM", () => void sockets.drain().then(() => server.close(true)));
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, () => void sockets.drain().then(() => server.close(true)));

@@ -27,7 +27,8 @@ server.listen(Number(process.env.PORT ?? 4000), () => {
   console.log(`http://localhost:${(server.address() as AddressInfo).port}/rooms/lobby`);
 });
 
-process.once("SIGTERM", () => {
-  server.close();
-  void Promise.all([sockets.drain(), hosted.drain()]).then(() => server.closeAllConnections());
-});
+for (const signal of ["SIGTERM", "SIGINT"] as const)
+  process.once(signal, () => {
+    server.close();
+    void Promise.all([sockets.drain(), hosted.drain()]).then(() => server.closeAllConnections());
+  });

@@ -32,6 +32,10 @@ export const shuttingDown = ({ group }: Host): UpgradeError | undefined =>
     ? new UpgradeError(503, "the server is shutting down", { "retry-after": String(RETRY_AFTER_SECONDS) })
     : undefined;
 
+/** Why the request may not become a WebSocket, if it may not. What the function `origins` throws is such a reason, too. */
+export const judge = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  host.ask("origins", facts, () => validateUpgrade(facts, options));
+
 export const decide = (
   host: Host,
   facts: UpgradeRequest,
@@ -41,13 +45,16 @@ export const decide = (
   route: Route,
 ): Decision => {
   const resolved = host.resolve(options);
-  const refusal = shuttingDown(host) ?? validateUpgrade(facts, resolved);
-  const subprotocol = refusal === undefined ? selectSubprotocol(facts, resolved.subprotocols) : undefined;
-  if (refusal === undefined && subprotocol === undefined) {
+  const decided = { callbacks, arg, options: resolved, route, asyncContext: captureContext() };
+  const refusal = shuttingDown(host) ?? judge(host, facts, resolved);
+  if (refusal !== undefined) return { ...decided, subprotocol: undefined, refusal };
+  const chosen = host.ask("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
+  if (chosen instanceof UpgradeError) return { ...decided, subprotocol: undefined, refusal: chosen };
+  if (chosen === undefined) {
     const offered = offeredSubprotocols(facts.header("sec-websocket-protocol")) ?? [];
     if (offered.length > 0) host.tellOfOffer(offered, callbacks, pathOf(facts.url));
   }
-  return { callbacks, arg, options: resolved, subprotocol, refusal, route, asyncContext: captureContext() };
+  return { ...decided, subprotocol: chosen, refusal: undefined };
 };
 
 /** The facts that `self.connection` begins with. */

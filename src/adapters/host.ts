@@ -1,4 +1,5 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
+import { UpgradeError } from "../errors.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import type { Octets } from "../protocol/octets.ts";
@@ -42,8 +43,8 @@ export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
   readonly refused: number;
   /**
    * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
-   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close; of HTTP/2, the
-   * connections that WebSockets were all of are closed too.
+   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close, and on
+   * Node that includes this; of HTTP/2, the connections that WebSockets were all of are closed too.
    */
   close(): Promise<void>;
   /**
@@ -67,6 +68,20 @@ export const checkHostOptions = (options: HostOptions, ...more: readonly string[
   checkKeys(options, names);
 };
 
+/** The request that a function of the application is asked about. */
+type Asked = { readonly method?: string | undefined; readonly url?: string | undefined };
+
+/** So many different errors of the application's functions are reported. */
+const MAX_TOLD = 32;
+
+const messageOf = (error: unknown): string => {
+  try {
+    return String(error).slice(0, 500);
+  } catch {
+    return "a value that can't be converted to a string";
+  }
+};
+
 export class Host {
   readonly capabilities: Capabilities;
   readonly defaults: ResolvedOptions;
@@ -77,6 +92,8 @@ export class Host {
   readonly refusals: Refusals;
   private readonly toldOf = new Set<string>();
   private readonly toldOfOffers = new WeakSet<object>();
+  /** What the application's functions have thrown, and was reported. */
+  private readonly thrown = new Set<string>();
   private lastContext: SessionContext | undefined;
 
   /** `diagnostics`: where the host has channels to publish on. */
@@ -116,6 +133,33 @@ export class Host {
     if (this.toldOfOffers.has(callbacks)) return;
     this.toldOfOffers.add(callbacks);
     this.onError(unansweredOffer(offered, callbacks.name, path), undefined);
+  }
+
+  /**
+   * Calls one of the application's functions about a request. If it throws, the error is reported and the request is to be
+   * refused: with 400 where `only` threw, which mostly parses what the client sent, else with 500. An UpgradeError that it
+   * throws is its own answer.
+   */
+  ask<T>(name: "only" | "origins" | "subprotocols", request: Asked, call: () => T): T | UpgradeError {
+    try {
+      return call();
+    } catch (error) {
+      if (error instanceof UpgradeError) return error;
+      this.tellOfThrown(name, error, request);
+      return name === "only"
+        ? new UpgradeError(400, "this request could not be understood")
+        : new UpgradeError(500, "the server failed to decide about this request");
+    }
+  }
+
+  /** Once for each message, and for so many of them: the client may choose what is in the message. */
+  private tellOfThrown(name: string, error: unknown, { method, url }: Asked): void {
+    const key = `${name}: ${messageOf(error)}`;
+    if (this.thrown.has(key) || this.thrown.size >= MAX_TOLD) return;
+    this.thrown.add(key);
+    const request = JSON.stringify(`${method} ${url}`.slice(0, 200));
+    const text = `the function "${name}" threw for the request ${request}, which was refused: ${messageOf(error)}`;
+    this.onError(new Error(text, { cause: error }), undefined);
   }
 
   /** A session that is not started yet: its transport may have to know it first. */

@@ -1,16 +1,11 @@
 /** What the requests of one Node server have in common, whatever version of HTTP brings them in. */
-import { UpgradeError } from "../errors.ts";
-import type { WebSockOptions } from "../options.ts";
-import type { Route } from "../route.ts";
-import type { Callbacks } from "../session/handler.ts";
+import type { UpgradeError } from "../errors.ts";
 import type { Capabilities } from "../session/transport.ts";
-import type { Upgradable } from "../upgrade.ts";
-import { validateUpgrade } from "../upgrade-validation.ts";
+import { decidedNow } from "../upgrade-validation.ts";
 import { Host, type HostOptions } from "./host.ts";
 import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { nodeOctets } from "./node-octets.ts";
-import { factsOf, type NodeRequest, type NodeServer } from "./node-requests.ts";
-import { answerInsteadOfSrvx } from "./node-response.ts";
+import type { NodeRequest, NodeServer } from "./node-requests.ts";
 
 /** What our own engine can do on Node. */
 export const capabilities = Object.freeze<Capabilities>({
@@ -34,36 +29,40 @@ type Only = ((request: NodeRequest) => boolean) | undefined;
 /** Servers whose requests are brought in already: a second adapter would answer them as well. */
 export const attached = new WeakSet<object>();
 
-/** For ordinary requests, which nobody can upgrade: `upgrade` says why. */
-export class NodeAdapter extends Host implements Upgradable {
+export class NodeAdapter extends Host {
   readonly server: NodeServer;
-  readonly only: Only;
+  private readonly only: Only;
+  /** Every upgrade request is ours: nothing was said of others. */
+  readonly takesAll: boolean;
 
   constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
     super(what, nodeOctets, nodeDiagnostics, options);
     this.server = server;
     this.only = only;
+    this.takesAll = only === undefined;
   }
 
-  /** Whether somebody else waits for the upgrade requests that are none of ours. */
-  get hasOthers(): boolean {
-    return this.server.listenerCount("upgrade") > 1;
+  /**
+   * Whether a request that asks for another protocol is for the app, as `only` says. An error: that can't be known, and the
+   * request is refused with it.
+   */
+  isOurs(request: NodeRequest): boolean | UpgradeError {
+    const { only } = this;
+    if (only === undefined) return true;
+    return this.ask("only", request, () => Boolean(decidedNow("only", only(request))));
   }
 
-  upgrade(conn: object, { name }: Callbacks, _arg: unknown, options: WebSockOptions | undefined, route: Route): never {
-    const facts = factsOf(route.request as NodeRequest);
-    const refusal = validateUpgrade(facts, this.resolve(options)) ?? ordinary();
-    // Express takes the mount path of a router off the url.
-    const { originalUrl = facts.url } = route.request as { readonly originalUrl?: string };
-    this.refusals.add(refusal, route.request, { ...facts, url: originalUrl }, name);
-    answerInsteadOfSrvx(conn, refusal);
-    throw refusal;
+  /** How many `upgrade` listeners the server has for requests that are none of ours: all but the one that we have added. */
+  get others(): number {
+    return this.server.listenerCount("upgrade") - 1;
+  }
+
+  /** Says once that the listeners of others are left without requests. */
+  tellOfOthers(event: "upgrade" | "connect"): void {
+    this.tell(
+      `this server has other "${event}" listeners, but attach() was given no "only", so that every such request goes to ` +
+        "the app and none to them. Say which requests are yours, for example " +
+        'attach(server, { only: (request) => request.url === "/socket" })',
+    );
   }
 }
-
-/** A sound request that is none of ours: the option `only` says so. */
-const ordinary = (): UpgradeError =>
-  new UpgradeError(426, "this server serves this request as an ordinary one: it can't be upgraded", {
-    upgrade: "websocket",
-    connection: "Upgrade",
-  });

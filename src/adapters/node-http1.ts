@@ -1,12 +1,12 @@
 /** WebSockets over HTTP/1.1 (RFC 6455 §4) on Node's own server. */
-import { type IncomingMessage, type Server, ServerResponse } from "node:http";
+import { type IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { hasBody, wantsWebSocket } from "../upgrade-validation.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
 import { publishRequestStart, publishResponseFinish } from "./node-request-channels.ts";
-import { factsOf } from "./node-requests.ts";
+import { factsOf, type Taker } from "./node-requests.ts";
 import { INERT } from "./node-response.ts";
 import {
   afterEarlierAnswers,
@@ -22,46 +22,85 @@ import { nextTick } from "./node-timers.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 
 /** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
-export const takeUpgrades = (adapter: NodeAdapter, Upgrade = Http1Upgrade): void => {
-  const { server } = adapter;
-  server.on("upgrade", (request, socket, head) => void takeUpgrade(adapter, Upgrade, request, socket, head));
+export const takeUpgrades = (adapter: NodeAdapter, Upgrade = Http1Upgrade): Taker => {
+  const server = adapter.server as Server;
+  // Without a listener, Node takes an upgrade request for an ordinary one.
+  server.on("upgrade", () => {});
   passOrdinaryBy(adapter);
+  return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const kind = kindOf(adapter, request);
+    if (kind === "others") return undefined;
+    return () =>
+      afterEarlierAnswers(socket, () => {
+        if (kind === "ordinary") replay(server, request, socket, head);
+        else new Upgrade(adapter, request, socket, head).route(kind === "ours" ? undefined : kind);
+      });
+  };
 };
 
-/** Hands an upgrade request to the app. `false`: it is somebody else's. */
-export const takeUpgrade = (
-  adapter: NodeAdapter,
-  Upgrade: typeof Http1Upgrade,
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): boolean => {
-  const kind = kindOf(adapter, request);
-  if (kind === "others") return false;
-  afterEarlierAnswers(socket, () => {
-    if (kind === "ordinary") replay(adapter.server as Server, request, socket, head);
-    else new Upgrade(adapter, request, socket, head).route();
-  });
-  return true;
-};
-
-/** From Node 22 on the server asks what an upgrade request is to be, and then there is nothing to replay. */
-export const passOrdinaryBy = (adapter: NodeAdapter): void => {
-  const server = adapter.server as { shouldUpgradeCallback?: (request: IncomingMessage) => boolean };
-  const { shouldUpgradeCallback } = server;
+/** From Node 22.21 on a server asks what an upgrade request is to be, and then there is nothing to replay. */
+const passOrdinaryBy = (adapter: NodeAdapter): void => {
+  const server = adapter.server as Server & Asking;
+  // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` ask as well, but have no such function.
+  const { shouldUpgradeCallback = (new Server() as Asking).shouldUpgradeCallback } = server;
   if (shouldUpgradeCallback === undefined) return;
   server.shouldUpgradeCallback = (request) =>
     shouldUpgradeCallback.call(server, request) && kindOf(adapter, request) !== "ordinary";
 };
 
-/** Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. */
-const kindOf = (adapter: NodeAdapter, request: IncomingMessage): "ours" | "others" | "ordinary" => {
-  if (adapter.only?.(request) === false) return adapter.hasOthers ? "others" : "ordinary";
-  const facts = factsOf(request);
-  if (hasUnreadHeaders(adapter.server as Server, request)) return "ours";
-  // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
-  return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts) ? "ours" : "ordinary";
+interface Asking {
+  shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
+}
+
+/**
+ * Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. An error:
+ * nobody, that is the answer.
+ */
+type Kind = "ours" | "others" | "ordinary" | UpgradeError;
+
+/** Node may ask first and emit later; `only` is asked once. */
+const kinds = new WeakMap<IncomingMessage, Kind>();
+
+const kindOf = (adapter: NodeAdapter, request: IncomingMessage): Kind => {
+  const known = kinds.get(request);
+  if (known !== undefined) return known;
+  const kind = judgeKind(adapter, request);
+  kinds.set(request, kind);
+  return kind;
 };
+
+const judgeKind = (adapter: NodeAdapter, request: IncomingMessage): Kind => {
+  const isOurs = adapter.isOurs(request);
+  const hasOthers = adapter.others > 0;
+  if (isOurs === false) return hasOthers ? "others" : "ordinary";
+  // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
+  if (!mayBeWebSocket(adapter, request) && (isOurs === true || !hasOthers)) return "ordinary";
+  if (hasOthers && adapter.takesAll) adapter.tellOfOthers("upgrade");
+  return isOurs === true ? "ours" : isOurs;
+};
+
+const mayBeWebSocket = (adapter: NodeAdapter, request: IncomingMessage): boolean => {
+  if (hasUnreadHeaders(adapter.server as Server, request)) return true; // and is refused
+  const facts = factsOf(request);
+  return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts);
+};
+
+/** The server's own class, as it was given to `createServer`; Node has no public name for it. */
+const responseClassOf = (server: object): typeof ServerResponse => {
+  const kept = server as Record<symbol, unknown>;
+  const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === "ServerResponse");
+  const found = symbol && kept[symbol];
+  return typeof found === "function" ? (found as typeof ServerResponse) : ServerResponse;
+};
+
+/** As Node makes the response to an ordinary request. */
+const newResponse = (server: Server, request: IncomingMessage, socket: Duplex): ServerResponse => {
+  const { rejectNonStandardBodyWrites } = server as { readonly rejectNonStandardBodyWrites?: boolean };
+  const options = { highWaterMark: socket.writableHighWaterMark, rejectNonStandardBodyWrites };
+  return new (responseClassOf(server) as unknown as ResponseClass)(request, options);
+};
+
+type ResponseClass = new (request: IncomingMessage, options: object) => ServerResponse;
 
 export class Http1Upgrade extends NodeUpgrade {
   protected readonly status = 101;
@@ -71,7 +110,7 @@ export class Http1Upgrade extends NodeUpgrade {
   protected readonly head: Buffer;
 
   constructor(adapter: NodeAdapter, request: IncomingMessage, socket: Duplex, head: Buffer) {
-    super(adapter, request, new ServerResponse(request));
+    super(adapter, request, newResponse(adapter.server as Server, request, socket));
     this.socket = socket;
     this.head = head;
     this.gone = socket.readableEnded;
@@ -80,7 +119,7 @@ export class Http1Upgrade extends NodeUpgrade {
   }
 
   /** Hands the request to the app. */
-  route(): void {
+  route(refusal?: UpgradeError): void {
     const { socket, response } = this;
     socket.on("error", this.onGone).on("end", this.onGone).on("close", this.onGone).on("drain", tellOfDrain);
     stopTimeout(socket);
@@ -92,7 +131,7 @@ export class Http1Upgrade extends NodeUpgrade {
     this.passOn(
       hasUnreadHeaders(this.adapter.server as Server, this.request)
         ? new UpgradeError(400, "an upgrade request with too many headers")
-        : undefined,
+        : refusal,
     );
   }
 

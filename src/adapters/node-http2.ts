@@ -14,36 +14,40 @@ import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { isKey } from "../protocol/handshake.ts";
 import type { SessionGroup } from "../session/group.ts";
-import { validateUpgrade } from "../upgrade-validation.ts";
+import { judge } from "./decision.ts";
 import type { NodeAdapter } from "./node-adapter.ts";
 import { FIRST_SLICE, grown, type SessionShare, shareOf } from "./node-http2-share.ts";
-import { factsOf } from "./node-requests.ts";
+import { factsOf, type Taker } from "./node-requests.ts";
 import { answerUpgradeError, INERT } from "./node-response.ts";
 import { NodeStream } from "./node-stream.ts";
 import { nextTick } from "./node-timers.ts";
 import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 import { later } from "./timers.ts";
 
-/** Begins to take the CONNECTs of a server of `node:http2`. To be called with those that it emits; `false`: not ours. */
-export const takeConnects = (
-  adapter: NodeAdapter,
-): ((request: Http2ServerRequest, response: Http2ServerResponse) => boolean) => {
+/** Begins to take the CONNECTs of a server of `node:http2`. */
+export const takeConnects = (adapter: NodeAdapter): Taker => {
   const server = adapter.server as Http2Server;
   // RFC 8441 §3: clients wait for this setting.
   server.updateSettings({ enableConnectProtocol: true });
-  return (request, response) => {
+  return (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy comes as an event of the same name.
+    if (!("stream" in request)) return undefined;
     const facts = factsOf(request);
-    if (facts.header(":protocol") === "websocket" && adapter.only?.(request) !== false) {
-      new Http2Upgrade(adapter, request, response).route();
-      return true;
+    const hasOthers = server.listenerCount("connect") > 0;
+    const isOurs = facts.header(":protocol") === "websocket" && adapter.isOurs(request);
+    if (isOurs !== false) {
+      if (hasOthers && adapter.takesAll) adapter.tellOfOthers("connect");
+      return () => new Http2Upgrade(adapter, request, response).route(isOurs === true ? undefined : isOurs);
     }
-    if (server.listenerCount("connect") > 0) return false;
+    if (hasOthers) return undefined;
+    // Node would answer 405 whatever is wrong.
     const refusal =
-      validateUpgrade(facts, adapter.defaults) ??
+      judge(adapter, facts, adapter.defaults) ??
       new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
-    adapter.refusals.add(refusal, request, facts, undefined);
-    answerUpgradeError(refusal, response);
-    return true;
+    return () => {
+      adapter.refusals.add(refusal, request, facts, undefined);
+      answerUpgradeError(refusal, response);
+    };
   };
 };
 
@@ -66,7 +70,7 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /** Hands the request to the app: with the method that it has on HTTP/1.1, so that the same routes serve both. */
-  route(): void {
+  route(refusal?: UpgradeError): void {
     const { request, stream } = this;
     // What arrives is frames, and no body: nobody may read it, or have it dropped.
     request.push(null);
@@ -75,9 +79,7 @@ class Http2Upgrade extends NodeUpgrade {
     (request as { method: string }).method = "GET";
     this.guardSuccess();
     this.passOn(
-      stream.endAfterHeaders
-        ? new UpgradeError(400, "a WebSocket needs its stream open in both directions")
-        : undefined,
+      stream.endAfterHeaders ? new UpgradeError(400, "a WebSocket needs its stream open in both directions") : refusal,
     );
   }
 

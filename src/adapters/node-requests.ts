@@ -1,11 +1,12 @@
 /** The requests of a Node server, on their way to its `request` listeners. */
 import { EventEmitter } from "node:events";
 import type { Server as HttpServer, IncomingMessage } from "node:http";
-import type { Http2SecureServer, Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import { UpgradeError } from "../errors.ts";
+import { markOf, markUpgradable, type Upgradable } from "../marks.ts";
 import type { UpgradeRequest } from "../options.ts";
-import { markUpgradable, type Upgradable } from "../upgrade.ts";
+import { listenerSettled, runListener } from "./node-escape.ts";
 import { answerUpgradeError, type NodeResponse } from "./node-response.ts";
 
 export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer;
@@ -24,24 +25,39 @@ export const factsOf = (request: NodeRequest): UpgradeRequest => ({
   },
 });
 
-/** Is asked about every CONNECT over HTTP/2. `true`: it took it. */
-export type TakeConnect = (request: Http2ServerRequest, response: Http2ServerResponse) => boolean;
+/**
+ * Is asked about every event of one name, with what the server emits.
+ *
+ * @returns what we do about it, if it is ours; `undefined` leaves it to the server's listeners
+ */
+export type Taker = (...args: never[]) => (() => void) | undefined;
 
 /**
  * Marks every request, so that `upgrade` finds its adapter, and answers an UpgradeError that nobody else did: in a bare
  * `node:http` app it would end the process. Any other error stays what it was.
+ *
+ * Events that `takers` takes reach none of the server's listeners, whenever they were added: several of them destroy every
+ * socket that they don't know.
  */
-export const guardRequests = (server: NodeServer, ordinary: Upgradable, takeConnect: TakeConnect | undefined): void => {
+export const guardRequests = (
+  server: NodeServer,
+  ordinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
+  takers: ReadonlyMap<unknown, Taker>,
+): void => {
   const { emit } = server;
   const guard = new EventEmitter();
+  const taken = new WeakMap<object, () => void>();
   guard.on("request", (request, response) => callListeners(server, request, response));
+  for (const event of takers.keys()) guard.on(event as string, (request) => taken.get(request)!());
   server.emit = function (this: NodeServer, event: string, ...args: unknown[]): boolean {
-    if (event === "connect" && takeConnect !== undefined && "stream" in (args[0] as NodeRequest)) {
-      // Before the server's own `connect` listeners: without any, Node would answer 405.
-      if (takeConnect(args[0] as Http2ServerRequest, args[1] as Http2ServerResponse)) return true;
+    if (event === "request") {
+      const [request, response] = args as [NodeRequest, NodeResponse];
+      if (markOf(request) === undefined) markUpgradable(request, ordinary(request, response));
+    } else {
+      const take = takers.get(event)?.(...(args as never[]));
+      if (take === undefined) return Reflect.apply(emit, this, [event, ...args]);
+      taken.set(args[0] as object, take);
     }
-    if (event !== "request") return Reflect.apply(emit, this, [event, ...args]);
-    markUpgradable(args[0] as NodeRequest, ordinary);
     // Through `emit` as we found it: tracing hangs on that.
     return Reflect.apply(emit, guard, [event, ...args]);
   } as typeof server.emit;
@@ -51,8 +67,12 @@ export const guardRequests = (server: NodeServer, ordinary: Upgradable, takeConn
 const callListeners = (server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   for (const listener of server.rawListeners("request")) {
     try {
-      const result: unknown = Reflect.apply(listener, server, [request, response]);
-      if (result instanceof Promise) result.catch((error) => onRejection(error, server, request, response));
+      const result = runListener(request, () => Reflect.apply(listener, server, [request, response]));
+      if (!(result instanceof Promise)) continue;
+      result.then(
+        () => listenerSettled(request),
+        (error) => onRejection(error, server, request, response),
+      );
     } catch (error) {
       if (!answered(error, response)) throw error;
     }
@@ -66,6 +86,7 @@ const answered = (error: unknown, response: NodeResponse): boolean => {
 };
 
 const onRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
+  listenerSettled(request);
   if (answered(error, response)) return;
   // What Node does where rejections are captured; elsewhere it stays an unhandled one.
   if (!EventEmitter.captureRejections) throw error;

@@ -112,7 +112,7 @@ export const answerUpgradeError = (error: UpgradeError, response: NodeResponse):
 };
 
 /** The headers and the body of the answer to an upgrade that is refused. */
-export const refusalOf = (
+const refusalOf = (
   error: UpgradeError,
   response: NodeResponse,
 ): { readonly headers: OutgoingHttpHeaders; readonly body: string } => {
@@ -125,6 +125,13 @@ export const refusalOf = (
   headers["content-type"] = "text/plain; charset=utf-8";
   headers["content-length"] = Buffer.byteLength(body);
   return { headers, body };
+};
+
+/** Writes the head of the answer to an upgrade that is refused, past the gate. Returns its body. */
+export const writeRefusal = (error: UpgradeError, response: NodeResponse, gate: ResponseGate): string => {
+  const { headers, body } = refusalOf(error, response);
+  gate.base.writeHead(error.status, headers);
+  return body;
 };
 
 /** srvx makes a bare 500 of whatever its handler throws. This error has an answer of its own. */

@@ -1,5 +1,5 @@
 /** Sockets that are no WebSockets, or not any more. */
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import http, { type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock, Timed } from "../session/clock.ts";
 
@@ -66,7 +66,16 @@ export const replay = (server: Server, request: IncomingMessage, socket: Duplex,
   // A keep-alive timeout that the request before has left must not end this one.
   stopTimeout(socket);
   socket.unshift(Buffer.concat([Buffer.from(requestHead(request), "latin1"), head]));
-  server.emit("encrypted" in socket ? "secureConnection" : "connection", socket);
+  if (connectionListener === undefined) server.emit("encrypted" in socket ? "secureConnection" : "connection", socket);
+  else connectionListener.call(server, socket);
+};
+
+/**
+ * What Node itself does about a new connection. Not by emitting the event once more: the application's own listeners for it
+ * count connections, and add listeners to them.
+ */
+const { _connectionListener: connectionListener } = http as {
+  readonly _connectionListener?: (this: Server, socket: Duplex) => void;
 };
 
 /** Node's parser obeys the second as well, although it is no header of HTTP. */

@@ -2,6 +2,8 @@
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../protocol/connection.ts";
+import type { Session } from "../session/session.ts";
+import { endingAfter, shutDown } from "./node-closing.ts";
 import { later } from "./timers.ts";
 
 /**
@@ -36,6 +38,8 @@ export class NodeStream implements ByteStream {
   protected readonly isDirect: boolean;
   private readonly takesAtOnce: boolean;
   protected connection!: Connection;
+  /** Set while others may destroy the socket: then the session is told first. */
+  private session: Session | undefined = undefined;
   /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
   protected inHand = 0;
   private queue: Uint8Array[] = NONE;
@@ -63,6 +67,17 @@ export class NodeStream implements ByteStream {
     // Functions that all sockets share: closures would be most of what a connection costs.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
+  }
+
+  /** From now on, whoever ends or destroys the socket shuts the session down. */
+  shutDownWith(session: Session): void {
+    this.session = session;
+    if (this.socket instanceof Socket) endAfterwards(this.socket);
+  }
+
+  /** The socket is being ended or destroyed, and not by us. */
+  static endedByOthers(socket: Hosted): void {
+    shutDown(socket[STREAM]!.session);
   }
 
   get buffered(): number {
@@ -107,12 +122,14 @@ export class NodeStream implements ByteStream {
 
   end(): void {
     this.ending = true;
+    this.session = undefined;
     if (this.queued === 0 && this.isFree) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
 
   destroy(): void {
+    this.session = undefined;
     this.socket.destroy();
   }
 
@@ -213,6 +230,8 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
   // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
   return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
+
+const endAfterwards = endingAfter(NodeStream.endedByOthers);
 
 function onData(this: Hosted, chunk: Uint8Array): void {
   NodeStream.connectionOf(this).receive(chunk);

@@ -12,6 +12,7 @@ import { selectCompression } from "../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shuttingDown } from "./decision.ts";
 import { capabilities, type NodeAdapter } from "./node-adapter.ts";
 import { compressionOf } from "./node-compression.ts";
+import { passRefusalOn } from "./node-escape.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { factsOf, type NodeRequest } from "./node-requests.ts";
 import {
@@ -22,8 +23,8 @@ import {
   type NodeResponse,
   type Replacement,
   ResponseGate,
-  refusalOf,
   settleHeaders,
+  writeRefusal,
 } from "./node-response.ts";
 import type { NodeStream } from "./node-stream.ts";
 
@@ -92,7 +93,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
       this.note(refusal, callbacks);
       answerInsteadOfSrvx(conn, refusal);
-      throw refusal;
+      if (passRefusalOn(refusal, this.request, response)) return route.result();
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework(route);
@@ -148,9 +149,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const reason = refusal ?? shuttingDown(this.adapter);
     if (reason !== undefined) {
       this.note(reason, callbacks);
-      const { headers, body } = refusalOf(reason, this.response);
-      this.body = body;
-      this.gate.base.writeHead(reason.status, headers);
+      this.body = writeRefusal(reason, this.response, this.gate);
       return true;
     }
     for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
@@ -180,6 +179,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);
     connection.open(session);
+    stream.shutDownWith(session);
     session.start(arg);
     this.begun(connection);
   }

@@ -5,10 +5,12 @@ import type { Server as HttpsServer } from "node:https";
 import { checkNodeServer } from "./attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
 import { attached, NodeAdapter } from "./node-adapter.ts";
+import { closeWith } from "./node-closing.ts";
 import { traceFastify } from "./node-fastify.ts";
 import { takeUpgrades } from "./node-http1.ts";
 import { takeConnects } from "./node-http2.ts";
-import { guardRequests } from "./node-requests.ts";
+import { OrdinaryRequest } from "./node-ordinary.ts";
+import { guardRequests, type Taker } from "./node-requests.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export type { Attachment } from "./host.ts";
@@ -17,8 +19,9 @@ export { capabilities } from "./node-adapter.ts";
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
   /**
-   * Which upgrade requests are ours. The others are left to the server's other `upgrade` listeners (Vite's, socket.io's),
-   * or `connect` listeners on HTTP/2. Default: all.
+   * Which upgrade requests are for the app. Those go to no other `upgrade` listener of the server; all others go only to
+   * these (Vite's, socket.io's), or to `connect` listeners on HTTP/2. It must return `true` or `false` synchronously. What it
+   * throws is reported, and the request is refused with 400. Default: all.
    */
   readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;
 }
@@ -30,8 +33,10 @@ export interface AttachOptions extends HostOptions {
  * ```ts
  * const server = http.createServer(app);
  * const sockets = attach(server);
- * process.once("SIGTERM", () => sockets.drain().then(() => server.close()));
+ * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain().then(() => server.close()));
  * ```
+ *
+ * Closing the server closes its WebSockets, with 1001.
  *
  * @throws TypeError for an option that does not exist, and for what is no server of Node (an app of Express, Hono, …)
  * @throws Error if the server is attached already
@@ -45,8 +50,10 @@ export const attach = (
   if (attached.has(server)) throw new Error("this server is attached already");
   const adapter = new NodeAdapter(server, options.only, options);
   attached.add(server);
-  guardRequests(server, adapter, "updateSettings" in server ? takeConnects(adapter) : undefined);
-  takeUpgrades(adapter);
+  const takers = new Map<unknown, Taker>([["upgrade", takeUpgrades(adapter)]]);
+  if ("updateSettings" in server) takers.set("connect", takeConnects(adapter));
+  guardRequests(server, (request, response) => new OrdinaryRequest(adapter, request, response), takers);
+  closeWith(server, adapter.group);
   traceFastify(server);
   return adapter.attachment;
 };

@@ -27,6 +27,7 @@ export interface WsSocket {
 export interface WsServer {
   readonly options: {
     readonly server?: object | null | undefined;
+    readonly path?: string | null | undefined;
     readonly perMessageDeflate?: object | boolean | undefined;
   };
   handleUpgrade(
@@ -35,6 +36,7 @@ export interface WsServer {
     head: Buffer,
     callback: (socket: WsSocket, request: IncomingMessage) => void,
   ): void;
+  close(callback?: (error?: Error) => void): void;
   shouldHandle(request: IncomingMessage): boolean | Promise<boolean>;
   on(event: string, listener: (...args: never[]) => void): unknown;
 }

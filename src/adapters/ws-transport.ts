@@ -5,7 +5,9 @@ import type { IoData, Opcode } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
-import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import type { Session } from "../session/session.ts";
+import type { Capabilities, Transport } from "../session/transport.ts";
+import { endingAfter, shutDown } from "./node-closing.ts";
 import { nodeOctets } from "./node-octets.ts";
 import { later } from "./timers.ts";
 import { OPEN, type WsSocket } from "./ws-socket.ts";
@@ -74,7 +76,7 @@ export class WsTransport implements Transport {
   private readonly closeSocket: WsSocket["close"];
   /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
   private remoteClosed = false;
-  private session!: TransportEvents;
+  private session!: Session;
   /** What is sent behind a large message waits here until that one is out. */
   private queue = NONE;
   private queued = 0;
@@ -96,7 +98,7 @@ export class WsTransport implements Transport {
   }
 
   /** Begins to listen. */
-  open(session: TransportEvents): void {
+  open(session: Session): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
@@ -110,6 +112,7 @@ export class WsTransport implements Transport {
     socket.on("close", onClose);
     // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
     stream.prependListener("data", onData).on("drain", onDrain);
+    endAfterwards(stream);
   }
 
   // --- what ws tells
@@ -131,6 +134,13 @@ export class WsTransport implements Transport {
 
   control(opcode: "ping" | "pong", data: Buffer): void {
     this.session.control({ opcode, data: own(data) });
+  }
+
+  /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
+  endedByOthers(): void {
+    if (this.socket.readyState !== OPEN) return;
+    shutDown(this.session);
+    this.flush();
   }
 
   failed(error: Error): void {
@@ -270,6 +280,8 @@ export class WsTransport implements Transport {
     this.stream.uncork();
   }
 }
+
+const endAfterwards = endingAfter((stream: Stream) => stream[TRANSPORT]!.endedByOthers());
 
 /** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
 let toFlush: WsTransport[] = [];

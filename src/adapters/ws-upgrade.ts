@@ -6,10 +6,12 @@ import type { WebSockOptions } from "../options.ts";
 import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
 import type { ConnectionFacts } from "../session/self.ts";
+import type { Session } from "../session/session.ts";
 import { connectionFacts, type Decision } from "./decision.ts";
 import type { Host, HostOptions } from "./host.ts";
 import { NodeAdapter } from "./node-adapter.ts";
-import { Http1Upgrade, passOrdinaryBy, takeUpgrade, takeUpgrades } from "./node-http1.ts";
+import { Http1Upgrade, takeUpgrades } from "./node-http1.ts";
+import type { Taker } from "./node-requests.ts";
 import { writeSwitchingHead } from "./node-switching.ts";
 import type { HttpServer, WsServer, WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
@@ -25,46 +27,38 @@ interface Handshake {
   readonly compress: boolean;
 }
 
+type Only = ((request: IncomingMessage) => boolean) | undefined;
+
 export class WsAdapter extends NodeAdapter {
+  override readonly takesAll: boolean;
   private readonly sockets: WsServer;
   /** The WebSocketServer listens to the server's `upgrade` event by itself. */
   private readonly listens: boolean;
-  private readonly handleUpgrade: WsServer["handleUpgrade"];
   /** The requests that are being answered, as `ws` got them, with what their answer has more. */
   private readonly answering = new WeakMap<
     IncomingMessage,
     { readonly headers: readonly string[]; extensions: string | undefined }
   >();
 
-  constructor(sockets: WsServer, server: HttpServer, only: NodeAdapter["only"], options: HostOptions) {
+  constructor(sockets: WsServer, server: HttpServer, only: Only, options: HostOptions) {
     // What its own `path` keeps out is not ours either.
-    const isOurs: NodeAdapter["only"] = (request) =>
-      sockets.shouldHandle(request as IncomingMessage) !== false && only?.(request) !== false;
-    super(server, isOurs, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
+    const isOurs = (request: IncomingMessage): boolean =>
+      sockets.shouldHandle(request) !== false && (only === undefined || only(request));
+    super(server, isOurs as never, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
     this.sockets = sockets;
+    this.takesAll = only === undefined && !sockets.options.path;
     this.listens = (sockets.options.server ?? undefined) !== undefined;
-    this.handleUpgrade = sockets.handleUpgrade.bind(sockets);
   }
 
   /** Begins to take upgrade requests. */
-  listen(): void {
-    const { sockets } = this;
-    sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
-    if (!this.listens) {
-      takeUpgrades(this, WsUpgrade);
-      return;
-    }
-    // Its own listener calls this, and emits `connection` for the requests that are none of ours.
-    sockets.handleUpgrade = (request, socket, head, callback) => {
-      if (!takeUpgrade(this, WsUpgrade, request, socket, head)) {
-        this.handleUpgrade(request, socket, head, callback);
-      }
-    };
-    passOrdinaryBy(this);
+  listen(): Taker {
+    this.sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
+    return takeUpgrades(this, WsUpgrade);
   }
 
-  override get hasOthers(): boolean {
-    return this.listens || super.hasOthers;
+  override tellOfOthers(event: "upgrade"): void {
+    // One of them is its own, and emits `connection` for the requests that are none of ours.
+    if (this.others > (this.listens ? 1 : 0)) super.tellOfOthers(event);
   }
 
   /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
@@ -84,7 +78,7 @@ export class WsAdapter extends NodeAdapter {
     });
     const answer = { headers, extensions: undefined as string | undefined };
     this.answering.set(seen, answer);
-    this.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
+    this.sockets.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
   }
 
   private onHeaders(lines: string[], request: IncomingMessage): void {
@@ -156,11 +150,12 @@ export const runOn = (
   arg: unknown,
   options: ReturnType<Host["resolve"]>,
   asyncContext: AsyncContext | undefined,
-): void => {
+): Session => {
   const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
   const session = host.newSession(callbacks, transport, facts, options, asyncContext);
   transport.open(session);
   session.start(arg);
+  return session;
 };
 
 /** The options of `upgrade` that come too late for a WebSocket that is open. */

@@ -1,5 +1,7 @@
 /** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
 import { captureContext } from "./async-context.ts";
@@ -7,11 +9,14 @@ import { checkWebSocketServer } from "./attach-arguments.ts";
 import { connectionFacts } from "./decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
 import { attached } from "./node-adapter.ts";
+import { closeWith } from "./node-closing.ts";
 import { nodeDiagnostics } from "./node-diagnostics.ts";
 import { traceFastify } from "./node-fastify.ts";
 import { nodeOctets } from "./node-octets.ts";
+import { OrdinaryRequest } from "./node-ordinary.ts";
 import { factsOf, guardRequests } from "./node-requests.ts";
 import { isBun } from "./node-switching.ts";
+import { systemClock } from "./system-clock.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
 import { capabilities, WsTransport } from "./ws-transport.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
@@ -73,10 +78,15 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     );
   }
   if (attached.has(server)) throw new Error("this server is attached already");
-  const adapter = new WsAdapter(sockets, server, only as WsAdapter["only"], options);
+  const adapter = new WsAdapter(sockets, server, only, options);
   attached.add(server);
-  guardRequests(server, adapter, undefined);
-  adapter.listen();
+  guardRequests(
+    server,
+    (request, response) => new OrdinaryRequest(adapter, request, response),
+    new Map([["upgrade", adapter.listen()]]),
+  );
+  closeWith(server, adapter.group);
+  closeWith(sockets, adapter.group);
   traceFastify(server);
   return adapter.attachment;
 };
@@ -99,7 +109,7 @@ export interface Hosting extends Attachment {
  * ```ts
  * const sockets = hosting({ onError: log });
  * webSocketServer.on("connection", (socket, request) => sockets.host(socket, request, Chat, "lobby"));
- * process.once("SIGTERM", () => sockets.drain());
+ * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain());
  * ```
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
@@ -111,6 +121,7 @@ export const hosting = (options: HostOptions = {}): Hosting => {
 const makeHosting = (options: HostOptions): Hosting => {
   const ignores = [...capabilities.ignores, ...TOO_LATE];
   const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
+  const servedBy = groupsByServer(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
@@ -121,17 +132,45 @@ const makeHosting = (options: HostOptions): Hosting => {
         if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
         // The client may have gone by now: then `init` never runs.
         if (socket.readyState !== OPEN) return;
-        if (host.group.closing) {
+        const { socket: stream } = request;
+        const served = servedBy(stream);
+        if (host.group.closing || served?.closing) {
           socket.close(1001);
           return;
         }
-        const { socket: stream } = request;
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
         const facts = connectionFacts(factsOf(request), stream, ...agreed);
-        runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
+        const session = runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
+        served?.add(session);
+        stream.once("close", () => served?.delete(session));
       },
     },
   });
+};
+
+/** The connections of each server, which end with it: those of others stay. */
+const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
+  const groups = new WeakMap<object, SessionGroup>();
+  return (stream) => {
+    // Node keeps there the server that has accepted a socket.
+    const { server } = stream as { readonly server?: HttpServer };
+    if (server === undefined) return undefined;
+    const known = groups.get(server);
+    if (known !== undefined) return known;
+    const group = new SessionGroup(systemClock);
+    groups.set(server, group);
+    closeWith(server, {
+      get closing() {
+        return all.closing || group.closing;
+      },
+      set closing(closing) {
+        group.closing = closing;
+      },
+      close: () => group.close(),
+      dismiss: () => group.dismiss(),
+    });
+    return group;
+  };
 };
 
 const shared = makeHosting({});

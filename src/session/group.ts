@@ -70,8 +70,13 @@ export class SessionGroup {
   /** Closes every connection with 1001. Resolves when all are gone; the sessions see to it themselves. */
   close(): Promise<void> {
     this.closing = true;
-    for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
+    this.dismiss();
     return this.empty();
+  }
+
+  /** Closes every connection with 1001. New ones may come. */
+  dismiss(): void {
+    for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
   }
 
   /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */

@@ -7,6 +7,7 @@ import type { Decision } from "../adapters/decision.ts";
 import { NodeAdapter } from "../adapters/node-adapter.ts";
 import { traceFastify } from "../adapters/node-fastify.ts";
 import { Http1Upgrade, takeUpgrades } from "../adapters/node-http1.ts";
+import { OrdinaryRequest } from "../adapters/node-ordinary.ts";
 import { guardRequests } from "../adapters/node-requests.ts";
 import { UpgradeError } from "../errors.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
@@ -28,10 +29,13 @@ export const connectNodeApp = async (
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const server = http.createServer(reporting(listenerOf(app), reject));
       const adapter = new NodeAdapter(server, undefined, defaults === undefined ? {} : { defaults }, testCapabilities);
-      guardRequests(server, adapter, undefined);
-      takeUpgrades(
-        adapter,
-        upgradeTo((decision, facts) => (client = connected(decision, facts))),
+      const Upgrade = upgradeTo((decision, facts) => {
+        client = connected(decision, facts);
+      });
+      guardRequests(
+        server,
+        (request, response) => new OrdinaryRequest(adapter, request, response),
+        new Map([["upgrade", takeUpgrades(adapter, Upgrade)]]),
       );
       if ("server" in app) traceFastify(app.server);
       server.emit("connection", socket);

@@ -92,6 +92,13 @@ const routes = {
   "/pushing": (request) => upgrade(request, Pushing),
   "/small": (request) => upgrade(request, Echo, undefined, { maxMessageSize: 10 }),
   "/late": (request) => upgrade(request, Echo, undefined, { earlyValidateUpgrade: false }),
+  "/throwing": (request) => {
+    const fail = () => {
+      throw new Error("of the application");
+    };
+    const late = new URL(request.url).searchParams.has("late");
+    return upgrade(request, Echo, undefined, { origins: fail, subprotocols: fail, earlyValidateUpgrade: !late });
+  },
   "/compressed": (request) => upgrade(request, Echo, undefined, { compress: { threshold: 100 } }),
   "/compressed-facts": (request) => upgrade(request, Facts, "", { compress: { threshold: 10_000 } }),
   "/options": (request) => upgrade(request, Echo, undefined, { maxFragments: 7, validateUtf8: false }),

@@ -165,6 +165,19 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     expect(await count()).toBe(before + 2);
   });
 
+  test("what a function of the application throws: 500 and one report, whenever it is asked", async () => {
+    for (const path of ["/throwing", "/throwing?late"]) {
+      for (const headers of [{ Origin: "http://127.0.0.1" }, { "Sec-WebSocket-Protocol": "a" }]) {
+        const answer = await knock(path, headers);
+        expect([path, answer.status]).toEqual([path, 500]);
+        expect(answer.body).not.toContain("of the application");
+        answer.client.socket.destroy();
+      }
+    }
+    const reported = (await events()).filter((event) => event.includes("of the application"));
+    expect(reported).toHaveLength(program.child.spawnargs.includes("bare") ? 0 : 2);
+  });
+
   test("an ordinary request to the route: 426", async () => {
     const before = await count();
     const response = await fetch(`http://127.0.0.1:${program.port}/echo?token=secret`);
