@@ -22,8 +22,9 @@ const hooks = process?.getBuiltinModule?.("node:async_hooks");
 export const hasAsyncContexts = hooks !== undefined;
 
 const { node, bun, deno } = process?.versions ?? {};
-/** The other hosts call themselves Node, too; workerd is known by its own global. */
-const isNode = node !== undefined && bun === undefined && deno === undefined && !("WebSocketPair" in globalThis);
+const isWorkerd = "WebSocketPair" in globalThis;
+/** The other hosts call themselves Node, too. */
+const isNode = node !== undefined && bun === undefined && deno === undefined && !isWorkerd;
 
 /**
  * Before Node 24, stores are properties of the executing resource, and `enterWith` changes them for as long as that
@@ -49,6 +50,29 @@ class ResourceContext implements AsyncContext {
   }
 }
 
+/** workerd lets nobody enter a context from another request than that in which it was captured. */
+class RequestContext extends ResourceContext {
+  override run<Target, Args extends unknown[]>(
+    task: (this: Target, ...args: Args) => unknown,
+    target: Target,
+    ...args: Args
+  ): void {
+    let isEntered = false;
+    try {
+      super.run(() => {
+        isEntered = true;
+        task.apply(target, args);
+      }, undefined);
+    } catch (error) {
+      if (isEntered) throw error;
+      task.apply(target, args);
+    }
+  }
+}
+
+const contextOf = (resource: Resource): AsyncContext =>
+  isWorkerd ? new RequestContext(resource) : new ResourceContext(resource);
+
 const newResource = (): Resource | undefined => hooks && new hooks.AsyncResource("WEBSOCK");
 
 /** The properties in which Node keeps stores: every symbol but those of the ids, which are numbers. */
@@ -69,7 +93,7 @@ const emptyContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
   if (isNode) for (const symbol of storesOf(resource)) Object.assign(resource, { [symbol]: undefined });
-  return new ResourceContext(resource);
+  return contextOf(resource);
 };
 
 /** Shared by all timers of the library and by every connection whose `upgrade` call had no context. */
@@ -80,7 +104,7 @@ export const captureContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
   // Node shows whether any store is set: most connections then need no memory for a context of their own.
-  return isNode && storesOf(resource).length === 0 ? rootContext : new ResourceContext(resource);
+  return isNode && storesOf(resource).length === 0 ? rootContext : contextOf(resource);
 };
 
 /** Runs `task` outside of any request's context: for timers that connections share. */

@@ -60,7 +60,7 @@ export const contexts: readonly ConformanceCase[] = [
         "asyncContext",
         ...(what.startsWith("self") ? (["crossConnection"] as const) : []),
         ...(what.startsWith("the server") ? (["shutdown"] as const) : []),
-        ...(what.startsWith("the idle") ? (["advance"] as const) : []),
+        ...(what.startsWith("the idle") ? (["advance", "idleClock"] as const) : []),
       ],
       honours: what.startsWith("the idle") ? ["timeout"] : [],
       run: async (host) => {

@@ -30,7 +30,8 @@ const NONSENSE = {
   "no-state":
     'TypeError: CALLBACK returned a list that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
   tag: 'TypeError: CALLBACK returned a list that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
-  "message-data": "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or a list of them",
+  "message-data":
+    "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or a list of them, not 5; json(value) makes a text message of any other value",
   "message-opcode":
     'TypeError: not a message: its opcode is "frame"; opcodes are "text", "binary", "ping" and "pong", and json({ … }) sends ' +
     "any object",

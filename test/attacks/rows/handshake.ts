@@ -44,11 +44,17 @@ const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<vo
   }
 };
 
+const UNANSWERED_OFFER =
+  'undefined: TypeError: a client offered the subprotocols "a", "!", and the route /ws/echo agrees on none: browsers and most ' +
+  'other clients then fail the connection (ConnectionLost). Name those that the route speaks in the option "subprotocols": ["a", "!"]';
+
 const linear = (name: keyof typeof SHAPES): Attack => ({
   name: `the header ${name}, made to be read again and again`,
   answer: "reads it in one pass",
   bounds: { peakMiB: 96, cpuMs: 6000, growth: 16 },
   ...(name === "Connection" ? { onlyOver: "HTTP/1.1" } : {}),
+  // Reported once, however many clients offer whatever they like.
+  ...(name === "Sec-WebSocket-Protocol" ? { told: [UNANSWERED_OFFER] } : {}),
   http: { maxHeaderSize: 131_072 },
   http2: { settings: { maxHeaderListSize: 131_072 } },
   run: (field) => compareSizes(field, name),
