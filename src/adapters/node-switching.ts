@@ -2,8 +2,10 @@
  * The head and the end of a 101 response (RFC 9110 §15.2.2), through the server's own response, so that hooks on both run;
  * with what Bun's and Deno's `node:http` do differently.
  */
+
 import type { ServerResponse } from "node:http";
 import type { ResponseGate } from "./node-response.ts";
+import { nextTick } from "./node-timers.ts";
 
 export const isBun = process.versions.bun !== undefined;
 
@@ -34,5 +36,5 @@ export const endSwitched = (
   response.finished = true;
   Object.defineProperty(response, "writableFinished", { value: true, configurable: true });
   if (callback !== undefined) response.once("finish", callback);
-  process.nextTick(() => response.emit("finish"));
+  nextTick(() => response.emit("finish"));
 };
