@@ -623,8 +623,15 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (!this.gone) this.closeTransport(code, text, abort);
     this.limitCallback();
     this.reschedule();
-    // Last, and in a context of their own: the listeners are the application's code.
-    if (SessionSelf.hasSignal(this.self)) this.enter(SessionSelf.abort, SessionSelf, this.self, reason);
+    // Last: the listeners are the application's code.
+    if (SessionSelf.hasSignal(this.self)) this.abortSignal();
+  }
+
+  /** Never by `enter`: a callback of this connection may be on the stack, below one of another that has stopped it. */
+  private abortSignal(): void {
+    const { asyncContext, self, reason } = this;
+    if (asyncContext === undefined) SessionSelf.abort(self, reason);
+    else asyncContext.run(SessionSelf.abort, SessionSelf, self, reason);
   }
 
   private closeTransport(code: number | undefined, text: string, abort: boolean): void {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
 import { AbortError, type CloseReason, ok, ping, type Self, text } from "websock-js";
 import { connect } from "websock-js/testing";
@@ -166,4 +167,29 @@ test("one large message never stops the reading: the ping behind it is answered 
   client.send("x".repeat(1_000_000));
   client.ping("alive?");
   expect(await client.receive()).toMatchObject({ opcode: "pong" });
+});
+
+test("listeners of the signal run in their own context, also below those of another connection", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: string[] = [];
+  const selves = new Map<string, Self<never>>();
+  const other = (name: string): string => (name === "a" ? "b" : "a");
+  const Stopping = {
+    init: (name: string, self: Self<never>) => {
+      selves.set(name, self);
+      self.signal.addEventListener("abort", () => {
+        seen.push(`${name} in ${storage.getStore()}`);
+        selves.get(other(name))!.stop("normal");
+      });
+      return ok(name);
+    },
+    handleIn: (_message: unknown, name: string) => {
+      selves.get(other(name))!.stop("normal");
+      return ok(name);
+    },
+  };
+  const [a, b] = await Promise.all(["a", "b"].map((name) => storage.run(name, () => connect(Stopping, name))));
+  a!.send("stop the other one");
+  await Promise.all([a!.ended, b!.ended]);
+  expect(seen).toEqual(["b in b", "a in a"]);
 });
