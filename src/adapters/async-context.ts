@@ -75,14 +75,20 @@ const contextOf = (resource: Resource): AsyncContext =>
 
 const newResource = (): Resource | undefined => hooks && new hooks.AsyncResource("WEBSOCK");
 
-/** The properties in which Node keeps stores: every symbol but those of the ids, which are numbers. */
+/** The descriptions of the symbols that Node's resources have besides stores. */
+const IDS: readonly (string | undefined)[] = ["async_id_symbol", "trigger_async_id_symbol"];
+
+/** From Node 24 on, one map of all stores is kept under a symbol of this description. */
+const FRAME = "context_frame";
+
+/** The properties in which Node keeps stores that are set. */
 const storesOf = (resource: Resource): readonly symbol[] =>
   Object.getOwnPropertySymbols(resource).filter((symbol) => {
     const value = storeIn(resource, symbol);
-    // Node 24 keeps one map of all stores, which may have no entry that matters.
-    return value instanceof Map
-      ? [...value.values()].some((store) => store !== undefined)
-      : typeof value !== "number" && value !== undefined;
+    if (symbol.description === FRAME && value instanceof Map) {
+      return [...value.values()].some((store) => store !== undefined);
+    }
+    return value !== undefined && !IDS.includes(symbol.description);
   });
 
 const storeIn = (resource: Resource, symbol: symbol): unknown =>

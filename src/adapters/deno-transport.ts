@@ -70,6 +70,8 @@ export class DenoTransport implements Transport, Draining, Stoppable {
   /** We have sent our close frame, or are about to. */
   private closed = false;
   private gone = false;
+  /** Our close frame, which may be waiting until nothing more arrives. */
+  private closing: readonly [code: number, text: string] | undefined = undefined;
   /** The server is being stopped: Deno closes the connection right now. */
   private stopping = false;
   private readonly served: ServedConnections | undefined;
@@ -140,6 +142,7 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     // Deno answers the peer's close frame itself.
     if (this.gone || code === undefined) return;
     this.closed = true;
+    this.closing = [code, text];
     if (this.stopping) this.socket.close(code, text);
     else this.closeWhenQuiet(code, text, QUIET_TURNS);
   }
@@ -157,8 +160,9 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     });
   }
 
-  /** Deno can't: it closes when the peer does. To us it is gone. */
+  /** Deno can't: it sends a close frame, and waits for the peer's. To us it is gone. */
   abort(): void {
+    if (!this.gone) this.socket.close(this.closing?.[0], this.closing?.[1]);
     this.onGone();
   }
 

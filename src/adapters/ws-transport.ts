@@ -231,15 +231,22 @@ export class WsTransport implements Transport {
     for (let at = 0; at < size; at += FRAGMENT) {
       const fragment = data.subarray(at, at + FRAGMENT);
       this.enqueue(fragment.length, () => {
-        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT >= size);
+        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT >= size, true);
       });
     }
     this.feed();
   }
 
-  private sendFrame(data: string | Uint8Array, opcode: "text" | "binary", compress: boolean, fin: boolean): void {
-    // What is being compressed waits elsewhere than in the stream, whose `drain` would not tell of it.
-    const callback = compress ? (this.onTaken ??= () => this.tookAll()) : undefined;
+  private sendFrame(
+    data: string | Uint8Array,
+    opcode: "text" | "binary",
+    compress: boolean,
+    fin: boolean,
+    isFragment = false,
+  ): void {
+    // What is being compressed waits elsewhere than in the stream, whose `drain` would not tell of it; nor would it of the end
+    // of a message in fragments, if that is below the stream's own high-water mark.
+    const callback = compress || (fin && isFragment) ? (this.onTaken ??= () => this.tookAll()) : undefined;
     this.socket.send(data, { binary: opcode === "binary", compress, fin }, callback);
   }
 

@@ -56,7 +56,8 @@ export class SessionGroup {
   // Properties, so that they can be handed over as the session's `onIdentified` and `onEnd`.
 
   readonly identify = (session: Session, id: string): void => {
-    this.identified.set(id, session);
+    // A connection may be asked for its id when it has ended.
+    if (this.sessions.has(session)) this.identified.set(id, session);
   };
 
   readonly delete = (session: Session): void => {
@@ -99,7 +100,7 @@ export class SessionGroup {
           }
           return;
         }
-        for (const session of queue.splice(0, batch)) session.shutdown(CLOSE.serviceRestart);
+        for (const session of queue.splice(0, Math.ceil(batch))) session.shutdown(CLOSE.serviceRestart);
         this.clock.schedule(ticks, queue.length > 0 ? Math.min(now + interval, end) : end);
       },
     };

@@ -101,6 +101,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   private paused = false;
   private drainScheduled = false;
   private overflowed = false;
+  /** The application's own code has called `self.push` or `self.stop`, which is still running. */
+  private acting = false;
   /** The promises of `self.drained()` that are pending. */
   private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
   /** The AsyncLocalStorage context of the `upgrade` call. */
@@ -247,9 +249,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   pushNow(messages: Messages): boolean {
     checkMessages(messages, this.context.octets);
     if (this.phase !== OPEN || this.gone) return false;
-    this.send(messages);
-    this.terminateLater();
-    return this.phase === OPEN;
+    this.actNow(() => this.send(messages));
+    return this.phase === OPEN && !this.gone;
   }
 
   /** `self.stop`: decides the end now, whatever callback is running or pending. */
@@ -259,11 +260,29 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
     checkMessages(messages, this.context.octets);
     if (this.phase !== OPEN) return false;
-    this.send(messages);
-    const decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
-    this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
-    this.terminateLater();
+    let decides!: boolean;
+    this.actNow(() => {
+      this.send(messages);
+      decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
+      this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
+    });
     return decides;
+  }
+
+  /** On the application's stack, no callback is called: those that have become due meanwhile are called in a later tick. */
+  private actNow(act: () => void): void {
+    const { acting } = this;
+    this.acting = true;
+    try {
+      act();
+    } finally {
+      this.acting = acting;
+    }
+    if ((this.phase === OPEN && !this.gone) || this.running !== undefined) return;
+    this.clock.defer(() => {
+      this.pump();
+      this.terminateWhenFree();
+    });
   }
 
   /** `self.drained`. */
@@ -426,7 +445,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       return;
     }
     do {
-      while (this.phase === OPEN && this.running === undefined) {
+      while (this.phase === OPEN && this.running === undefined && !this.acting) {
         const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
         const event = held ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
@@ -434,7 +453,7 @@ export class Session implements TransportEvents, Timed, Addressee {
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
-    if (this.phase !== OPEN || this.running !== undefined || this.mailbox.messages > 0) return;
+    if (this.phase !== OPEN || this.running !== undefined || this.acting || this.mailbox.messages > 0) return;
     if (!this.remoteClosed && !this.gone) return;
     this.finishAsPeerDid();
     this.terminateWhenFree();
@@ -501,10 +520,11 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private crash(error: unknown, callback: CallbackName): void {
+    // Nothing else is handled until the end is decided: whoever is told of the error may cause more to arrive.
+    this.report(error, callback);
     this.running = undefined;
     // From then on it is the deadline of `terminate`.
     if (this.phase !== ENDED) this.giveUpAt = undefined;
-    this.report(error, callback);
     // The error's text is for us to see, not for the client.
     this.finish({ error }, CLOSE.internalError, "");
   }
@@ -648,12 +668,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Calls `terminate` if the end is decided and no callback is pending. */
   private terminateWhenFree(): void {
-    if (this.phase === ENDING && this.running === undefined) this.terminate();
-  }
-
-  /** The same where the end may have been decided by other code than the library's: never on the stack of that. */
-  private terminateLater(): void {
-    if (this.phase === ENDING && this.running === undefined) this.clock.defer(() => this.terminateWhenFree());
+    if (this.phase === ENDING && this.running === undefined && !this.acting) this.terminate();
   }
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
@@ -671,8 +686,9 @@ export class Session implements TransportEvents, Timed, Addressee {
       return;
     }
     const { running } = this;
-    this.running = undefined;
     this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
+    this.running = undefined;
+    this.giveUpAt = undefined;
     if (this.phase === OPEN) this.finishAsPeerDid();
     this.terminateWhenFree();
   }

@@ -134,7 +134,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
   private closeSent = false;
   private gone = false;
   private next = 0;
-  private wakeUp: () => void = () => undefined;
+  private waiters: (() => void)[] = [];
   private readonly outgoing: (() => void)[] = [];
   private resolveClosed!: (frame: CloseFrame | undefined) => void;
   private resolveEnded!: (ended: Ended) => void;
@@ -203,7 +203,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
     while (this.next >= this.received.length) {
       if (this.gone || this.closeFrame !== undefined) throw new Error("the connection ended without another message");
       await new Promise<void>((resolve) => {
-        this.wakeUp = resolve;
+        this.waiters.push(resolve);
       });
     }
     return this.received[this.next++]!;
@@ -284,6 +284,10 @@ export class TestClient<in Info = never> implements MemoryPeer {
   onEnd(reason: CloseReason): void {
     this.activity.end();
     this.resolveEnded({ code: this.closeFrame?.code, text: this.closeFrame?.text ?? "", reason });
+  }
+
+  private wakeUp(): void {
+    for (const resolve of this.waiters.splice(0)) resolve();
   }
 
   private sendMessage(message: DataMessage, size: number): void {

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, expect, test, vi } from "vitest";
-import { ok, push, type Self, text, upgrade } from "websock-js";
+import { type DataMessage, ok, push, type Self, text, upgrade } from "websock-js";
 import { type Attachment, attach } from "websock-js/node";
 import { WebSocket } from "ws";
 
@@ -34,12 +34,7 @@ const dial = async (url: string): Promise<WebSocket> => {
 
 const Greeter = {
   init: (_: undefined, self: Self<never>) => push(text(self.connection.path), 0),
-  handleIn: (
-    message:
-      | { readonly opcode: "text"; readonly data: string }
-      | { readonly opcode: "binary"; readonly data: Uint8Array<ArrayBuffer> },
-    count: number,
-  ) => push(message, count),
+  handleIn: (message: DataMessage, count: number) => push(message, count),
 };
 
 test("what attach returns can be iterated, and finds connections by their ids, until their end is decided", async () => {
@@ -59,6 +54,42 @@ test("what attach returns can be iterated, and finds connections by their ids, u
   const message = once(clients[1]!, "message");
   expect(b.push(text("hello b"))).toBe(true);
   expect(String((await message)[0])).toBe("hello b");
+});
+
+test("a connection that is asked for its id after its end is not kept", async () => {
+  let kept: Self<never> | undefined;
+  const url = await listen((request) =>
+    upgrade(request, { ...Greeter, terminate: (_reason, _state, self) => void (kept = self) }),
+  );
+  const client = await dial(`${url}/a`);
+  const closed = once(client, "close");
+  client.close();
+  await closed;
+  await vi.waitUntil(() => kept !== undefined && sockets.connections === 0);
+  expect(sockets.get(kept!.id)).toBeUndefined();
+});
+
+test.each<[string, unknown]>([
+  ["a number", 7],
+  ["zero", 0],
+  ["an empty map", new Map()],
+  ["false", false],
+])("callbacks run in a context whose store is %s", async (_name, store) => {
+  const storage = new AsyncLocalStorage<unknown>();
+  const seen: unknown[] = [];
+  const handler = {
+    ...Greeter,
+    handleIn: (message: DataMessage, count: number) => {
+      seen.push(storage.getStore());
+      return push(message, count);
+    },
+  };
+  const url = await listen((request) => storage.run(store, () => upgrade(request, handler)));
+  const client = await dial(url);
+  const message = once(client, "message");
+  client.send("1");
+  await message;
+  expect(seen).toEqual([store]);
 });
 
 test("a real server goes on while fake timers are installed", async () => {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describe, expect, test } from "vitest";
-import { AbortError, type CloseReason, ok, ping, type Self, text } from "websock-js";
+import { AbortError, type CloseReason, ok, ping, push, type Self, text } from "websock-js";
 import { connect } from "websock-js/testing";
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -105,6 +105,27 @@ describe("self.push", () => {
   });
 });
 
+test("what a transport that is lost within self.push brings on, happens in a later tick", async () => {
+  const { seen, handler } = watched(() => new Promise(() => undefined));
+  const client = await connect(handler);
+  const { transport } = client;
+  transport.send = () => client.drop();
+  expect(seen.self!.push(text("lost"))).toBe(false);
+  expect(seen.calls).toEqual([]);
+  await client.ended;
+  expect(seen.calls).toEqual(["terminate"]);
+  expect(seen.reasons).toMatchObject([{ error: { name: "ConnectionLost" } }]);
+});
+
+test("self.stop decides although its messages find the client gone", async () => {
+  const { seen, handler } = watched();
+  const client = await connect(handler);
+  client.transport.send = () => client.drop();
+  expect(seen.self!.stop("normal", { messages: text("lost") })).toBe(true);
+  await client.ended;
+  expect(seen.reasons).toEqual(["normal"]);
+});
+
 describe("self.drained", () => {
   test("resolves once at most 64 KiB wait", async () => {
     const { seen, handler } = watched();
@@ -158,6 +179,28 @@ describe("self.signal", () => {
     await other.ended;
     expect(late.seen.self!.signal.reason).toMatchObject({ name: "AbortError", reason: "remote" });
   });
+});
+
+test("nothing is handled while the error of a callback is reported", async () => {
+  const { seen, handler } = watched(() => {
+    throw new Error("boom");
+  });
+  const client = await connect(handler);
+  client.errors.push = () => {
+    client.send("from within onError");
+    return 0;
+  };
+  client.send("1");
+  await client.ended;
+  expect(seen.calls).toEqual(["1", "terminate"]);
+});
+
+test("two may wait for messages of the test client", async () => {
+  const client = await connect(watched(() => push(text("answer"), 0)).handler);
+  const both = [client.receive(), client.receive()];
+  client.send("1");
+  client.send("2");
+  expect(await Promise.all(both)).toHaveLength(2);
 });
 
 test("one large message never stops the reading: the ping behind it is answered while it is handled", async () => {
