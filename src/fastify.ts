@@ -24,12 +24,10 @@ type RouteHandler = (this: unknown, request: FastifyRequest, reply: FastifyReply
 
 interface Instance {
   readonly server: object;
+  setNotFoundHandler(this: unknown, ...args: unknown[]): unknown;
   addHook(name: "onRoute", hook: (route: { handler?: unknown }) => void): unknown;
   addHook(name: "onRequest", hook: (request: FastifyRequest, reply: FastifyReply, done: () => void) => void): unknown;
 }
-
-// Fake timers replace the global one. Workers have none, and no Fastify.
-const { setImmediate: atEndOfTurn } = globalThis as { setImmediate?: (callback: () => void) => unknown };
 
 /** One upgrade request in Fastify: who sends the response, and when. */
 class Handling {
@@ -81,10 +79,9 @@ class Handling {
   decided(answer: () => void): boolean {
     this.answer = answer;
     if (this.reply.sent) this.finish();
-    // A hook may leave it at that, and neither go on nor send.
-    else if (this.stage === "hook") atEndOfTurn?.(() => this.stage === "hook" && this.finish());
-    else this.settle();
-    return this.isSent || this.isAwaited || this.stage !== undefined;
+    // Not in a hook: those behind it may still refuse the request. One that neither goes on nor sends leaves it open.
+    else if (this.stage !== "hook") this.settle();
+    return this.isSent || this.isAwaited || this.stage === "route";
   }
 
   /** The route has returned nothing. */
@@ -156,15 +153,23 @@ const follow = (fastify: Instance): void => {
     done();
   });
   fastify.addHook("onRoute", (route) => {
-    const handler = route.handler as RouteHandler | undefined;
-    if (typeof handler !== "function") return;
-    const followedHandler: RouteHandler = function (request, reply) {
-      const call = (): unknown => Reflect.apply(handler, this, [request, reply]);
-      const handling = noteReply(request.raw, reply);
-      return handling === undefined ? call() : handling.call(call);
-    };
-    route.handler = Object.defineProperty(followedHandler, "name", { value: handler.name });
+    if (typeof route.handler === "function") route.handler = followedHandler(route.handler as RouteHandler);
   });
+  // It is no route. Instances of plugins inherit the method.
+  const { setNotFoundHandler } = fastify;
+  fastify.setNotFoundHandler = function (...args) {
+    const handlers = args.map((arg) => (typeof arg === "function" ? followedHandler(arg as RouteHandler) : arg));
+    return Reflect.apply(setNotFoundHandler, this, handlers);
+  };
+};
+
+const followedHandler = (handler: RouteHandler): RouteHandler => {
+  const followed: RouteHandler = function (request, reply) {
+    const call = (): unknown => Reflect.apply(handler, this, [request, reply]);
+    const handling = noteReply(request.raw, reply);
+    return handling === undefined ? call() : handling.call(call);
+  };
+  return Object.defineProperty(followed, "name", { value: handler.name });
 };
 
 interface DiagnosticsChannel {

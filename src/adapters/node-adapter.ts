@@ -29,6 +29,9 @@ type Only = ((request: NodeRequest) => boolean) | undefined;
 /** Servers whose requests are brought in already: a second adapter would answer them as well. */
 export const attached = new WeakSet<object>();
 
+/** The listener for `upgrade` that adapters add: without any, Node takes an upgrade request for an ordinary one. */
+export const ignoreUpgrade = (): void => undefined;
+
 export class NodeAdapter extends Host {
   readonly server: NodeServer;
   private readonly only: Only;
@@ -52,9 +55,9 @@ export class NodeAdapter extends Host {
     return this.ask("only", request, () => Boolean(decidedNow("only", only(request))));
   }
 
-  /** How many `upgrade` listeners the server has for requests that are none of ours: all but the one that we have added. */
+  /** How many `upgrade` listeners the server has for requests that are none of ours: all but {@link ignoreUpgrade}. */
   get others(): number {
-    return this.server.listenerCount("upgrade") - 1;
+    return this.server.listeners("upgrade").filter((listener) => listener !== ignoreUpgrade).length;
   }
 
   /** Says once that the listeners of others are left without requests. */

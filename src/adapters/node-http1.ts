@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { UpgradeError } from "../errors.ts";
 import type { Connection } from "../protocol/connection.ts";
 import { hasBody, wantsWebSocket } from "../upgrade-validation.ts";
-import type { NodeAdapter } from "./node-adapter.ts";
+import { ignoreUpgrade, type NodeAdapter } from "./node-adapter.ts";
 import { publishRequestStart, publishResponseFinish } from "./node-request-channels.ts";
 import { factsOf, type Taker } from "./node-requests.ts";
 import { INERT } from "./node-response.ts";
@@ -24,8 +24,7 @@ import { acceptOf, NodeUpgrade } from "./node-upgrade.ts";
 /** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
 export const takeUpgrades = (adapter: NodeAdapter, Upgrade = Http1Upgrade): Taker => {
   const server = adapter.server as Server;
-  // Without a listener, Node takes an upgrade request for an ordinary one.
-  server.on("upgrade", () => {});
+  server.on("upgrade", ignoreUpgrade);
   passOrdinaryBy(adapter);
   return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const kind = kindOf(adapter, request);
@@ -58,14 +57,16 @@ interface Asking {
  */
 type Kind = "ours" | "others" | "ordinary" | UpgradeError;
 
-/** Node may ask first and emit later; `only` is asked once. */
-const kinds = new WeakMap<IncomingMessage, Kind>();
+/** Node may ask first and emit later; `only` is asked once. A server may hand its requests on to another. */
+const kinds = new WeakMap<NodeAdapter, WeakMap<IncomingMessage, Kind>>();
 
 const kindOf = (adapter: NodeAdapter, request: IncomingMessage): Kind => {
-  const known = kinds.get(request);
+  let ofAdapter = kinds.get(adapter);
+  if (ofAdapter === undefined) kinds.set(adapter, (ofAdapter = new WeakMap()));
+  const known = ofAdapter.get(request);
   if (known !== undefined) return known;
   const kind = judgeKind(adapter, request);
-  kinds.set(request, kind);
+  ofAdapter.set(request, kind);
   return kind;
 };
 

@@ -47,8 +47,13 @@ export const guardRequests = (
   const { emit } = server;
   const guard = new EventEmitter();
   const taken = new WeakMap<object, () => void>();
+  const runTaken = (request: object): void => {
+    const take = taken.get(request);
+    taken.delete(request);
+    take?.();
+  };
   guard.on("request", (request, response) => callListeners(server, request, response));
-  for (const event of takers.keys()) guard.on(event as string, (request) => taken.get(request)!());
+  for (const event of takers.keys()) guard.on(event as string, (request) => runTaken(request));
   server.emit = function (this: NodeServer, event: string, ...args: unknown[]): boolean {
     if (event === "request") {
       const [request, response] = args as [NodeRequest, NodeResponse];
@@ -59,7 +64,10 @@ export const guardRequests = (
       taken.set(args[0] as object, take);
     }
     // Through `emit` as we found it: tracing hangs on that.
-    return Reflect.apply(emit, guard, [event, ...args]);
+    const emitted = Reflect.apply(emit, guard, [event, ...args]);
+    // One that is bound to the server has called the listeners of that, instead of ours.
+    runTaken(args[0] as object);
+    return emitted;
   } as typeof server.emit;
 };
 

@@ -122,15 +122,18 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const tick = (): void => {
       if (this.gone || this.response.headersSent) return;
       this.adapter.tell(
-        "an upgrade in a route of Fastify's was not answered: the Fastify instance was created before websock-js was " +
-          'loaded, so that a route that returns no promise is not seen to end. Import "websock-js" before you call ' +
-          "fastify(), or end the route with `upgrade(reply, …); return reply`",
+        "an upgrade in a route of Fastify's was not answered. Either the Fastify instance was created before websock-js was " +
+          'loaded, so that a route that returns no promise is not seen to end: import "websock-js" before you call ' +
+          "fastify(), or end the route with `upgrade(reply, …); return reply`. Or a hook called upgrade, and neither went on " +
+          "nor sent the reply",
       );
     };
     clock.schedule({ slot: 0, tick }, clock.now() + defaults.closeTimeout);
   }
 
   private answerNow(): void {
+    // The application may have answered by itself behind `upgrade`.
+    if (this.response.headersSent) return;
     this.gate.replace(this);
     this.response.writeHead(this.status);
     this.response.end();
@@ -170,11 +173,17 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const compression = parameters && compressionOf(options, parameters);
     const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
     stream.open(connection);
-    this.sendHead({
-      ...this.handshakeHeaders(),
-      ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
-      ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
-    });
+    try {
+      this.sendHead({
+        ...this.handshakeHeaders(),
+        ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
+        ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
+      });
+    } catch (error) {
+      // A hook on the headers, of middleware, has thrown.
+      this.cutOff();
+      throw error;
+    }
     stream.watch();
     const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);

@@ -55,7 +55,7 @@ export class Connection implements Transport, FrameEvents {
   private readonly writer: FrameWriter;
   private readonly decompressor: Decompressor | undefined;
   private readonly output: CompressedOutput | undefined;
-  private session!: TransportEvents;
+  private session!: TransportEvents; // set by `open`
 
   private parsing = false;
   private paused = false;
@@ -132,7 +132,8 @@ export class Connection implements Transport, FrameEvents {
   closed(): void {
     // A message that arrived whole comes before the loss.
     if (this.inflating) this.closedMeanwhile = true;
-    else this.session.disconnected();
+    // There is no session if the answer to the handshake has failed.
+    else this.session?.disconnected();
   }
 
   /** Writes what waits. Called by the stream after {@link ByteStream.flushSoon}. */

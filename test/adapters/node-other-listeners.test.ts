@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { WebSocketServer } from "ws";
@@ -218,5 +219,53 @@ describe("HTTP/2: `connect` listeners", () => {
     } as typeof inner;
     expect((await knockHttp2(port, "/")).status).toBe("open");
     await connected;
+  });
+});
+
+describe("servers whose emit or requests others pass on", () => {
+  const start = async (prepare: (server: http.Server) => void): Promise<number> => {
+    const server = http.createServer((request) => upgrade(request, Echo));
+    prepare(server);
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return (server.address() as AddressInfo).port;
+  };
+
+  test("an emit that was bound to the server before attach", async () => {
+    const port = await start((server) => {
+      server.emit = server.emit.bind(server);
+      attach(server);
+    });
+    await echoWorks(await open(port, "/"));
+  });
+
+  test("a request that the listener of one attached server gives to another", async () => {
+    const other = http.createServer((request) => upgrade(request, Echo));
+    attach(other);
+    const port = await start((server) => {
+      attach(server, { only: () => false });
+      server.on("upgrade", (...args) => void other.emit("upgrade", ...args));
+    });
+    await echoWorks(await open(port, "/"));
+  });
+
+  test("listeners of others are counted although all were removed before", async () => {
+    const seen: unknown[] = [];
+    const port = await start((server) => {
+      attach(server, { only: isOurs });
+      server.removeAllListeners("upgrade").on("upgrade", (request: IncomingMessage, socket: Duplex) => {
+        seen.push(request.url);
+        socket.end("HTTP/1.1 418 Theirs\r\n\r\n");
+      });
+    });
+    const client = await RawClient.open(port);
+    client.send(handshake({}, "GET /theirs HTTP/1.1"));
+    await vi.waitUntil(() => seen.length > 0);
+    client.socket.destroy();
+    expect(seen).toEqual(["/theirs"]);
   });
 });

@@ -94,8 +94,9 @@ describe("counted and published once each", () => {
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, "1"]));
     const { status, client } = await knockHttp1(port, "/a", many);
     client.socket.destroy();
-    expect([status, sockets.refused]).toEqual([400, 1]);
-    expect(events).toEqual([{ ...forbidden, status: 400, handler: undefined }]);
+    // Newer versions of Node refuse such a request before anybody sees it.
+    expect([status, sockets.refused]).toEqual(status === 431 ? [431, 0] : [400, 1]);
+    expect(events).toEqual(status === 431 ? [] : [{ ...forbidden, status: 400, handler: undefined }]);
   });
 
   test("while it drains: 503 with Retry-After", async () => {

@@ -178,7 +178,6 @@ export const HOOKS: Record<string, readonly [Hook, Handler]> = {
     },
     never,
   ],
-  "a hook that does not go on": [(request, _reply, _done) => upgrading(request), never],
   "a hook that sends": [
     (request, reply, _done) => {
       upgrading(request);
