@@ -13,11 +13,25 @@ export const ioLength = (data: IoData, octets: Octets = portableOctets): number 
   if (typeof data === "string") return data === recentText.text ? recentText.size : octets.utf8Length(data);
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
+  return listLength(data, octets);
+};
+
+// Functions of their own: one with a closure allocates memory for its variables in each call, of a string too.
+
+const listLength = (data: IoData, octets: Octets): number => {
   let length = 0;
   forEachPart(data, (part) => {
     length += ioLength(part, octets);
   });
   return length;
+};
+
+const writeList = (data: IoData, target: Uint8Array, at: number, octets: Octets): number => {
+  let end = at;
+  forEachPart(data, (part) => {
+    end = writeIoData(part, target, end, octets);
+  });
+  return end;
 };
 
 /** From this depth on, lists are checked for containing themselves. Data that is built by a program is rarely deeper. */
@@ -89,9 +103,5 @@ export const writeIoData = (
     target.set(data, at);
     return at + size;
   }
-  let end = at;
-  forEachPart(data, (part) => {
-    end = writeIoData(part, target, end, octets);
-  });
-  return end;
+  return writeList(data, target, at, octets);
 };

@@ -49,6 +49,11 @@ const ENDING = 1;
 /** `terminate` has been called, or there was nothing to call it with. */
 const ENDED = 2;
 
+/** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See `canHandle`. */
+const BLOCKED = 1;
+/** The code that runs now is not in the connection's AsyncLocalStorage context, which must be entered before a callback is called. */
+const OUTSIDE = 2;
+
 /** What every session of a host is given. */
 export interface SessionContext {
   readonly options: ResolvedOptions;
@@ -70,10 +75,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See {@link canHandle}. */
-  private blocked = false;
-  /** The code that runs now is not in {@link asyncContext}: it must be entered before a callback is called. */
-  private outside: boolean;
+  /** Why a message may not be handled at once: {@link BLOCKED} and {@link OUTSIDE}. One field, for each message asks. */
+  private hold = 0;
   /** The handler: what {@link callbacks} are called on. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
@@ -317,9 +320,8 @@ export class Session implements TransportEvents, Timed, Addressee {
    * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
    */
   text(data: string, size: number): void {
-    if (!this.isReady(size)) {
-      if (this.outside) this.enter(this.text, this, data, size);
-      else this.queue({ opcode: "text", data }, size);
+    if (!this.isReady) {
+      this.textOtherwise(data, size);
       return;
     }
     this.running = "handleIn";
@@ -332,6 +334,12 @@ export class Session implements TransportEvents, Timed, Addressee {
     }
     this.terminateWhenFree();
     this.afterArrival();
+  }
+
+  /** Apart from {@link text}, which must stay small to be inlined together with the handler. */
+  private textOtherwise(data: string, size: number): void {
+    if (this.outside) this.enter(this.text, this, data, size);
+    else this.arrive({ opcode: "text", data }, size);
   }
 
   binary(data: Uint8Array<ArrayBuffer>): void {
@@ -391,14 +399,24 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- events to callbacks
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
-  private isReady(size: number): boolean {
-    return (
-      this.phase === OPEN &&
-      this.running === undefined &&
-      !this.outside &&
-      this.mailbox.isNext &&
-      (!this.blocked || this.canHandle(size))
-    );
+  private get isReady(): boolean {
+    return this.phase === OPEN && this.running === undefined && this.hold === 0 && this.mailbox.isNext;
+  }
+
+  private get blocked(): boolean {
+    return (this.hold & BLOCKED) !== 0;
+  }
+
+  private set blocked(blocked: boolean) {
+    this.hold = blocked ? this.hold | BLOCKED : this.hold & ~BLOCKED;
+  }
+
+  private get outside(): boolean {
+    return (this.hold & OUTSIDE) !== 0;
+  }
+
+  private set outside(outside: boolean) {
+    this.hold = outside ? this.hold | OUTSIDE : this.hold & ~OUTSIDE;
   }
 
   /**
@@ -413,8 +431,15 @@ export class Session implements TransportEvents, Timed, Addressee {
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
+  /** The same where nothing but {@link BLOCKED} is in the way. */
+  private isReadyThough(size: number): boolean {
+    if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isNext)
+      return false;
+    return this.canHandle(size);
+  }
+
   private arrive(event: Arrived, size: number): void {
-    if (this.isReady(size)) {
+    if (this.isReady || this.isReadyThough(size)) {
       this.handle(event);
       this.afterArrival();
     } else if (this.outside) this.enter(this.arrive, this, event, size);
@@ -668,7 +693,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Calls `terminate` if the end is decided and no callback is pending. */
   private terminateWhenFree(): void {
-    if (this.phase === ENDING && this.running === undefined && !this.acting) this.terminate();
+    if (this.phase === ENDING && this.running === undefined) this.terminate();
   }
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
@@ -694,6 +719,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private terminate(): void {
+    if (this.acting) return;
     if (this.outside) {
       this.enter(this.terminate, this);
       return;
