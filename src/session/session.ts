@@ -75,7 +75,10 @@ export class Session implements TransportEvents, Timed, Addressee {
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** Why a message may not be handled at once: {@link BLOCKED} and {@link OUTSIDE}. One field, for each message asks. */
+  /**
+   * The bits {@link BLOCKED} and {@link OUTSIDE}: why a message may not be handled at once. Read for every message,
+   * so one field serves for both.
+   */
   private hold = 0;
   /** The handler: what {@link callbacks} are called on. */
   private readonly target: Callbacks["target"];
@@ -336,7 +339,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.afterArrival();
   }
 
-  /** Apart from {@link text}, which must stay small to be inlined together with the handler. */
+  /** The slow path of {@link text}. It is a function of its own, so that {@link text} stays small enough to be inlined. */
   private textOtherwise(data: string, size: number): void {
     if (this.outside) this.enter(this.text, this, data, size);
     else this.arrive({ opcode: "text", data }, size);
@@ -431,7 +434,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
-  /** The same where nothing but {@link BLOCKED} is in the way. */
+  /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
   private isReadyThough(size: number): boolean {
     if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isNext)
       return false;
