@@ -14,11 +14,11 @@ export default defineConfig({
       { find: /^websock-js\/deno$/, replacement: source("adapters/deno.ts") },
       { find: /^websock-js\/cloudflare$/, replacement: source("adapters/cloudflare.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
-      { find: /^websock-js\/testing\/wire$/, replacement: source("testing/wire/index.ts") },
+      { find: /^websock-conformance$/, replacement: source("../packages/websock-conformance/src/index.ts") },
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "packages/*/test/**/*.test.ts"],
     globalSetup: "test/support/build.ts",
     testTimeout: 30_000,
     retry: 0,

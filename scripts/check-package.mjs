@@ -1,4 +1,4 @@
-// What would be published, checked as its users will meet it: its metadata, its types, and a project that installs it.
+// Packs what would be published, and checks it as its users will meet it: metadata, types, and a project that installs it.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,21 +12,26 @@ const bin = (name) => join(root, "node_modules/.bin", name);
 const folder = mkdtempSync(join(tmpdir(), "websock-package-"));
 try {
   run("npm", ["run", "-s", "build"]);
-  const [{ filename }] = JSON.parse(
-    execFileSync("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root }),
-  );
-  const tarball = join(folder, filename);
-  run(bin("publint"), ["run", tarball, "--strict"]);
-  // ESM only: what CommonJS sees is a dynamic import.
-  run(bin("attw"), [tarball, "--profile", "esm-only"]);
+  const tarballs = [root, join(root, "packages/websock-conformance")].map((cwd) => {
+    const [{ filename }] = JSON.parse(
+      execFileSync("npm", ["pack", "--json", "--pack-destination", folder], {
+        cwd,
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    );
+    const tarball = join(folder, filename);
+    run(bin("publint"), ["run", tarball, "--strict"]);
+    // ESM only: what CommonJS sees is a dynamic import.
+    run(bin("attw"), [tarball, "--profile", "esm-only"]);
+    return tarball;
+  });
 
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
-  run("npm", ["install", "--no-audit", "--no-fund", "--silent", tarball, `@types/node@20`], folder);
-  const { dependencies = {} } = JSON.parse(
-    execFileSync("npm", ["ls", "--json", "--omit=dev", "websock-js"], { cwd: folder }),
-  );
-  if (Object.keys(dependencies["websock-js"]?.dependencies ?? {}).length > 0)
-    throw new Error("the package has dependencies");
+  run("npm", ["install", "--no-audit", "--no-fund", "--silent", ...tarballs, `@types/node@20`], folder);
+  const { dependencies = {} } = JSON.parse(execFileSync("npm", ["ls", "--json", "--omit=dev"], { cwd: folder }));
+  for (const name of ["websock-js", "websock-conformance"]) {
+    if (Object.keys(dependencies[name]?.dependencies ?? {}).length > 0) throw new Error(`${name} has dependencies`);
+  }
   writeFileSync(
     join(folder, "app.ts"),
     `import http from "node:http";
@@ -37,7 +42,7 @@ import * as bun from "websock-js/bun";
 import * as deno from "websock-js/deno";
 import * as cloudflare from "websock-js/cloudflare";
 import { connect } from "websock-js/testing";
-import { http1Target, runCases, selectCases, wireClasses } from "websock-js/testing/wire";
+import { http1Target, runCases, selectCases, wireClasses } from "websock-conformance";
 const Echo = {
   init: (greeting: string): HandleResult<number> => push(text(greeting), 0),
   handleIn: (message: DataMessage, count: number): HandleResult<number> => push(message, count + 1),

@@ -14,7 +14,7 @@ const only = process.argv.slice(2);
 
 run("npm", ["run", "-s", "build"]);
 run("npm", ["ci", "--no-audit", "--no-fund", "--silent"], inRoot("runtimes"));
-const { countOutcomes, byClass } = await import("../dist/testing/wire/table.js");
+const { countOutcomes, byClass } = await import("../packages/websock-conformance/dist/table.js");
 
 const NODE = process.execPath;
 const BUN = inRoot("runtimes/node_modules/@oven/bun-linux-x64/bin/bun");
@@ -58,7 +58,7 @@ const start = async (file, args) => {
 /** @returns the results of the suite, run by the command as people run it */
 const conformance = (url) =>
   new Promise((resolve, reject) => {
-    const child = spawn(NODE, [inRoot("dist/testing/wire/cli.js"), "--json", url], {
+    const child = spawn(NODE, [inRoot("packages/websock-conformance/dist/cli.js"), "--json", url], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let printed = "";
@@ -184,7 +184,7 @@ The wire suite is ${columns[0].results.length} cases about the octets of the Web
 run by a raw client against a server that sends every message back. Against a server of yours:
 
 \`\`\`sh
-npx -p websock-js websock-conformance ws://localhost:4000/echo
+npx websock-conformance ws://localhost:4000/echo
 \`\`\`
 
 - **ok**: as the RFC says.

@@ -33,7 +33,7 @@ export {
   stop,
 } from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
-export type { Capabilities } from "./session/transport.ts";
+export type { Capabilities } from "./transport.ts";
 export { type UpgradeResult, upgrade } from "./upgrade.ts";
 export type { UpgradeArguments } from "./upgrade-arguments.ts";
 export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";

@@ -1,6 +1,7 @@
 /** What adapters leave on the requests that they bring in. */
+
+import type { Route } from "./frameworks/routes.ts";
 import type { WebSockOptions } from "./options.ts";
-import type { Route } from "./route.ts";
 import type { Callbacks } from "./session/handler.ts";
 
 /** What an adapter leaves on the requests that it brings in. */

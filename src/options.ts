@@ -1,8 +1,8 @@
 /** The options of `upgrade`: their meaning, their defaults, and the one place where they are resolved. */
 import { checkKeys, show } from "./known-keys.ts";
 import { originProblem } from "./origins.ts";
-import { isFieldValue, isToken } from "./protocol/http-syntax.ts";
-import type { CompressionSettings } from "./protocol/permessage-deflate.ts";
+import type { CompressionSettings } from "./protocol/deflate/negotiation.ts";
+import { isFieldValue, isToken } from "./protocol/http/syntax.ts";
 
 /** The facts of an upgrade request, the same on every host. */
 export interface UpgradeRequest {

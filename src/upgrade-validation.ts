@@ -1,10 +1,10 @@
 /** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1, RFC 8441 §5). */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
-import { parseExtensions } from "./protocol/extensions.ts";
-import { isKey, offeredSubprotocols, VERSION } from "./protocol/handshake.ts";
-import { listHas } from "./protocol/http-syntax.ts";
-import { type DeflateParameters, negotiateDeflate } from "./protocol/permessage-deflate.ts";
+import { type DeflateParameters, negotiateDeflate } from "./protocol/deflate/negotiation.ts";
+import { parseExtensions } from "./protocol/http/extensions.ts";
+import { isKey, offeredSubprotocols, VERSION } from "./protocol/http/handshake.ts";
+import { listHas } from "./protocol/http/syntax.ts";
 
 /** Whether the client asks for a WebSocket at all; everything else is an ordinary request. */
 export const wantsWebSocket = (request: UpgradeRequest): boolean =>

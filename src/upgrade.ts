@@ -1,8 +1,8 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
+import { isFetchRequest, routeOf } from "./frameworks/routes.ts";
 import { show } from "./known-keys.ts";
 import { markOf, type Upgradable } from "./marks.ts";
-import { isFetchRequest, routeOf } from "./route.ts";
 import { callbacksFor, type UpgradeArguments } from "./upgrade-arguments.ts";
 import type { WebSock } from "./websock.ts";
 

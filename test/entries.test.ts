@@ -22,12 +22,12 @@ const load = (entry: string): string[] => [...loadedWith(dist + entry)].map((fil
 
 test.each([
   ["index.js", /^adapters\/|^node:/],
-  ["index.deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
-  ["adapters/bun.js", /^adapters\/(?:deno|ws|cloudflare|node(?!-diagnostics|-octets))/],
-  ["adapters/deno.js", /^adapters\/(?:bun|ws|cloudflare|node(?!-diagnostics|-octets))/],
+  ["adapters/deno/index.js", /^adapters\/(?:bun|ws|cloudflare|node)/],
+  ["adapters/bun.js", /^adapters\/(?:deno|ws|cloudflare|node)/],
+  ["adapters/deno.js", /^adapters\/(?:bun|ws|cloudflare|node)/],
   ["adapters/node.js", /^adapters\/(?:bun|deno|cloudflare|ws)/],
   ["adapters/ws.js", /^adapters\/(?:bun|deno|cloudflare)|^ws$/],
-  ["index.workerd.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
+  ["adapters/cloudflare/index.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {

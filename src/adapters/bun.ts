@@ -1,16 +1,17 @@
 /** `websock-js/bun`: hosts handlers on `Bun.serve`. */
-import { checkBunOptions } from "./attach-arguments.ts";
-import { type HostedSocket, TRANSPORT } from "./bun-transport.ts";
-import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun-types.ts";
-import { BunHost, BunUpgrade } from "./bun-upgrade.ts";
-import { guardFetch } from "./fetch-upgrade.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
+
+import { type HostedSocket, TRANSPORT } from "./bun/transport.ts";
+import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun/types.ts";
+import { BunHost, BunUpgrade } from "./bun/upgrade.ts";
+import { guardFetch } from "./fetch/upgrade.ts";
+import { checkBunOptions } from "./shared/attach-arguments.ts";
+import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./bun-transport.ts";
-export type { BunServeOptions, BunWebSocketHandlers } from "./bun-types.ts";
-export type { Attachment } from "./host.ts";
+export { capabilities } from "./bun/transport.ts";
+export type { BunServeOptions, BunWebSocketHandlers } from "./bun/types.ts";
+export type { Attachment } from "./shared/host.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;

@@ -1,17 +1,17 @@
 /** `websock-js/cloudflare`: hosts handlers on Cloudflare's Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
-import { checkDurableObject } from "./attach-arguments.ts";
-import { DurableHost } from "./cloudflare-object.ts";
-import type { DurableObjectContext } from "./cloudflare-types.ts";
-import { workerUpgrades } from "./cloudflare-worker.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
+import { DurableHost } from "./cloudflare/durable-object.ts";
+import type { DurableObjectContext } from "./cloudflare/types.ts";
+import { workerUpgrades } from "./cloudflare/worker.ts";
+import { checkDurableObject } from "./shared/attach-arguments.ts";
+import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities, durableCapabilities } from "./cloudflare-transport.ts";
-export type { DurableObjectContext } from "./cloudflare-types.ts";
-export type { Attachment, HostOptions } from "./host.ts";
+export { capabilities, durableCapabilities } from "./cloudflare/transport.ts";
+export type { DurableObjectContext } from "./cloudflare/types.ts";
+export type { Attachment, HostOptions } from "./shared/host.ts";
 
 type Attach = {
   <Arg, State, Info = never>(

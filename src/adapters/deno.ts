@@ -1,17 +1,17 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
 import { upgradeUnmarked } from "../upgrade.ts";
-import { checkDenoHandler } from "./attach-arguments.ts";
-import { watchServe } from "./deno-serve.ts";
-import type { DenoServe, DenoServeInfo } from "./deno-types.ts";
-import { DenoHost, DenoUpgrade } from "./deno-upgrade.ts";
-import { guardFetch, unmarked } from "./fetch-upgrade.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
+import { watchServe } from "./deno/serve.ts";
+import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
+import { DenoHost, DenoUpgrade } from "./deno/upgrade.ts";
+import { guardFetch, unmarked } from "./fetch/upgrade.ts";
+import { checkDenoHandler } from "./shared/attach-arguments.ts";
+import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./deno-transport.ts";
-export type { DenoServeInfo } from "./deno-types.ts";
-export type { Attachment } from "./host.ts";
+export { capabilities } from "./deno/transport.ts";
+export type { DenoServeInfo } from "./deno/types.ts";
+export type { Attachment } from "./shared/host.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;

@@ -2,19 +2,19 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
-import { checkNodeServer } from "./attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./host.ts";
-import { attached, NodeAdapter } from "./node-adapter.ts";
-import { closeWith } from "./node-closing.ts";
-import { traceFastify } from "./node-fastify.ts";
-import { takeUpgrades } from "./node-http1.ts";
-import { takeConnects } from "./node-http2.ts";
-import { OrdinaryRequest } from "./node-ordinary.ts";
-import { guardRequests, type Taker } from "./node-requests.ts";
+import { traceFastify } from "../frameworks/fastify-tracing.ts";
+import { attached, NodeAdapter } from "./node/adapter.ts";
+import { closeWith } from "./node/closing.ts";
+import { takeUpgrades } from "./node/http1.ts";
+import { takeConnects } from "./node/http2.ts";
+import { OrdinaryRequest } from "./node/ordinary.ts";
+import { guardRequests, type Taker } from "./node/requests.ts";
+import { checkNodeServer } from "./shared/attach-arguments.ts";
+import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
 export type { DrainOptions } from "../session/group.ts";
-export type { Attachment } from "./host.ts";
-export { capabilities } from "./node-adapter.ts";
+export { capabilities } from "./node/adapter.ts";
+export type { Attachment } from "./shared/host.ts";
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {

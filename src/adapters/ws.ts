@@ -1,30 +1,30 @@
 /** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
-import { captureContext } from "./async-context.ts";
-import { checkWebSocketServer } from "./attach-arguments.ts";
-import { connectionFacts } from "./decision.ts";
-import { type Attachment, checkHostOptions, Host, type HostOptions } from "./host.ts";
-import { attached } from "./node-adapter.ts";
-import { closeWith } from "./node-closing.ts";
-import { nodeDiagnostics } from "./node-diagnostics.ts";
-import { traceFastify } from "./node-fastify.ts";
-import { nodeOctets } from "./node-octets.ts";
-import { OrdinaryRequest } from "./node-ordinary.ts";
-import { factsOf, guardRequests } from "./node-requests.ts";
-import { isBun } from "./node-switching.ts";
-import { systemClock } from "./system-clock.ts";
-import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws-socket.ts";
-import { capabilities, WsTransport } from "./ws-transport.ts";
-import { runOn, TOO_LATE, WsAdapter } from "./ws-upgrade.ts";
+import { attached } from "./node/adapter.ts";
+import { closeWith } from "./node/closing.ts";
+import { OrdinaryRequest } from "./node/ordinary.ts";
+import { factsOf, guardRequests } from "./node/requests.ts";
+import { isBun } from "./node/switching.ts";
+import { captureContext } from "./shared/async-context.ts";
+import { checkWebSocketServer } from "./shared/attach-arguments.ts";
+import { connectionFacts } from "./shared/decision.ts";
+import { type Attachment, checkHostOptions, Host, type HostOptions } from "./shared/host.ts";
+import { nodeOctets } from "./shared/node-byte-ops.ts";
+import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
+import { systemClock } from "./shared/system-clock.ts";
+import { capabilities, WsTransport } from "./ws/transport.ts";
+import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
+import { runOn, TOO_LATE, WsAdapter } from "./ws/upgrade.ts";
 
 export type { DrainOptions } from "../session/group.ts";
-export type { Attachment, HostOptions } from "./host.ts";
-export type { WsServer, WsSocket } from "./ws-socket.ts";
-export { capabilities } from "./ws-transport.ts";
+export type { Attachment, HostOptions } from "./shared/host.ts";
+export { capabilities } from "./ws/transport.ts";
+export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
  * Bun replaces the package `ws` by an implementation of its own, which writes its answer past the response (so that there

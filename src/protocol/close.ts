@@ -1,7 +1,7 @@
 /** Close frames: their codes (RFC 6455 §7.4) and their payload (§5.5.1). */
 import { ProtocolError } from "../errors.ts";
+import type { Octets } from "./byte-ops.ts";
 import { MAX_CONTROL_PAYLOAD } from "./frame.ts";
-import type { Octets } from "./octets.ts";
 import { utf8Length } from "./utf8.ts";
 
 /** Codes that the library itself sends. */

@@ -4,16 +4,16 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, IoData, Opcode } from "../message.ts";
-import type { Capabilities, Transport, TransportEvents } from "../session/transport.ts";
+import type { Capabilities, Transport, TransportEvents } from "../transport.ts";
+import type { Octets } from "./byte-ops.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
-import { CompressedOutput } from "./compressed-output.ts";
-import type { Compressor } from "./compressor.ts";
-import type { Decompressor } from "./decompressor.ts";
+import type { Compressor } from "./deflate/compressor.ts";
+import type { Decompressor } from "./deflate/decompressor.ts";
+import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
-import type { Octets } from "./octets.ts";
-import { recentText } from "./recent-text.ts";
+import { recentText } from "./short-text/last-text.ts";
 
 /** A stream of octets in both directions, as the host has it. Nothing here throws, whatever state it is in. */
 export interface ByteStream {

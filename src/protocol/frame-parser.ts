@@ -1,15 +1,15 @@
 /** Octets to messages: the receiving half of RFC 6455 §5, on the server's side. */
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage } from "../message.ts";
+import type { Octets } from "./byte-ops.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
 import { COPY_BY_HAND, copy, copyUnmasked, copyUnmaskedThrough } from "./copy.ts";
 import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
 import { applyMask, applyMaskThrough, rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
-import type { Octets } from "./octets.ts";
 import { pingsIn } from "./pings-ahead.ts";
-import { RECENT_FROM, recentText } from "./recent-text.ts";
-import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./text-run.ts";
+import { RECENT_FROM, recentText } from "./short-text/last-text.ts";
+import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { Utf8Validator } from "./utf8.ts";
 
 /** What the parser found, in the order in which it arrived. */

@@ -1,10 +1,10 @@
 /** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
 import type { IoData } from "../message.ts";
+import { type Octets, portableOctets } from "./byte-ops.ts";
 import { headerSize, writeHeader } from "./frame.ts";
 import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
-import { type Octets, portableOctets } from "./octets.ts";
-import { recentText } from "./recent-text.ts";
-import { SHORT, TEXT } from "./text-run.ts";
+import { recentText } from "./short-text/last-text.ts";
+import { SHORT, TEXT } from "./short-text/run.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
 const COPY_LIMIT = 16_384;

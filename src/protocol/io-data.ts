@@ -1,8 +1,8 @@
 /** `IoData`: text and octets that are written one after the other without being joined first. */
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
-import { type Octets, portableOctets } from "./octets.ts";
-import { recentText } from "./recent-text.ts";
+import { type Octets, portableOctets } from "./byte-ops.ts";
+import { recentText } from "./short-text/last-text.ts";
 
 /**
  * How many octets it takes.

@@ -1,5 +1,5 @@
 /** Collects a message whose octets arrive piece by piece into one stretch of memory. */
-import type { Octets } from "./octets.ts";
+import type { Octets } from "./byte-ops.ts";
 
 /**
  * What is set aside before the octets are there: an announced length is only a claim, and a thousand peers may make it.

@@ -1,5 +1,5 @@
 /** UTF-8 (RFC 3629): its length, and whether octets that arrive piece by piece are it. */
-import type { Octets } from "./octets.ts";
+import type { Octets } from "./byte-ops.ts";
 
 /** How many octets `text` takes; a lone surrogate is written as U+FFFD, which takes three. */
 export const utf8Length = (text: string): number => {

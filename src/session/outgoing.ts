@@ -2,10 +2,10 @@
 
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";
+import { type Octets, portableOctets } from "../protocol/byte-ops.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
 import { forEachPart, ioLength } from "../protocol/io-data.ts";
-import { type Octets, portableOctets } from "../protocol/octets.ts";
 import { Utf8Validator } from "../protocol/utf8.ts";
 import type { CloseDetail } from "../result.ts";
 

@@ -7,9 +7,9 @@
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
+import type { Octets } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
-import type { Octets } from "../protocol/octets.ts";
 import {
   type CloseDetail,
   checkStopOptions,
@@ -18,6 +18,7 @@ import {
   isNormalStop,
   type StopDetail,
 } from "../result.ts";
+import type { Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import type { Clock, Timed } from "./clock.ts";
@@ -28,7 +29,6 @@ import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./ou
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
 
 /** So much may wait for the handler before reading pauses; it resumes below half of it. */
 const INBOUND_MARK = { events: 1024, bytes: 65_536 } as const;

@@ -1,5 +1,5 @@
 /** Knows whether a connection in memory has anything left to do: what `TestClient.settled` waits for. */
-import { later } from "../adapters/timers.ts";
+import { later } from "../adapters/shared/timers.ts";
 import type { Callback, Callbacks } from "../session/handler.ts";
 import { isPromiseLike } from "../session/session.ts";
 import { ManualClock } from "./manual-clock.ts";

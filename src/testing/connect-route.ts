@@ -1,12 +1,13 @@
 /** Runs a whole route without a port: the framework's own router and middleware, `upgrade`, and the handler behind it. */
-import type { Decision } from "../adapters/decision.ts";
-import { FetchUpgrade } from "../adapters/fetch-upgrade.ts";
-import { Host } from "../adapters/host.ts";
-import { sharedPathOf } from "../adapters/request-path.ts";
-import { answerFromFastify } from "../fastify.ts";
+
+import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
+import type { Decision } from "../adapters/shared/decision.ts";
+import { Host } from "../adapters/shared/host.ts";
+import { sharedPathOf } from "../adapters/shared/request-path.ts";
+import { answerFromFastify } from "../frameworks/fastify.ts";
+import type { Route } from "../frameworks/routes.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
-import { portableOctets } from "../protocol/octets.ts";
-import type { Route } from "../route.ts";
+import { portableOctets } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { markUpgradable } from "../upgrade.ts";
 import { beginSession, type TestClient } from "./connect.ts";

@@ -1,10 +1,10 @@
 /** Runs a handler without a server: the real session, a client in memory, and a clock that is moved by hand. */
-import { captureContext } from "../adapters/async-context.ts";
-import { soon } from "../adapters/timers.ts";
+import { captureContext } from "../adapters/shared/async-context.ts";
+import { soon } from "../adapters/shared/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
+import { portableOctets } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
-import { portableOctets } from "../protocol/octets.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import type { AsyncContext } from "../session/async-context.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -13,7 +13,7 @@ import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { CloseReason, ConnectionInfo, WebSock } from "../websock.ts";
 import { Activity } from "./activity.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import { type MemoryPeer, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
+import { MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
 
 /** How a connection ended, as the client and as `terminate` saw it. */
 export interface Ended {
@@ -108,7 +108,7 @@ export const FACTS: ConnectionInfo = {
 const encoder = new TextEncoder();
 
 /** The other end of the connection, and the hands of the clock. */
-export class TestClient<in Info = never> implements MemoryPeer {
+export class TestClient<in Info = never> {
   /** Every message so far. */
   readonly received: ReceivedMessage[] = [];
   /** What was reported to `onError`. */
@@ -127,7 +127,12 @@ export class TestClient<in Info = never> implements MemoryPeer {
   /** @internal */
   readonly clock: ManualClock = this.activity.clock;
   /** @internal */
-  readonly transport = new MemoryTransport(this);
+  readonly transport = new MemoryTransport({
+    onMessage: (message) => this.onMessage(message),
+    onClose: (frame) => this.onClose(frame),
+    onAbort: () => this.disconnect(),
+    onResume: () => this.onResume(),
+  });
 
   private session!: Session;
   private closeFrame: CloseFrame | undefined;
@@ -247,10 +252,15 @@ export class TestClient<in Info = never> implements MemoryPeer {
     this.session.shutdown(code);
   }
 
-  // --- what the transport tells
+  /** @internal The session is over. */
+  onEnd(reason: CloseReason): void {
+    this.activity.end();
+    this.resolveEnded({ code: this.closeFrame?.code, text: this.closeFrame?.text ?? "", reason });
+  }
 
-  /** @internal */
-  onMessage(message: ReceivedMessage): void {
+  // --- events of the transport
+
+  private onMessage(message: ReceivedMessage): void {
     this.received.push(message);
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
@@ -258,8 +268,7 @@ export class TestClient<in Info = never> implements MemoryPeer {
     soon(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 
-  /** @internal */
-  onClose(frame: CloseFrame): void {
+  private onClose(frame: CloseFrame): void {
     this.closeFrame = frame;
     this.resolveClosed(frame);
     this.wakeUp();
@@ -270,20 +279,8 @@ export class TestClient<in Info = never> implements MemoryPeer {
     });
   }
 
-  /** @internal */
-  onAbort(): void {
-    this.disconnect();
-  }
-
-  /** @internal */
-  onResume(): void {
+  private onResume(): void {
     while (this.outgoing.length > 0 && !this.transport.paused) this.outgoing.shift()!();
-  }
-
-  /** @internal */
-  onEnd(reason: CloseReason): void {
-    this.activity.end();
-    this.resolveEnded({ code: this.closeFrame?.code, text: this.closeFrame?.text ?? "", reason });
   }
 
   private wakeUp(): void {

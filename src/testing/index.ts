@@ -1,7 +1,7 @@
 /** `websock-js/testing`: run a handler without a server, and check a host against the conformance suite. */
 /** The conformance suite, for servers of your own: `conformance.casesFor(host)`. */
 export * as conformance from "./conformance/index.ts";
-export { connect, type Ended, TestClient } from "./connect.ts";
+export { connect, type Ended, type TestClient } from "./connect.ts";
 export {
   type ConnectedRoute,
   connectRoute,

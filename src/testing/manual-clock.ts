@@ -1,6 +1,6 @@
 /** A clock that stands still until it is told to go on. */
 
-import { later } from "../adapters/timers.ts";
+import { later } from "../adapters/shared/timers.ts";
 import type { Clock, Timed } from "../session/clock.ts";
 
 /**

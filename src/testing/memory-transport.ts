@@ -1,9 +1,9 @@
 /** A transport without a wire: what the session sends is at the client at once. */
 import type { IoData, Opcode } from "../message.ts";
+import { portableOctets } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
-import { portableOctets } from "../protocol/octets.ts";
-import type { Capabilities, Transport } from "../session/transport.ts";
+import type { Capabilities, Transport } from "../transport.ts";
 
 /** A message as the client gets it. */
 export type ReceivedMessage =

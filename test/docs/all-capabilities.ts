@@ -1,11 +1,11 @@
-/** The capabilities of every adapter, in the order of the table in `src/adapters/README.md`. A new adapter is a line here. */
-import { capabilities as bun } from "../../src/adapters/bun-transport.ts";
-import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare-transport.ts";
-import { capabilities as deno } from "../../src/adapters/deno-transport.ts";
-import { capabilities as node } from "../../src/adapters/node-adapter.ts";
-import { capabilities as ws } from "../../src/adapters/ws-transport.ts";
-import type { Ability, Capabilities } from "../../src/session/transport.ts";
+/** The capabilities of every adapter, in the order of the table in `docs/hosts.md`. A new adapter is a line here. */
+import { capabilities as bun } from "../../src/adapters/bun/transport.ts";
+import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare/transport.ts";
+import { capabilities as deno } from "../../src/adapters/deno/transport.ts";
+import { capabilities as node } from "../../src/adapters/node/adapter.ts";
+import { capabilities as ws } from "../../src/adapters/ws/transport.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
+import type { Ability, Capabilities } from "../../src/transport.ts";
 
 export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
   ["`/node`: HTTP/1.1 and HTTP/2", node],

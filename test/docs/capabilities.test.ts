@@ -2,10 +2,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { Ability } from "../../src/session/transport.ts";
+import type { Ability } from "../../src/transport.ts";
 import { abilities, allCapabilities } from "./all-capabilities.ts";
 
-const FILE = fileURLToPath(new URL("../../src/adapters/README.md", import.meta.url));
+const FILE = fileURLToPath(new URL("../../docs/hosts.md", import.meta.url));
 const TABLE =
   /(?<=<!-- capabilities: written by `npm run docs:capabilities` -->\n\n).*?(?=\n\n<!-- \/capabilities -->)/s;
 
@@ -26,7 +26,7 @@ const table = [
   ),
 ].join("\n");
 
-test("the capability matrix in src/adapters/README.md is what the adapters say", () => {
+test("the capability matrix in docs/hosts.md is what the adapters say", () => {
   const text = readFileSync(FILE, "utf8");
   expect(text).toMatch(TABLE);
   if (process.env.UPDATE_DOCS !== undefined)

@@ -5,9 +5,9 @@ import { types } from "node:util";
 import fc from "fast-check";
 import { UpgradeError } from "../../src/errors.ts";
 import { DEFAULT_OPTIONS, resolveOptions, type UpgradeRequest, type WebSockOptions } from "../../src/options.ts";
-import { parseExtensions } from "../../src/protocol/extensions.ts";
-import { isKey, offeredSubprotocols } from "../../src/protocol/handshake.ts";
-import { isFieldValue, isToken, listHas, listOf } from "../../src/protocol/http-syntax.ts";
+import { parseExtensions } from "../../src/protocol/http/extensions.ts";
+import { isKey, offeredSubprotocols } from "../../src/protocol/http/handshake.ts";
+import { isFieldValue, isToken, listHas, listOf } from "../../src/protocol/http/syntax.ts";
 import { hasBody, selectSubprotocol, validateUpgrade, wantsWebSocket } from "../../src/upgrade-validation.ts";
 import { fuzz, within } from "../support/fuzz.ts";
 import {

@@ -2,7 +2,7 @@
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
 import type { Session } from "../../src/session/session.ts";
-import type { Capabilities, Transport } from "../../src/session/transport.ts";
+import type { Capabilities, Transport } from "../../src/transport.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 

@@ -1,6 +1,12 @@
 /** zlib whose other thread is done when it is told to be. */
-import { nodeDeflate } from "../../src/adapters/node-deflate.ts";
-import type { Deflate, DeflateOptions, Inflated, InflateFailure, InflateOptions } from "../../src/protocol/deflate.ts";
+import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
+import type {
+  Deflate,
+  DeflateOptions,
+  Inflated,
+  InflateFailure,
+  InflateOptions,
+} from "../../src/protocol/deflate/deflate-port.ts";
 
 export class SteppedDeflate implements Deflate {
   readonly deflateSync = nodeDeflate.deflateSync;

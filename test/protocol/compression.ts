@@ -1,12 +1,12 @@
 /** Both halves of a connection's compression, agreed on as a client asked. */
-import { nodeDeflate } from "../../src/adapters/node-deflate.ts";
-import { nodeOctets } from "../../src/adapters/node-octets.ts";
+import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
+import { nodeOctets } from "../../src/adapters/shared/node-byte-ops.ts";
 import { type CompressOptions, resolveOptions } from "../../src/options.ts";
-import { Compressor } from "../../src/protocol/compressor.ts";
-import { Decompressor } from "../../src/protocol/decompressor.ts";
-import type { Deflate } from "../../src/protocol/deflate.ts";
-import { parseExtensions } from "../../src/protocol/extensions.ts";
-import { negotiateDeflate } from "../../src/protocol/permessage-deflate.ts";
+import { Compressor } from "../../src/protocol/deflate/compressor.ts";
+import { Decompressor } from "../../src/protocol/deflate/decompressor.ts";
+import type { Deflate } from "../../src/protocol/deflate/deflate-port.ts";
+import { negotiateDeflate } from "../../src/protocol/deflate/negotiation.ts";
+import { parseExtensions } from "../../src/protocol/http/extensions.ts";
 
 export const TAKEOVER = { serverNoContextTakeover: false, clientNoContextTakeover: false } as const;
 

@@ -1,10 +1,10 @@
 /** A stream and a session that write down what a connection asks of them. */
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
+import { type Octets, portableOctets } from "../../src/protocol/byte-ops.ts";
 import { type ByteStream, Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import { type Octets, portableOctets } from "../../src/protocol/octets.ts";
-import type { Capabilities, TransportEvents } from "../../src/session/transport.ts";
+import type { Capabilities, TransportEvents } from "../../src/transport.ts";
 import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 

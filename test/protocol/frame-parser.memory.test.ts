@@ -1,7 +1,7 @@
 /** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
 import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
-import type { Octets } from "../../src/protocol/octets.ts";
+import type { Octets } from "../../src/protocol/byte-ops.ts";
 import { cutEvery, frame, join, OP } from "./client-frames.ts";
 import { allOctets, makeParser } from "./parsing.ts";
 

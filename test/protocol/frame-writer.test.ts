@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
+import type { Octets } from "../../src/protocol/byte-ops.ts";
 import { FIN, OPCODE } from "../../src/protocol/frame.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import type { Octets } from "../../src/protocol/octets.ts";
 import { join, serverFrames, utf8 } from "./client-frames.ts";
 import { allOctets } from "./parsing.ts";
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
+import { portableOctets } from "../../src/protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
-import { portableOctets } from "../../src/protocol/octets.ts";
 import { join } from "./client-frames.ts";
 import { allOctets } from "./parsing.ts";
 

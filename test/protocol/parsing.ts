@@ -1,12 +1,12 @@
 /** Runs octets through a parser and writes down what comes out. */
 
 import { Buffer } from "node:buffer";
-import { nodeOctets } from "../../src/adapters/node-octets.ts";
+import { nodeOctets } from "../../src/adapters/shared/node-byte-ops.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
+import { type Octets, portableOctets } from "../../src/protocol/byte-ops.ts";
 import type { CloseFrame } from "../../src/protocol/close.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
-import { type Octets, portableOctets } from "../../src/protocol/octets.ts";
 
 /** Every host's means must give the same: `describe.each(allOctets)`. */
 export const allOctets: readonly { readonly name: string; readonly octets: Octets }[] = [

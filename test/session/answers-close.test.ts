@@ -3,12 +3,12 @@ import { describe, expect, test } from "vitest";
 import { type CloseReason, type DataMessage, ok, push } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import { resolveOptions } from "../../src/options.ts";
-import { portableOctets } from "../../src/protocol/octets.ts";
+import { portableOctets } from "../../src/protocol/byte-ops.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import type { ConnectionFacts } from "../../src/session/self.ts";
 import { Session } from "../../src/session/session.ts";
-import type { Transport } from "../../src/session/transport.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
+import type { Transport } from "../../src/transport.ts";
 
 const MiB = 1024 * 1024;
 

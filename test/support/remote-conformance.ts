@@ -1,6 +1,5 @@
 /** Runs the conformance suite against a host in another runtime: `src/testing/conformance/remote.ts` is its other half. */
 import { afterAll, test } from "vitest";
-import type { Capabilities } from "../../src/session/transport.ts";
 import {
   type ConformanceClient,
   type ConformanceHost,
@@ -8,6 +7,7 @@ import {
   connectPath,
   type Report,
 } from "../../src/testing/conformance/index.ts";
+import type { Capabilities } from "../../src/transport.ts";
 import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
 import { connectWs } from "./ws-conformance-client.ts";
 

@@ -1,5 +1,5 @@
 /** The timers that are global at the moment of each call: those of `vi.useFakeTimers()`, while they are installed. */
-import type { Timers } from "../../src/adapters/timers.ts";
+import type { Timers } from "../../src/adapters/shared/timers.ts";
 
 export const replacedTimers: Timers = {
   now: () => performance.now(),

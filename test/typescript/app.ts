@@ -21,7 +21,6 @@ import { attach as attachDurableObject } from "websock-js/cloudflare";
 import { attach as attachDeno } from "websock-js/deno";
 import { type Attachment, attach } from "websock-js/node";
 import { connect, ManualClock } from "websock-js/testing";
-import { runCases } from "websock-js/testing/wire";
 import { attach as attachWs, host } from "websock-js/ws";
 
 const Echo = {
@@ -87,8 +86,6 @@ export const rejected = (req: http.IncomingMessage) => {
   attachDeno({});
   // @ts-expect-error: no context of a Durable Object
   attachDurableObject({}, {}, Echo);
-  // @ts-expect-error: no target
-  runCases([], {});
 };
 
 export const served = [sockets.connections, sockets.refused, attachBun({ fetch: () => new Response(null) }).sockets];

@@ -1,6 +1,6 @@
 /** What a host brings to the conformance suite. */
 import type { WebSockOptions } from "../../options.ts";
-import type { Ability, Capabilities } from "../../session/transport.ts";
+import type { Ability, Capabilities } from "../../transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Action, Report, Script } from "./script.ts";
 

@@ -3,7 +3,7 @@
  * which drives it with requests: whatever a host does with those, it needs nothing but their URL and a text to answer.
  */
 import type { WebSockOptions } from "../../options.ts";
-import type { Capabilities } from "../../session/transport.ts";
+import type { Capabilities } from "../../transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Scenario } from "./host.ts";
 import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";

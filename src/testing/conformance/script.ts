@@ -3,7 +3,7 @@
  * it can run in another process and another runtime (see `remote.ts`); what they see is kept as a report.
  */
 
-import { later } from "../../adapters/timers.ts";
+import { later } from "../../adapters/shared/timers.ts";
 import type { AbortError } from "../../errors.ts";
 import type { ControlMessage, DataMessage, Messages, OutMessage } from "../../message.ts";
 import type { HandleResult, StopDetail } from "../../result.ts";

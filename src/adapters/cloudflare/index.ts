@@ -1,0 +1,4 @@
+/** `websock-js` on Cloudflare Workers, where `upgrade` needs no `attach`. */
+import "../cloudflare.ts";
+
+export * from "../../index.ts";

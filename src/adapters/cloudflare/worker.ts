@@ -1,0 +1,130 @@
+/** Upgrade requests of Workers. */
+import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
+import { portableOctets } from "../../protocol/byte-ops.ts";
+import type { AsyncContext } from "../../session/async-context.ts";
+import type { Callbacks } from "../../session/handler.ts";
+import type { ConnectionFacts } from "../../session/self.ts";
+import { Session } from "../../session/session.ts";
+import type { Transport } from "../../transport.ts";
+import { FetchUpgrade, unmarked } from "../fetch/upgrade.ts";
+import { connectionFacts, type Decision } from "../shared/decision.ts";
+import type { HostOptions } from "../shared/host.ts";
+import { SystemClock } from "../shared/system-clock.ts";
+import { later } from "../shared/timers.ts";
+import { cloudflareDiagnostics } from "./diagnostics.ts";
+import { CloudflareHost } from "./host.ts";
+import { CloudflareTransport, capabilities } from "./transport.ts";
+import type { CloudflareSocket, CloudflareSocketPair } from "./types.ts";
+
+declare const WebSocketPair: CloudflareSocketPair;
+
+/** Keeps a request alive until a promise settles. */
+type WaitUntil = (promise: Promise<unknown>) => void;
+
+// Only the platform has such a module; elsewhere this one is only looked at.
+const platform = "cloudflare:workers";
+const { waitUntil }: { readonly waitUntil?: WaitUntil } = "WebSocketPair" in globalThis ? await import(platform) : {};
+
+/** Both ends of a new connection, and the response that hands the client its own. */
+export const openPair = (
+  { subprotocol }: Decision,
+  headers: Headers,
+): { readonly socket: CloudflareSocket; readonly respond: () => Response } => {
+  const { 0: client, 1: socket } = new WebSocketPair();
+  if (subprotocol !== undefined) headers.set("sec-websocket-protocol", subprotocol);
+  return { socket, respond: () => new Response(null, { status: 101, headers, webSocket: client } as ResponseInit) };
+};
+
+/** The client, as the platform tells of it. */
+export const peerOf = (request: Request): { readonly remoteAddress: string | undefined } => ({
+  remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
+});
+
+/** What is deferred runs in the request that asks for it, and would end with that one: each has a turn that is waited for. */
+class WorkerClock extends SystemClock {
+  override defer(run: () => void): void {
+    const ran = new Promise<void>((resolve) => {
+      later(() => {
+        resolve();
+        run();
+      });
+    });
+    waitUntil?.(ran);
+  }
+}
+
+export class WorkerHost extends CloudflareHost {
+  private readonly given: HostOptions["clock"];
+  private readonly whenOver = new WeakMap<Session, () => void>();
+
+  constructor(options: HostOptions = {}) {
+    super(capabilities, portableOctets, cloudflareDiagnostics, options);
+    this.given = options.clock;
+  }
+
+  /** Each has a clock of its own: a timer belongs to the request that has started it, and ends with it. */
+  override newSession(
+    callbacks: Callbacks,
+    transport: Transport,
+    facts: ConnectionFacts,
+    options: ResolvedOptions,
+    asyncContext: AsyncContext | undefined,
+  ): Session {
+    const { octets, onError } = this;
+    const onEnd = (session: Session): void => this.onEnd(session);
+    const clock = this.given ?? new WorkerClock();
+    const session = new Session(
+      callbacks,
+      transport,
+      facts,
+      { options, clock, octets, onError, onIdentified: this.group.identify, onEnd },
+      asyncContext,
+    );
+    this.group.add(session);
+    return session;
+  }
+
+  /** The socket has gone, and with it the request would be, although callbacks may still have to run. */
+  linger(session: Session): void {
+    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.whenOver.set(session, resolve)));
+  }
+
+  private onEnd(session: Session): void {
+    this.group.delete(session);
+    this.whenOver.get(session)?.();
+  }
+}
+
+class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
+  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+    const { host, request } = this;
+    const { callbacks, arg, options, subprotocol, asyncContext } = decision;
+    const { socket, respond } = openPair(decision, headers);
+    socket.binaryType = "arraybuffer";
+    socket.accept({ allowHalfOpen: true });
+    const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
+    transport.session = host.newSession(
+      callbacks,
+      transport,
+      connectionFacts(facts, peerOf(request), subprotocol, undefined),
+      options,
+      asyncContext,
+    );
+    socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
+    socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
+      transport.closing(code, reason);
+      host.linger(transport.session);
+    });
+    socket.addEventListener("error", ({ message }: { message: string }) => {
+      transport.failed(message);
+      host.linger(transport.session);
+    });
+    transport.session.start(arg);
+    return respond();
+  }
+}
+
+const host = new WorkerHost();
+
+/** Upgrades the requests of a Worker, which needs no `attach`. */
+export const workerUpgrades = unmarked((request) => new WorkerUpgrade(host, request));

@@ -1,0 +1,80 @@
+/** One upgrade request of `Deno.serve`. */
+import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
+import { CLOSE } from "../../protocol/close.ts";
+import type { AsyncContext } from "../../session/async-context.ts";
+import { FetchUpgrade } from "../fetch/upgrade.ts";
+import { connectionFacts, type Decision } from "../shared/decision.ts";
+import { Host, type HostOptions } from "../shared/host.ts";
+import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
+import { connectionsOf } from "./serve.ts";
+import { capabilities, DenoTransport } from "./transport.ts";
+import type { DenoServeInfo, DenoUpgradeWebSocket } from "./types.ts";
+
+export class DenoHost extends Host {
+  constructor(options: HostOptions = {}) {
+    super(capabilities, nodeOctets, nodeDiagnostics, options);
+  }
+}
+
+declare const Deno: { readonly upgradeWebSocket: DenoUpgradeWebSocket };
+
+/** Deno then fires all events of the socket in that context: entering it for each one would take 700 ns. */
+const upgradeIn = (
+  asyncContext: AsyncContext | undefined,
+  request: Request,
+  idleTimeout: number,
+): ReturnType<DenoUpgradeWebSocket> => {
+  let upgraded!: ReturnType<DenoUpgradeWebSocket>;
+  asyncContext!.run(() => {
+    upgraded = Deno.upgradeWebSocket(request, { idleTimeout });
+  }, undefined);
+  return upgraded;
+};
+
+export class DenoUpgrade extends FetchUpgrade {
+  private readonly info: DenoServeInfo | undefined;
+
+  constructor(host: Host, request: Request, info: DenoServeInfo | undefined) {
+    super(host, request);
+    this.info = info;
+  }
+
+  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+    const { host, request } = this;
+    const { callbacks, arg, options, subprotocol, asyncContext } = decision;
+    // Read before: of a request that is upgraded, nothing can be.
+    const { hostname: remoteAddress, port: remotePort } = this.info?.remoteAddr ?? {};
+    const connection = connectionFacts(facts, { remoteAddress, remotePort }, subprotocol, undefined);
+    const served = connectionsOf(request);
+    // Not with its option `protocol`, which takes an offer without spaces for one protocol.
+    const { socket, response } = upgradeIn(asyncContext, request, idleTimeoutOf(options));
+    for (const [name, value] of headers) response.headers.append(name, value);
+    if (subprotocol !== undefined) response.headers.set("sec-websocket-protocol", subprotocol);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      if (host.group.closing) {
+        socket.close(CLOSE.goingAway);
+        return;
+      }
+      const transport = new DenoTransport(socket, options, (what) => host.tell(what), served);
+      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
+      transport.open(session);
+      session.inherit(session.start, session, arg);
+    };
+    return response;
+  }
+}
+
+/** The longest delay of a timer: Deno's fires at once after a longer one, `Infinity` included. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/**
+ * `timeout` as Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
+ * anything, and closes the connection after the other half. Its timers drop fractions of a millisecond: one more each, so
+ * that it is never early.
+ */
+export const idleTimeoutOf = ({ timeout }: Pick<ResolvedOptions, "timeout">): number => {
+  const half = Math.ceil(timeout / 2) + 1;
+  return half > MAX_DELAY ? 0 : (2 * half) / 1000;
+};

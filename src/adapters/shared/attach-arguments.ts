@@ -1,0 +1,87 @@
+/** What `attach` was given instead of a server: apps and servers of other kinds, recognized by their shape. */
+import { show } from "../../known-keys.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: whatever an application gives us
+type Given = any;
+
+const has = (value: Given, ...names: readonly string[]): boolean =>
+  (typeof value === "object" || typeof value === "function") &&
+  value !== null &&
+  names.every((name) => typeof value[name] === "function");
+
+const isFastify = (value: Given): boolean => has(value, "inject", "route") && typeof value.server === "object";
+const isNest = (value: Given): boolean => has(value, "getHttpServer");
+/** Hono, h3, Elysia, and whatever else is exported as `{ fetch }`. */
+const isFetchApp = (value: Given): boolean => has(value, "fetch") && !has(value, "upgrade");
+const isNodeServer = (value: Given): boolean => has(value, "on", "emit", "listen", "close");
+const isWebSocketServer = (value: Given): boolean => has(value, "handleUpgrade", "shouldHandle");
+/** Express and connect are functions, Koa is not. */
+const isListener = (value: Given): boolean => typeof value === "function";
+
+/** What it is, in words, and how to come from it to a Node server. */
+const appOf = (value: Given): readonly [what: string, cure: string] => {
+  if (isWebSocketServer(value)) return ["a WebSocketServer", 'use attach from "websock-js/ws"'];
+  if (isFastify(value)) return ["a Fastify instance", "give its server: attach(app.server)"];
+  if (isNest(value)) return ["a Nest application", "give its server: attach(app.getHttpServer())"];
+  if (has(value, "callback", "use")) return ["a Koa app", "give the server: attach(app.listen(port))"];
+  if (isListener(value)) {
+    return [
+      has(value, "use", "listen") ? "an Express app" : show(value),
+      "give the server: const server = http.createServer(app); attach(server)",
+    ];
+  }
+  if (has(value, "upgrade", "publish")) return ["a server of Bun", 'use attach from "websock-js/bun"'];
+  if (isFetchApp(value)) {
+    const name = show(value).replace("an object", "an object with fetch");
+    return [name, 'give the server, as in: attach(serve({ fetch: app.fetch })) with "@hono/node-server"'];
+  }
+  return [show(value), "give what http.createServer(app) returns"];
+};
+
+/** @throws TypeError unless `value` is a server of Node */
+export const checkNodeServer = (value: unknown): void => {
+  if (isNodeServer(value) && !isListener(value) && !isNest(value)) return;
+  const [what, cure] = appOf(value);
+  throw new TypeError(
+    `attach() of "websock-js/node" takes a server of node:http, https or http2, not ${what}: ${cure}`,
+  );
+};
+
+/** @throws TypeError unless `value` is a WebSocketServer of the package `ws` */
+export const checkWebSocketServer = (value: unknown): void => {
+  if (isWebSocketServer(value)) return;
+  const cure = isNodeServer(value)
+    ? 'to attach a server of node:http, use "websock-js/node"'
+    : "give new WebSocketServer({ server })";
+  throw new TypeError(`attach() of "websock-js/ws" takes a WebSocketServer, not ${show(value)}: ${cure}`);
+};
+
+/** @throws TypeError unless `value` looks like options of `Bun.serve` */
+export const checkBunOptions = (value: unknown): void => {
+  const { fetch, routes } = (value ?? {}) as { readonly fetch?: unknown; readonly routes?: unknown };
+  const isApp = typeof value === "function" || Array.isArray(routes) || has(value, "upgrade", "publish");
+  if (!isApp && typeof value === "object" && value !== null && (fetch !== undefined || routes !== undefined)) return;
+  const cure = isFetchApp(value) ? "attach({ port, fetch: app.fetch })" : "Bun.serve(attach({ port, fetch }))";
+  throw new TypeError(`attach() of "websock-js/bun" takes the options of Bun.serve, not ${show(value)}: ${cure}`);
+};
+
+/** @throws TypeError unless `value` is a handler of `Deno.serve` */
+export const checkDenoHandler = (value: unknown): void => {
+  if (typeof value === "function") return;
+  const cure = isFetchApp(value) ? "attach(app.fetch)" : "Deno.serve(attach((request) => …))";
+  throw new TypeError(`attach() of "websock-js/deno" takes a handler of Deno.serve, not ${show(value)}: ${cure}`);
+};
+
+/** @throws TypeError unless the arguments are a Durable Object, its context, and a handler or handlers by name */
+export const checkDurableObject = (object: unknown, ctx: unknown, handlers: unknown): void => {
+  const isObject = typeof object === "object" && object !== null;
+  if (!isObject || !has(ctx, "acceptWebSocket", "getWebSockets")) {
+    throw new TypeError(
+      `attach() of "websock-js/cloudflare" takes a Durable Object, its context and a handler: attach(this, this.ctx, Chat), ` +
+        `not ${show(object)} and ${show(ctx)}. A Worker needs no attach()`,
+    );
+  }
+  if (typeof handlers !== "object" || handlers === null) {
+    throw new TypeError(`the third argument of attach() must be a handler, or handlers by name, not ${show(handlers)}`);
+  }
+};

@@ -1,0 +1,167 @@
+/** An upgrade request that travels through the app, and becomes a WebSocket of `ws` in the end. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type Duplex, Writable } from "node:stream";
+import type { WebSockOptions } from "../../options.ts";
+import type { AsyncContext } from "../../session/async-context.ts";
+import type { Callbacks } from "../../session/handler.ts";
+import type { ConnectionFacts } from "../../session/self.ts";
+import type { Session } from "../../session/session.ts";
+import { NodeAdapter } from "../node/adapter.ts";
+import { Http1Upgrade, takeUpgrades } from "../node/http1.ts";
+import type { Taker } from "../node/requests.ts";
+import { writeSwitchingHead } from "../node/switching.ts";
+import { connectionFacts, type Decision } from "../shared/decision.ts";
+import type { Host, HostOptions } from "../shared/host.ts";
+import { capabilities, WsTransport } from "./transport.ts";
+import type { HttpServer, WsServer, WsSocket } from "./types.ts";
+
+/** How `ws` is to answer one request. */
+interface Handshake {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  /** Headers of the answer, apart from those of the handshake itself. */
+  readonly headers: readonly string[];
+  readonly subprotocol: string | undefined;
+  readonly compress: boolean;
+}
+
+type Only = ((request: IncomingMessage) => boolean) | undefined;
+
+export class WsAdapter extends NodeAdapter {
+  override readonly takesAll: boolean;
+  private readonly sockets: WsServer;
+  /** The WebSocketServer listens to the server's `upgrade` event by itself. */
+  private readonly listens: boolean;
+  /** The requests that are being answered, as `ws` got them, with what their answer has more. */
+  private readonly answering = new WeakMap<
+    IncomingMessage,
+    { readonly headers: readonly string[]; extensions: string | undefined }
+  >();
+
+  constructor(sockets: WsServer, server: HttpServer, only: Only, options: HostOptions) {
+    // What its own `path` keeps out is not ours either.
+    const isOurs = (request: IncomingMessage): boolean =>
+      sockets.shouldHandle(request) !== false && (only === undefined || only(request));
+    super(server, isOurs as never, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
+    this.sockets = sockets;
+    this.takesAll = only === undefined && !sockets.options.path;
+    this.listens = (sockets.options.server ?? undefined) !== undefined;
+  }
+
+  /** Begins to take upgrade requests. */
+  listen(): Taker {
+    this.sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
+    return takeUpgrades(this, WsUpgrade);
+  }
+
+  override tellOfOthers(event: "upgrade"): void {
+    // One of them is its own, and emits `connection` for the requests that are none of ours.
+    if (this.others > (this.listens ? 1 : 0)) super.tellOfOthers(event);
+  }
+
+  /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
+  answer(
+    { request, socket, head, headers, subprotocol, compress }: Handshake,
+    open: (socket: WsSocket, extensions: string | undefined) => void,
+  ): void {
+    const { "sec-websocket-protocol": _protocols, "sec-websocket-extensions": extensions, ...others } = request.headers;
+    const seen: IncomingMessage = Object.create(request, {
+      headers: {
+        value: {
+          ...others,
+          ...(subprotocol !== undefined && { "sec-websocket-protocol": subprotocol }),
+          ...(compress && extensions !== undefined && { "sec-websocket-extensions": extensions }),
+        },
+      },
+    });
+    const answer = { headers, extensions: undefined as string | undefined };
+    this.answering.set(seen, answer);
+    this.sockets.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
+  }
+
+  private onHeaders(lines: string[], request: IncomingMessage): void {
+    const answer = this.answering.get(request);
+    if (answer === undefined) return;
+    for (const line of lines) {
+      const [, value] = /^sec-websocket-extensions: *(.*)$/i.exec(line) ?? [];
+      if (value !== undefined) answer.extensions = value;
+    }
+    lines.push(...answer.headers);
+  }
+}
+
+const WITHOUT_COMPRESSION = {
+  ...capabilities,
+  compress: false,
+  ignores: [...capabilities.ignores, "compress"],
+} as const;
+
+class WsUpgrade extends Http1Upgrade {
+  declare protected readonly adapter: WsAdapter;
+
+  protected override perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
+    this.upgraded = true;
+    const { adapter, request, socket, head } = this;
+    const stream = socket as Socket;
+    const { remoteAddress, remotePort } = stream;
+    const headers = this.writeHead();
+    this.takeSocket();
+    const handshake = { request, socket, head, headers, subprotocol, compress: options.compress !== undefined };
+    adapter.answer(handshake, (webSocket, extensions) => {
+      const agreed = webSocket.protocol || undefined;
+      const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, agreed, extensions);
+      runOn(adapter, webSocket, stream, facts, callbacks, arg, options, asyncContext);
+    });
+  }
+
+  /**
+   * Writes the head through the response, so that what others hang on it runs, but to nowhere: ws writes its own. Returns
+   * the headers to be added to that one.
+   */
+  private writeHead(): readonly string[] {
+    let written = "";
+    const nowhere = new Writable({
+      write(chunk: Buffer, _encoding, callback) {
+        written += chunk.toString("latin1");
+        callback();
+      },
+    }) as Socket;
+    this.detach();
+    const response: ServerResponse = this.response;
+    response.assignSocket(nowhere);
+    writeSwitchingHead(response, this.gate, HANDSHAKE);
+    response.detachSocket(nowhere);
+    const [, ...lines] = written.split("\r\n");
+    return lines.filter((line) => line !== "" && !/^(?:upgrade|connection):/i.test(line));
+  }
+}
+
+const HANDSHAKE = { Upgrade: "websocket", Connection: "Upgrade" };
+
+/** Runs a handler on a WebSocket that is open. */
+export const runOn = (
+  host: Host,
+  socket: WsSocket,
+  stream: Socket,
+  facts: ConnectionFacts,
+  callbacks: Callbacks,
+  arg: unknown,
+  options: ReturnType<Host["resolve"]>,
+  asyncContext: AsyncContext | undefined,
+): Session => {
+  const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
+  const session = host.newSession(callbacks, transport, facts, options, asyncContext);
+  transport.open(session);
+  session.start(arg);
+  return session;
+};
+
+/** The options of `upgrade` that come too late for a WebSocket that is open. */
+export const TOO_LATE: readonly (keyof WebSockOptions)[] = [
+  "earlyValidateUpgrade",
+  "subprotocols",
+  "headers",
+  "origins",
+];

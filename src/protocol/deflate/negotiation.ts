@@ -1,0 +1,98 @@
+/** permessage-deflate (RFC 7692): what is agreed on. */
+import type { ExtensionOffer } from "../http/extensions.ts";
+
+export const PERMESSAGE_DEFLATE = "permessage-deflate";
+
+/** How messages are compressed, with every default filled in (the option `compress`). */
+export interface CompressionSettings {
+  readonly level: number;
+  readonly memLevel: number;
+  readonly threshold: number;
+  readonly serverNoContextTakeover: boolean;
+  readonly clientNoContextTakeover: boolean;
+  readonly serverMaxWindowBits: number;
+  readonly clientMaxWindowBits: number;
+  readonly maxInflation: number;
+}
+
+/** The parameters of one connection (RFC 7692 §7.1). */
+export interface DeflateParameters {
+  readonly serverNoContextTakeover: boolean;
+  readonly clientNoContextTakeover: boolean;
+  /** The base-2 logarithm of the window that we compress with, 8–15. */
+  readonly serverMaxWindowBits: number;
+  /** The same of the client's. */
+  readonly clientMaxWindowBits: number;
+  /** The extension as the answer's `Sec-WebSocket-Extensions` names it. */
+  readonly answer: string;
+}
+
+/** What an offer asks for; `undefined` where it says nothing. */
+interface Offered {
+  server_no_context_takeover?: true;
+  client_no_context_takeover?: true;
+  server_max_window_bits?: number;
+  /** `true`: the client lets us choose. */
+  client_max_window_bits?: number | true;
+}
+
+/** §7.1: an offer with an unknown parameter, one given twice, or a value that it can't have is declined. */
+const readOffer = ({ parameters }: ExtensionOffer): Offered | undefined => {
+  const offered: Offered = {};
+  for (const [name, value] of parameters) {
+    if (Object.hasOwn(offered, name)) return undefined;
+    switch (name) {
+      case "server_no_context_takeover":
+      case "client_no_context_takeover":
+        if (value !== undefined) return undefined;
+        offered[name] = true;
+        break;
+      case "server_max_window_bits":
+      case "client_max_window_bits":
+        // §7.1.2: a decimal number of 8 to 15 without leading zeros; only the client's may have none.
+        if (value === undefined && name === "client_max_window_bits") offered[name] = true;
+        else if (value !== undefined && /^(?:[89]|1[0-5])$/.test(value)) offered[name] = Number(value);
+        else return undefined;
+        break;
+      default:
+        return undefined;
+    }
+  }
+  return offered;
+};
+
+/** Takes the first offer that we can accept; none: the connection goes on without compression (§5.1). */
+export const negotiateDeflate = (
+  offers: readonly ExtensionOffer[],
+  settings: CompressionSettings,
+): DeflateParameters | undefined => {
+  for (const offer of offers) {
+    const offered = offer.name === PERMESSAGE_DEFLATE ? readOffer(offer) : undefined;
+    if (offered !== undefined) return agree(offered, settings);
+  }
+  return undefined;
+};
+
+const agree = (offered: Offered, settings: CompressionSettings): DeflateParameters => {
+  // §7.1.1: either side's wish is enough, and the answer may say so without having been asked.
+  const serverNoContextTakeover = settings.serverNoContextTakeover || offered.server_no_context_takeover === true;
+  const clientNoContextTakeover = settings.clientNoContextTakeover || offered.client_no_context_takeover === true;
+  // §7.1.2.1: what the client asks for must be confirmed; a smaller window than it expects needs no word.
+  const serverMaxWindowBits = Math.min(settings.serverMaxWindowBits, offered.server_max_window_bits ?? 15);
+  // §7.1.2.2: only a client that offers it may be told to use a smaller window.
+  const { client_max_window_bits: hint } = offered;
+  const clientMaxWindowBits =
+    hint === undefined ? 15 : Math.min(settings.clientMaxWindowBits, hint === true ? 15 : hint);
+  const answer = [PERMESSAGE_DEFLATE];
+  if (serverNoContextTakeover) answer.push("server_no_context_takeover");
+  if (clientNoContextTakeover) answer.push("client_no_context_takeover");
+  if (offered.server_max_window_bits !== undefined) answer.push(`server_max_window_bits=${serverMaxWindowBits}`);
+  if (hint !== undefined && clientMaxWindowBits < 15) answer.push(`client_max_window_bits=${clientMaxWindowBits}`);
+  return {
+    serverNoContextTakeover,
+    clientNoContextTakeover,
+    serverMaxWindowBits,
+    clientMaxWindowBits,
+    answer: answer.join("; "),
+  };
+};

@@ -1,0 +1,59 @@
+/** What a connection with compression sends: in order, although large messages are compressed in another thread. */
+import type { IoData } from "../../message.ts";
+import { FIN, OPCODE, RSV1 } from "../frame.ts";
+import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
+
+/** Writes a frame; `first` is its first octet. */
+export type WriteFrame = (first: number, data: IoData, size: number) => void;
+
+interface Waiting {
+  readonly opcode: number;
+  readonly data: IoData;
+  readonly size: number;
+}
+
+export class CompressedOutput {
+  /** Octets that wait for a message before them to be compressed, that one's included. */
+  waiting = 0;
+
+  private readonly compressor: Compressor;
+  private readonly write: WriteFrame;
+  private queue: Waiting[] = [];
+
+  constructor(compressor: Compressor, write: WriteFrame) {
+    this.compressor = compressor;
+    this.write = write;
+  }
+
+  send(opcode: number, data: IoData, size: number): void {
+    if (this.queue.length > 0) this.enqueue({ opcode, data, size });
+    // Control frames are never compressed (RFC 7692 §6.1).
+    else if (opcode >= OPCODE.close || size < this.compressor.threshold) this.write(FIN | opcode, data, size);
+    else if (size <= SYNC_LIMIT) this.writeCompressed({ opcode, data, size }, this.compressor.compress(data, size));
+    else {
+      this.enqueue({ opcode, data, size });
+      this.compressFirst();
+    }
+  }
+
+  private enqueue(message: Waiting): void {
+    this.queue.push(message);
+    this.waiting += message.size;
+  }
+
+  private compressFirst(): void {
+    const message = this.queue[0]!;
+    this.compressor.compressLater(message.data, message.size, (payload) => {
+      const { queue } = this;
+      this.queue = [];
+      this.waiting = 0;
+      this.writeCompressed(message, payload);
+      for (const { opcode, data, size } of queue.slice(1)) this.send(opcode, data, size);
+    });
+  }
+
+  private writeCompressed({ opcode, data, size }: Waiting, payload: Uint8Array | undefined): void {
+    if (payload === undefined) this.write(FIN | opcode, data, size);
+    else this.write(FIN | RSV1 | opcode, payload, payload.length);
+  }
+}

@@ -1,0 +1,172 @@
+/** A Durable Object that hibernates, in the real runtime; what is the same on every host is in the conformance suite. */
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { WebSocket } from "ws";
+import { connectRaw } from "../../support/raw-conformance-client.ts";
+import { haveRuntime } from "../../support/runtimes.ts";
+import { startWorkerd, type WorkerdProgram } from "../../support/workerd.ts";
+
+describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", async () => {
+  let workerd: WorkerdProgram;
+  if (haveRuntime("workerd")) workerd = await startWorkerd("test/hosts/workerd-room.mjs");
+  afterAll(() => workerd.stop());
+
+  const ask = async (path: string): Promise<string> => {
+    const response = await fetch(`http://127.0.0.1:${workerd.port}${path}`);
+    return response.text();
+  };
+  const sleep = async (): Promise<void> => expect(await ask("/sleep")).toBe("asleep");
+  const log = async (): Promise<string[]> => JSON.parse(await ask("/log")) as string[];
+  /** Waits until so many entries are in the log, apart from those about the object. */
+  const logged = async (count: number): Promise<string[]> => {
+    const entries: string[] = [];
+    while (entries.length < count) entries.push(...(await log()).filter((entry) => entry !== "constructed"));
+    return entries;
+  };
+
+  const connect = async (name: string) => {
+    const client = await connectRaw(workerd.port, `/connect?name=${name}`, { "Sec-WebSocket-Protocol": "count" });
+    const [, greeting] = (await client.next()) as [string, string];
+    return { client, id: greeting.split(" ")[1]! };
+  };
+
+  beforeEach(async () => void (await log()));
+
+  test("a refused upgrade is counted and published, in the object and in the Worker", async () => {
+    expect(await ask("/connect?name=secret")).toContain("upgrade request");
+    // A Worker is not attached: the error is its own to catch.
+    await ask("/worker");
+    expect(await ask("/refused")).toBe("1");
+    expect(await log()).toEqual(
+      expect.arrayContaining(["refused 426 GET /connect counter", "refused 426 GET /worker noted"]),
+    );
+  });
+
+  test("goes on with its state: messages, sleep, messages, sleep, infos, sleep, close", async () => {
+    const ada = await connect("ada");
+    const ben = await connect("ben");
+    ada.client.send("text", "one");
+    expect(await ada.client.next()).toEqual(["text", `one ada 1 ${ada.id} count`]);
+
+    await sleep();
+    for (const [data, count] of [
+      ["two", 2],
+      ["three", 3],
+    ] as const) {
+      ada.client.send("text", data);
+      expect(await ada.client.next()).toEqual(["text", `${data} ada ${count} ${ada.id} count`]);
+    }
+
+    await sleep();
+    await ask("/announce?news=hello");
+    expect(await ada.client.next()).toEqual(["text", `info hello ada 3 ${ada.id}`]);
+    expect(await ben.client.next()).toEqual(["text", `info hello ben 0 ${ben.id}`]);
+
+    await sleep();
+    expect(await ask(`/send?id=${ben.id}`)).toBe("true");
+    expect(await ben.client.next()).toEqual(["text", `info alone ben 0 ${ben.id}`]);
+    expect(await ask("/send?id=nobody")).toBe("undefined");
+    expect(await ask("/connections")).toBe("2");
+
+    await sleep();
+    ada.client.close(4001, "bye");
+    expect(await ada.client.next()).toEqual(["close", 4001, ""]);
+
+    await sleep();
+    expect(await ask("/connections")).toBe("1");
+    ben.client.close();
+    expect(await ben.client.next()).toEqual(["close", undefined, ""]);
+    await sleep();
+    expect(await ask("/connections")).toBe("0");
+
+    const seen = await log();
+    expect(seen.filter((entry) => entry !== "constructed")).toEqual([
+      "init ada",
+      "init ben",
+      "terminate ada 3 remote 4001 bye",
+      "terminate ben 0 remote undefined ",
+    ]);
+    expect(seen.filter((entry) => entry === "constructed").length).toBeGreaterThanOrEqual(6);
+  });
+
+  test("does not fall asleep while a callback is pending, and what waits behind it is handled in order", async () => {
+    const { client, id } = await connect("ada");
+    client.send("text", "slow");
+    client.send("text", "next");
+    await sleep();
+    expect(await client.next()).toEqual(["text", `slow ada 1 ${id} count`]);
+    expect(await client.next()).toEqual(["text", `next ada 2 ${id} count`]);
+    client.drop();
+    expect(await logged(2)).toEqual([
+      "init ada",
+      "terminate ada 2 ConnectionLost: the connection was lost without a close frame undefined undefined",
+    ]);
+  });
+
+  test.each(["big", "function"])(
+    "a state that can't be kept (%s) ends with 1011, and the error says what to do",
+    async (data) => {
+      const { client } = await connect("ada");
+      client.send("text", data);
+      expect(await client.next()).toEqual(["close", 1011, ""]);
+      const [, error, terminated] = await logged(3);
+      expect(error).toMatch(/^error the state .* ctx\.storage/);
+      expect(terminated).toMatch(/^terminate ada 0 TypeError: the state .* ctx\.storage/);
+    },
+  );
+
+  test("a client that vanishes while the object sleeps is lost, once", async () => {
+    const { client } = await connect("ada");
+    await sleep();
+    client.drop();
+    expect(await logged(2)).toEqual([
+      "init ada",
+      "terminate ada 0 ConnectionLost: the connection was lost without a close frame undefined undefined",
+    ]);
+    await sleep();
+    expect(await ask("/connections")).toBe("0");
+  });
+
+  test("a handler that attach() does not know is refused before anybody is let in", async () => {
+    const client = new WebSocket(`ws://127.0.0.1:${workerd.port}/unknown`);
+    const error = await new Promise<Error>((resolve) => client.once("error", resolve));
+    expect(error.message).toContain("500");
+  });
+
+  test("sockets of others are left to the object's own methods, and asleep too it drains its own", async () => {
+    const foreign = await connectRaw(workerd.port, "/foreign");
+    const { client } = await connect("ada");
+    await sleep();
+    foreign.send("text", "hi");
+    expect(await foreign.next()).toEqual(["text", "foreign hi"]);
+    await sleep();
+    await ask("/drain");
+    expect(await client.next()).toEqual(["close", 1012, ""]);
+    expect(await logged(2)).toEqual(["init ada", "terminate ada 0 shutdown undefined undefined"]);
+    foreign.drop();
+  });
+});
+
+describe.skipIf(!haveRuntime("workerd"))("a Worker", async () => {
+  let workerd: WorkerdProgram;
+  if (haveRuntime("workerd")) workerd = await startWorkerd("test/hosts/workerd-room.mjs");
+  afterAll(() => workerd.stop());
+
+  test("takes infos from other requests, which end at once, and goes on", async () => {
+    const ask = async (path: string): Promise<string> =>
+      (await fetch(`http://127.0.0.1:${workerd.port}${path}`)).text();
+    const client = await connectRaw(workerd.port, "/worker");
+    const seen: string[] = [];
+    for (const [i, data] of ["1", "2", "3"].entries()) {
+      client.send("text", data);
+      expect(await client.next()).toEqual(["text", data]);
+      expect(await ask("/notify")).toBe("true");
+      while (seen.length <= i) seen.push(...(JSON.parse(await ask("/log")) as string[]));
+    }
+    expect(seen).toEqual(["info from elsewhere 1", "info from elsewhere 2", "info from elsewhere 3"]);
+    client.close(1000);
+    expect(await client.next()).toEqual(["close", 1000, ""]);
+    while (seen.length < 4) seen.push(...(JSON.parse(await ask("/log")) as string[]));
+    expect(seen[3]).toBe("terminate remote");
+    expect(await ask("/notify")).toBe("false");
+  });
+});

@@ -1,0 +1,29 @@
+/** What Workers and Durable Objects leave to the platform. */
+import { expect, test } from "vitest";
+import { type CloseReason, ok } from "websock-js";
+import { ManualClock } from "websock-js/testing";
+import { capabilities } from "../../../src/adapters/cloudflare/transport.ts";
+import { WorkerHost } from "../../../src/adapters/cloudflare/worker.ts";
+import { callbacksOf } from "../../../src/session/handler.ts";
+import type { ConnectionFacts } from "../../../src/session/self.ts";
+import type { Transport } from "../../../src/transport.ts";
+
+test("in a Worker, a client that only listens is never closed as idle: timeout has no effect, and that is reported", () => {
+  const clock = new ManualClock();
+  const reports: string[] = [];
+  const reasons: CloseReason[] = [];
+  const host = new WorkerHost({ clock, onError: (error) => void reports.push(String(error)) });
+  const handler = { init: () => ok(0), handleIn: () => ok(0), terminate: (why: CloseReason) => void reasons.push(why) };
+  const closes: unknown[] = [];
+  const transport = { capabilities, buffered: 0, taken: 0, close: (...detail: unknown[]) => void closes.push(detail) };
+  const options = host.resolve({ timeout: 1_000 });
+  const start = (resolved: typeof options): void =>
+    host
+      .newSession(callbacksOf(handler), transport as unknown as Transport, {} as ConnectionFacts, resolved, undefined)
+      .start(undefined);
+  start(options);
+  start(host.resolve(undefined));
+  clock.advance(1e9);
+  expect([closes, reasons]).toEqual([[], []]);
+  expect(reports).toEqual([expect.stringContaining('"timeout" has no effect on cloudflare')]);
+});

@@ -1,0 +1,20 @@
+import { describe, expect, test } from "vitest";
+import { factsOfRequest } from "../../../src/adapters/fetch/request.ts";
+
+describe("the target of a request", () => {
+  test.each([
+    ["http://localhost:4000/chat?room=1#x", "/chat?room=1"],
+    ["https://[::1]/", "/"],
+    ["http://localhost", "/"],
+    ["http://localhost?a=b", "/?a=b"],
+    ["http:///chat", "/chat"],
+    // Bun and Deno put the client's Host there as it is.
+    ["http://a b/chat", "/chat"],
+    ["http://[/chat?x", "/chat?x"],
+    ["http://x:99999/", "/"],
+    ["http://a@b/chat//http://c", "/chat//http://c"],
+    ["/chat", "/chat"],
+  ])("%s", (url, target) => {
+    expect(factsOfRequest({ method: "GET", url, headers: new Headers() }).url).toBe(target);
+  });
+});

@@ -1,0 +1,89 @@
+import { expect, test } from "vitest";
+import { compiledForChildren } from "../../support/child.ts";
+import { handshake } from "../../support/raw-client.ts";
+
+const runChild = compiledForChildren();
+
+test.each([
+  ["a route that upgrades at once", ""],
+  ["an async route", "await new Promise((resolve) => setImmediate(resolve));"],
+  [
+    "one behind hooks and timeouts",
+    "req.setTimeout(1000); res.on('finish', () => req.url); res.setHeader('etag', 'x');",
+  ],
+])("after the upgrade nothing keeps the request and the response alive: %s", async (_name, before) => {
+  const { stdout, stderr } = await runChild(
+    `
+    import http from "node:http";
+    import net from "node:net";
+    import { ok, upgrade } from "websock-js";
+    import { attach } from "websock-js/node";
+    const refs = [];
+    const Handler = { init: () => ok(null), handleIn: (_message, state) => ok(state) };
+    const server = http.createServer(async (req, res) => {
+      refs.push(new WeakRef(req), new WeakRef(res));
+      ${before}
+      upgrade(req, Handler, undefined, { subprotocols: ["a"], origins: "*" });
+    });
+    const sockets = attach(server);
+    server.listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const clients = [];
+    for (let i = 0; i < 20; i++) {
+      const socket = net.connect(server.address().port, "127.0.0.1");
+      clients.push(socket);
+      socket.write(${JSON.stringify(handshake())});
+      await new Promise((resolve) => socket.once("data", resolve));
+    }
+    let alive = refs.length;
+    for (let i = 0; i < 20 && alive > 0; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      globalThis.gc();
+      alive = refs.filter((ref) => ref.deref() !== undefined).length;
+    }
+    console.log(sockets.connections, refs.length, alive);
+    process.exit();`,
+    "--expose-gc",
+  );
+  expect({ stdout, stderr }).toEqual({ stdout: "20 40 0\n", stderr: "" });
+});
+
+test("over HTTP/2 nothing keeps them alive either", async () => {
+  const { stdout, stderr } = await runChild(
+    `
+    import http2 from "node:http2";
+    import { ok, upgrade } from "websock-js";
+    import { attach } from "websock-js/node";
+    const refs = [];
+    const Handler = { init: () => ok(null), handleIn: (_message, state) => ok(state) };
+    const server = http2.createServer((req, res) => {
+      refs.push(new WeakRef(req), new WeakRef(res));
+      res.on("finish", () => req.url);
+      upgrade(req, Handler, undefined, { subprotocols: ["a"], origins: "*" });
+    });
+    const sockets = attach(server);
+    server.listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const session = http2.connect("http://127.0.0.1:" + server.address().port);
+    await new Promise((resolve) => session.once("remoteSettings", resolve));
+    const streams = [];
+    for (let i = 0; i < 20; i++) {
+      const stream = session.request({
+        ":method": "CONNECT", ":protocol": "websocket", ":scheme": "http", ":path": "/", ":authority": "localhost",
+        "sec-websocket-version": "13",
+      });
+      streams.push(stream);
+      await new Promise((resolve) => stream.once("response", resolve));
+    }
+    let alive = refs.length;
+    for (let i = 0; i < 20 && alive > 0; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      globalThis.gc();
+      alive = refs.filter((ref) => ref.deref() !== undefined).length;
+    }
+    console.log(sockets.connections, refs.length, alive);
+    process.exit();`,
+    "--expose-gc",
+  );
+  expect({ stdout, stderr }).toEqual({ stdout: "20 40 0\n", stderr: "" });
+});

@@ -1,0 +1,210 @@
+/** The end of the server is the end of its WebSockets, whoever ends it, and by whatever means. */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { connect as tlsConnect } from "node:tls";
+import fastify from "fastify";
+import { describe, expect, test } from "vitest";
+import { ConnectionLost, upgrade } from "websock-js";
+import { attach } from "websock-js/node";
+import { ManualClock } from "websock-js/testing";
+import { selfSigned } from "../../support/certificate.ts";
+import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
+import { serveHttp2 } from "../../support/http2-server.ts";
+import { Echo, Recorder, serve } from "../../support/node-server.ts";
+import { handshake, RawClient } from "../../support/raw-client.ts";
+import { closeFrame } from "../../support/raw-frames.ts";
+import { failOnUncaught } from "../../support/uncaught.ts";
+import { acceptByWs, serveByWs } from "../../support/ws-server.ts";
+
+failOnUncaught();
+const tls = selfSigned();
+
+/** Answers a close frame as a client should, and gives its code. */
+const leave = async (client: RawClient<Duplex>): Promise<number> => {
+  const code = await client.closeCode();
+  client.send(closeFrame(code));
+  await client.ended;
+  client.end();
+  return code;
+};
+
+const closed = (server: { close(callback: () => void): unknown }): Promise<void> =>
+  new Promise((resolve) => server.close(resolve));
+
+/** Connections that the server accepted, and those that it will. */
+const acceptedBy = (server: Server): Duplex[] => {
+  const sockets: Duplex[] = [];
+  server.on("connection", (socket) => sockets.push(socket));
+  return sockets;
+};
+
+const hosts = [
+  ["websock-js/node", async (handler: Recorder) => serve((req) => upgrade(req, handler, undefined))],
+  ["websock-js/ws", async (handler: Recorder) => serveByWs((req) => upgrade(req, handler, undefined))],
+  [
+    "host of websock-js/ws",
+    async (handler: Recorder) => acceptByWs((sockets, ...args) => sockets.host(...args, handler, undefined)),
+  ],
+] as const;
+
+describe.each(hosts)("%s", (_name, serveIt) => {
+  test("close() of the server says 1001, and calls back when the clients are gone", async () => {
+    const recorder = new Recorder();
+    const { port, server, sockets } = await serveIt(recorder);
+    const client = await RawClient.upgraded(port);
+    const gone = closed(server);
+    expect(await leave(client)).toBe(1001);
+    await gone;
+    expect(await recorder.terminated).toBe("shutdown");
+    while (sockets.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test("closeAllConnections() says 1001; the server goes on", async () => {
+    const { port, server } = await serveIt(new Recorder());
+    const client = await RawClient.upgraded(port);
+    server.closeAllConnections();
+    expect(await leave(client)).toBe(1001);
+    await RawClient.upgraded(port);
+  });
+
+  test("a drain that is under way goes on, with 1012 for all", async () => {
+    const { port, server, sockets } = await serveIt(new Recorder());
+    const clients = [await RawClient.upgraded(port), await RawClient.upgraded(port)];
+    const drained = sockets.drain({ batch: 1, interval: 1 });
+    const gone = closed(server);
+    expect(await Promise.all(clients.map(leave))).toEqual([1012, 1012]);
+    await Promise.all([drained, gone]);
+  });
+
+  test("whoever destroys the sockets before, as http-terminator does: 1001, and no loss", async () => {
+    const recorder = new Recorder();
+    const { port, server } = await serveIt(recorder);
+    const accepted = acceptedBy(server);
+    const client = await RawClient.upgraded(port);
+    accepted[0]!.destroy();
+    const gone = closed(server);
+    expect(await client.closeCode()).toBe(1001);
+    expect(await client.ended).toBe("end");
+    client.end();
+    await gone;
+    expect(await recorder.terminated).toBe("shutdown");
+  });
+
+  test("whoever ends them behind it, as stoppable does: 1001", async () => {
+    const recorder = new Recorder();
+    const { port, server } = await serveIt(recorder);
+    const accepted = acceptedBy(server);
+    const client = await RawClient.upgraded(port);
+    const gone = closed(server);
+    accepted[0]!.end();
+    expect(await leave(client)).toBe(1001);
+    await gone;
+    expect(await recorder.terminated).toBe("shutdown");
+  });
+
+  test("a socket that is destroyed with an error is a loss", async () => {
+    const recorder = new Recorder();
+    const { port, server } = await serveIt(recorder);
+    const accepted = acceptedBy(server);
+    await RawClient.upgraded(port);
+    accepted[0]!.destroy(new Error("cable"));
+    expect(await recorder.terminated).toEqual({ error: expect.any(ConnectionLost) });
+  });
+
+  test("listening once more, it takes upgrades once more", async () => {
+    const { port, server } = await serveIt(new Recorder());
+    const client = await RawClient.upgraded(port);
+    const gone = closed(server);
+    await leave(client);
+    await gone;
+    await once(server.listen(port, "127.0.0.1"), "listening");
+    await RawClient.upgraded(port);
+  });
+});
+
+test("close() and drain() right after it: 1012 for all", async () => {
+  const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
+  const client = await RawClient.upgraded(port);
+  const gone = closed(server);
+  const drained = sockets.drain();
+  expect(await leave(client)).toBe(1012);
+  await Promise.all([gone, drained]);
+});
+
+test("drain() and then close(): 1012 for all", async () => {
+  const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
+  const clients = [await RawClient.upgraded(port), await RawClient.upgraded(port)];
+  const gone = sockets.drain({ batch: 1, interval: 1 }).then(() => closed(server));
+  expect(await Promise.all(clients.map(leave))).toEqual([1012, 1012]);
+  await gone;
+});
+
+test("a silent client is cut off after closeTimeout, and the server is closed", async () => {
+  const clock = new ManualClock();
+  const { port, server } = await serve((req) => upgrade(req, Echo), { clock, defaults: { closeTimeout: 200 } });
+  const client = await RawClient.upgraded(port);
+  const gone = closed(server);
+  server.closeAllConnections();
+  expect(await client.closeCode()).toBe(1001);
+  clock.advance(200);
+  await gone;
+});
+
+test("over TLS: closed, and destroyed", async () => {
+  for (const destroys of [false, true]) {
+    const recorder = new Recorder();
+    const { port, server, accepted } = await serve((req) => upgrade(req, recorder, undefined), { tls });
+    const client = RawClient.of(
+      tlsConnect({
+        port,
+        host: "127.0.0.1",
+        rejectUnauthorized: false,
+        allowHalfOpen: true,
+      } as object),
+    );
+    client.send(handshake());
+    await client.accepted();
+    if (destroys) accepted[0]!.destroy();
+    const gone = closed(server);
+    expect(await client.closeCode()).toBe(1001);
+    client.send(closeFrame(1001)).end();
+    await gone;
+    expect(await recorder.terminated).toBe("shutdown");
+  }
+});
+
+test("HTTP/2: the streams get 1001, then their connection goes", async () => {
+  const recorder = new Recorder();
+  const { url, server } = await serveHttp2((req) => upgrade(req, recorder, undefined));
+  const session = await testHttp2(url);
+  const client = RawClient.of<Duplex>(await openHttp2Stream(session));
+  const gone = closed(server);
+  expect(await leave(client)).toBe(1001);
+  await gone;
+  expect(await recorder.terminated).toBe("shutdown");
+});
+
+test("WebSocketServer.close() says 1001; its HTTP server goes on", async () => {
+  const { port, webSocketServer } = await serveByWs((req, res) =>
+    req.headers.upgrade ? upgrade(req, Echo) : res.end("on"),
+  );
+  const client = await RawClient.upgraded(port);
+  const gone = closed(webSocketServer);
+  expect(await leave(client)).toBe(1001);
+  await gone;
+  expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe("on");
+});
+
+test("app.close() of Fastify", async () => {
+  for (const forceCloseConnections of [false, true]) {
+    const app = fastify({ forceCloseConnections });
+    app.get("/", async (req) => upgrade(req, Echo));
+    attach(app.server);
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const client = await RawClient.upgraded((app.server.address() as { port: number }).port);
+    const gone = app.close();
+    expect(await leave(client)).toBe(1001);
+    await gone;
+  }
+});

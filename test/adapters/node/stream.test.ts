@@ -1,0 +1,152 @@
+/** Sockets whose queues we go past while they are empty: what waits in them, or is held back, comes in its order. */
+import { once } from "node:events";
+import type http from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import type { Duplex } from "node:stream";
+import tls from "node:tls";
+import { describe, expect, test } from "vitest";
+import { type HandleResult, ok, push, type Self, text, upgrade, type WebSock } from "websock-js";
+import { selfSigned } from "../../support/certificate.ts";
+import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
+import { serveHttp2 } from "../../support/http2-server.ts";
+import { type Deferred, deferred, type Served, serve } from "../../support/node-server.ts";
+import { handshake, RawClient } from "../../support/raw-client.ts";
+import { frame, TEXT } from "../../support/raw-frames.ts";
+import { failOnUncaught } from "../../support/uncaught.ts";
+
+failOnUncaught();
+const certificate = selfSigned();
+
+const openTls = async (port: number): Promise<RawClient> => {
+  const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  return RawClient.of(socket);
+};
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Does nothing with its first message until the gate is open, and answers the others at once. */
+const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
+  init: () => ok(true),
+  handleIn: (message, first) =>
+    first ? gate.promise.then(() => push(message, false as boolean)) : push(message, false as boolean),
+});
+
+const paused = async ({ accepted: [socket] }: Served): Promise<void> => {
+  while (!socket!.isPaused()) await turn();
+};
+
+// More than may wait for the handler before reading pauses.
+const many = Array.from({ length: 1100 }, (_, i) => `${i}`);
+const flood = many.map((message) => frame(TEXT, message));
+
+const start = async (options: Parameters<typeof serve>[1], open: (port: number) => Promise<RawClient>) => {
+  const gate = deferred();
+  const served = await serve((req) => upgrade(req, slowAtFirst(gate)), options);
+  const client = await open(served.port);
+  await client.send(handshake()).accepted();
+  return { served, client, gate };
+};
+
+describe.each([
+  ["TCP", {}, (port: number) => RawClient.open(port)],
+  ["TLS", { tls: certificate }, openTls],
+] as const)("over %s", (_name, options, open) => {
+  test("after a pause behind which nothing came, reading goes on", async () => {
+    const { served, client, gate } = await start(options, open);
+    client.send(...flood);
+    await paused(served);
+    gate.resolve();
+    for (const message of many) expect(await client.text()).toBe(message);
+    const large = "w".repeat(60_000);
+    for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
+  });
+
+  test("what came during a pause is next, and what comes then is behind it", async () => {
+    const { served, client, gate } = await start(options, open);
+    client.send(...flood);
+    await paused(served);
+    const later = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(1000)}`);
+    client.send(...later.map((message) => frame(TEXT, message)));
+    for (let i = 0; i < 5; i++) await turn();
+    gate.resolve();
+    for (const message of [...many, ...later]) expect(await client.text()).toBe(message);
+    expect(await client.send(frame(TEXT, "last")).text()).toBe("last");
+  });
+});
+
+test.each(["is reset", "ends"])("a client whose connection %s during a pause is noticed", async (how) => {
+  let address!: Self<never>;
+  const { port, accepted } = await serve((req) =>
+    upgrade(req, {
+      init: (_arg: unknown, self: Self<never>) => {
+        address = self;
+        return ok(null);
+      },
+      handleIn: () => new Promise<HandleResult<null>>(() => {}),
+    }),
+  );
+  const client = await RawClient.open(port);
+  await client.send(handshake()).accepted();
+  client.send(...flood);
+  while (!accepted[0]!.isPaused()) await turn();
+  expect(address.send(undefined as never)).toBe(true);
+  if (how === "ends") client.socket.end();
+  else client.socket.resetAndDestroy();
+  while (address.send(undefined as never)) await turn();
+});
+
+test.each(["TCP", "HTTP/2"])("an application may pause its socket within a callback, over %s", async (over) => {
+  let [stream, n]: [Duplex | undefined, number] = [undefined, 0];
+  const handler: WebSock<unknown, null> = {
+    init: () => ok(null),
+    handleIn: (message) => {
+      if (n++ % 2 === 0) stream!.pause();
+      return push(message, null);
+    },
+  };
+  const route = (req: http.IncomingMessage | Http2ServerRequest): unknown => {
+    stream = "stream" in req ? req.stream : req.socket;
+    return upgrade(req, handler);
+  };
+  const client =
+    over === "TCP"
+      ? await RawClient.open((await serve(route)).port)
+      : RawClient.of(await openHttp2Stream(await testHttp2((await serveHttp2(route)).url)));
+  if (over === "TCP") await client.send(handshake()).accepted();
+  for (let i = 0; i < 10; i++) {
+    const message = `${i} ${"z".repeat(30_000)}`;
+    client.send(frame(TEXT, message));
+    const answer = client.text();
+    while (n < i + 1) await turn();
+    for (let turns = 0; turns < 3; turns++) await turn();
+    stream!.resume();
+    expect(await answer).toBe(message);
+  }
+});
+
+test("others who listen to a socket go on hearing", async () => {
+  const heard: number[] = [];
+  const { port } = await serve((req) => {
+    req.socket.on("data", (chunk: Buffer) => heard.push(chunk.length));
+    return upgrade(req, { init: () => ok(null), handleIn: (message) => push(message, null) });
+  });
+  const client = await RawClient.open(port);
+  await client.send(handshake()).accepted();
+  const message = frame(TEXT, "a message");
+  for (let i = 1; i <= 3; i++) {
+    expect(await client.send(message).text()).toBe("a message");
+    expect(heard).toEqual(Array<number>(i).fill(message.length));
+  }
+});
+
+test("whoever counts what a socket reads and writes goes on counting", async () => {
+  const served = await serve((req) => upgrade(req, { init: () => ok(null), handleIn: () => push(text("yes"), null) }));
+  const client = await RawClient.open(served.port);
+  await client.send(handshake()).accepted();
+  const [socket] = served.accepted;
+  const before = [socket!.bytesRead, socket!.bytesWritten] as const;
+  const message = frame(TEXT, "a message");
+  expect(await client.send(message).text()).toBe("yes");
+  expect([socket!.bytesRead - before[0], socket!.bytesWritten - before[1]]).toEqual([message.length, 5]);
+});

@@ -1,0 +1,139 @@
+import { constants, deflateRawSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ProtocolError } from "../../../src/errors.ts";
+import type { Decompressor } from "../../../src/protocol/deflate/decompressor.ts";
+import { type Agreement, agree, TAKEOVER } from "../compression.ts";
+
+const deflate = (data: Uint8Array | string, options: object = {}): Uint8Array =>
+  deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...options }).subarray(0, -4);
+
+/** What comes of a payload, and whether at once. */
+const read = (decompressor: Decompressor, payload: Uint8Array): Promise<[result: Uint8Array | number, now: boolean]> =>
+  new Promise((resolve) => {
+    try {
+      const result = decompressor.decompress(payload, (later) =>
+        resolve([later instanceof ProtocolError ? later.code : later, false]),
+      );
+      if (result !== undefined) resolve([result, true]);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      resolve([error.code, true]);
+    }
+  });
+
+const readAs = async (agreement: Agreement, payload: Uint8Array) => read(agree(agreement).decompressor, payload);
+
+const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(" ", ""), "hex");
+
+describe("Decompressor", () => {
+  // RFC 7692 §7.2.3.1–5, word for word.
+  it.each([
+    ["one block", "f2 48 cd c9 c9 07 00"],
+    ["no compression", "00 05 00 fa ff 48 65 6c 6c 6f 00"],
+    ["a final block", "f3 48 cd c9 c9 07 00 00"],
+    ["two blocks", "f2 48 05 00 00 00 ff ff ca c9 c9 07 00"],
+  ])("reads the RFC's example: %s", async (_, payload) => {
+    const [result, now] = await readAs({}, hex(payload));
+    expect([Buffer.from(result as Uint8Array).toString(), now]).toEqual(["Hello", true]);
+  });
+
+  it("reads on behind a final block, which may refer to what came before it", async () => {
+    const [result] = await readAs({}, hex("f3 48 cd c9 c9 07 00 f3 00 11 00 00"));
+    expect(Buffer.from(result as Uint8Array).toString()).toBe("HelloHello");
+    // In another thread as well: a final block, and a lot behind it.
+    const noise = Buffer.concat(Array.from({ length: 80 }, () => crypto.getRandomValues(new Uint8Array(1024))));
+    const [large, now] = await readAs({}, Buffer.concat([hex("f3 48 cd c9 c9 07 00"), deflate(noise)]));
+    expect([Buffer.concat([Buffer.from("Hello"), noise]).equals(large as Uint8Array), now]).toEqual([true, false]);
+  });
+
+  it("reads the RFC's example of context takeover", async () => {
+    const { decompressor } = agree(TAKEOVER);
+    for (const payload of ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00"]) {
+      expect(Buffer.from((await read(decompressor, hex(payload)))[0] as Uint8Array).toString()).toBe("Hello");
+    }
+  });
+
+  it("reads an empty message", async () => {
+    expect((await readAs({}, hex("00")))[0]).toEqual(Buffer.alloc(0));
+  });
+
+  it.each([
+    ["nothing at all", ""],
+    ["a reserved block type", "06 00"],
+    ["a distance before the beginning", "f2 00 11 00 00"],
+    ["random octets", "ff ff ff ff ff"],
+    ["a stream that is cut off", "f2 48 cd c9"],
+    ["rubbish behind a final block", "f3 48 cd c9 c9 07 00 ff ff"],
+    ["more streams than anybody has a reason for", "03 00 ".repeat(65)],
+  ])("refuses %s with 1007", async (_, payload) => {
+    expect((await readAs({}, hex(payload)))[0]).toBe(1007);
+  });
+
+  it("stops at maxMessageSize, and not one octet earlier", async () => {
+    for (const maxMessageSize of [100, 65_536, 65_537, 1_000_000]) {
+      const data = Buffer.alloc(maxMessageSize, "ab");
+      const agreement = { maxMessageSize };
+      expect(((await readAs(agreement, deflate(data)))[0] as Uint8Array).length).toBe(maxMessageSize);
+      expect((await readAs(agreement, deflate(Buffer.concat([data, Buffer.from("c")]))))[0]).toBe(1009);
+    }
+  });
+
+  it("stops at maxInflation times what came, above 64 KiB", async () => {
+    expect(((await readAs({ maxInflation: 1 }, deflate(Buffer.alloc(65_536))))[0] as Uint8Array).length).toBe(65_536);
+    const bomb = deflate(Buffer.alloc(1_000_000));
+    expect((await readAs({ maxInflation: 500 }, bomb))[0]).toBe(1009);
+    for (const agreement of [{ maxInflation: 1100 }, {}]) {
+      expect(((await readAs(agreement, bomb))[0] as Uint8Array).length).toBe(1_000_000);
+    }
+  });
+
+  it("answers at once where little goes in and comes out, and in a later turn elsewhere", async () => {
+    const noise = (size: number): Uint8Array =>
+      Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
+    expect((await readAs({}, deflate(noise(60 * 1024))))[1]).toBe(true);
+    expect((await readAs({}, deflate(noise(80 * 1024))))[1]).toBe(false);
+    expect((await readAs({}, deflate("0123456789".repeat(7000))))[1]).toBe(false);
+    expect((await readAs({}, deflate("0123456789".repeat(6000))))[1]).toBe(true);
+    // Too large for any answer: there is nothing to wait for.
+    expect(await readAs({ maxMessageSize: 10 }, deflate("0123456789".repeat(7000)))).toEqual([1009, true]);
+  });
+
+  it("reads what any client may send, in any window, with and without context takeover", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            fc.string({ maxLength: 300, size: "max" }),
+            fc.string({ maxLength: 40 }).map((s) => s.repeat(2000)),
+          ),
+        ),
+        fc.integer({ min: 9, max: 15 }),
+        async (messages, windowBits) => {
+          for (const takeover of [true, false]) {
+            const { decompressor } = agree({ clientNoContextTakeover: !takeover });
+            let before = Buffer.alloc(0);
+            for (const message of messages) {
+              const dictionary = takeover && before.length > 0 ? { dictionary: before } : {};
+              const payload = deflate(message, { windowBits, ...dictionary });
+              const [result] = await read(decompressor, payload);
+              expect(Buffer.from(result as Uint8Array).toString()).toBe(message);
+              before = Buffer.concat([before, Buffer.from(message)]).subarray(-32_768);
+            }
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it("random octets are data or 1007, never anything else", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200, size: "max" }), async (payload) => {
+        const [result] = await readAs({}, payload);
+        expect(result instanceof Uint8Array || result === 1007).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

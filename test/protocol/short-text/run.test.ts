@@ -1,0 +1,179 @@
+/** Short texts that are decoded together: what comes out is what came in, whoever stops in the middle of it. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Octets } from "../../../src/protocol/byte-ops.ts";
+import { maskRun, unmaskRun } from "../../../src/protocol/short-text/run.ts";
+import { type Frame, frame, join, OP, octetsOf } from "../client-frames.ts";
+import { makeWire } from "../fake-wire.ts";
+import { allOctets, asText, makeParser, parseAll, type Seen, textSeen } from "../parsing.ts";
+
+const mask = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255));
+const text = fc.oneof(
+  { weight: 6, arbitrary: fc.string({ unit: "binary-ascii", maxLength: 130 }) },
+  { weight: 1, arbitrary: fc.string({ unit: "grapheme", maxLength: 40 }) },
+);
+const shortFrame: fc.Arbitrary<Frame> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ opcode: fc.constant(OP.text), payload: text, mask }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ opcode: fc.constant(OP.binary), payload: fc.uint8Array({ maxLength: 70 }), mask }),
+  },
+  { weight: 1, arbitrary: fc.record({ opcode: fc.constant(OP.ping), payload: fc.string({ maxLength: 20 }), mask }) },
+);
+const frames = fc.array(shortFrame, { minLength: 1, maxLength: 40 });
+
+const alone = (all: readonly Frame[], octets: Octets): readonly Seen[] =>
+  all.flatMap((one) => parseAll([frame(one)], { octets }));
+
+describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
+  it("comes out as each of its frames alone would", () => {
+    fc.assert(
+      fc.property(frames, (all) => {
+        const together = parseAll([join(...all.map(frame))], { octets });
+        expect(asText(together)).toEqual(asText(alone(all, octets)));
+      }),
+    );
+  });
+
+  it("goes on where it was stopped, also when more has come in between, or comes from within an event", () => {
+    const step = fc.constantFrom("go on", "stop", "stop and feed", "feed within");
+    fc.assert(
+      fc.property(frames, fc.array(fc.tuple(step, shortFrame), { maxLength: 12 }), (first, steps) => {
+        const { parser, recorder, seen } = makeParser({ octets });
+        const fed = [...first];
+        let event = 0;
+        let feedWhenStopped: Frame | undefined;
+        recorder.onEvent = () => {
+          const [kind, more] = steps[event++] ?? ["go on"];
+          if (kind === "feed within" && more !== undefined) {
+            fed.push(more);
+            parser.feed(frame(more));
+          }
+          if (!kind.startsWith("stop")) return;
+          parser.stopped = true;
+          feedWhenStopped = kind === "stop and feed" ? more : undefined;
+        };
+        parser.feed(join(...first.map(frame)));
+        parser.parse();
+        while (parser.stopped) {
+          parser.stopped = false;
+          if (feedWhenStopped !== undefined) {
+            fed.push(feedWhenStopped);
+            parser.feed(frame(feedWhenStopped));
+          }
+          parser.parse();
+        }
+        expect(asText(seen)).toEqual(asText(alone(fed, octets)));
+      }),
+    );
+  });
+
+  it.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
+    const texts = Array.from({ length: 10 + count }, (_, i) => `number ${i} 0123456789`);
+    const bytes = texts.map((payload) => frame({ opcode: OP.text, payload }));
+    const { parser, recorder, seen } = makeParser({ octets });
+    recorder.onEvent = () => {
+      if (seen.length === 10) parser.feed(join(...bytes.slice(10)));
+    };
+    parser.feed(join(...bytes.slice(0, 10)));
+    parser.parse();
+    expect(seen).toEqual(texts.map(textSeen));
+  });
+
+  it("is sent on as it came, among texts that did not just arrive", () => {
+    fc.assert(
+      fc.property(frames, text, (all, other) => {
+        const { stream, session, send, receive } = makeWire(octets);
+        const expected: string[] = [];
+        session.on.message = ({ opcode, data }, size) => {
+          if (opcode !== "text") return;
+          const otherFirst = size % 2 === 0;
+          if (otherFirst) send(other);
+          send(data);
+          expected.push(...(otherFirst ? [other, data] : [data]));
+        };
+        receive(...all.filter(({ opcode }) => opcode !== OP.ping));
+        stream.turn();
+        expect(stream.frames.map(({ first, payload }) => [first, payload])).toEqual(
+          expected.map((data) => [0x81, octetsOf(data)]),
+        );
+      }),
+    );
+  });
+
+  it("ends before what is too large, and the next frame is refused for itself", () => {
+    const all = ["a".repeat(20), "b".repeat(20), "c".repeat(21), "d"].map((payload) =>
+      frame({ opcode: OP.text, payload }),
+    );
+    const filler = frame({ opcode: OP.text, payload: "e".repeat(20) });
+    const bytes = join(filler, filler, filler, ...all);
+    for (const limits of [{ maxFrameSize: 20 }, { maxMessageSize: 20 }]) {
+      expect(parseAll([bytes], { octets, limits }).slice(3)).toEqual([
+        textSeen("a".repeat(20)),
+        textSeen("b".repeat(20)),
+        ["error", 1009],
+      ]);
+    }
+  });
+
+  it("is no longer than 256 octets: a text that is kept keeps no more alive than that", () => {
+    const decoded: number[] = [];
+    const watching: Octets = {
+      ...octets,
+      decodeAscii: (bytes, start, end) => {
+        decoded.push(end - start);
+        return octets.decodeAscii(bytes, start, end);
+      },
+    };
+    for (const size of [1, 13, 32, 100, 125]) {
+      const one = frame({ opcode: OP.text, payload: "x".repeat(size) });
+      parseAll([join(...Array<Uint8Array>(50).fill(one))], { octets: watching });
+    }
+    expect(Math.max(...decoded)).toBeLessThanOrEqual(256);
+    expect(decoded.length).toBeLessThan(150);
+  });
+});
+
+describe("unmaskRun", () => {
+  const bytes = join(
+    ...["one", "two", "three", "é", "four"].map((payload, i) =>
+      frame({ opcode: OP.text, payload, mask: [i, 0x80 + i, 3 * i, 255] }),
+    ),
+  );
+  const endOf = (count: number): number => ["one", "two", "three"].slice(0, count).join("").length + 6 * count;
+
+  it("takes whole, short, ASCII texts, and leaves the rest as it was; maskRun takes it back", () => {
+    const run = bytes.slice();
+    const view = new DataView(run.buffer);
+    expect(unmaskRun(view, 0, 0, 125)).toBe(endOf(3));
+    expect(new TextDecoder("latin1").decode(run.subarray(6, 9))).toBe("one");
+    expect([...run.subarray(endOf(3))]).toEqual([...bytes.subarray(endOf(3))]);
+    maskRun(view, 0, endOf(3));
+    expect([...run]).toEqual([...bytes]);
+  });
+
+  it.each([
+    ["one that is longer than may be", 4, bytes, endOf(2)],
+    ["one of which an octet is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
+    ["one of which the header is cut", 125, bytes.slice(0, endOf(2) + 5), endOf(2)],
+    [
+      "one that is not masked",
+      125,
+      join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, mask: null, payload: "a long one" })),
+      endOf(1),
+    ],
+    ["a fragment", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, fin: false, payload: "a" })), endOf(1)],
+    ["another opcode", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.ping, payload: "a" })), endOf(1)],
+    ["a reserved bit", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, rsv: 4, payload: "a" })), endOf(1)],
+    [
+      "a length of two octets",
+      125,
+      join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, payload: "a".repeat(126) })),
+      endOf(1),
+    ],
+  ])("ends before %s", (_, longest, input, expected) => {
+    const run = input.slice();
+    expect(unmaskRun(new DataView(run.buffer), 0, 0, longest)).toBe(expected);
+    expect([...run.subarray(expected)]).toEqual([...input.subarray(expected)]);
+  });
+});
