@@ -51,7 +51,7 @@ export interface Transport {
   /** Octets accepted by {@link send} that the peer's side has not taken yet. */
   readonly buffered: number;
   /** Octets taken so far. Only ever compared with itself: it grows while the peer reads. */
-  readonly taken: number;
+  readonly bytesFlushed: number;
   /** Sends a message, `size` octets long, after all that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;
   /** Sends a text, where the host need not know its size. `false`: it was not sent, for now its size matters. */
@@ -77,38 +77,38 @@ export interface TransportEvents {
    * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that delivers several events
    * from one task calls this once around them; the session enters the context for each event that comes without it.
    */
-  enter<Target, Args extends unknown[]>(
+  runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
   /** The same for a task that the host already runs in that context. */
-  inherit<Target, Args extends unknown[]>(
+  assumeContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
   /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
-  received(): void;
+  onActivity(): void;
   /** A text of `size` octets, or about so many. */
-  text(data: string, size: number): void;
+  onText(data: string, size: number): void;
   /** Octets, which are the session's from now on. */
-  binary(data: Uint8Array<ArrayBuffer>): void;
+  onBinary(data: Uint8Array<ArrayBuffer>): void;
   /** A ping has been answered already. */
-  control(message: ControlMessage): void;
+  onControl(message: ControlMessage): void;
   /**
    * The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}, unless
    * it was the first to close.
    */
-  closing(code: number | undefined, text: string): void;
+  onClose(code: number | undefined, text: string): void;
   /** The peer broke the protocol. The session answers with {@link Transport.close}. */
-  failed(error: ProtocolError): void;
+  onProtocolError(error: ProtocolError): void;
   /** All that waited for the peer has been taken. */
-  drained(): void;
+  onDrain(): void;
   /** The host has found the connection idle, and closes it. Only where the capability `idleClock` is missing. */
-  idle(): void;
+  onIdle(): void;
   /** The host's own server is stopping, and closes the connection. */
-  stopped(): void;
+  onHostStop(): void;
   /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
-  disconnected(): void;
+  onDisconnect(): void;
 }

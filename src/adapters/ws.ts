@@ -14,7 +14,7 @@ import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
 import { connectionFacts } from "./shared/decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./shared/host.ts";
-import { nodeOctets } from "./shared/node-byte-ops.ts";
+import { nodeByteOps } from "./shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
 import { capabilities, WsTransport } from "./ws/transport.ts";
@@ -120,7 +120,7 @@ export const hosting = (options: HostOptions = {}): Hosting => {
 
 const makeHosting = (options: HostOptions): Hosting => {
   const ignores = [...capabilities.ignores, ...TOO_LATE];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
+  const host = new Host({ ...capabilities, ignores }, nodeByteOps, nodeDiagnostics, options);
   const servedBy = groupsByServer(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
@@ -167,7 +167,7 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
         group.closing = closing;
       },
       close: () => group.close(),
-      dismiss: () => group.dismiss(),
+      closeAll: () => group.closeAll(),
     });
     return group;
   };

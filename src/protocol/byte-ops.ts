@@ -4,7 +4,7 @@ import { utf8Length } from "./utf8.ts";
  * What the protocol needs done to octets and text. The portable version below runs everywhere; a host that has faster
  * means brings its own.
  */
-export interface Octets {
+export interface ByteOps {
   /** New memory of exactly `size` octets, whose contents do not matter. */
   readonly alloc: (size: number) => Uint8Array<ArrayBuffer>;
   /** The same for what is to be written: in whatever form the host writes best. */
@@ -29,7 +29,7 @@ const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const ascii = new TextDecoder("latin1");
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
-export const portableOctets: Octets = {
+export const portableByteOps: ByteOps = {
   alloc: (size) => new Uint8Array(size),
   allocOutput: (size) => new Uint8Array(size),
   isUtf8: (bytes) => {

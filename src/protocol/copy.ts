@@ -26,7 +26,7 @@ export const copyUnmasked = (source: Uint8Array, start: number, size: number, ke
 };
 
 /** The same through a view of the source: words, wherever it begins. */
-export const copyUnmaskedThrough = (
+export const copyUnmaskedInView = (
   source: DataView,
   start: number,
   size: number,

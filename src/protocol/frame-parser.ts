@@ -1,14 +1,14 @@
 /** Octets to messages: the receiving half of RFC 6455 §5, on the server's side. */
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage } from "../message.ts";
-import type { Octets } from "./byte-ops.ts";
+import type { ByteOps } from "./byte-ops.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
-import { COPY_BY_HAND, copy, copyUnmasked, copyUnmaskedThrough } from "./copy.ts";
+import { COPY_BY_HAND, copy, copyUnmasked, copyUnmaskedInView } from "./copy.ts";
 import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
-import { applyMask, applyMaskThrough, rotateKey } from "./mask.ts";
+import { applyMask, applyMaskInView, rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
 import { pingsIn } from "./pings-ahead.ts";
-import { RECENT_FROM, recentText } from "./short-text/last-text.ts";
+import { LAST_TEXT_FROM, lastText } from "./short-text/last-text.ts";
 import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { Utf8Validator } from "./utf8.ts";
 
@@ -49,11 +49,11 @@ class PartialMessage {
   final = false;
   key = 0;
 
-  constructor(opcode: number, compressed: boolean, octets: Octets, validateUtf8: boolean) {
+  constructor(opcode: number, compressed: boolean, byteOps: ByteOps, validateUtf8: boolean) {
     this.opcode = opcode;
     this.compressed = compressed;
-    this.buffer = new MessageBuffer(octets);
-    this.utf8 = opcode === OPCODE.text && validateUtf8 && !compressed ? new Utf8Validator(octets) : undefined;
+    this.buffer = new MessageBuffer(byteOps);
+    this.utf8 = opcode === OPCODE.text && validateUtf8 && !compressed ? new Utf8Validator(byteOps) : undefined;
   }
 }
 
@@ -67,7 +67,7 @@ export class FrameParser {
   stopped = false;
 
   private readonly limits: ParserLimits;
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private readonly events: FrameEvents;
   /** permessage-deflate was agreed on: RSV1 has a meaning (RFC 7692 §6). */
   private readonly compression: boolean;
@@ -82,9 +82,9 @@ export class FrameParser {
   /** How many of the next pings have been answered before they are parsed. */
   private pingsAnswered = 0;
 
-  constructor(limits: ParserLimits, octets: Octets, events: FrameEvents, compression = false) {
+  constructor(limits: ParserLimits, byteOps: ByteOps, events: FrameEvents, compression = false) {
     this.limits = limits;
-    this.octets = octets;
+    this.byteOps = byteOps;
     this.events = events;
     this.compression = compression;
   }
@@ -96,7 +96,7 @@ export class FrameParser {
     if (left === 0) {
       this.chunk = chunk;
     } else {
-      const joined = this.octets.alloc(left + chunk.length);
+      const joined = this.byteOps.alloc(left + chunk.length);
       joined.set(this.chunk.subarray(this.offset));
       joined.set(chunk, left);
       this.chunk = joined;
@@ -173,7 +173,7 @@ export class FrameParser {
       return true;
     }
     this.offset = at;
-    this.partial ??= new PartialMessage(opcode, compressed, this.octets, this.limits.validateUtf8);
+    this.partial ??= new PartialMessage(opcode, compressed, this.byteOps, this.limits.validateUtf8);
     this.startPayload(this.partial, length, (first & FIN) !== 0, key);
     return true;
   }
@@ -221,7 +221,7 @@ export class FrameParser {
   private readControl(opcode: number, start: number, end: number, key: number): void {
     applyMask(this.chunk, start, end, key);
     const data = copy(this.chunk, start, end);
-    if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.octets));
+    if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.byteOps));
     else if (opcode === OPCODE.pong) this.events.onControl({ opcode: "pong", data }, false);
     else {
       const answered = this.pingsAnswered > 0;
@@ -240,13 +240,13 @@ export class FrameParser {
     }
     if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
       const data =
-        view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedThrough(view, start, size, key);
+        view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedInView(view, start, size, key);
       this.events.onBinary(data);
       return;
     }
     const ascii =
       view !== undefined && size <= THROUGH_VIEW
-        ? applyMaskThrough(view, start, end, key)
+        ? applyMaskInView(view, start, end, key)
         : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
       const data = ascii ? this.decode(true, chunk, start, end) : this.decodeWhole(chunk.subarray(start, end));
@@ -264,16 +264,16 @@ export class FrameParser {
   /** A short text, and those right behind it: until the owner stops us, or feeds us more from within an event. */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events } = this;
-    if (!applyMaskThrough(view, start, end, key)) {
+    if (!applyMaskInView(view, start, end, key)) {
       events.onText(this.decodeWhole(chunk.subarray(start, end)), end - start);
       return;
     }
     const { maxFrameSize, maxMessageSize } = this.limits;
     this.runEnd = unmaskRun(view, start, end, Math.min(SHORT, maxFrameSize, maxMessageSize));
-    const texts = this.octets.decodeAscii(chunk, start, this.runEnd);
+    const texts = this.byteOps.decodeAscii(chunk, start, this.runEnd);
     for (let at = start; ; at = end + SHORT_HEADER, end = at + (view.getUint8(end + 1) & 0x7f)) {
       const data = texts.substring(at - start, end - start);
-      recentText.set(data, chunk, at, end, view);
+      lastText.set(data, chunk, at, end, view);
       this.offset = end;
       events.onText(data, end - at);
       if (this.stopped || end >= this.runEnd) break;
@@ -293,19 +293,19 @@ export class FrameParser {
    * @throws ProtocolError 1007 if they are not UTF-8, unless `validateUtf8` is off
    */
   decodeWhole(bytes: Uint8Array): string {
-    if (this.limits.validateUtf8 && !this.octets.isUtf8(bytes)) throw invalidUtf8();
+    if (this.limits.validateUtf8 && !this.byteOps.isUtf8(bytes)) throw invalidUtf8();
     return this.decode(false, bytes, 0, bytes.length);
   }
 
   private decode(ascii: boolean, bytes: Uint8Array, start: number, end: number): string {
     let text: string;
     try {
-      text = ascii ? this.octets.decodeAscii(bytes, start, end) : this.octets.decodeUtf8(bytes, start, end);
+      text = ascii ? this.byteOps.decodeAscii(bytes, start, end) : this.byteOps.decodeUtf8(bytes, start, end);
     } catch {
       // With a `maxMessageSize` beyond what a string can have.
       throw new ProtocolError(CLOSE.tooBig, "a text longer than a string can be");
     }
-    if (end - start >= RECENT_FROM && (ascii || this.limits.validateUtf8)) recentText.set(text, bytes, start, end);
+    if (end - start >= LAST_TEXT_FROM && (ascii || this.limits.validateUtf8)) lastText.set(text, bytes, start, end);
     return text;
   }
 

@@ -61,7 +61,7 @@ const applyMaskToWords = (words: Int32Array, key: number): number => {
  * The same for a short stretch, through a view of the chunk that it is in: words, wherever it begins, and no view of its
  * own to be made.
  */
-export const applyMaskThrough = (view: DataView, start: number, end: number, key: number): boolean => {
+export const applyMaskInView = (view: DataView, start: number, end: number, key: number): boolean => {
   let seen = 0;
   let at = start;
   for (; at + 3 < end; at += 4) {

@@ -7,7 +7,7 @@
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
-import type { Octets } from "../protocol/byte-ops.ts";
+import type { ByteOps } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
 import {
@@ -28,16 +28,16 @@ import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
-import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
+import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
 
 /** So much may wait for the handler before reading pauses; it resumes below half of it. */
-const INBOUND_MARK = { events: 1024, bytes: 65_536 } as const;
+const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
 
 /** So many events may wait where the host cannot pause, and so many octets more than one message. */
 const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 
 /** While more than this waits for the peer to read, nothing of what it sends is read or handled. */
-const OUTBOUND_MARK = 65_536;
+const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
 const MAX_INFOS = 65_536;
 
@@ -58,7 +58,7 @@ const OUTSIDE = 2;
 export interface SessionContext {
   readonly options: ResolvedOptions;
   readonly clock: Clock;
-  readonly octets: Octets;
+  readonly byteOps: ByteOps;
   readonly onError: OnError;
   /** The connection was asked for its id for the first time. */
   readonly onIdentified?: (session: Session, id: string) => void;
@@ -66,11 +66,11 @@ export interface SessionContext {
   readonly onEnd?: (session: Session) => void;
 }
 
-export class Session implements TransportEvents, Timed, Addressee {
+export class Session implements TransportEvents, Timed, SessionHandle {
   // First what every message needs, side by side: of the many sessions that a process has, few are in the processor's cache.
   private readonly clock: Clock;
   /** When something arrived last. Noted with each message, and told to {@link liveness} when that is asked. */
-  private heardAt: number;
+  private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
@@ -85,14 +85,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   private state: unknown = undefined;
   readonly self: SessionSelf;
   /** When a pending callback is given up: `undefined`, for a number has to be kept somewhere. */
-  private giveUpAt: number | undefined = undefined;
+  private abandonAt: number | undefined = undefined;
   /** `init` has returned: from here on `terminate` will run. */
   private hasState = false;
   private readonly transport: Transport;
   /** The peer's close frame arrived. What came before it is handled first. */
-  private remoteClosed = false;
+  private closeReceived = false;
   /** The wire is gone. What came before is handled first, if the end was not decided. */
-  private gone = false;
+  private isDisconnected = false;
 
   slot = 0;
   private readonly context: SessionContext;
@@ -113,10 +113,10 @@ export class Session implements TransportEvents, Timed, Addressee {
   private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
-  private toldOfInfo = false;
-  private done = false;
+  private warnedOfInfo = false;
+  private released = false;
   /** When the wire is cut. */
-  private cutAt: number | undefined = undefined;
+  private abortAt: number | undefined = undefined;
 
   constructor(
     callbacks: Callbacks,
@@ -126,19 +126,19 @@ export class Session implements TransportEvents, Timed, Addressee {
     asyncContext?: AsyncContext,
   ) {
     this.clock = context.clock;
-    this.heardAt = this.clock.heard();
+    this.activeAt = this.clock.activeNow();
     this.target = callbacks.target;
     this.self = new SessionSelf(this, facts);
     this.transport = transport;
     this.context = context;
     this.callbacks = callbacks;
     this.facts = facts;
-    this.liveness = new Liveness(this.heardAt);
+    this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
     this.outside = asyncContext !== undefined;
   }
 
-  enter<Target, Args extends unknown[]>(
+  runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
@@ -155,7 +155,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     }
   }
 
-  inherit<Target, Args extends unknown[]>(
+  assumeContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
@@ -171,12 +171,12 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Runs `init`. */
   start(arg: unknown): void {
-    this.enter(this.runInit, this, arg);
+    this.runInContext(this.runInit, this, arg);
   }
 
   private runInit(arg: unknown): void {
     const { init } = this.callbacks;
-    this.call("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
+    this.invoke("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
     this.pump();
     this.reschedule();
   }
@@ -190,7 +190,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The server goes away (1001) or restarts (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
-    this.finish("shutdown", code, "");
+    this.end("shutdown", code, "");
     this.terminateWhenFree();
   }
 
@@ -215,11 +215,11 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   deliver(info: unknown): boolean {
-    if (this.phase !== OPEN || this.remoteClosed || this.gone || this.overflowed) return false;
+    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
-      if (!this.toldOfInfo)
+      if (!this.warnedOfInfo)
         this.report(new TypeError("an info was sent to a handler without handleInfo"), "handleInfo");
-      this.toldOfInfo = true;
+      this.warnedOfInfo = true;
       return true;
     }
     const { clock } = this;
@@ -247,16 +247,16 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (this.phase !== OPEN) return;
     const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
     this.report(error, "handleInfo");
-    this.finish({ error }, CLOSE.internalError, "");
+    this.end({ error }, CLOSE.internalError, "");
     this.terminateWhenFree();
   }
 
   /** `self.push`: sends now, whatever callback is running or pending. */
   pushNow(messages: Messages): boolean {
-    checkMessages(messages, this.context.octets);
-    if (this.phase !== OPEN || this.gone) return false;
+    checkMessages(messages, this.context.byteOps);
+    if (this.phase !== OPEN || this.isDisconnected) return false;
     this.actNow(() => this.send(messages));
-    return this.phase === OPEN && !this.gone;
+    return this.phase === OPEN && !this.isDisconnected;
   }
 
   /** `self.stop`: decides the end now, whatever callback is running or pending. */
@@ -264,13 +264,13 @@ export class Session implements TransportEvents, Timed, Addressee {
     checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
-    checkMessages(messages, this.context.octets);
+    checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN) return false;
     let decides!: boolean;
     this.actNow(() => {
       this.send(messages);
       decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
-      this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
+      this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
     });
     return decides;
   }
@@ -284,7 +284,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     } finally {
       this.acting = acting;
     }
-    if ((this.phase === OPEN && !this.gone) || this.running !== undefined) return;
+    if ((this.phase === OPEN && !this.isDisconnected) || this.running !== undefined) return;
     this.clock.defer(() => {
       this.pump();
       this.terminateWhenFree();
@@ -293,8 +293,8 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** `self.drained`. */
   whenDrained(): Promise<boolean> {
-    if (this.phase !== OPEN || this.gone) return Promise.resolve(false);
-    if (this.transport.buffered <= OUTBOUND_MARK) return Promise.resolve(true);
+    if (this.phase !== OPEN || this.isDisconnected) return Promise.resolve(false);
+    if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.drainWaiters ??= [];
       this.drainWaiters.push(resolve);
@@ -313,24 +313,24 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   // --- what the transport tells
 
-  received(): void {
-    this.heardAt = this.clock.soon();
-    this.mailbox.mark();
+  onActivity(): void {
+    this.activeAt = this.clock.coarseActiveNow();
+    this.mailbox.markArrival();
   }
 
   /**
    * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
-   * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
+   * and there is no other. Then neither message nor result is ever made. Other results go through {@link interpret}.
    */
-  text(data: string, size: number): void {
+  onText(data: string, size: number): void {
     if (!this.isReady) {
-      this.textOtherwise(data, size);
+      this.onTextSlow(data, size);
       return;
     }
     this.running = "handleIn";
     try {
       const result = this.target.handleIn({ opcode: "text", data }, this.state, this.self);
-      if (!isPush(result)) this.returned(result, "handleIn");
+      if (!isPush(result)) this.interpret(result, "handleIn");
       else if (this.accept(result[2])) this.send(result[1]);
     } catch (error) {
       this.crash(error, "handleIn");
@@ -339,61 +339,62 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.afterArrival();
   }
 
-  /** The slow path of {@link text}. It is a function of its own, so that {@link text} stays small enough to be inlined. */
-  private textOtherwise(data: string, size: number): void {
-    if (this.outside) this.enter(this.text, this, data, size);
+  /** The slow path of {@link onText}. It is a function of its own, so that {@link onText} stays small enough to be inlined. */
+  private onTextSlow(data: string, size: number): void {
+    if (this.outside) this.runInContext(this.onText, this, data, size);
     else this.arrive({ opcode: "text", data }, size);
   }
 
-  binary(data: Uint8Array<ArrayBuffer>): void {
+  onBinary(data: Uint8Array<ArrayBuffer>): void {
     this.arrive({ opcode: "binary", data }, data.length);
   }
 
-  control(message: ControlMessage): void {
+  onControl(message: ControlMessage): void {
     if (this.liveness.takesPong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
     this.noteOutbound();
     if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
   }
 
-  closing(code: number | undefined, text: string): void {
+  onClose(code: number | undefined, text: string): void {
     this.facts.closeCode = code;
     this.facts.closeText = text;
     if (this.phase !== OPEN) return;
-    this.remoteClosed = true;
-    this.limitCallback();
+    this.closeReceived = true;
+    this.startCloseTimeout();
     this.pump();
   }
 
-  failed(error: ProtocolError): void {
-    this.finish({ error }, error.code, error.message);
+  onProtocolError(error: ProtocolError): void {
+    this.end({ error }, error.code, error.message);
     this.terminateWhenFree();
   }
 
-  drained(): void {
-    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_MARK) this.answerDrainWaiters(true);
+  onDrain(): void {
+    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
+      this.answerDrainWaiters(true);
     if (!this.blocked) return;
-    if (this.transport.buffered <= OUTBOUND_MARK / 2) this.blocked = false;
+    if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
   }
 
-  idle(): void {
-    this.finish("timeout", CLOSE.goingAway, "idle timeout");
+  onIdle(): void {
+    this.end("timeout", CLOSE.goingAway, "idle timeout");
     this.terminateWhenFree();
   }
 
-  stopped(): void {
+  onHostStop(): void {
     this.shutdown(CLOSE.goingAway);
   }
 
-  disconnected(): void {
-    if (this.gone) return;
-    this.gone = true;
-    this.cutAt = undefined;
+  onDisconnect(): void {
+    if (this.isDisconnected) return;
+    this.isDisconnected = true;
+    this.abortAt = undefined;
     this.answerDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
-      this.limitCallback();
+      this.startCloseTimeout();
       this.pump();
     }
     this.checkDone();
@@ -403,7 +404,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && this.hold === 0 && this.mailbox.isNext;
+    return this.phase === OPEN && this.running === undefined && this.hold === 0 && this.mailbox.isCaughtUp;
   }
 
   private get blocked(): boolean {
@@ -430,28 +431,28 @@ export class Session implements TransportEvents, Timed, Addressee {
    */
   private canHandle(size: number): boolean {
     const { transport, context } = this;
-    if (transport.capabilities.answersClose && !this.remoteClosed) return false;
+    if (transport.capabilities.answersClose && !this.closeReceived) return false;
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
   /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
-  private isReadyThough(size: number): boolean {
-    if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isNext)
+  private isReadyWhileBlocked(size: number): boolean {
+    if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
       return false;
     return this.canHandle(size);
   }
 
   private arrive(event: Arrived, size: number): void {
-    if (this.isReady || this.isReadyThough(size)) {
+    if (this.isReady || this.isReadyWhileBlocked(size)) {
       this.handle(event);
       this.afterArrival();
-    } else if (this.outside) this.enter(this.arrive, this, event, size);
+    } else if (this.outside) this.runInContext(this.arrive, this, event, size);
     else this.queue(event, size);
   }
 
   /** Only a transport that answers within `send` brings more in the meantime. */
   private afterArrival(): void {
-    if (this.mailbox.messages > 0 || this.remoteClosed || this.gone) this.pump();
+    if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }
 
   private queue(event: Arrived, size: number): void {
@@ -469,7 +470,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** Handles what waits, in order, until there is nothing, or a callback is pending. */
   private pump(): void {
     if (this.outside) {
-      this.enter(this.pump, this);
+      this.runInContext(this.pump, this);
       return;
     }
     do {
@@ -477,50 +478,50 @@ export class Session implements TransportEvents, Timed, Addressee {
         const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
         const event = held ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
-        else if (this.mailbox.hasInfo) this.call("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
+        else if (this.mailbox.hasInfo) this.invoke("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
     if (this.phase !== OPEN || this.running !== undefined || this.acting || this.mailbox.messages > 0) return;
-    if (!this.remoteClosed && !this.gone) return;
-    this.finishAsPeerDid();
+    if (!this.closeReceived && !this.isDisconnected) return;
+    this.endByPeer();
     this.terminateWhenFree();
   }
 
   /** All that the peer had sent is handled. */
-  private finishAsPeerDid(): void {
-    if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
-    else this.finish({ error: new ConnectionLost() }, undefined, "");
+  private endByPeer(): void {
+    if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
+    else this.end({ error: new ConnectionLost() }, undefined, "");
   }
 
   private handle(event: Arrived): void {
-    if (event.opcode === "text" || event.opcode === "binary") this.call("handleIn", this.target.handleIn, event);
-    else this.call("handleControl", this.callbacks.handleControl!, event);
+    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
+    else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
-  private call(name: CallbackName, callback: Callback, argument: unknown): void {
+  private invoke(name: CallbackName, callback: Callback, argument: unknown): void {
     if (this.outside) {
-      this.enter(this.call, this, name, callback, argument);
+      this.runInContext(this.invoke, this, name, callback, argument);
       return;
     }
     this.running = name;
     try {
-      this.returned(callback.call(this.target, argument, this.state, this.self), name);
+      this.interpret(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
       this.crash(error, name);
     }
     this.terminateWhenFree();
   }
 
-  private returned(result: unknown, name: CallbackName): void {
+  private interpret(result: unknown, name: CallbackName): void {
     if (!isResult(result)) this.awaitResult(result, name);
-    else if (this.accept(stateOf(result))) this.obey(result);
+    else if (this.accept(stateOf(result))) this.apply(result);
   }
 
   /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
   private accept(state: unknown): boolean {
     this.running = undefined;
-    this.giveUpAt = undefined;
+    this.abandonAt = undefined;
     this.state = state;
     this.hasState = true;
     if (this.phase !== OPEN) return false;
@@ -535,15 +536,15 @@ export class Session implements TransportEvents, Timed, Addressee {
    */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
-    if (this.remoteClosed || this.gone) this.limitCallback();
-    this.settled ??= (result) => this.enter(this.settle, this, returnIt, result);
-    this.rejected ??= (error) => this.enter(this.settle, this, throwIt, error);
+    if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
+    this.settled ??= (result) => this.runInContext(this.settle, this, returnIt, result);
+    this.rejected ??= (error) => this.runInContext(this.settle, this, throwIt, error);
     Promise.resolve(promise).then(this.settled, this.rejected);
   }
 
   private settle(outcome: Callback, value: unknown): void {
     if (this.phase === ENDED) return;
-    this.call(this.running!, outcome, value);
+    this.invoke(this.running!, outcome, value);
     this.pump();
   }
 
@@ -552,14 +553,14 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.report(error, callback);
     this.running = undefined;
     // From then on it is the deadline of `terminate`.
-    if (this.phase !== ENDED) this.giveUpAt = undefined;
+    if (this.phase !== ENDED) this.abandonAt = undefined;
     // The error's text is for us to see, not for the client.
-    this.finish({ error }, CLOSE.internalError, "");
+    this.end({ error }, CLOSE.internalError, "");
   }
 
   // --- results to the wire
 
-  private obey(result: HandleResult<unknown>): void {
+  private apply(result: HandleResult<unknown>): void {
     if (result[0] === "push") this.send(result[1]);
     else if (result[0] === "reply") this.send(result[2]);
     else if (result[0] === "stop") {
@@ -574,7 +575,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private stop(reason: unknown, detail: CloseDetail | undefined, messages: Messages): void {
     const { code, text } = checkCloseDetail(detail ?? defaultCloseCode(reason));
     this.send(messages);
-    this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
+    this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
   }
 
   private send(messages: Messages): void {
@@ -593,16 +594,16 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.sendText(message.data);
       return;
     }
-    const size = checkMessage(message, this.context.octets);
-    if (this.phase !== OPEN || this.gone || !this.hasRoom(size)) return;
+    const size = checkMessage(message, this.context.byteOps);
+    if (this.phase !== OPEN || this.isDisconnected || !this.hasRoom(size)) return;
     this.transport.send(message.opcode, message.data ?? "", size);
   }
 
   /** Any string may be sent. */
   private sendText(text: string): void {
     // A host that takes it at once need not know its size.
-    if (this.phase !== OPEN || this.gone || this.transport.sendText?.(text)) return;
-    const size = ioLength(text, this.context.octets);
+    if (this.phase !== OPEN || this.isDisconnected || this.transport.sendText?.(text)) return;
+    const size = ioLength(text, this.context.byteOps);
     if (this.hasRoom(size)) this.transport.send("text", text, size);
   }
 
@@ -615,13 +616,19 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private slowConsumer(message: string): void {
-    this.finish({ error: new SlowConsumer(message) }, CLOSE.tryAgainLater, "");
+    this.end({ error: new SlowConsumer(message) }, CLOSE.tryAgainLater, "");
   }
 
   // --- backpressure
 
   private noteOutbound(): void {
-    if (this.blocked || this.phase !== OPEN || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
+    if (
+      this.blocked ||
+      this.phase !== OPEN ||
+      this.isDisconnected ||
+      this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK
+    )
+      return;
     this.blocked = true;
     this.isStalled();
     this.updateReading();
@@ -634,12 +641,12 @@ export class Session implements TransportEvents, Timed, Addressee {
     const share = this.paused ? 0.5 : 1;
     const full =
       this.blocked ||
-      mailbox.messages >= INBOUND_MARK.events * share ||
+      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * share ||
       // One message never stops the reading, however large: pings behind it are still seen, and answered.
-      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_MARK.bytes * share);
+      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * share);
     if (full === this.paused) return false;
     this.paused = full;
-    const now = this.clock.heard();
+    const now = this.clock.activeNow();
     if (full) {
       this.peer.pause(now);
       this.transport.pause();
@@ -655,21 +662,21 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { mailbox } = this;
     const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
     if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
-    this.failed(new ProtocolError(CLOSE.policyViolation, "more messages than the handler keeps up with"));
+    this.onProtocolError(new ProtocolError(CLOSE.policyViolation, "more messages than the handler keeps up with"));
   }
 
   // --- the end
 
   /** The end is decided: the wire is closed now. `terminate` is for the caller, who knows whose stack this is. */
-  private finish(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
+  private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
     // It is decided once: whoever was told of an error, for one, may have come first.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
     this.reason = reason;
     this.mailbox.clear();
     this.answerDrainWaiters(false);
-    if (!this.gone) this.closeTransport(code, text, abort);
-    this.limitCallback();
+    if (!this.isDisconnected) this.closeTransport(code, text, abort);
+    this.startCloseTimeout();
     this.reschedule();
     // Last: the listeners are the application's code.
     if (SessionSelf.hasSignal(this.self)) this.abortSignal();
@@ -687,7 +694,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.transport.abort();
       return;
     }
-    this.cutAt = this.clock.now() + this.context.options.closeTimeout;
+    this.abortAt = this.clock.now() + this.context.options.closeTimeout;
     this.transport.close(code, text);
     if (!this.paused) return;
     this.paused = false;
@@ -700,14 +707,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
-  private limitCallback(): void {
-    if (this.running === undefined || this.giveUpAt !== undefined) return;
-    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
+  private startCloseTimeout(): void {
+    if (this.running === undefined || this.abandonAt !== undefined) return;
+    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
   }
 
-  private giveUp(): void {
-    this.giveUpAt = undefined;
+  private abandonCallback(): void {
+    this.abandonAt = undefined;
     if (this.phase === ENDED) {
       this.terminating = false;
       this.checkDone();
@@ -716,15 +723,15 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { running } = this;
     this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
     this.running = undefined;
-    this.giveUpAt = undefined;
-    if (this.phase === OPEN) this.finishAsPeerDid();
+    this.abandonAt = undefined;
+    if (this.phase === OPEN) this.endByPeer();
     this.terminateWhenFree();
   }
 
   private terminate(): void {
     if (this.acting) return;
     if (this.outside) {
-      this.enter(this.terminate, this);
+      this.runInContext(this.terminate, this);
       return;
     }
     const { callbacks, state } = this;
@@ -750,7 +757,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.terminating = false;
       this.checkDone();
     };
-    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
+    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
     Promise.resolve(result).then(done, (error) => {
       this.report(error, "terminate");
@@ -759,8 +766,8 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private checkDone(): void {
-    if (this.phase !== ENDED || !this.gone || this.terminating || this.done) return;
-    this.done = true;
+    if (this.phase !== ENDED || !this.isDisconnected || this.terminating || this.released) return;
+    this.released = true;
     this.clock.cancel(this);
     this.context.onEnd?.(this);
   }
@@ -768,12 +775,12 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- time
 
   tick(now: number): void {
-    if (now >= (this.giveUpAt ?? NEVER)) this.giveUp();
-    if (now >= (this.cutAt ?? NEVER)) {
-      this.cutAt = undefined;
+    if (now >= (this.abandonAt ?? NEVER)) this.abandonCallback();
+    if (now >= (this.abortAt ?? NEVER)) {
+      this.abortAt = undefined;
       this.transport.abort();
     }
-    if (this.phase === OPEN && !this.gone) this.watch();
+    if (this.phase === OPEN && !this.isDisconnected) this.watch();
     this.terminateWhenFree();
     this.reschedule();
   }
@@ -785,21 +792,21 @@ export class Session implements TransportEvents, Timed, Addressee {
       return;
     }
     if (!this.watchesIdle) return;
-    const now = this.clock.heard();
-    if (this.peer.isIdle(now, options)) this.idle();
+    const now = this.clock.activeNow();
+    if (this.peer.isIdle(now, options)) this.onIdle();
     else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
   }
 
   /** What is known of the peer, with when it was heard last. */
   private get peer(): Liveness {
-    this.liveness.received(this.heardAt);
+    this.liveness.received(this.activeAt);
     return this.liveness;
   }
 
   private isStalled(): boolean {
-    const { buffered, taken } = this.transport;
+    const { buffered, bytesFlushed: taken } = this.transport;
     const { options } = this.context;
-    return this.liveness.isStalled(this.clock.heard(), options, buffered, taken);
+    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, taken);
   }
 
   private ping(now: number): void {
@@ -810,7 +817,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
   private get watchesIdle(): boolean {
-    return !this.remoteClosed && this.transport.capabilities.idleClock;
+    return !this.closeReceived && this.transport.capabilities.idleClock;
   }
 
   private get canPing(): boolean {
@@ -819,11 +826,11 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
-    if (this.done) return;
+    if (this.released) return;
     const { options } = this.context;
-    let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
-    if (this.phase === OPEN && !this.gone) {
-      const unheard = this.clock.now() - this.clock.heard();
+    let next = Math.min(this.abandonAt ?? NEVER, this.abortAt ?? NEVER);
+    if (this.phase === OPEN && !this.isDisconnected) {
+      const unheard = this.clock.now() - this.clock.activeNow();
       next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
     }
     this.clock.schedule(this, next);

@@ -1,6 +1,6 @@
 /** A transport without a wire: what the session sends is at the client at once. */
 import type { IoData, Opcode } from "../message.ts";
-import { portableOctets } from "../protocol/byte-ops.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
 import type { Capabilities, Transport } from "../transport.ts";
@@ -44,7 +44,7 @@ interface Sent {
 export class MemoryTransport implements Transport {
   readonly capabilities = capabilities;
   buffered = 0;
-  taken = 0;
+  bytesFlushed = 0;
   paused = false;
   private peerReads = true;
   private readonly peer: MemoryPeer;
@@ -97,13 +97,13 @@ export class MemoryTransport implements Transport {
   }
 
   private arrive(sent: Sent): void {
-    this.taken += sent.size;
+    this.bytesFlushed += sent.size;
     sent.arrive();
   }
 }
 
 const received = (opcode: Opcode, data: IoData, size: number): ReceivedMessage => {
   const bytes = new Uint8Array(size);
-  writeIoData(data, bytes, 0, portableOctets);
-  return opcode === "text" ? { opcode, data: portableOctets.decodeUtf8(bytes, 0, size) } : { opcode, data: bytes };
+  writeIoData(data, bytes, 0, portableByteOps);
+  return opcode === "text" ? { opcode, data: portableByteOps.decodeUtf8(bytes, 0, size) } : { opcode, data: bytes };
 };

@@ -6,7 +6,7 @@ import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
 import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
 
@@ -100,7 +100,7 @@ export class BunTransport implements Transport {
     return this.queued ? this.socket.getBufferedAmount() : 0;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.accepted - this.buffered;
   }
 
@@ -113,7 +113,7 @@ export class BunTransport implements Transport {
     if (this.queued || this.compressFrom !== NEVER) return false;
     const status = this.socket.sendText(text);
     // What was taken at once is nobody's concern.
-    if (status <= 0) this.note(status, nodeOctets.utf8Length(text));
+    if (status <= 0) this.note(status, nodeByteOps.utf8Length(text));
     return true;
   }
 
@@ -129,12 +129,12 @@ export class BunTransport implements Transport {
     const { socket } = this;
     switch (opcode) {
       case "text":
-        return socket.sendText(joinText(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendText(joinText(data, size, nodeByteOps), size >= this.compressFrom);
       case "binary":
-        return socket.sendBinary(joinOctets(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendBinary(joinOctets(data, size, nodeByteOps), size >= this.compressFrom);
       case "ping":
       case "pong":
-        return socket[opcode](joinOctets(data, size, nodeOctets));
+        return socket[opcode](joinOctets(data, size, nodeByteOps));
     }
   }
 
@@ -176,19 +176,19 @@ export class BunTransport implements Transport {
 
   onMessage(data: string | Uint8Array<ArrayBuffer>): void {
     const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
+    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeByteOps);
     else receiveBinary(session, data, maxMessageSize);
   }
 
   onControl(opcode: "ping" | "pong", data: Uint8Array<ArrayBuffer>): void {
-    this.session.received();
-    this.session.control({ opcode, data });
+    this.session.onActivity();
+    this.session.onControl({ opcode, data });
   }
 
   onDrain(): void {
     this.queued = this.socket.getBufferedAmount() > 0;
     if (!this.queued && this.closing !== undefined) this.closeNow(...this.closing);
-    else this.session.drained();
+    else this.session.onDrain();
   }
 
   onClose(code: number, reason: string): void {
@@ -196,12 +196,12 @@ export class BunTransport implements Transport {
     this.closed = true;
     this.queued = false;
     // A client may send the same close frame, but not while the server is stopped.
-    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
+    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.onHostStop();
     // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.
     else if (!ours && code !== LOST) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
-      this.session.failed(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
+      this.session.onProtocolError(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 }

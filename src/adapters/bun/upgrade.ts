@@ -5,14 +5,14 @@ import { parseExtensions } from "../../protocol/http/extensions.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import { BunTransport, capabilities } from "./transport.ts";
 import type { BunServer } from "./types.ts";
 
 export class BunHost extends Host {
   constructor(options: HostOptions) {
-    super(capabilities, nodeOctets, nodeDiagnostics, options);
+    super(capabilities, nodeByteOps, nodeDiagnostics, options);
   }
 }
 

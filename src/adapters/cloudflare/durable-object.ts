@@ -3,7 +3,7 @@
  * is kept in the attachment of its socket.
  */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../../session/handler.ts";
@@ -117,7 +117,7 @@ export class DurableHost extends CloudflareHost {
 
   constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
     // A timer belongs to the object that has started it: no two of them share a clock.
-    super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
+    super(durableCapabilities, portableByteOps, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }

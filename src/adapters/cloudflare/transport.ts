@@ -1,7 +1,7 @@
 /** A WebSocket of Cloudflare Workers as the transport that a session wants. */
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Session } from "../../session/session.ts";
 import type { Capabilities, Transport } from "../../transport.ts";
@@ -58,7 +58,7 @@ export class CloudflareTransport implements Transport {
   readonly capabilities: Capabilities;
   /** The platform does not tell what waits. */
   readonly buffered = 0;
-  readonly taken = 0;
+  readonly bytesFlushed = 0;
   session!: Session;
   protected readonly socket: CloudflareSocket;
   private readonly maxMessageSize: number;
@@ -81,7 +81,7 @@ export class CloudflareTransport implements Transport {
   message(data: string | ArrayBuffer): void {
     if (this.gone) return;
     const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, portableOctets);
+    if (typeof data === "string") receiveText(session, data, maxMessageSize, portableByteOps);
     else receiveBinary(session, new Uint8Array(data), maxMessageSize);
   }
 
@@ -102,7 +102,7 @@ export class CloudflareTransport implements Transport {
     if (this.gone) return;
     this.closed = true;
     const [, code, description] = VIOLATION.exec(message) ?? [];
-    if (code !== undefined) this.session.failed(new ProtocolError(Number(code), description!));
+    if (code !== undefined) this.session.onProtocolError(new ProtocolError(Number(code), description!));
     this.lose();
   }
 
@@ -116,7 +116,7 @@ export class CloudflareTransport implements Transport {
     if (this.closed || this.gone) return;
     this.attempt(() =>
       this.socket.send(
-        opcode === "text" ? joinText(data, size, portableOctets) : joinOctets(data, size, portableOctets),
+        opcode === "text" ? joinText(data, size, portableByteOps) : joinOctets(data, size, portableByteOps),
       ),
     );
   }
@@ -141,7 +141,7 @@ export class CloudflareTransport implements Transport {
   protected lose(): void {
     if (this.gone) return;
     this.gone = true;
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 
   /** A socket that has just gone refuses, and so does one that belongs to another request. */

@@ -1,6 +1,6 @@
 /** Upgrade requests of Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
@@ -58,7 +58,7 @@ export class WorkerHost extends CloudflareHost {
   private readonly whenOver = new WeakMap<Session, () => void>();
 
   constructor(options: HostOptions = {}) {
-    super(capabilities, portableOctets, cloudflareDiagnostics, options);
+    super(capabilities, portableByteOps, cloudflareDiagnostics, options);
     this.given = options.clock;
   }
 
@@ -70,14 +70,14 @@ export class WorkerHost extends CloudflareHost {
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
   ): Session {
-    const { octets, onError } = this;
+    const { byteOps, onError } = this;
     const onEnd = (session: Session): void => this.onEnd(session);
     const clock = this.given ?? new WorkerClock();
     const session = new Session(
       callbacks,
       transport,
       facts,
-      { options, clock, octets, onError, onIdentified: this.group.identify, onEnd },
+      { options, clock, byteOps, onError, onIdentified: this.group.identify, onEnd },
       asyncContext,
     );
     this.group.add(session);

@@ -5,7 +5,7 @@ import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
 import { type Draining, drainPoll } from "./drain-poll.ts";
@@ -100,11 +100,12 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     socket.onmessage = ({ data }) => {
       this.arrived++;
       // The socket was made in the connection's context.
-      if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
-      else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
+      if (typeof data === "string")
+        session.assumeContext(receiveText, undefined, session, data, maxMessageSize, nodeByteOps);
+      else session.assumeContext(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
     };
-    socket.onerror = ({ message = "" }) => session.inherit(this.onError, this, message);
-    socket.onclose = ({ code, reason }) => session.inherit(this.onClose, this, code, reason);
+    socket.onerror = ({ message = "" }) => session.assumeContext(this.onError, this, message);
+    socket.onclose = ({ code, reason }) => session.assumeContext(this.onClose, this, code, reason);
   }
 
   // --- what the session asks for
@@ -122,14 +123,14 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     return waiting;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.accepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
     const { socket } = this;
-    if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
-    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
+    if (opcode === "text") socket.send(joinText(data, size, nodeByteOps));
+    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeByteOps));
     else {
       this.tell(`a ${opcode} can't be sent on deno, and is left out`);
       return;
@@ -173,22 +174,22 @@ export class DenoTransport implements Transport, Draining, Stoppable {
   // --- what Deno tells
 
   onLess(): void {
-    this.session.drained();
+    this.session.onDrain();
   }
 
   onStop(): void {
     this.stopping = true;
-    this.session.stopped();
+    this.session.onHostStop();
   }
 
   private onError(message: string): void {
     if (message === IDLE) {
-      if (!this.gone) this.session.idle();
+      if (!this.gone) this.session.onIdle();
       this.onGone();
       return;
     }
     const violation = this.gone ? undefined : violationOf(message);
-    if (violation !== undefined) this.session.failed(violation);
+    if (violation !== undefined) this.session.onProtocolError(violation);
   }
 
   private onClose(code: number, reason: string): void {
@@ -203,6 +204,6 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     this.gone = true;
     drainPoll.delete(this);
     this.served?.delete(this);
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 }

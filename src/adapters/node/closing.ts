@@ -13,7 +13,7 @@ interface Closable {
 }
 
 /** The connections that end with it. */
-export type Ending = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
+export type Ending = Pick<SessionGroup, "close" | "closeAll"> & { closing: boolean };
 
 /**
  * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
@@ -33,7 +33,7 @@ export const closeWith = (server: Closable, group: Ending): void => {
   if (closeAllConnections !== undefined) {
     server.closeAllConnections = function (this: Closable): void {
       // Not cut off at once: whoever does not answer is, after its `closeTimeout`.
-      group.dismiss();
+      group.closeAll();
       closeAllConnections.call(this);
     };
   }

@@ -251,13 +251,13 @@ class Http2ByteStream extends NodeStream {
   }
 
   /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
-  override answersAtOnce(): boolean {
+  override shouldFlushNow(): boolean {
     return !this.isDirect || isFirst(this.socket as unknown as ServerHttp2Stream);
   }
 
-  override flushSoon(): void {
-    if (this.answersAtOnce()) nextTick(flush, this.connection);
-    else super.flushSoon();
+  override scheduleFlush(): void {
+    if (this.shouldFlushNow()) nextTick(flush, this.connection);
+    else super.scheduleFlush();
   }
 
   /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */

@@ -84,7 +84,7 @@ export class NodeStream implements ByteStream {
     return this.queued + this.waiting;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.written - this.buffered;
   }
 
@@ -144,11 +144,11 @@ export class NodeStream implements ByteStream {
     socket.resume();
   }
 
-  answersAtOnce(): boolean {
+  shouldFlushNow(): boolean {
     return false;
   }
 
-  flushSoon(): void {
+  scheduleFlush(): void {
     if (toFlush.push(this.connection) === 1) later(flushAll);
   }
 
@@ -206,8 +206,8 @@ export class NodeStream implements ByteStream {
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
     // What was on its way to a socket that is gone may be read still: it is not to be written over.
-    if (!this.socket.destroyed) this.connection.sent();
-    this.connection.drained();
+    if (!this.socket.destroyed) this.connection.onFlushed();
+    this.connection.onDrain();
   }
 
   /** The shared listeners' way in. */
@@ -226,7 +226,7 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
   // Others may listen, too.
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
-  NodeStream.connectionOf(this).receive(chunk);
+  NodeStream.connectionOf(this).onBytes(chunk);
   // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
   return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
@@ -234,15 +234,15 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
 const endAfterwards = endingAfter(NodeStream.endedByOthers);
 
 function onData(this: Hosted, chunk: Uint8Array): void {
-  NodeStream.connectionOf(this).receive(chunk);
+  NodeStream.connectionOf(this).onBytes(chunk);
 }
 
 function onEnd(this: Hosted): void {
-  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).ended();
+  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).onEnd();
 }
 
 function onClose(this: Hosted): void {
-  NodeStream.connectionOf(this).closed();
+  NodeStream.connectionOf(this).onDisconnect();
 }
 
 /** `close` follows, and is what counts. */

@@ -10,7 +10,7 @@ import { acceptFor } from "../../protocol/http/handshake.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { selectCompression } from "../../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shuttingDown } from "../shared/decision.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { capabilities, type NodeAdapter } from "./adapter.ts";
 import { compressionOf } from "./compression.ts";
 import { passRefusalOn } from "./escape.ts";
@@ -171,7 +171,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const stream = this.takeStream();
     const parameters = selectCompression(this.facts, options.compress);
     const compression = parameters && compressionOf(options, parameters);
-    const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
+    const connection = new Connection(stream, nodeByteOps, options, capabilities, compression);
     stream.open(connection);
     try {
       this.sendHead({

@@ -2,7 +2,7 @@
 import { UpgradeError } from "../../errors.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../../options.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import type { Clock } from "../../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../../session/group.ts";
@@ -86,7 +86,7 @@ export class Host {
   readonly capabilities: Capabilities;
   readonly defaults: ResolvedOptions;
   readonly clock: Clock;
-  readonly octets: Octets;
+  readonly byteOps: ByteOps;
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
@@ -99,12 +99,12 @@ export class Host {
   /** `diagnostics`: where the host has channels to publish on. */
   constructor(
     capabilities: Capabilities,
-    octets: Octets,
+    byteOps: ByteOps,
     diagnostics: Diagnostics | undefined,
     { defaults, onError, clock = systemClock }: HostOptions = {},
   ) {
     this.capabilities = capabilities;
-    this.octets = octets;
+    this.byteOps = byteOps;
     this.onError = reporter(onError, diagnostics?.error);
     this.refusals = new Refusals(diagnostics);
     this.clock = clock;
@@ -172,8 +172,8 @@ export class Host {
   ): Session {
     // Shared by the sessions that share their options, so that none has to keep one.
     if (this.lastContext?.options !== options) {
-      const { clock, octets, onError, group } = this;
-      this.lastContext = { options, clock, octets, onError, onIdentified: group.identify, onEnd: group.delete };
+      const { clock, byteOps, onError, group } = this;
+      this.lastContext = { options, clock, byteOps, onError, onIdentified: group.identify, onEnd: group.delete };
     }
     const session = new Session(callbacks, transport, facts, this.lastContext!, asyncContext);
     this.group.add(session);

@@ -1,6 +1,6 @@
 /** Octets and text by Node's own means: its calls on Buffers cost a fraction of the portable ones. */
 import { Buffer, isUtf8 } from "node:buffer";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 
 /** Up to here a loop is faster than a call of the host; for long text Node is many times as fast as any. */
@@ -17,7 +17,7 @@ const view = (bytes: Uint8Array): FastBuffer =>
     ? (bytes as FastBuffer)
     : (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as FastBuffer);
 
-export const nodeOctets: Octets = {
+export const nodeByteOps: ByteOps = {
   // Not from Buffer's pool: what is kept of a message must not keep other people's memory.
   alloc: (size) => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer as ArrayBuffer),
   allocOutput: (size) => Buffer.allocUnsafeSlow(size),

@@ -2,7 +2,7 @@
 import type { Clock, Timed } from "../../session/clock.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
-/** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.soon}. */
+/** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.coarseActiveNow}. */
 const SLOT_MS = 200;
 
 /** Connections have no timer of their own: each stands in the slot of its next deadline. */
@@ -26,13 +26,13 @@ export class SystemClock implements Clock {
     return Math.floor(this.timers.now());
   }
 
-  heard(): number {
+  activeNow(): number {
     return this.heardAt(this.now());
   }
 
   /** Without reading the system's clock, which would be half of what a message costs. */
-  soon(): number {
-    return this.timer === undefined ? this.heard() : this.latest;
+  coarseActiveNow(): number {
+    return this.timer === undefined ? this.activeNow() : this.latest;
   }
 
   private heardAt(now: number): number {

@@ -8,7 +8,7 @@ import { writeIoData } from "../../protocol/io-data.ts";
 import type { Session } from "../../session/session.ts";
 import type { Capabilities, Transport } from "../../transport.ts";
 import { endingAfter, shutDown } from "../node/closing.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { later } from "../shared/timers.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
@@ -118,22 +118,24 @@ export class WsTransport implements Transport {
   // --- what ws tells
 
   received(): void {
-    this.session.received();
+    this.session.onActivity();
   }
 
   message(data: Buffer, isBinary: boolean): void {
     const size = data.length;
     if (size > this.maxMessageSize) {
-      this.session.failed(new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`));
+      this.session.onProtocolError(
+        new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`),
+      );
     } else if (isBinary) {
-      this.session.binary(own(data));
+      this.session.onBinary(own(data));
     } else {
-      this.session.text(nodeOctets.decodeUtf8(data, 0, size), size);
+      this.session.onText(nodeByteOps.decodeUtf8(data, 0, size), size);
     }
   }
 
   control(opcode: "ping" | "pong", data: Buffer): void {
-    this.session.control({ opcode, data: own(data) });
+    this.session.onControl({ opcode, data: own(data) });
   }
 
   /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
@@ -146,7 +148,7 @@ export class WsTransport implements Transport {
   failed(error: Error): void {
     const code = closeCodeOf((error as { code?: unknown }).code);
     if (code === undefined) this.report(error);
-    else this.session.failed(new ProtocolError(code, error.message));
+    else this.session.onProtocolError(new ProtocolError(code, error.message));
   }
 
   /**
@@ -163,19 +165,19 @@ export class WsTransport implements Transport {
       return;
     }
     this.remoteClosed = true;
-    this.session.closing(code, text);
+    this.session.onClose(code, text);
   }
 
   closed(code: number, text: string): void {
     this.queue = NONE;
     this.queued = 0;
-    if (code !== LOST && !this.remoteClosed) this.session.closing(code === NO_CODE ? undefined : code, text);
-    this.session.disconnected();
+    if (code !== LOST && !this.remoteClosed) this.session.onClose(code === NO_CODE ? undefined : code, text);
+    this.session.onDisconnect();
   }
 
   tookAll(): void {
     this.feed();
-    this.session.drained();
+    this.session.onDrain();
   }
 
   // --- what the session asks
@@ -184,7 +186,7 @@ export class WsTransport implements Transport {
     return this.socket.bufferedAmount + this.queued;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return (this.stream.bytesWritten ?? 0) - this.stream.writableLength;
   }
 
@@ -361,7 +363,7 @@ const octetsOf = (data: IoData, size: number): Uint8Array => {
   if (data instanceof Uint8Array) return data;
   // As many octets as units: ASCII, which Latin-1 writes the same and faster. From Buffer's pool: it is soon written.
   if (typeof data === "string" && size <= 1024) return Buffer.from(data, size === data.length ? "latin1" : "utf8");
-  const octets = nodeOctets.allocOutput(size);
-  writeIoData(data, octets, 0, nodeOctets);
+  const octets = nodeByteOps.allocOutput(size);
+  writeIoData(data, octets, 0, nodeByteOps);
   return octets;
 };

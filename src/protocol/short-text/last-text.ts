@@ -2,7 +2,7 @@
  * The text that was decoded last, and the octets that it was decoded from. What arrives is often sent on as it is, by an
  * echo, a relay, a chat: then it need be neither measured nor encoded again.
  */
-export class RecentText {
+export class LastText {
   text = "";
   private bytes: Uint8Array = NOTHING;
   private start = 0;
@@ -49,7 +49,7 @@ export class RecentText {
 const NOTHING = new Uint8Array(0);
 
 /** Below this many octets, measuring and encoding once more costs less than remembering; but for short ones in a run. */
-export const RECENT_FROM = 512;
+export const LAST_TEXT_FROM = 512;
 
 /** One for all connections: it holds for as long as one of them hands out what has arrived. */
-export const recentText = new RecentText();
+export const lastText = new LastText();
