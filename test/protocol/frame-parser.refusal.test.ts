@@ -66,7 +66,7 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
     const before = join(...bytes);
     // As a whole, octet by octet, and no later than the header tells.
     expect(parseAll([join(before, last)], run).at(-1)).toEqual(["error", code]);
-    expect(refusedAfter(join(before, last), run)).toEqual({ byteOps: before.length + header, code });
+    expect(refusedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
   });
 
   it.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
@@ -99,7 +99,7 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
   ])("a close text with %s", (_name, text) => {
     const bytes = frame({ opcode: OP.close, payload: closePayload(1000, Uint8Array.from(text)) });
     expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
-    expect(refusedAfter(bytes, run)).toEqual({ byteOps: bytes.length, code: 1007 });
+    expect(refusedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
   });
 
   it("gives what came before it", () => {
@@ -121,7 +121,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
   it.each([1, 125, 126, 65_535, 65_536, 1_000_000])("maxFrameSize %i: judged from the header alone", (maxFrameSize) => {
     const run = { byteOps, limits: { maxFrameSize } };
     const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ byteOps: larger.length, code: 1009 });
+    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
     const payload = new Uint8Array(maxFrameSize);
     expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
   });
@@ -140,7 +140,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
   it.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
     const run = { byteOps, limits: { maxMessageSize } };
     const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ byteOps: larger.length, code: 1009 });
+    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
   });
 
   it("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
@@ -159,7 +159,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
       textSeen("1234567890"),
     ]);
     const exceeds = join(first, ping, frame({ opcode: OP.continuation, payload: "7890!" }));
-    expect(refusedAfter(exceeds, run)).toEqual({ byteOps: first.length + ping.length + 2, code: 1009 });
+    expect(refusedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
   });
 
   it("limits do not count control frames", () => {

@@ -38,7 +38,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
       const payload = join(before, Uint8Array.from(bad), new Uint8Array(3).fill(0x61));
       const bytes = frame({ opcode: OP.text, payload });
       const header = bytes.length - payload.length;
-      expect(refusedAfter(bytes, run)).toEqual({ byteOps: header + before.length + known, code: 1007 });
+      expect(refusedAfter(bytes, run)).toEqual({ octets: header + before.length + known, code: 1007 });
       expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
     }
   });
@@ -47,7 +47,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
     const frames = bad.map((octet, i) =>
       frame({ opcode: i === 0 ? OP.text : OP.continuation, payload: Uint8Array.of(octet), fin: false }),
     );
-    expect(refusedAfter(join(...frames), run)).toEqual({ byteOps: known * (HEADER + 1), code: 1007 });
+    expect(refusedAfter(join(...frames), run)).toEqual({ octets: known * (HEADER + 1), code: 1007 });
   });
 
   it.each(invalid)("%s: refused in the fragment that has it, before its frame is whole", (_name, bad, known) => {
@@ -75,10 +75,10 @@ describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
       for (let length = 1; length < whole.length; length++) {
         const payload = whole.slice(0, length);
         const one = frame({ opcode: OP.text, payload });
-        expect(refusedAfter(one, run)).toEqual({ byteOps: one.length, code: 1007 });
+        expect(refusedAfter(one, run)).toEqual({ octets: one.length, code: 1007 });
         expect(parseAll([one], run)).toEqual([["error", 1007]]);
         const two = join(frame({ opcode: OP.text, payload, fin: false }), frame({ opcode: OP.continuation }));
-        expect(refusedAfter(two, run)).toEqual({ byteOps: two.length, code: 1007 });
+        expect(refusedAfter(two, run)).toEqual({ octets: two.length, code: 1007 });
       }
     }
   });
