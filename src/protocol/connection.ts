@@ -2,10 +2,12 @@
  * A WebSocket connection over a stream of octets: frames on one side, the session's port on the other. It answers pings,
  * keeps the closing handshake (RFC 6455 §7), and puts everything that is sent in one go into one write.
  */
+
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, IoData, Opcode } from "../message.ts";
-import type { Capabilities, Transport, TransportEvents } from "../transport.ts";
+import type { Transport, TransportEvents } from "../transport.ts";
 import type { ByteOps } from "./byte-ops.ts";
+import type { ByteStream, ByteStreamEvents } from "./byte-stream.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
@@ -14,28 +16,6 @@ import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { lastText } from "./short-text/last-text.ts";
-
-/** A stream of octets in both directions, as the host has it. Nothing here throws, whatever state it is in. */
-export interface ByteStream {
-  /** Octets written that have not been taken yet. */
-  readonly buffered: number;
-  /** Octets taken so far. */
-  readonly bytesFlushed: number;
-  /**
-   * Writes the parts one after the other. Where nothing is {@link buffered} afterwards they have been copied away or sent,
-   * and their memory may be used again; else they are not changed before {@link Connection.onFlushed}.
-   */
-  write(parts: readonly Uint8Array[]): void;
-  /** Ends our direction once all is written, and drops what still arrives until the other end does the same. */
-  end(): void;
-  destroy(): void;
-  pause(): void;
-  resume(): void;
-  /** Asked with each answer to a chunk: is it to be written at once? Else {@link scheduleFlush} tells when. */
-  shouldFlushNow(): boolean;
-  /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
-  scheduleFlush(): void;
-}
 
 /** What a connection has that agreed on permessage-deflate (RFC 7692). */
 export interface Compression {
@@ -46,9 +26,7 @@ export interface Compression {
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
 
-export class Connection implements Transport, FrameEvents {
-  readonly capabilities: Capabilities;
-
+export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
   private readonly byteOps: ByteOps;
   private readonly parser: FrameParser;
@@ -71,16 +49,9 @@ export class Connection implements Transport, FrameEvents {
   /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
   private discarding = false;
 
-  constructor(
-    stream: ByteStream,
-    byteOps: ByteOps,
-    limits: ParserLimits,
-    capabilities: Capabilities,
-    compression?: Compression,
-  ) {
+  constructor(stream: ByteStream, byteOps: ByteOps, limits: ParserLimits, compression?: Compression) {
     this.stream = stream;
     this.byteOps = byteOps;
-    this.capabilities = capabilities;
     this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
     this.writer = new FrameWriter(byteOps);
     this.decompressor = compression?.decompressor;
@@ -117,7 +88,7 @@ export class Connection implements Transport, FrameEvents {
   /** All that was written has been taken. */
   onDrain(): void {
     this.writer.useOwnSlab(false);
-    this.flush();
+    this.onScheduledFlush();
   }
 
   /**
@@ -128,6 +99,10 @@ export class Connection implements Transport, FrameEvents {
     if (!this.discarding || this.closeFlushed) this.stream.destroy();
   }
 
+  onHostStop(): void {
+    this.session.onHostStop();
+  }
+
   /** The stream is gone. */
   onDisconnect(): void {
     // A message that arrived whole comes before the loss.
@@ -136,8 +111,7 @@ export class Connection implements Transport, FrameEvents {
     else this.session?.onDisconnect();
   }
 
-  /** Writes what waits. Called by the stream after {@link ByteStream.scheduleFlush}. */
-  flush(): void {
+  onScheduledFlush(): void {
     this.flushScheduled = false;
     // While the peer's side takes nothing, small frames are gathered here, side by side.
     if (this.stream.buffered > 0) return;

@@ -1,9 +1,35 @@
 /**
  * The session: everything between a handler's callbacks and a host's transport, the same on every host.
  *
- * It calls one callback at a time, interprets what they return, decides the end and its reason, holds back whoever is
- * too fast, and watches the clock. It does no I/O: the transport, the clock and the reporter are given to it.
+ * It calls one callback at a time, interprets results, decides when and why a connection ends, applies backpressure, and
+ * keeps deadlines. It does no I/O: the transport, the clock and `onError` are given to it.
+ *
+ * ## The end of a connection
+ *
+ * | phase    | meaning                                                                                               |
+ * |----------|-------------------------------------------------------------------------------------------------------|
+ * | `OPEN`   | messages and infos are handled, results are applied                                                   |
+ * | `ENDING` | the end is decided and our close frame is sent (or the transport aborted); a callback is still running |
+ * | `ENDED`  | `terminate` has been called, or was not due because `init` had failed                                 |
+ *
+ * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
+ * `isDisconnected` (the transport is closed). A session that has `ENDED`, is disconnected and whose `terminate` has settled
+ * is released.
+ *
+ * | event                                   | `OPEN`                                             | `ENDING`                   | `ENDED`                |
+ * |-----------------------------------------|----------------------------------------------------|----------------------------|------------------------|
+ * | stop, error, protocol error, timeout,   | the end is decided: `ENDING`, then `ENDED` as soon | ignored                    | ignored                |
+ * | slow consumer, shutdown                 | as no callback is running                          |                            |                        |
+ * | message, info                           | handled, or queued in the mailbox                  | dropped                    | dropped                |
+ * | a pending callback settles              | its result is applied                              | its messages are dropped;  | –                      |
+ * |                                         |                                                    | `ENDED`                    |                        |
+ * | the peer's close frame                  | once the mailbox is empty, the end is "remote"     | recorded                   | recorded               |
+ * | the transport is closed                 | once the mailbox is empty, ConnectionLost          | recorded                   | released               |
+ * | `closeTimeout` of a pending callback    | after a close frame or a loss: abandoned, and the  | abandoned; `ENDED`         | `terminate` abandoned; |
+ * |                                         | end is decided as if the mailbox were empty        |                            | released               |
+ * | `closeTimeout` of the closing handshake | –                                                  | the transport is aborted   | the same               |
  */
+import type { Capabilities } from "../capabilities.ts";
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
@@ -22,6 +48,7 @@ import type { Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import type { Clock, Timed } from "./clock.ts";
+import { Ending } from "./ending.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
@@ -30,93 +57,86 @@ import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
 
-/** So much may wait for the handler before reading pauses; it resumes below half of it. */
+/** Reading is paused while more than this waits in the mailbox; it resumes at half of it. */
 const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
 
-/** So many events may wait where the host cannot pause, and so many octets more than one message. */
+/** Where the host cannot pause reading: the limit of the mailbox, in messages, and in bytes beyond one message. */
 const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more than this waits for the peer to read, nothing of what it sends is read or handled. */
+/** While more bytes than this are buffered for the peer, none of its messages is read or handled. */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
+/** More infos than this in a mailbox end the connection. */
 const MAX_INFOS = 65_536;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 const OPEN = 0;
-/** The end is decided; a callback may still be pending. */
 const ENDING = 1;
-/** `terminate` has been called, or there was nothing to call it with. */
 const ENDED = 2;
 
-/** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See `canHandle`. */
+// The bits of `Session.hold`.
+/** More than the outbound high-water mark is buffered: nothing is read until the peer catches up. See `canHandle`. */
 const BLOCKED = 1;
-/** The code that runs now is not in the connection's AsyncLocalStorage context, which must be entered before a callback is called. */
+/** The current code does not run in the connection's AsyncLocalStorage context, which must be entered to call a callback. */
 const OUTSIDE = 2;
+/** The application's own code has called `self.push` or `self.stop`, which has not returned: no callback may be called. */
+const ACTING = 4;
+/** What a message has to wait for, or requires a detour. */
+const HELD = BLOCKED | OUTSIDE;
 
-/** What every session of a host is given. */
+/** What all sessions of a host with the same options share. */
 export interface SessionContext {
+  readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause">;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   readonly byteOps: ByteOps;
   readonly onError: OnError;
   /** The connection was asked for its id for the first time. */
   readonly onIdentified?: (session: Session, id: string) => void;
-  /** The wire is gone and the handler is done. */
+  /** The session is released: see the table above. */
   readonly onEnd?: (session: Session) => void;
 }
 
 export class Session implements TransportEvents, Timed, SessionHandle {
-  // First what every message needs, side by side: of the many sessions that a process has, few are in the processor's cache.
+  // First the fields that every message needs, next to each other: they share a cache line.
   private readonly clock: Clock;
-  /** When something arrived last. Noted with each message, and told to {@link liveness} when that is asked. */
+  /** When something arrived last. Set for each message, and passed on to {@link liveness} when that is asked. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /**
-   * The bits {@link BLOCKED} and {@link OUTSIDE}: why a message may not be handled at once. Read for every message,
-   * so one field serves for both.
-   */
+  /** {@link BLOCKED}, {@link OUTSIDE} and {@link ACTING}. One field, because it is read for every message. */
   private hold = 0;
-  /** The handler: what {@link callbacks} are called on. */
+  /** The handler: the object on which {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
-  /** When a pending callback is given up: `undefined`, for a number has to be kept somewhere. */
+  /** When the pending callback is abandoned; `undefined`: never. (A field that holds `Infinity` would need a heap number.) */
   private abandonAt: number | undefined = undefined;
-  /** `init` has returned: from here on `terminate` will run. */
+  /** `init` has returned a state: from now on, the end calls `terminate`. */
   private hasState = false;
   private readonly transport: Transport;
-  /** The peer's close frame arrived. What came before it is handled first. */
   private closeReceived = false;
-  /** The wire is gone. What came before is handled first, if the end was not decided. */
   private isDisconnected = false;
 
   slot = 0;
   private readonly context: SessionContext;
   private readonly callbacks: Callbacks;
-  private readonly facts: ConnectionFacts;
   private readonly liveness: Liveness;
-  private reason: CloseReason = "normal";
-  private settled: ((result: unknown) => void) | undefined = undefined;
-  private rejected: ((error: unknown) => void) | undefined = undefined;
-  /** The promise of `terminate` is pending. */
-  private terminating = false;
-  private paused = false;
-  private drainScheduled = false;
-  private overflowed = false;
-  /** The application's own code has called `self.push` or `self.stop`, which is still running. */
-  private acting = false;
-  /** The promises of `self.drained()` that are pending. */
-  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
+  /** Set when the end is decided. */
+  private ending: Ending | undefined = undefined;
+  /** The listeners of pending promises, created for the first of them. */
+  private settlement: Settlement | undefined = undefined;
+  /** The pending promises of `self.drained()`. */
+  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
+  private paused = false;
+  private infosScheduled = false;
+  private overflowed = false;
   private warnedOfInfo = false;
-  private released = false;
-  /** When the wire is cut. */
-  private abortAt: number | undefined = undefined;
 
   constructor(
     callbacks: Callbacks,
@@ -132,7 +152,6 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.transport = transport;
     this.context = context;
     this.callbacks = callbacks;
-    this.facts = facts;
     this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
     this.outside = asyncContext !== undefined;
@@ -171,6 +190,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Runs `init`. */
   start(arg: unknown): void {
+    this.transport.open(this);
     this.runInContext(this.runInit, this, arg);
   }
 
@@ -183,6 +203,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Goes on with what {@link Transport.keep} has kept: `init` ran before, in another life of the process. */
   resume(state: unknown): void {
+    this.transport.open(this);
     this.state = state;
     this.hasState = true;
     this.reschedule();
@@ -207,7 +228,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Why it ended; `undefined` while it has not. */
   get endedBy(): CloseReason | undefined {
-    return this.phase === OPEN ? undefined : this.reason;
+    return this.ending?.reason;
   }
 
   get buffered(): number {
@@ -230,15 +251,15 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       return false;
     }
     this.ownMailbox.addInfo(info);
-    if (!this.drainScheduled) {
-      this.drainScheduled = true;
+    if (!this.infosScheduled) {
+      this.infosScheduled = true;
       clock.defer(() => this.drainInfos());
     }
     return true;
   }
 
   private drainInfos(): void {
-    this.drainScheduled = false;
+    this.infosScheduled = false;
     this.mailbox.releaseInfos();
     this.pump();
   }
@@ -357,8 +378,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   onClose(code: number | undefined, text: string): void {
-    this.facts.closeCode = code;
-    this.facts.closeText = text;
+    const { facts } = this;
+    facts.closeCode = code;
+    facts.closeText = text;
     if (this.phase !== OPEN) return;
     this.closeReceived = true;
     this.startCloseTimeout();
@@ -390,21 +412,25 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   onDisconnect(): void {
     if (this.isDisconnected) return;
     this.isDisconnected = true;
-    this.abortAt = undefined;
+    if (this.ending !== undefined) this.ending.abortAt = undefined;
     this.answerDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
       this.startCloseTimeout();
       this.pump();
     }
-    this.checkDone();
+    this.releaseIfDone();
   }
 
   // --- events to callbacks
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && this.hold === 0 && this.mailbox.isCaughtUp;
+    return this.phase === OPEN && this.running === undefined && (this.hold & HELD) === 0 && this.mailbox.isCaughtUp;
+  }
+
+  private get facts(): ConnectionFacts {
+    return this.self.connection as ConnectionFacts;
   }
 
   private get blocked(): boolean {
@@ -413,6 +439,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   private set blocked(blocked: boolean) {
     this.hold = blocked ? this.hold | BLOCKED : this.hold & ~BLOCKED;
+  }
+
+  private get acting(): boolean {
+    return (this.hold & ACTING) !== 0;
+  }
+
+  private set acting(acting: boolean) {
+    this.hold = acting ? this.hold | ACTING : this.hold & ~ACTING;
   }
 
   private get outside(): boolean {
@@ -431,13 +465,13 @@ export class Session implements TransportEvents, Timed, SessionHandle {
    */
   private canHandle(size: number): boolean {
     const { transport, context } = this;
-    if (transport.capabilities.answersClose && !this.closeReceived) return false;
+    if (context.capabilities.answersClose && !this.closeReceived) return false;
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
   /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
   private isReadyWhileBlocked(size: number): boolean {
-    if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
+    if ((this.hold & HELD) !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
       return false;
     return this.canHandle(size);
   }
@@ -458,7 +492,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private queue(event: Arrived, size: number): void {
     if (this.phase !== OPEN) return;
     this.ownMailbox.addMessage(event, size);
-    if (this.transport.capabilities.pause) this.updateReading();
+    if (this.context.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }
 
@@ -537,9 +571,11 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
-    this.settled ??= (result) => this.runInContext(this.settle, this, returnIt, result);
-    this.rejected ??= (error) => this.runInContext(this.settle, this, throwIt, error);
-    Promise.resolve(promise).then(this.settled, this.rejected);
+    this.settlement ??= {
+      fulfilled: (result) => this.runInContext(this.settle, this, returnIt, result),
+      rejected: (error) => this.runInContext(this.settle, this, throwIt, error),
+    };
+    Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
   private settle(outcome: Callback, value: unknown): void {
@@ -672,7 +708,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     // It is decided once: whoever was told of an error, for one, may have come first.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
-    this.reason = reason;
+    this.ending = new Ending(reason);
     this.mailbox.clear();
     this.answerDrainWaiters(false);
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
@@ -684,7 +720,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Never by `enter`: a callback of this connection may be on the stack, below one of another that has stopped it. */
   private abortSignal(): void {
-    const { asyncContext, self, reason } = this;
+    const { asyncContext, self } = this;
+    const { reason } = this.ending!;
     if (asyncContext === undefined) SessionSelf.abort(self, reason);
     else asyncContext.run(SessionSelf.abort, SessionSelf, self, reason);
   }
@@ -694,7 +731,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       this.transport.abort();
       return;
     }
-    this.abortAt = this.clock.now() + this.context.options.closeTimeout;
+    this.ending!.abortAt = this.clock.now() + this.context.options.closeTimeout;
     this.transport.close(code, text);
     if (!this.paused) return;
     this.paused = false;
@@ -716,8 +753,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private abandonCallback(): void {
     this.abandonAt = undefined;
     if (this.phase === ENDED) {
-      this.terminating = false;
-      this.checkDone();
+      this.ending!.isTerminating = false;
+      this.releaseIfDone();
       return;
     }
     const { running } = this;
@@ -735,27 +772,28 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       return;
     }
     const { callbacks, state } = this;
+    const ending = this.ending!;
     this.phase = ENDED;
     this.state = undefined;
     if (this.hasState && callbacks.terminate !== undefined) {
-      // The wire may go from within: that is not the end yet.
-      this.terminating = true;
+      // The transport may be closed by a call within `terminate`: the session is not released then.
+      ending.isTerminating = true;
       try {
-        const result = callbacks.terminate.call(this.target, this.reason, state, this.self);
-        this.terminating = isPromiseLike(result);
-        if (this.terminating) this.awaitTerminate(result as PromiseLike<unknown>);
+        const result = callbacks.terminate.call(this.target, ending.reason, state, this.self);
+        ending.isTerminating = isPromiseLike(result);
+        if (ending.isTerminating) this.awaitTerminate(result as PromiseLike<unknown>);
       } catch (error) {
-        this.terminating = false;
+        ending.isTerminating = false;
         this.report(error, "terminate");
       }
     }
-    this.checkDone();
+    this.releaseIfDone();
   }
 
   private awaitTerminate(result: PromiseLike<unknown>): void {
     const done = (): void => {
-      this.terminating = false;
-      this.checkDone();
+      this.ending!.isTerminating = false;
+      this.releaseIfDone();
     };
     this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
@@ -765,9 +803,10 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     });
   }
 
-  private checkDone(): void {
-    if (this.phase !== ENDED || !this.isDisconnected || this.terminating || this.released) return;
-    this.released = true;
+  private releaseIfDone(): void {
+    const { ending } = this;
+    if (this.phase !== ENDED || !this.isDisconnected || ending!.isTerminating || ending!.isReleased) return;
+    ending!.isReleased = true;
     this.clock.cancel(this);
     this.context.onEnd?.(this);
   }
@@ -776,8 +815,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   tick(now: number): void {
     if (now >= (this.abandonAt ?? NEVER)) this.abandonCallback();
-    if (now >= (this.abortAt ?? NEVER)) {
-      this.abortAt = undefined;
+    const { ending } = this;
+    if (now >= (ending?.abortAt ?? NEVER)) {
+      ending!.abortAt = undefined;
       this.transport.abort();
     }
     if (this.phase === OPEN && !this.isDisconnected) this.watch();
@@ -817,18 +857,18 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
   private get watchesIdle(): boolean {
-    return !this.closeReceived && this.transport.capabilities.idleClock;
+    return !this.closeReceived && this.context.capabilities.idleClock;
   }
 
   private get canPing(): boolean {
-    return this.transport.capabilities.control;
+    return this.context.capabilities.control;
   }
 
   /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
-    if (this.released) return;
+    if (this.ending?.isReleased) return;
     const { options } = this.context;
-    let next = Math.min(this.abandonAt ?? NEVER, this.abortAt ?? NEVER);
+    let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
       const unheard = this.clock.now() - this.clock.activeNow();
       next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
@@ -846,6 +886,11 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       path: facts.path,
     });
   }
+}
+
+interface Settlement {
+  readonly fulfilled: (result: unknown) => void;
+  readonly rejected: (error: unknown) => void;
 }
 
 const returnIt: Callback = (result) => result;

@@ -13,7 +13,7 @@ import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { CloseReason, ConnectionInfo, WebSock } from "../websock.ts";
 import { Activity } from "./activity.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import { MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
+import { capabilities, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
 
 /** How a connection ended, as the client and as `terminate` saw it. */
 export interface Ended {
@@ -75,6 +75,7 @@ export const beginSession = <Info>(
     client.transport,
     { ...FACTS, ...facts },
     {
+      capabilities,
       options,
       clock: client.clock,
       byteOps: portableByteOps,

@@ -1,9 +1,11 @@
 /** A transport without a wire: what the session sends is at the client at once. */
+
+import type { Capabilities } from "../capabilities.ts";
 import type { IoData, Opcode } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
-import type { Capabilities, Transport } from "../transport.ts";
+import type { Transport } from "../transport.ts";
 
 /** A message as the client gets it. */
 export type ReceivedMessage =
@@ -42,7 +44,6 @@ interface Sent {
 }
 
 export class MemoryTransport implements Transport {
-  readonly capabilities = capabilities;
   buffered = 0;
   bytesFlushed = 0;
   paused = false;
@@ -53,6 +54,9 @@ export class MemoryTransport implements Transport {
   constructor(peer: MemoryPeer) {
     this.peer = peer;
   }
+
+  /** The peer calls the session itself. */
+  open(): void {}
 
   send(opcode: Opcode, data: IoData, size: number): void {
     const message = received(opcode, data, size);

@@ -54,20 +54,6 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
   }),
 });
 
-const CAPABILITIES = {
-  ...{ host: "fuzz", control: true, pause: true, drain: true },
-  ...{
-    closeDetail: true,
-    answersClose: true,
-    abort: true,
-    asyncContext: true,
-    crossConnection: true,
-    idleClock: true,
-    compress: true,
-    ignores: [],
-  },
-};
-
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
 
 export interface ConnectionRun {
@@ -88,8 +74,8 @@ export const toldOf = (opcode: string, data: string | Uint8Array, size = Buffer.
 export const makeConnection = (byteOps: ByteOps, limits: ParserLimits, compression: Compression | undefined) => {
   const stream = new FakeStream();
   const session = new FakeSession();
-  const connection = new Connection(stream, byteOps, limits, CAPABILITIES, compression);
-  stream.connection = connection;
+  const connection = new Connection(stream, byteOps, limits, compression);
+  stream.open(connection);
   connection.open(session);
   return { stream, session, connection };
 };

@@ -1,8 +1,10 @@
 /** The wire of a fuzzed session, and its peer: a transport that holds the session to what a transport may be asked. */
+
+import type { Capabilities } from "../../src/capabilities.ts";
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
 import type { Session } from "../../src/session/session.ts";
-import type { Capabilities, Transport } from "../../src/transport.ts";
+import type { Transport } from "../../src/transport.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 

@@ -108,6 +108,7 @@ export class SessionWorld implements Watcher {
       this.wire,
       { ...FACTS },
       {
+        capabilities: this.wire.capabilities,
         options: resolveOptions(setting.options),
         clock,
         byteOps: portableByteOps,
@@ -119,7 +120,6 @@ export class SessionWorld implements Watcher {
         },
       },
     );
-    this.wire.open(this.session);
     group.add(this.session);
     this.session.start("arg");
   }

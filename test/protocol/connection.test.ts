@@ -250,7 +250,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
         send("mine");
         stream.turn();
         stream.buffered = 0;
-        stream.connection.onDrain();
+        stream.events.onDrain();
       }
       expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
     });
@@ -260,8 +260,8 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       const other = makeWire(byteOps);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
       send("mine");
-      stream.connection.onFlushed();
-      stream.connection.onDrain();
+      stream.events.onFlushed();
+      stream.events.onDrain();
       other.send("theirs");
       other.stream.turn();
       expect([textOf(parts[0]!), textOf(others[0]!)]).toEqual(["mine", "theirs"]);

@@ -1,27 +1,14 @@
 /** A stream and a session that write down what a connection asks of them. */
+
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
 import { type ByteOps, portableByteOps } from "../../src/protocol/byte-ops.ts";
-import { type ByteStream, Connection } from "../../src/protocol/connection.ts";
+import type { ByteStream, ByteStreamEvents } from "../../src/protocol/byte-stream.ts";
+import { Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import type { Capabilities, TransportEvents } from "../../src/transport.ts";
+import type { TransportEvents } from "../../src/transport.ts";
 import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
-
-const CAPABILITIES: Capabilities = {
-  host: "fake",
-  control: true,
-  pause: true,
-  drain: true,
-  closeDetail: true,
-  answersClose: true,
-  abort: true,
-  asyncContext: true,
-  crossConnection: true,
-  compress: false,
-  idleClock: true,
-  ignores: [],
-};
 
 /** A stream whose peer takes everything at once, unless it is stalled. */
 export class FakeStream implements ByteStream {
@@ -32,8 +19,12 @@ export class FakeStream implements ByteStream {
   readonly log: string[] = [];
   readonly written: Uint8Array[] = [];
   stalled = false;
-  connection!: Connection;
+  events!: ByteStreamEvents;
   private flushes = 0;
+
+  open(events: ByteStreamEvents): void {
+    this.events = events;
+  }
 
   write(parts: readonly Uint8Array[]): void {
     const bytes = join(...parts);
@@ -70,15 +61,15 @@ export class FakeStream implements ByteStream {
   turn(): void {
     const asked = this.flushes;
     this.flushes = 0;
-    for (let i = 0; i < asked; i++) this.connection.flush();
+    for (let i = 0; i < asked; i++) this.events.onScheduledFlush();
   }
 
   /** The peer takes all that waits. */
   drain(): void {
     this.bytesFlushed += this.buffered;
     this.buffered = 0;
-    this.connection.onFlushed();
-    this.connection.onDrain();
+    this.events.onFlushed();
+    this.events.onDrain();
   }
 
   get frames(): { first: number; payload: Uint8Array }[] {
@@ -163,8 +154,8 @@ export class FakeSession implements TransportEvents {
 export const makeWire = (byteOps: ByteOps = portableByteOps, limits: Partial<ParserLimits> = {}) => {
   const stream = new FakeStream();
   const session = new FakeSession();
-  const connection = new Connection(stream, byteOps, { ...NO_LIMITS, ...limits }, CAPABILITIES);
-  stream.connection = connection;
+  const connection = new Connection(stream, byteOps, { ...NO_LIMITS, ...limits });
+  stream.open(connection);
   connection.open(session);
   return {
     stream,

@@ -16,7 +16,7 @@ const MiB = 1024 * 1024;
 const start = (answersClose: boolean, maxBuffered: number) => {
   const calls: string[] = [];
   const transport = {
-    capabilities: { ...capabilities, answersClose },
+    open: () => undefined,
     buffered: 0,
     bytesFlushed: 0,
     paused: false,
@@ -36,6 +36,7 @@ const start = (answersClose: boolean, maxBuffered: number) => {
       void calls.push(`terminate ${typeof reason === "string" ? reason : reason.error}`),
   };
   const session = new Session(callbacksOf(echo), transport as Transport, {} as ConnectionFacts, {
+    capabilities: { ...capabilities, answersClose },
     options: resolveOptions({ maxBuffered }),
     clock: new ManualClock(),
     byteOps: portableByteOps,

@@ -7,7 +7,7 @@ import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
-import { MemoryTransport } from "../../src/testing/memory-transport.ts";
+import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
 /** A session whose `handleIn` never settles; the first error that is reported shuts it down. */
 const hanging = () => {
@@ -31,7 +31,7 @@ const hanging = () => {
     callbacksOf(handler),
     transport,
     { ...FACTS },
-    { options, clock, byteOps: portableByteOps, onError },
+    { capabilities, options, clock, byteOps: portableByteOps, onError },
   );
   session.start(undefined);
   session.onActivity();

@@ -12,7 +12,6 @@ import { capabilities, MemoryTransport } from "../../src/testing/memory-transpor
 const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   const seen: unknown[] = [];
   class KeepingTransport extends MemoryTransport {
-    override readonly capabilities = capabilities;
     keep(state: unknown): void {
       if (refuses(state)) throw new TypeError("it can't be kept");
       seen.push(["keep", state]);
@@ -37,6 +36,7 @@ const keeping = (refuses: (state: unknown) => boolean = () => false) => {
     transport,
     { ...FACTS },
     {
+      capabilities,
       options: resolveOptions(undefined),
       clock: new ManualClock(),
       byteOps: portableByteOps,

@@ -1,10 +1,12 @@
 /** A WebSocket of `Bun.serve` as the transport that a session wants. */
+
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
@@ -68,7 +70,6 @@ export class BunTransport implements Transport {
   /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
   private readonly compressFrom: number;
   private socket!: BunSocket;
-  readonly capabilities = capabilities;
   private begin: ((transport: BunTransport) => void) | undefined;
   /** Octets that were queued or came behind such, with their headers: Bun counts those among what waits. */
   private accepted = 0;

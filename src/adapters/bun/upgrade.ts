@@ -38,7 +38,6 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const connection = connectionFacts(facts, peer, subprotocol, agreed?.answer);
     const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
       const session = host.newSession(callbacks, transport, connection, options, asyncContext);
-      transport.open(session);
       session.start(arg);
     });
     // `false`: the client has gone.

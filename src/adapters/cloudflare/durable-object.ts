@@ -2,12 +2,14 @@
  * The connections of a Durable Object that hibernates: it may be gone between two messages, and what a connection needs
  * is kept in the attachment of its socket.
  */
+
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../../session/self.ts";
+import type { Session } from "../../session/session.ts";
 import { FetchUpgrade, guardFetch } from "../fetch/upgrade.ts";
 import { rootContext } from "../shared/async-context.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
@@ -57,6 +59,8 @@ class DurableTransport extends CloudflareTransport {
     this.about = about;
     this.forget = forget;
   }
+
+  session!: Session;
 
   /** From now on its socket is known to be ours. */
   begin(): void {

@@ -1,10 +1,11 @@
 /** A WebSocket of Cloudflare Workers as the transport that a session wants. */
+
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
@@ -55,34 +56,39 @@ export interface Reports {
 }
 
 export class CloudflareTransport implements Transport {
-  readonly capabilities: Capabilities;
   /** The platform does not tell what waits. */
   readonly buffered = 0;
   readonly bytesFlushed = 0;
-  session!: Session;
+  private events!: TransportEvents;
   protected readonly socket: CloudflareSocket;
   private readonly maxMessageSize: number;
   private readonly reports: Reports;
+  /** Its name, for reports. */
+  private readonly host: string;
   /** The peer's close frame has arrived. */
   private remoteClosed = false;
   /** Ours is out. */
   private closed = false;
   private gone = false;
 
-  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reports, what = capabilities) {
-    this.capabilities = what;
+  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reports, { host } = capabilities) {
+    this.host = host;
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
     this.reports = reports;
+  }
+
+  open(events: TransportEvents): void {
+    this.events = events;
   }
 
   // --- what the platform tells
 
   message(data: string | ArrayBuffer): void {
     if (this.gone) return;
-    const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, portableByteOps);
-    else receiveBinary(session, new Uint8Array(data), maxMessageSize);
+    const { events, maxMessageSize } = this;
+    if (typeof data === "string") receiveText(events, data, maxMessageSize, portableByteOps);
+    else receiveBinary(events, new Uint8Array(data), maxMessageSize);
   }
 
   closing(code: number, text: string): void {
@@ -94,7 +100,7 @@ export class CloudflareTransport implements Transport {
       this.lose();
       return;
     }
-    receiveClose(this.session, code, text);
+    receiveClose(this.events, code, text);
     if (this.closed) this.lose();
   }
 
@@ -102,7 +108,7 @@ export class CloudflareTransport implements Transport {
     if (this.gone) return;
     this.closed = true;
     const [, code, description] = VIOLATION.exec(message) ?? [];
-    if (code !== undefined) this.session.onProtocolError(new ProtocolError(Number(code), description!));
+    if (code !== undefined) this.events.onProtocolError(new ProtocolError(Number(code), description!));
     this.lose();
   }
 
@@ -110,7 +116,7 @@ export class CloudflareTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reports.tell(`a ${opcode} can't be sent on ${this.capabilities.host}, and is left out`);
+      this.reports.tell(`a ${opcode} can't be sent on ${this.host}, and is left out`);
       return;
     }
     if (this.closed || this.gone) return;
@@ -141,7 +147,7 @@ export class CloudflareTransport implements Transport {
   protected lose(): void {
     if (this.gone) return;
     this.gone = true;
-    this.session.onDisconnect();
+    this.events.onDisconnect();
   }
 
   /** A socket that has just gone refuses, and so does one that belongs to another request. */

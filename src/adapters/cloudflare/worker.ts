@@ -77,7 +77,7 @@ export class WorkerHost extends CloudflareHost {
       callbacks,
       transport,
       facts,
-      { options, clock, byteOps, onError, onIdentified: this.group.identify, onEnd },
+      { capabilities, options, clock, byteOps, onError, onIdentified: this.group.identify, onEnd },
       asyncContext,
     );
     this.group.add(session);
@@ -103,7 +103,7 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     socket.binaryType = "arraybuffer";
     socket.accept({ allowHalfOpen: true });
     const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
-    transport.session = host.newSession(
+    const session = host.newSession(
       callbacks,
       transport,
       connectionFacts(facts, peerOf(request), subprotocol, undefined),
@@ -113,13 +113,13 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
       transport.closing(code, reason);
-      host.linger(transport.session);
+      host.linger(session);
     });
     socket.addEventListener("error", ({ message }: { message: string }) => {
       transport.failed(message);
-      host.linger(transport.session);
+      host.linger(session);
     });
-    transport.session.start(arg);
+    session.start(arg);
     return respond();
   }
 }

@@ -1,9 +1,11 @@
 /** A WebSocket of `Deno.upgradeWebSocket` as the transport that a session wants. */
+
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
@@ -56,7 +58,6 @@ const IDLE = "No response from ping frame.";
 const LOST: readonly number[] = [0, 1006];
 
 export class DenoTransport implements Transport, Draining, Stoppable {
-  readonly capabilities = capabilities;
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
   private readonly watchFrom: number;

@@ -59,7 +59,6 @@ export class DenoUpgrade extends FetchUpgrade {
       }
       const transport = new DenoTransport(socket, options, (what) => host.tell(what), served);
       const session = host.newSession(callbacks, transport, connection, options, asyncContext);
-      transport.open(session);
       session.assumeContext(session.start, session, arg);
     };
     return response;

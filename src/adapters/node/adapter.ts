@@ -1,6 +1,7 @@
 /** What the requests of one Node server have in common, whatever version of HTTP brings them in. */
+
+import type { Capabilities } from "../../capabilities.ts";
 import type { UpgradeError } from "../../errors.ts";
-import type { Capabilities } from "../../transport.ts";
 import { decidedNow } from "../../upgrade-validation.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";

@@ -1,8 +1,6 @@
 /** The end of a server is the end of its WebSockets. Node leaves them alone, and then waits for them. */
 import type { Duplex } from "node:stream";
-import { CLOSE } from "../../protocol/close.ts";
 import type { SessionGroup } from "../../session/group.ts";
-import type { Session } from "../../session/session.ts";
 import { nextTick } from "./timers.ts";
 
 /** What of a server we put ourselves before. */
@@ -42,9 +40,6 @@ export const closeWith = (server: Closable, group: Ending): void => {
     closed = false;
   });
 };
-
-/** Ends a connection as the server's end does. */
-export const shutDown = (session: Session | undefined): void => session?.shutdown(CLOSE.goingAway);
 
 type Method = "destroy" | "end";
 

@@ -11,7 +11,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { UpgradeError } from "../../errors.ts";
-import type { Connection } from "../../protocol/connection.ts";
+import type { ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { isKey } from "../../protocol/http/handshake.ts";
 import type { SessionGroup } from "../../session/group.ts";
 import { judge } from "../shared/decision.ts";
@@ -256,7 +256,7 @@ class Http2ByteStream extends NodeStream {
   }
 
   override scheduleFlush(): void {
-    if (this.shouldFlushNow()) nextTick(flush, this.connection);
+    if (this.shouldFlushNow()) nextTick(flush, this.events);
     else super.scheduleFlush();
   }
 
@@ -288,6 +288,6 @@ const isFirst = ({ session }: ServerHttp2Stream): boolean => {
   return first === session;
 };
 
-function flush(connection: Connection): void {
-  connection.flush();
+function flush(events: ByteStreamEvents): void {
+  events.onScheduledFlush();
 }

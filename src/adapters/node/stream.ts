@@ -1,10 +1,9 @@
 /** A Duplex of Node (a TCP or TLS socket) as the stream of octets that a connection wants. */
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
-import type { ByteStream, Connection } from "../../protocol/connection.ts";
-import type { Session } from "../../session/session.ts";
+import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { later } from "../shared/timers.ts";
-import { endingAfter, shutDown } from "./closing.ts";
+import { endingAfter } from "./closing.ts";
 
 /**
  * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
@@ -37,9 +36,7 @@ export class NodeStream implements ByteStream {
    */
   protected readonly isDirect: boolean;
   private readonly takesAtOnce: boolean;
-  protected connection!: Connection;
-  /** Set while others may destroy the socket: then the session is told first. */
-  private session: Session | undefined = undefined;
+  protected events!: ByteStreamEvents;
   /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
   protected inHand = 0;
   private queue: Uint8Array[] = NONE;
@@ -60,24 +57,24 @@ export class NodeStream implements ByteStream {
   }
 
   /** Begins to read. */
-  open(connection: Connection): void {
+  open(events: ByteStreamEvents): void {
     const { socket } = this;
-    this.connection = connection;
+    this.events = events;
     socket[STREAM] = this;
     // Functions that all sockets share: closures would be most of what a connection costs.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
   }
 
-  /** From now on, whoever ends or destroys the socket shuts the session down. */
-  shutDownWith(session: Session): void {
-    this.session = session;
+  /** From now on, when other code ends or destroys the socket, the session is shut down first. */
+  shutDownWhenEnded(): void {
     if (this.socket instanceof Socket) endAfterwards(this.socket);
   }
 
-  /** The socket is being ended or destroyed, and not by us. */
-  static endedByOthers(socket: Hosted): void {
-    shutDown(socket[STREAM]!.session);
+  /** The socket is being ended or destroyed, by us or by other code. */
+  static beforeEnd(socket: Hosted): void {
+    const { ending, events } = socket[STREAM]!;
+    if (!ending) events.onHostStop();
   }
 
   get buffered(): number {
@@ -122,14 +119,13 @@ export class NodeStream implements ByteStream {
 
   end(): void {
     this.ending = true;
-    this.session = undefined;
     if (this.queued === 0 && this.isFree) this.socket.end();
     // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
 
   destroy(): void {
-    this.session = undefined;
+    this.ending = true;
     this.socket.destroy();
   }
 
@@ -149,7 +145,7 @@ export class NodeStream implements ByteStream {
   }
 
   scheduleFlush(): void {
-    if (toFlush.push(this.connection) === 1) later(flushAll);
+    if (toFlush.push(this.events) === 1) later(flushAll);
   }
 
   /** The number of bytes that the socket may be given at once. */
@@ -201,18 +197,18 @@ export class NodeStream implements ByteStream {
     this.inHand = 0;
     if (this.queued > 0) this.feed();
     this.watch();
-    if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
+    if (this.ending && this.queued === 0 && this.isWritable) this.socket.end();
     if (this.buffered > 0) return;
     // An idle connection keeps none.
     if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
     // What was on its way to a socket that is gone may be read still: it is not to be written over.
-    if (!this.socket.destroyed) this.connection.onFlushed();
-    this.connection.onDrain();
+    if (!this.socket.destroyed) this.events.onFlushed();
+    this.events.onDrain();
   }
 
   /** The shared listeners' way in. */
-  static connectionOf(socket: Hosted): Connection {
-    return socket[STREAM]!.connection;
+  static eventsOf(socket: Hosted): ByteStreamEvents {
+    return socket[STREAM]!.events;
   }
 
   static isEnding(socket: Hosted): boolean {
@@ -226,23 +222,23 @@ function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean 
   // Others may listen, too.
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
-  NodeStream.connectionOf(this).onBytes(chunk);
+  NodeStream.eventsOf(this).onBytes(chunk);
   // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
   return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
 }
 
-const endAfterwards = endingAfter(NodeStream.endedByOthers);
+const endAfterwards = endingAfter(NodeStream.beforeEnd);
 
 function onData(this: Hosted, chunk: Uint8Array): void {
-  NodeStream.connectionOf(this).onBytes(chunk);
+  NodeStream.eventsOf(this).onBytes(chunk);
 }
 
 function onEnd(this: Hosted): void {
-  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).onEnd();
+  if (!NodeStream.isEnding(this)) NodeStream.eventsOf(this).onEnd();
 }
 
 function onClose(this: Hosted): void {
-  NodeStream.connectionOf(this).onDisconnect();
+  NodeStream.eventsOf(this).onDisconnect();
 }
 
 /** `close` follows, and is what counts. */
@@ -252,10 +248,10 @@ function ignore(): void {}
  * The connections that have something to write. They do so together, once the event loop has read from all that were
  * ready: several writes in a row wake the other side's process less often than each of them alone.
  */
-let toFlush: Connection[] = [];
+let toFlush: ByteStreamEvents[] = [];
 
 function flushAll(): void {
-  const connections = toFlush;
+  const streams = toFlush;
   toFlush = [];
-  for (const connection of connections) connection.flush();
+  for (const events of streams) events.onScheduledFlush();
 }

@@ -11,7 +11,7 @@ import type { Callbacks } from "../../session/handler.ts";
 import { selectCompression } from "../../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shuttingDown } from "../shared/decision.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
-import { capabilities, type NodeAdapter } from "./adapter.ts";
+import type { NodeAdapter } from "./adapter.ts";
 import { compressionOf } from "./compression.ts";
 import { passRefusalOn } from "./escape.ts";
 import { factsOf, type NodeRequest } from "./requests.ts";
@@ -171,7 +171,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const stream = this.takeStream();
     const parameters = selectCompression(this.facts, options.compress);
     const compression = parameters && compressionOf(options, parameters);
-    const connection = new Connection(stream, nodeByteOps, options, capabilities, compression);
+    const connection = new Connection(stream, nodeByteOps, options, compression);
     stream.open(connection);
     try {
       this.sendHead({
@@ -187,8 +187,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     stream.watch();
     const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);
-    connection.open(session);
-    stream.shutDownWith(session);
+    stream.shutDownWhenEnded();
     session.start(arg);
     this.begun(connection);
   }

@@ -1,4 +1,6 @@
 /** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
+
+import type { Capabilities } from "../../capabilities.ts";
 import { UpgradeError } from "../../errors.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../../options.ts";
@@ -10,7 +12,7 @@ import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import { Session, type SessionContext } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
+import type { Transport } from "../../transport.ts";
 import type { Self } from "../../websock.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import { Refusals } from "./refusals.ts";
@@ -172,8 +174,16 @@ export class Host {
   ): Session {
     // Shared by the sessions that share their options, so that none has to keep one.
     if (this.lastContext?.options !== options) {
-      const { clock, byteOps, onError, group } = this;
-      this.lastContext = { options, clock, byteOps, onError, onIdentified: group.identify, onEnd: group.delete };
+      const { capabilities, clock, byteOps, onError, group } = this;
+      this.lastContext = {
+        capabilities,
+        options,
+        clock,
+        byteOps,
+        onError,
+        onIdentified: group.identify,
+        onEnd: group.delete,
+      };
     }
     const session = new Session(callbacks, transport, facts, this.lastContext!, asyncContext);
     this.group.add(session);

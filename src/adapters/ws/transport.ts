@@ -1,13 +1,13 @@
 /** A `WebSocket` of `ws` as the transport that a session wants. */
 import type { Socket } from "node:net";
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
-import { endingAfter, shutDown } from "../node/closing.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { endingAfter } from "../node/closing.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { later } from "../shared/timers.ts";
 import { OPEN, type WsSocket } from "./types.ts";
@@ -64,8 +64,6 @@ interface Waiting {
 const NONE: Waiting[] = [];
 
 export class WsTransport implements Transport {
-  readonly capabilities = capabilities;
-
   private readonly socket: Hosted;
   private readonly stream: Stream;
   private readonly maxMessageSize: number;
@@ -76,7 +74,7 @@ export class WsTransport implements Transport {
   private readonly closeSocket: WsSocket["close"];
   /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
   private remoteClosed = false;
-  private session!: Session;
+  private session!: TransportEvents;
   /** What is sent behind a large message waits here until that one is out. */
   private queue = NONE;
   private queued = 0;
@@ -98,7 +96,7 @@ export class WsTransport implements Transport {
   }
 
   /** Begins to listen. */
-  open(session: Session): void {
+  open(session: TransportEvents): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
@@ -141,7 +139,7 @@ export class WsTransport implements Transport {
   /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
   endedByOthers(): void {
     if (this.socket.readyState !== OPEN) return;
-    shutDown(this.session);
+    this.session.onHostStop();
     this.flush();
   }
 
