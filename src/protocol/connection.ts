@@ -23,6 +23,16 @@ export interface Compression {
   readonly decompressor: Decompressor;
 }
 
+/** The state of permessage-deflate on one connection. */
+interface DeflateState {
+  readonly decompressor: Decompressor;
+  readonly output: CompressedOutput;
+  /** A large message is being inflated in another thread: what arrived behind it waits. */
+  inflating: boolean;
+  /** The stream was closed while a message was being inflated. */
+  disconnected: boolean;
+}
+
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
 
@@ -31,17 +41,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly byteOps: ByteOps;
   private readonly parser: FrameParser;
   private readonly writer: FrameWriter;
-  private readonly decompressor: Decompressor | undefined;
-  private readonly output: CompressedOutput | undefined;
+  private readonly deflate: DeflateState | undefined;
   private session!: TransportEvents; // set by `open`
 
   private parsing = false;
   private paused = false;
   private flushScheduled = false;
-  /** A large message is being inflated in another thread: what came behind it waits. */
-  private inflating = false;
-  /** The stream went while a message was being inflated. */
-  private disconnectedWhileInflating = false;
   /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
   private closeQueued = false;
   /** It is written: what was sent before it may have had to be compressed first. */
@@ -54,9 +59,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.byteOps = byteOps;
     this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
     this.writer = new FrameWriter(byteOps);
-    this.decompressor = compression?.decompressor;
-    this.output =
-      compression && new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size));
+    this.deflate = compression && {
+      decompressor: compression.decompressor,
+      output: new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size)),
+      inflating: false,
+      disconnected: false,
+    };
   }
 
   /** Comes before everything else. */
@@ -106,7 +114,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   /** The stream is gone. */
   onDisconnect(): void {
     // A message that arrived whole comes before the loss.
-    if (this.inflating) this.disconnectedWhileInflating = true;
+    if (this.deflate?.inflating) this.deflate.disconnected = true;
     // There is no session if the answer to the handshake has failed.
     else this.session?.onDisconnect();
   }
@@ -124,7 +132,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.parsing = true;
     try {
       this.parser.parse();
-      if (this.paused || this.inflating) this.answerPingsAhead();
+      if (this.paused || this.deflate?.inflating) this.answerPingsAhead();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
@@ -162,20 +170,22 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   onCompressed(opcode: number, payload: Uint8Array): void {
     if (this.closeQueued) return;
-    const message = this.decompressor!.decompress(payload, (result) =>
+    const deflate = this.deflate!;
+    const message = deflate.decompressor.decompress(payload, (result) =>
       this.session.runInContext(this.inflated, this, opcode, result),
     );
     if (message !== undefined) {
       this.deliver(opcode, message);
       return;
     }
-    this.inflating = this.parser.stopped = true;
+    deflate.inflating = this.parser.stopped = true;
     this.stream.pause();
   }
 
   /** A large message is inflated; what waits behind it is next. */
   private inflated(opcode: number, result: Uint8Array | ProtocolError): void {
-    this.inflating = false;
+    const deflate = this.deflate!;
+    deflate.inflating = false;
     // Not with `resume`, which ends the session's own pause.
     this.parser.stopped = this.paused || this.discarding;
     try {
@@ -186,8 +196,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       this.fail(error);
     }
     this.continueReading();
-    if (!this.disconnectedWhileInflating || this.inflating) return;
-    this.disconnectedWhileInflating = false;
+    if (!deflate.disconnected || deflate.inflating) return;
+    deflate.disconnected = false;
     this.session.onDisconnect();
   }
 
@@ -234,7 +244,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   // --- what the session asks
 
   get buffered(): number {
-    return this.writer.bytes + this.stream.buffered + (this.output === undefined ? 0 : this.output.waiting);
+    return this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.waiting);
   }
 
   get bytesFlushed(): number {
@@ -253,8 +263,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private sendFrame(opcode: number, data: IoData, size: number): void {
-    if (this.output === undefined) this.write(FIN | opcode, data, size);
-    else this.output.send(opcode, data, size);
+    if (this.deflate === undefined) this.write(FIN | opcode, data, size);
+    else this.deflate.output.send(opcode, data, size);
   }
 
   private write(first: number, data: IoData, size: number): void {
@@ -282,14 +292,14 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   resume(): void {
     this.paused = false;
-    if (this.inflating) return;
+    if (this.deflate?.inflating) return;
     this.parser.stopped = this.discarding;
     this.continueReading();
   }
 
   private continueReading(): void {
     this.parse();
-    if (!this.paused && !this.inflating) this.stream.resume();
+    if (!this.paused && !this.deflate?.inflating) this.stream.resume();
   }
 
   abort(): void {
