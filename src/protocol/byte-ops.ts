@@ -1,3 +1,5 @@
+/** Operations on bytes and text for which hosts have faster functions than the language. */
+import { LastText } from "./short-text/last-text.ts";
 import { utf8Length } from "./utf8.ts";
 
 /**
@@ -5,6 +7,8 @@ import { utf8Length } from "./utf8.ts";
  * means brings its own.
  */
 export interface ByteOps {
+  /** The text that was decoded last: see `short-text/README.md`. */
+  readonly lastText: LastText;
   /** New memory of exactly `size` octets, whose contents do not matter. */
   readonly alloc: (size: number) => Uint8Array<ArrayBuffer>;
   /** The same for what is to be written: in whatever form the host writes best. */
@@ -30,6 +34,7 @@ const ascii = new TextDecoder("latin1");
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
 export const portableByteOps: ByteOps = {
+  lastText: new LastText(),
   alloc: (size) => new Uint8Array(size),
   allocOutput: (size) => new Uint8Array(size),
   isUtf8: (bytes) => {

@@ -15,7 +15,7 @@ import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
-import { lastText } from "./short-text/last-text.ts";
+import { decodeText } from "./text.ts";
 
 /** What a connection has that agreed on permessage-deflate (RFC 7692). */
 export interface Compression {
@@ -138,7 +138,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       this.fail(error);
     } finally {
       this.parsing = false;
-      lastText.forget();
+      this.byteOps.lastText.forget();
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
@@ -202,7 +202,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private deliver(opcode: number, data: Uint8Array): void {
-    if (opcode === OPCODE.text) this.session.onText(this.parser.decodeWhole(data), data.length);
+    if (opcode === OPCODE.text)
+      this.session.onText(decodeText(data, this.byteOps, this.parser.limits.validateUtf8), data.length);
     else this.session.onBinary(own(data));
   }
 

@@ -3,7 +3,6 @@ import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 import { headerSize, writeHeader } from "./frame.ts";
 import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
-import { lastText } from "./short-text/last-text.ts";
 import { SHORT, TEXT } from "./short-text/run.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
@@ -95,6 +94,7 @@ export class FrameWriter {
     const header = headerSize(size);
     this.bytes += header + size;
     if (typeof data === "string" && size <= SHORT) {
+      const { lastText } = this.byteOps;
       if (data === lastText.text && lastText.view !== undefined) {
         this.addLastText(first, size);
         return;
@@ -151,7 +151,7 @@ export class FrameWriter {
     const at = this.room(2 + size);
     const { view } = this.slab;
     view.setUint16(at, (first << 8) | size);
-    this.end = this.slab.used = lastText.copyTo(view, at + 2);
+    this.end = this.slab.used = this.byteOps.lastText.copyTo(view, at + 2);
   }
 
   private writeText(): void {
@@ -201,8 +201,8 @@ export class FrameWriter {
     this.endStretch();
     if (data instanceof Uint8Array) {
       this.addPart(data);
-    } else if (data === lastText.text) {
-      this.addPart(lastText.octets);
+    } else if (data === this.byteOps.lastText.text) {
+      this.addPart(this.byteOps.lastText.bytes);
     } else {
       const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.byteOps.allocOutput(size);
       if (typeof data === "string") this.byteOps.writeUtf8(data, bytes, 0, size);

@@ -2,7 +2,6 @@
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
-import { lastText } from "./short-text/last-text.ts";
 
 /**
  * How many octets it takes.
@@ -10,7 +9,10 @@ import { lastText } from "./short-text/last-text.ts";
  * @throws TypeError if there is anything else in it than strings, Uint8Arrays, ArrayBuffers and lists of them
  */
 export const ioLength = (data: IoData, byteOps: ByteOps = portableByteOps): number => {
-  if (typeof data === "string") return data === lastText.text ? lastText.size : byteOps.utf8Length(data);
+  if (typeof data === "string") {
+    const { lastText } = byteOps;
+    return data === lastText.text ? lastText.size : byteOps.utf8Length(data);
+  }
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
   return listLength(data, byteOps);
@@ -92,8 +94,8 @@ export const writeIoData = (
     // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
     if (size <= WRITE_BY_HAND && size === data.length) {
       for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
-    } else if (data === lastText.text) {
-      target.set(lastText.octets, at);
+    } else if (data === byteOps.lastText.text) {
+      target.set(byteOps.lastText.bytes, at);
     } else {
       byteOps.writeUtf8(data, target, at, size);
     }

@@ -1,5 +1,4 @@
 /** UTF-8 (RFC 3629): its length, and whether octets that arrive piece by piece are it. */
-import type { ByteOps } from "./byte-ops.ts";
 
 /** How many octets `text` takes; a lone surrogate is written as U+FFFD, which takes three. */
 export const utf8Length = (text: string): number => {
@@ -25,18 +24,23 @@ const sequenceLength = (first: number): number => (first >= 0xf0 ? 4 : first >= 
 /** Below this many octets, stepping through them costs less than a call of the host. */
 const STEP_LIMIT = 32;
 
+/** What the validator needs of `ByteOps`, which imports this module. */
+interface Utf8Ops {
+  readonly isUtf8: (bytes: Uint8Array) => boolean;
+}
+
 /**
  * Validates a text as it arrives, and refuses it at the first octet that no further octets can make good
  * (RFC 6455 §8.1, read strictly: fail fast).
  */
 export class Utf8Validator {
-  private readonly byteOps: ByteOps;
+  private readonly byteOps: Utf8Ops;
   /** How many octets are missing from the character that was begun, and between which bounds the next one is. */
   private missing = 0;
   private lower = 0x80;
   private upper = 0xbf;
 
-  constructor(byteOps: ByteOps) {
+  constructor(byteOps: Utf8Ops) {
     this.byteOps = byteOps;
   }
 

@@ -1,6 +1,7 @@
 /** Octets and text by Node's own means: its calls on Buffers cost a fraction of the portable ones. */
 import { Buffer, isUtf8 } from "node:buffer";
 import type { ByteOps } from "../../protocol/byte-ops.ts";
+import { LastText } from "../../protocol/short-text/last-text.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 
 /** Up to here a loop is faster than a call of the host; for long text Node is many times as fast as any. */
@@ -18,6 +19,7 @@ const view = (bytes: Uint8Array): FastBuffer =>
     : (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as FastBuffer);
 
 export const nodeByteOps: ByteOps = {
+  lastText: new LastText(),
   // Not from Buffer's pool: what is kept of a message must not keep other people's memory.
   alloc: (size) => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer as ArrayBuffer),
   allocOutput: (size) => Buffer.allocUnsafeSlow(size),
