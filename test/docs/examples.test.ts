@@ -1,4 +1,4 @@
-/** The TypeScript examples in README.md and docs/ compile against the built package, and the README's first example runs. */
+/** The TypeScript examples in the READMEs and docs/ compile against the built package, and the README's first example runs. */
 import { execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,11 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const FILES = ["README.md", "docs/node.md", "docs/compression.md", "docs/testing.md", "docs/diagnostics.md"];
+const FILES = [
+  "README.md",
+  ...["compression", "diagnostics", "node", "testing"].map((name) => `docs/${name}.md`),
+  "packages/websock-conformance/README.md",
+];
 
 /** What the surrounding text of a fragment takes for granted. An example that declares a name itself shadows it. */
 const GLOBALS = `
@@ -36,7 +40,7 @@ declare global {
   const [client, ada, ben]: testing.TestClient[];
 }`;
 
-const LINKED = ["express", "@types", "typescript", "vitest"];
+const LINKED = ["express", "@types", "typescript", "vitest", "websock-conformance"];
 const tsc = join(root, "node_modules/.bin/tsc");
 const FLAGS = ["--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023", "--types", "node"];
 
