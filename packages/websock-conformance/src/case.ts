@@ -70,8 +70,8 @@ export const script = (title: string, steps: (peer: Peer) => Promise<void>, cond
 });
 
 /**
- * The frames are valid: the server sends back each message, answers each ping, and sends nothing else. Pass a function for large
- * payloads: all of them together would take 1 GiB.
+ * The frames are valid: the server sends back each message, answers each ping, and sends nothing else. Pass a function
+ * for large payloads: all of them together would take 1 GiB.
  */
 export const echoes = (
   title: string,
@@ -106,8 +106,8 @@ export const fails = (
   );
 
 /**
- * After `head` the message is invalid whatever follows: the server should fail the connection then, and must after `tail`. A ping
- * finds out which: only a server that continues answers it.
+ * After `head` the message is invalid whatever follows: the server should fail the connection then, and must after
+ * `tail`. A ping finds out which: only a server that continues answers it.
  */
 export const failsFast = (title: string, code: number, head: readonly Frame[], tail: readonly Frame[]): Row =>
   script(title, async (peer) => {

@@ -1,6 +1,6 @@
 /**
- * A strict DEFLATE decoder (RFC 1951). zlib tolerates errors that this suite has to find: references beyond the negotiated
- * window, messages that end within a block, surplus bytes.
+ * A strict DEFLATE decoder (RFC 1951). zlib tolerates errors that this suite has to find: references beyond the
+ * negotiated window, messages that end within a block, surplus bytes.
  */
 import { Failure } from "./outcome.ts";
 

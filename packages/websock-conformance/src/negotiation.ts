@@ -21,8 +21,8 @@ const unquoted = (value: string): string =>
   /^".*"$/s.test(value) ? value.slice(1, -1).replace(/\\(.)/gs, "$1") : value;
 
 /**
- * Parses `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Does not support quoted commas and semicolons, which this suite never
- * offers.
+ * Parses `Sec-WebSocket-Extensions` (RFC 6455 §9.1). Does not support quoted commas and semicolons, which this suite
+ * never offers.
  *
  * @returns `undefined` if the header is malformed
  */

@@ -59,7 +59,8 @@ export class Owed {
   }
 
   /**
-   * Checks an answer. Messages must be in order, and so must pongs; a pong may overtake the answer to an earlier message.
+   * Checks an answer. Messages must be in order, and so must pongs; a pong may overtake the answer to an earlier
+   * message.
    *
    * @throws Failure if it is not owed
    */

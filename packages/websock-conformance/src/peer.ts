@@ -12,8 +12,8 @@ import { type Got, ServerFrames } from "./server-frames.ts";
 import type { Offer, Opened, WireTarget } from "./target.ts";
 
 /**
- * How frames are sent: in one chunk, one frame per chunk, or in chunks of this many bytes. A chunk is flushed before the next
- * one is written.
+ * How frames are sent: in one chunk, one frame per chunk, or in chunks of this many bytes. A chunk is flushed before
+ * the next one is written.
  */
 export type Delivery = "whole" | "apart" | number;
 
@@ -29,8 +29,8 @@ export interface Surroundings {
 }
 
 /**
- * TCP does not preserve chunks: chunks that are written before the server reads arrive as one. So the client waits between
- * chunks: one millisecond if there are at most this many, else one event-loop tick.
+ * TCP does not preserve chunks: chunks that are written before the server reads arrive as one. So the client waits
+ * between chunks: one millisecond if there are at most this many, else one event-loop tick.
  */
 const FEW_CHUNKS = 300;
 
@@ -255,7 +255,9 @@ export class Peer {
     await this.failed(got, codes);
   }
 
-  /** The next event. If there is none for a while, a ping finds out whether the server has accepted the invalid frame. */
+  /**
+   * The next event. If there is none for a while, a ping finds out whether the server has accepted the invalid frame.
+   */
   private async nextOrProbe(code: FailureCode | undefined): Promise<Got> {
     const soon = await this.nextSoon();
     if (soon !== undefined) return soon;

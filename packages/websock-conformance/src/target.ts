@@ -31,8 +31,8 @@ export interface TargetOptions {
 }
 
 /**
- * Header fields of a request over HTTP/2, including pseudo-header fields. `undefined` omits a field, a list sends it several
- * times.
+ * Header fields of a request over HTTP/2, including pseudo-header fields. `undefined` omits a field, a list sends it
+ * several times.
  */
 export type Http2Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -51,8 +51,8 @@ export interface WireTarget {
    */
   open(offer: Offer): Promise<Opened>;
   /**
-   * Sends chunks of bytes as an HTTP/1.1 request. Without this method, the cases about the handshake over HTTP/1.1 are left out
-   * (class 8, sections 1 to 3).
+   * Sends chunks of bytes as an HTTP/1.1 request. Without this method, the cases about the handshake over HTTP/1.1 are
+   * left out (class 8, sections 1 to 3).
    */
   request?(chunks: readonly string[]): Promise<HttpAnswer>;
   /** The path and query of such requests. */

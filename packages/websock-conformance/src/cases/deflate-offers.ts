@@ -10,7 +10,9 @@ import { Refused } from "../target.ts";
 
 const NAME = "permessage-deflate";
 
-/** Checks that the server honours the negotiated parameters: with repetitions within and across messages, near and far. */
+/**
+ * Checks that the server honours the negotiated parameters: with repetitions within and across messages, near and far.
+ */
 const prove = async (peer: Peer): Promise<void> => {
   const sent = [json(600), json(600), mixed(300), json(5_000), json(5_000)].flatMap((payload) => [
     compressed(TEXT, payload),
@@ -31,7 +33,9 @@ const accepted = (title: string, offers: string | readonly string[]): Row => ({
 
 const accepts = (params: string): Row => accepted(`${NAME}${params}`, NAME + params);
 
-/** §7.1: the server MUST decline the offer. RFC 6455 §9.1: if the header is malformed, it may also refuse the handshake. */
+/**
+ * §7.1: the server MUST decline the offer. RFC 6455 §9.1: if the header is malformed, it may also refuse the handshake.
+ */
 const declines = (offer: string, malformed = false): Row => ({
   title: offer,
   run: async (run) => {

@@ -15,7 +15,9 @@ const ofLengths = (opcode: number, lengths: readonly number[], how: Delivery): R
 const short = LENGTHS.filter((length) => length < 1_000);
 const long = LENGTHS.filter((length) => length > 1_000);
 
-/** Three frames in two chunks, split at each byte of the second frame's header and at the first bytes of its payload. */
+/**
+ * Three frames in two chunks, split at each byte of the second frame's header and at the first bytes of its payload.
+ */
 const cut = (length: number, headerSize: number): Row => {
   const sent = [text("before"), binary(bytes(length)), text("after")];
   const before = encode(sent.slice(0, 1)).length;

@@ -8,7 +8,10 @@ import { ascii, bytes } from "../payloads.ts";
 const UNMASKED = [1002, "drop"] as const;
 const key = undefined;
 
-/** §5.2: a length MUST use the minimal number of bytes. The RFC does not say whether the server must fail the connection. */
+/**
+ * §5.2: a length MUST use the minimal number of bytes. The RFC does not say whether the server must fail the
+ * connection.
+ */
 const wasteful = (title: string, sent: Frame): Row =>
   script(title, async (peer) => {
     await peer.send([sent]);

@@ -1,4 +1,6 @@
-/** Reserved bits without a negotiated extension, and reserved opcodes (RFC 6455 §5.2): the server fails the connection. */
+/**
+ * Reserved bits without a negotiated extension, and reserved opcodes (RFC 6455 §5.2): the server fails the connection.
+ */
 import { fails, section, wireClass } from "../case.ts";
 import { binary, close, type Frame, frame, last, more, ping, pong, type Shape, text } from "../frames.ts";
 

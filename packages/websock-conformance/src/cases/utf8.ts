@@ -13,8 +13,8 @@ const POINTS = [
 ];
 
 /**
- * Sequences whose last byte is the first invalid one: no following byte can make them UTF-8. Then the bytes that would complete
- * the character, for a server that accepts the sequence.
+ * Sequences whose last byte is the first invalid one: no following byte can make them UTF-8. Then the bytes that would
+ * complete the character, for a server that accepts the sequence.
  */
 const IMPOSSIBLE: readonly (readonly [title: string, digits: string, rest?: string])[] = [
   ["the lowest continuation byte", "80"],
