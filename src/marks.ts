@@ -7,7 +7,7 @@ import type { Callbacks } from "./session/handler.ts";
 /** What an adapter leaves on the requests that it brings in. */
 export interface Upgradable {
   /** Whether this is one request that can become a WebSocket, and not what all ordinary requests of a server share. */
-  readonly isOne?: true;
+  readonly isUpgradeRequest?: true;
   /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
   upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
 }

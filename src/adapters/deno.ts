@@ -3,7 +3,7 @@ import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
 import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
 import { DenoHost, DenoUpgrade } from "./deno/upgrade.ts";
-import { guardFetch, unmarked } from "./fetch/upgrade.ts";
+import { guardFetch, upgradesWithoutAttach } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
@@ -63,5 +63,5 @@ if ("Deno" in globalThis) {
   Deno.serve = watchServe(Deno.serve);
   // Hono keeps there what Deno tells of a request.
   const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
-  upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
+  upgradeUnmarked(upgradesWithoutAttach((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
 }

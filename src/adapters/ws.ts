@@ -5,10 +5,10 @@ import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
-import { attached } from "./node/adapter.ts";
-import { closeWith } from "./node/closing.ts";
+import { closeSessionsWith } from "./node/closing.ts";
+import { attached } from "./node/host.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
-import { factsOf, guardRequests } from "./node/requests.ts";
+import { guardRequests, upgradeRequestOf } from "./node/requests.ts";
 import { isBun } from "./node/switching.ts";
 import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
@@ -19,7 +19,7 @@ import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
 import { capabilities, WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
-import { runOn, TOO_LATE, WsAdapter } from "./ws/upgrade.ts";
+import { HANDSHAKE_OPTIONS, runOn, WsHost } from "./ws/upgrade.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export type { Attachment, HostOptions } from "./shared/host.ts";
@@ -78,17 +78,17 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     );
   }
   if (attached.has(server)) throw new Error("this server is attached already");
-  const adapter = new WsAdapter(sockets, server, only, options);
+  const wsHost = new WsHost(sockets, server, only, options);
   attached.add(server);
   guardRequests(
     server,
-    (request, response) => new OrdinaryRequest(adapter, request, response),
-    new Map([["upgrade", adapter.listen()]]),
+    (request, response) => new OrdinaryRequest(wsHost, request, response),
+    new Map([["upgrade", wsHost.listen()]]),
   );
-  closeWith(server, adapter.group);
-  closeWith(sockets, adapter.group);
+  closeSessionsWith(server, wsHost.group);
+  closeSessionsWith(sockets, wsHost.group);
   traceFastify(server);
-  return adapter.attachment;
+  return wsHost.attachment;
 };
 
 /** Runs handlers on sockets that a WebSocketServer has accepted. */
@@ -115,13 +115,13 @@ export interface Hosting extends Attachment {
 export const hosting = (options: HostOptions = {}): Hosting => {
   refuseBun("hosting()");
   checkHostOptions(options);
-  return makeHosting(options);
+  return createHosting(options);
 };
 
-const makeHosting = (options: HostOptions): Hosting => {
-  const ignores = [...capabilities.ignores, ...TOO_LATE];
+const createHosting = (options: HostOptions): Hosting => {
+  const ignores = [...capabilities.ignores, ...HANDSHAKE_OPTIONS];
   const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
-  const servedBy = groupsByServer(host.group);
+  const groupOf = serverGroups(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
@@ -133,13 +133,13 @@ const makeHosting = (options: HostOptions): Hosting => {
         // The client may have gone by now: then `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;
-        const served = servedBy(stream);
+        const served = groupOf(stream);
         if (host.group.closing || served?.closing) {
           socket.close(1001);
           return;
         }
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
-        const facts = connectionFacts(factsOf(request), stream, ...agreed);
+        const facts = connectionFacts(upgradeRequestOf(request), stream, ...agreed);
         const session = runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
         served?.add(session);
         stream.once("close", () => served?.delete(session));
@@ -149,7 +149,7 @@ const makeHosting = (options: HostOptions): Hosting => {
 };
 
 /** The connections of each server, which end with it: those of others stay. */
-const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
+const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
   const groups = new WeakMap<object, SessionGroup>();
   return (stream) => {
     // Node keeps there the server that has accepted a socket.
@@ -159,7 +159,7 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
     if (known !== undefined) return known;
     const group = new SessionGroup(systemClock);
     groups.set(server, group);
-    closeWith(server, {
+    closeSessionsWith(server, {
       get closing() {
         return all.closing || group.closing;
       },
@@ -173,7 +173,7 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
   };
 };
 
-const shared = makeHosting({});
+const shared = createHosting({});
 
 /**
  * Runs `handler` on a socket that a WebSocketServer has accepted, and gives `arg` to its `init`. To be called as soon as

@@ -1,6 +1,6 @@
 /** Fastify on Node: instances that are created from now on, and those that are there already. */
 import diagnostics from "node:diagnostics_channel";
-import { type FastifyReply, type FastifyRequest, isFollowed, noteReply, watchFastify } from "./fastify.ts";
+import { type FastifyReply, type FastifyRequest, isTracked, trackReply, watchFastify } from "./fastify.ts";
 
 watchFastify(diagnostics);
 
@@ -18,14 +18,14 @@ let isTracing = false;
  * channels tell what our hooks would. They cost every request of the process, so we subscribe only where we have to.
  */
 export const traceFastify = (server: object): void => {
-  if (isTracing || isFollowed(server)) return;
+  if (isTracing || isTracked(server)) return;
   isTracing = true;
   diagnostics.subscribe("tracing:fastify.request.handler:start", (message) => {
     const { request, reply } = message as Tracing;
-    noteReply(request.raw, reply)?.entered("route");
+    trackReply(request.raw, reply)?.entered("route");
   });
   diagnostics.subscribe("tracing:fastify.request.handler:end", (message) => {
     const { request, reply, async } = message as Tracing;
-    if (!async) noteReply(request.raw, reply)?.returned();
+    if (!async) trackReply(request.raw, reply)?.returned();
   });
 };

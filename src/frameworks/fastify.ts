@@ -30,7 +30,7 @@ interface Instance {
 }
 
 /** One upgrade request in Fastify: who sends the response, and when. */
-class Handling {
+class TrackedReply {
   readonly reply: FastifyReply;
   /** Where the request is, if we follow its instance. */
   private stage: "hook" | "route" | undefined = undefined;
@@ -118,17 +118,17 @@ class Handling {
   }
 }
 
-const handlings = new WeakMap<object, Handling>();
+const trackedReplies = new WeakMap<object, TrackedReply>();
 
-const isUpgrade = (raw: object): boolean => markOf(raw)?.isOne === true;
+const isUpgrade = (raw: object): boolean => markOf(raw)?.isUpgradeRequest === true;
 
 /** The reply that belongs to a request is known. Only upgrades are followed. */
-export const noteReply = (raw: object, reply: FastifyReply): Handling | undefined => {
+export const trackReply = (raw: object, reply: FastifyReply): TrackedReply | undefined => {
   if (!isUpgrade(raw)) return undefined;
-  let handling = handlings.get(raw);
+  let handling = trackedReplies.get(raw);
   if (handling?.reply !== reply) {
-    handling = new Handling(reply);
-    handlings.set(raw, handling);
+    handling = new TrackedReply(reply);
+    trackedReplies.set(raw, handling);
   }
   return handling;
 };
@@ -139,34 +139,34 @@ export const noteReply = (raw: object, reply: FastifyReply): Handling | undefine
  * @returns `false` if a route that returns nothing would not be seen: the instance was created before this module was loaded
  */
 export const answerFromFastify = (raw: object, answer: () => void): boolean =>
-  handlings.get(raw)?.decided(answer) ?? false;
+  trackedReplies.get(raw)?.decided(answer) ?? false;
 
 /** The servers of all instances that we have seen. */
-const followed = new WeakSet<object>();
+const trackedServers = new WeakSet<object>();
 
-export const isFollowed = (server: object): boolean => followed.has(server);
+export const isTracked = (server: object): boolean => trackedServers.has(server);
 
-const follow = (fastify: Instance): void => {
-  followed.add(fastify.server);
+const track = (fastify: Instance): void => {
+  trackedServers.add(fastify.server);
   fastify.addHook("onRequest", (request, reply, done) => {
-    noteReply(request.raw, reply)?.entered("hook");
+    trackReply(request.raw, reply)?.entered("hook");
     done();
   });
   fastify.addHook("onRoute", (route) => {
-    if (typeof route.handler === "function") route.handler = followedHandler(route.handler as RouteHandler);
+    if (typeof route.handler === "function") route.handler = trackHandler(route.handler as RouteHandler);
   });
   // It is no route. Instances of plugins inherit the method.
   const { setNotFoundHandler } = fastify;
   fastify.setNotFoundHandler = function (...args) {
-    const handlers = args.map((arg) => (typeof arg === "function" ? followedHandler(arg as RouteHandler) : arg));
+    const handlers = args.map((arg) => (typeof arg === "function" ? trackHandler(arg as RouteHandler) : arg));
     return Reflect.apply(setNotFoundHandler, this, handlers);
   };
 };
 
-const followedHandler = (handler: RouteHandler): RouteHandler => {
+const trackHandler = (handler: RouteHandler): RouteHandler => {
   const followed: RouteHandler = function (request, reply) {
     const call = (): unknown => Reflect.apply(handler, this, [request, reply]);
-    const handling = noteReply(request.raw, reply);
+    const handling = trackReply(request.raw, reply);
     return handling === undefined ? call() : handling.call(call);
   };
   return Object.defineProperty(followed, "name", { value: handler.name });
@@ -176,13 +176,13 @@ interface DiagnosticsChannel {
   subscribe(name: string, listener: (message: unknown) => void): void;
 }
 
-let isWatching = false;
+let isSubscribed = false;
 
 /** Begins to follow every instance that is created from now on. */
 export const watchFastify = ({ subscribe }: DiagnosticsChannel): void => {
-  if (isWatching) return;
-  isWatching = true;
-  subscribe("fastify.initialization", (message) => follow((message as { fastify: Instance }).fastify));
+  if (isSubscribed) return;
+  isSubscribed = true;
+  subscribe("fastify.initialization", (message) => track((message as { fastify: Instance }).fastify));
 };
 
 // An app is often created before an adapter is loaded, but seldom before `upgrade` is. (Node 20.16, Bun 1.1, Deno 2.1.)

@@ -3,7 +3,7 @@
  * and what the route should return. The one place that knows frameworks; everything is looked at by its shape.
  */
 import type { UpgradeError } from "../errors.ts";
-import { type FastifyReply, noteReply } from "./fastify.ts";
+import { type FastifyReply, trackReply } from "./fastify.ts";
 
 /** A call of `upgrade`, as the framework around it wants it answered. */
 export interface Route {
@@ -78,7 +78,7 @@ const SHAPES: readonly Shape[] = [
     deferred: always,
     result: nothing,
     isFastify: true,
-    found: (request, reply: FastifyReply) => void noteReply(request, reply),
+    found: (request, reply: FastifyReply) => void trackReply(request, reply),
   },
   // Hono's context: only what it makes itself keeps the headers that were set on it.
   { path: ["env", "incoming"], deferred: always, result: honoResponse, failed: honoFailed },

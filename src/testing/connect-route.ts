@@ -147,7 +147,7 @@ const testHost = (defaults: WebSockOptions | undefined): Host =>
 
 /** Decides as every fetch-style server does. What it decides on runs in memory. */
 class TestUpgrade extends FetchUpgrade {
-  readonly isOne = true;
+  readonly isUpgradeRequest = true;
   private client: Promise<TestClient<unknown>> | undefined = undefined;
 
   constructor(host: Host, request: Request, headers: Headers) {
@@ -173,7 +173,7 @@ class TestUpgrade extends FetchUpgrade {
 
   /** The app has answered with this status: a client, if that leaves the upgrade as it was decided. */
   async connect<Info>(status: number): Promise<TestClient<Info> | undefined> {
-    this.answer(new Response(null, { status: status >= 200 ? status : 500 }));
+    this.respond(new Response(null, { status: status >= 200 ? status : 500 }));
     return this.client as Promise<TestClient<Info>> | undefined;
   }
 }

@@ -39,7 +39,7 @@ export const capabilities = Object.freeze<Capabilities>({
   ],
 });
 
-const NEVER = Number.POSITIVE_INFINITY;
+const NO_COMPRESSION = Number.POSITIVE_INFINITY;
 
 /** How Bun tells of a loss (RFC 6455 §7.1.5), and, with a text, of a violation of the protocol that it has answered. */
 const LOST = 1006;
@@ -64,16 +64,16 @@ export class BunTransport implements Transport {
   private readonly maxMessageSize: number;
   private readonly server: BunServer;
   /** Bun has queued something and has not told since that it is out. */
-  private queued = false;
+  private hasQueued = false;
   /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
   private readonly compressFrom: number;
   private socket!: BunSocket;
   readonly capabilities = capabilities;
-  private begin: ((transport: BunTransport) => void) | undefined;
+  private startSession: ((transport: BunTransport) => void) | undefined;
   /** Octets that were queued or came behind such, with their headers: Bun counts those among what waits. */
-  private accepted = 0;
+  private bytesAccepted = 0;
   /** Our close frame, which waits until what was sent before it is out. */
-  private closing: readonly [code: number, text: string] | undefined = undefined;
+  private pendingClose: readonly [code: number, text: string] | undefined = undefined;
   /** We have closed, or Bun has: there is nothing more to do. */
   private closed = false;
 
@@ -85,9 +85,9 @@ export class BunTransport implements Transport {
     begin: (transport: BunTransport) => void,
   ) {
     this.server = server;
-    this.begin = begin;
+    this.startSession = begin;
     this.maxMessageSize = maxMessageSize;
-    this.compressFrom = compressed ? compress!.threshold : NEVER;
+    this.compressFrom = compressed ? compress!.threshold : NO_COMPRESSION;
   }
 
   open(session: TransportEvents): void {
@@ -97,30 +97,30 @@ export class BunTransport implements Transport {
   // --- what the session asks for
 
   get buffered(): number {
-    return this.queued ? this.socket.getBufferedAmount() : 0;
+    return this.hasQueued ? this.socket.getBufferedAmount() : 0;
   }
 
   get taken(): number {
-    return this.accepted - this.buffered;
+    return this.bytesAccepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
-    this.note(this.write(opcode, data, size), size);
+    this.recordSend(this.write(opcode, data, size), size);
   }
 
   sendText(text: string): boolean {
     // What may have to be compressed has to be measured.
-    if (this.queued || this.compressFrom !== NEVER) return false;
+    if (this.hasQueued || this.compressFrom !== NO_COMPRESSION) return false;
     const status = this.socket.sendText(text);
     // What was taken at once is nobody's concern.
-    if (status <= 0) this.note(status, nodeOctets.utf8Length(text));
+    if (status <= 0) this.recordSend(status, nodeOctets.utf8Length(text));
     return true;
   }
 
   /** Notes what Bun says of something that it was given. */
-  private note(status: number, size: number): void {
-    this.accepted += headerSize(size) + size;
-    if (status < 0) this.queued = true;
+  private recordSend(status: number, size: number): void {
+    this.bytesAccepted += headerSize(size) + size;
+    if (status < 0) this.hasQueued = true;
     // Bun has dropped it: whatever follows would follow on a gap.
     else if (status === 0 && size > 0 && !this.closed) this.abort();
   }
@@ -142,7 +142,7 @@ export class BunTransport implements Transport {
     // Bun answers the peer's close frame itself.
     if (this.closed || code === undefined) return;
     // After it Bun would hold what waits for as long as the peer likes; until then it can be cut off.
-    if (this.buffered > 0) this.closing = [code, text];
+    if (this.buffered > 0) this.pendingClose = [code, text];
     else this.closeNow(code, text);
   }
 
@@ -166,11 +166,11 @@ export class BunTransport implements Transport {
   // --- what Bun tells
 
   onOpen(socket: HostedSocket): void {
-    const { begin } = this;
+    const { startSession: begin } = this;
     socket.binaryType = "uint8array";
     socket[TRANSPORT] = this;
     this.socket = socket;
-    this.begin = undefined; // nothing of the request is kept
+    this.startSession = undefined; // nothing of the request is kept
     begin!(this);
   }
 
@@ -186,15 +186,15 @@ export class BunTransport implements Transport {
   }
 
   onDrain(): void {
-    this.queued = this.socket.getBufferedAmount() > 0;
-    if (!this.queued && this.closing !== undefined) this.closeNow(...this.closing);
+    this.hasQueued = this.socket.getBufferedAmount() > 0;
+    if (!this.hasQueued && this.pendingClose !== undefined) this.closeNow(...this.pendingClose);
     else this.session.drained();
   }
 
   onClose(code: number, reason: string): void {
     const ours = this.closed;
     this.closed = true;
-    this.queued = false;
+    this.hasQueued = false;
     // A client may send the same close frame, but not while the server is stopped.
     if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
     // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.

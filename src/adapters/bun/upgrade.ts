@@ -27,8 +27,8 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined {
     const { host, request, server } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
-    this.limitSize(options);
-    const agreed = agreeOnDeflate(facts, options);
+    this.warnOfMessageSize(options);
+    const agreed = negotiate(facts, options);
     if (agreed !== undefined) request.headers.set("sec-websocket-extensions", agreed.offer);
     else request.headers.delete("sec-websocket-extensions");
     // Without a word of ours, Bun would take the first subprotocol that is offered.
@@ -46,10 +46,10 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   }
 
   /** Bun judges sizes by one limit for all connections. */
-  private limitSize({ maxMessageSize }: ResolvedOptions): void {
+  private warnOfMessageSize({ maxMessageSize }: ResolvedOptions): void {
     const { host } = this;
     if (maxMessageSize <= host.defaults.maxMessageSize) return;
-    host.tell(`on ${host.capabilities.host}, maxMessageSize can't be larger than in the defaults of attach`);
+    host.warnOnce(`on ${host.capabilities.host}, maxMessageSize can't be larger than in the defaults of attach`);
   }
 }
 
@@ -67,7 +67,7 @@ interface Agreement {
 }
 
 /** What Bun and the client agree on; `undefined`: no compression. */
-const agreeOnDeflate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
+const negotiate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
   if (compress === undefined) return undefined;
   const offers = parseExtensions(facts.header("sec-websocket-extensions")) ?? [];
   const possible = offers.filter(({ parameters }) =>

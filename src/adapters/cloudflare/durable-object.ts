@@ -15,12 +15,12 @@ import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
 import { cloudflareDiagnostics } from "./diagnostics.ts";
 import { CloudflareHost } from "./host.ts";
-import { CloudflareTransport, durableCapabilities, type Reports } from "./transport.ts";
+import { CloudflareTransport, durableCapabilities, type Reporter } from "./transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./types.ts";
 import { openPair, peerOf } from "./worker.ts";
 
 /** What is kept of a connection. Its mark tells it from the attachments of others. */
-interface Kept {
+interface StoredConnection {
   readonly websock: 1;
   /** The name that its handler has in `attach`. */
   readonly handler: string;
@@ -32,13 +32,13 @@ interface Kept {
   readonly state: unknown;
 }
 
-const keptOf = (socket: CloudflareSocket): Kept | undefined => {
-  const attachment = socket.deserializeAttachment() as Kept | null;
+const storedConnectionOf = (socket: CloudflareSocket): StoredConnection | undefined => {
+  const attachment = socket.deserializeAttachment() as StoredConnection | null;
   return attachment?.websock === 1 ? attachment : undefined;
 };
 
 /** What is left to be done for a socket whose handler has ended, or was lost before it had a state. */
-const leave = (socket: CloudflareSocket): void => {
+const closeAbandoned = (socket: CloudflareSocket): void => {
   try {
     socket.close(CLOSE.internalError);
   } catch {
@@ -47,25 +47,25 @@ const leave = (socket: CloudflareSocket): void => {
 };
 
 class DurableTransport extends CloudflareTransport {
-  private readonly about: Omit<Kept, "id" | "over" | "state">;
+  private readonly metadata: Omit<StoredConnection, "id" | "over" | "state">;
 
   private readonly forget: () => void;
   private ended = false;
 
-  constructor(socket: CloudflareSocket, about: DurableTransport["about"], reports: Reports, forget: () => void) {
+  constructor(socket: CloudflareSocket, about: DurableTransport["metadata"], reports: Reporter, forget: () => void) {
     super(socket, about.limits.maxMessageSize, reports, durableCapabilities);
-    this.about = about;
+    this.metadata = about;
     this.forget = forget;
   }
 
   /** From now on its socket is known to be ours. */
-  begin(): void {
-    this.write(true, undefined);
+  claim(): void {
+    this.store(true, undefined);
   }
 
   keep(state: unknown): void {
     try {
-      this.write(false, state);
+      this.store(false, state);
     } catch (error) {
       throw new TypeError(
         "the state of a connection that hibernates must be cloneable, and fit into its socket's attachment: keep what " +
@@ -76,31 +76,31 @@ class DurableTransport extends CloudflareTransport {
   }
 
   override close(code: number | undefined, text: string): void {
-    this.end();
+    this.markOver();
     super.close(code, text);
   }
 
-  protected override lose(): void {
-    this.end();
-    super.lose();
+  protected override disconnect(): void {
+    this.markOver();
+    super.disconnect();
     this.forget();
   }
 
   /** Nobody wakes it up again. */
-  private end(): void {
+  private markOver(): void {
     if (this.ended || this.socket.readyState === CLOSED) return;
     this.ended = true;
-    this.write(true, undefined);
+    this.store(true, undefined);
   }
 
-  private write(over: boolean, state: unknown): void {
-    const { handler, facts, limits } = this.about;
+  private store(over: boolean, state: unknown): void {
+    const { handler, facts, limits } = this.metadata;
     this.socket.serializeAttachment({ websock: 1, handler, id: this.session.self.id, facts, limits, over, state });
   }
 }
 
 /** The methods by which the platform tells an object of its sockets. */
-interface Events {
+interface SocketEventMethods {
   fetch?: (request: Request, ...more: unknown[]) => unknown;
   webSocketMessage?: (socket: CloudflareSocket, data: string | ArrayBuffer) => unknown;
   webSocketClose?: (socket: CloudflareSocket, code: number, reason: string, wasClean: boolean) => unknown;
@@ -123,7 +123,7 @@ export class DurableHost extends CloudflareHost {
   }
 
   /** Takes the object's events. Those of sockets that are none of ours are left to its own methods. */
-  listen(object: Events): void {
+  listen(object: SocketEventMethods): void {
     const { fetch, webSocketMessage, webSocketClose, webSocketError } = object;
     if (fetch !== undefined) {
       object.fetch = guardFetch(
@@ -137,12 +137,12 @@ export class DurableHost extends CloudflareHost {
         tell: (transport: DurableTransport, ...args: Args) => void,
       ) =>
       (socket: CloudflareSocket, ...args: Args): unknown => {
-        const kept = keptOf(socket);
+        const kept = storedConnectionOf(socket);
         if (kept === undefined) return own?.call(object, socket, ...args);
         const transport = this.transportOf(socket, kept);
         if (transport !== undefined) tell(transport, ...args);
-        else if (kept.over) leave(socket);
-        return this.settled();
+        else if (kept.over) closeAbandoned(socket);
+        return this.callbacksSettled();
       };
     object.webSocketMessage = event(webSocketMessage, (transport, data) => transport.message(data));
     object.webSocketClose = event(webSocketClose, (transport, code, reason) => transport.closing(code, reason));
@@ -161,10 +161,10 @@ export class DurableHost extends CloudflareHost {
     this.ctx.acceptWebSocket(socket as never);
     const facts = connectionFacts(request, peer, subprotocol, undefined);
     const transport = this.run(socket, handler, facts, options, asyncContext);
-    transport.begin();
+    transport.claim();
     transport.session.start(arg);
     // Until `init` is done, no event is there whose promise would keep the object awake.
-    const settled = this.settled();
+    const settled = this.callbacksSettled();
     if (settled !== undefined) this.ctx.waitUntil(settled);
     return respond();
   }
@@ -172,19 +172,19 @@ export class DurableHost extends CloudflareHost {
   /** Every connection that is open, also those from before the object slept. */
   *selves(): Generator<SessionSelf> {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
-      const kept = keptOf(socket);
+      const kept = storedConnectionOf(socket);
       const session = kept && this.transportOf(socket, kept)?.session;
       if (session !== undefined && !session.ended) yield session.self;
     }
   }
 
-  private transportOf(socket: CloudflareSocket, kept: Kept): DurableTransport | undefined {
+  private transportOf(socket: CloudflareSocket, kept: StoredConnection): DurableTransport | undefined {
     const known = this.transports.get(socket);
     if (known !== undefined || kept.over) return known;
     const { handler, id, facts, limits, state } = kept;
     if (!this.handlers.has(handler)) {
-      this.tell(`attach() has no handler "${handler}" any more, which a connection had: it is closed with 1011`);
-      leave(socket);
+      this.warnOnce(`attach() has no handler "${handler}" any more, which a connection had: it is closed with 1011`);
+      closeAbandoned(socket);
       return undefined;
     }
     // The context of the `upgrade` call was lost when the object slept.
@@ -205,13 +205,19 @@ export class DurableHost extends CloudflareHost {
     const { maxMessageSize, closeTimeout } = options;
     const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
     const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));
-    transport.session = this.newSession(this.watched(callbacks, handler), transport, facts, options, asyncContext);
+    transport.session = this.newSession(
+      this.trackPromises(callbacks, handler),
+      transport,
+      facts,
+      options,
+      asyncContext,
+    );
     this.transports.set(socket, transport);
     return transport;
   }
 
   /** The same callbacks, whose promises are seen, under the name that `attach` was given. */
-  private watched(callbacks: Callbacks, name: string): Callbacks {
+  private trackPromises(callbacks: Callbacks, name: string): Callbacks {
     const watch = (callback: Callback | undefined): Callback | undefined =>
       callback &&
       ((...args) => {
@@ -237,7 +243,7 @@ export class DurableHost extends CloudflareHost {
   }
 
   /** Resolves when no callback is pending: what an event returns keeps the object awake. */
-  private settled(): Promise<void> | undefined {
+  private callbacksSettled(): Promise<void> | undefined {
     if (this.pending.size === 0) return undefined;
     this.settling ??= this.settle().finally(() => {
       this.settling = undefined;

@@ -48,9 +48,9 @@ const LOST = 1006;
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;
 
 /** Where the errors go that are nobody's who calls. */
-export interface Reports {
+export interface Reporter {
   /** What can't be done: once. */
-  tell(what: string): void;
+  warnOnce(what: string): void;
   onError(error: unknown, context: undefined): void;
 }
 
@@ -62,58 +62,58 @@ export class CloudflareTransport implements Transport {
   session!: Session;
   protected readonly socket: CloudflareSocket;
   private readonly maxMessageSize: number;
-  private readonly reports: Reports;
+  private readonly reporter: Reporter;
   /** The peer's close frame has arrived. */
-  private remoteClosed = false;
+  private closeReceived = false;
   /** Ours is out. */
-  private closed = false;
-  private gone = false;
+  private closeSent = false;
+  private disconnected = false;
 
-  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reports, what = capabilities) {
+  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reporter, what = capabilities) {
     this.capabilities = what;
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
-    this.reports = reports;
+    this.reporter = reports;
   }
 
   // --- what the platform tells
 
   message(data: string | ArrayBuffer): void {
-    if (this.gone) return;
+    if (this.disconnected) return;
     const { session, maxMessageSize } = this;
     if (typeof data === "string") receiveText(session, data, maxMessageSize, portableOctets);
     else receiveBinary(session, new Uint8Array(data), maxMessageSize);
   }
 
   closing(code: number, text: string): void {
-    if (this.gone) return;
-    this.remoteClosed = true;
+    if (this.disconnected) return;
+    this.closeReceived = true;
     if (code === LOST) {
       // Half a WebSocket is of no use, but the platform keeps it.
-      this.quietly(() => this.socket.close(CLOSE.normal));
-      this.lose();
+      this.closeIgnoringErrors(() => this.socket.close(CLOSE.normal));
+      this.disconnect();
       return;
     }
     receiveClose(this.session, code, text);
-    if (this.closed) this.lose();
+    if (this.closeSent) this.disconnect();
   }
 
   failed(message: string): void {
-    if (this.gone) return;
-    this.closed = true;
+    if (this.disconnected) return;
+    this.closeSent = true;
     const [, code, description] = VIOLATION.exec(message) ?? [];
     if (code !== undefined) this.session.failed(new ProtocolError(Number(code), description!));
-    this.lose();
+    this.disconnect();
   }
 
   // --- what the session asks
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reports.tell(`a ${opcode} can't be sent on ${this.capabilities.host}, and is left out`);
+      this.reporter.warnOnce(`a ${opcode} can't be sent on ${this.capabilities.host}, and is left out`);
       return;
     }
-    if (this.closed || this.gone) return;
+    if (this.closeSent || this.disconnected) return;
     this.attempt(() =>
       this.socket.send(
         opcode === "text" ? joinText(data, size, portableOctets) : joinOctets(data, size, portableOctets),
@@ -122,25 +122,25 @@ export class CloudflareTransport implements Transport {
   }
 
   close(code: number | undefined, text: string): void {
-    if (this.closed || this.gone) return;
-    this.closed = true;
+    if (this.closeSent || this.disconnected) return;
+    this.closeSent = true;
     this.attempt(() => (code === undefined ? this.socket.close() : this.socket.close(code, text)));
     // Both close frames are out: the platform has nothing more to tell.
-    if (this.remoteClosed) this.lose();
+    if (this.closeReceived) this.disconnect();
   }
 
   /** The platform can't: it closes when the peer does. To us it is gone. */
   abort(): void {
-    this.lose();
+    this.disconnect();
   }
 
   pause(): void {}
 
   resume(): void {}
 
-  protected lose(): void {
-    if (this.gone) return;
-    this.gone = true;
+  protected disconnect(): void {
+    if (this.disconnected) return;
+    this.disconnected = true;
     this.session.disconnected();
   }
 
@@ -150,11 +150,11 @@ export class CloudflareTransport implements Transport {
     try {
       run();
     } catch (error) {
-      this.reports.onError(error, undefined);
+      this.reporter.onError(error, undefined);
     }
   }
 
-  private quietly(run: () => void): void {
+  private closeIgnoringErrors(run: () => void): void {
     try {
       run();
     } catch {

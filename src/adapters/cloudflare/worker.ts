@@ -6,7 +6,7 @@ import type { Callbacks } from "../../session/handler.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import { Session } from "../../session/session.ts";
 import type { Transport } from "../../transport.ts";
-import { FetchUpgrade, unmarked } from "../fetch/upgrade.ts";
+import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
@@ -54,12 +54,12 @@ class WorkerClock extends SystemClock {
 }
 
 export class WorkerHost extends CloudflareHost {
-  private readonly given: HostOptions["clock"];
-  private readonly whenOver = new WeakMap<Session, () => void>();
+  private readonly givenClock: HostOptions["clock"];
+  private readonly onSessionEnd = new WeakMap<Session, () => void>();
 
   constructor(options: HostOptions = {}) {
     super(capabilities, portableOctets, cloudflareDiagnostics, options);
-    this.given = options.clock;
+    this.givenClock = options.clock;
   }
 
   /** Each has a clock of its own: a timer belongs to the request that has started it, and ends with it. */
@@ -72,7 +72,7 @@ export class WorkerHost extends CloudflareHost {
   ): Session {
     const { octets, onError } = this;
     const onEnd = (session: Session): void => this.onEnd(session);
-    const clock = this.given ?? new WorkerClock();
+    const clock = this.givenClock ?? new WorkerClock();
     const session = new Session(
       callbacks,
       transport,
@@ -85,13 +85,13 @@ export class WorkerHost extends CloudflareHost {
   }
 
   /** The socket has gone, and with it the request would be, although callbacks may still have to run. */
-  linger(session: Session): void {
-    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.whenOver.set(session, resolve)));
+  keepRequestAlive(session: Session): void {
+    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.onSessionEnd.set(session, resolve)));
   }
 
   private onEnd(session: Session): void {
     this.group.delete(session);
-    this.whenOver.get(session)?.();
+    this.onSessionEnd.get(session)?.();
   }
 }
 
@@ -113,11 +113,11 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
       transport.closing(code, reason);
-      host.linger(transport.session);
+      host.keepRequestAlive(transport.session);
     });
     socket.addEventListener("error", ({ message }: { message: string }) => {
       transport.failed(message);
-      host.linger(transport.session);
+      host.keepRequestAlive(transport.session);
     });
     transport.session.start(arg);
     return respond();
@@ -127,4 +127,4 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
 const host = new WorkerHost();
 
 /** Upgrades the requests of a Worker, which needs no `attach`. */
-export const workerUpgrades = unmarked((request) => new WorkerUpgrade(host, request));
+export const workerUpgrades = upgradesWithoutAttach((request) => new WorkerUpgrade(host, request));

@@ -3,22 +3,22 @@
 import { systemTimers, type Timers } from "../shared/timers.ts";
 
 /** Something of which octets wait. */
-export interface Draining {
+export interface PolledTransport {
   /** How many octets wait now. */
-  readonly waiting: number;
+  readonly bufferedAmount: number;
   /** Fewer wait than when it was asked last. */
-  onLess(): void;
+  onProgress(): void;
 }
 
 /** How many ms lie between two looks: the first while there is progress, up to the second while there is none. */
-const QUICK = 1;
-const SLOW = 64;
+const MIN_INTERVAL = 1;
+const MAX_INTERVAL = 64;
 
 /** One timer for all, while there is anything to look at. */
 export class DrainPoll {
   private readonly timers: Timers;
-  private readonly waiting = new Map<Draining, number>();
-  private interval = QUICK;
+  private readonly transports = new Map<PolledTransport, number>();
+  private interval = MIN_INTERVAL;
   private timer: ReturnType<typeof setTimeout> | undefined = undefined;
 
   constructor(timers: Timers = systemTimers) {
@@ -26,38 +26,38 @@ export class DrainPoll {
   }
 
   /** Looks after this one until nothing waits. */
-  add(one: Draining, waiting: number): void {
-    if (this.waiting.has(one)) return;
-    this.waiting.set(one, waiting);
-    if (this.timer !== undefined && this.interval === QUICK) return;
-    this.interval = QUICK;
+  add(one: PolledTransport, waiting: number): void {
+    if (this.transports.has(one)) return;
+    this.transports.set(one, waiting);
+    if (this.timer !== undefined && this.interval === MIN_INTERVAL) return;
+    this.interval = MIN_INTERVAL;
     this.schedule();
   }
 
   /** Looks after it no longer. */
-  delete(one: Draining): void {
-    this.waiting.delete(one);
+  delete(one: PolledTransport): void {
+    this.transports.delete(one);
   }
 
   private schedule(): void {
     this.timers.stopTimeout(this.timer);
-    this.timer = this.timers.startTimeout(this.look, this.interval);
+    this.timer = this.timers.startTimeout(this.poll, this.interval);
   }
 
-  private readonly look = (): void => {
+  private readonly poll = (): void => {
     this.timer = undefined;
     let progress = false;
-    for (const [one, before] of this.waiting) {
-      const now = one.waiting;
-      if (now === 0) this.waiting.delete(one);
-      else this.waiting.set(one, now);
+    for (const [one, before] of this.transports) {
+      const now = one.bufferedAmount;
+      if (now === 0) this.transports.delete(one);
+      else this.transports.set(one, now);
       if (now >= before) continue;
       progress = true;
-      one.onLess();
+      one.onProgress();
     }
-    this.interval = progress ? QUICK : Math.min(this.interval * 2, SLOW);
+    this.interval = progress ? MIN_INTERVAL : Math.min(this.interval * 2, MAX_INTERVAL);
     // One that was added meanwhile has scheduled it.
-    if (this.waiting.size > 0 && this.timer === undefined) this.schedule();
+    if (this.transports.size > 0 && this.timer === undefined) this.schedule();
   };
 }
 

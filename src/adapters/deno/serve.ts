@@ -12,7 +12,7 @@ export interface Stoppable {
 }
 
 /** The connections of one server. */
-export class ServedConnections {
+export class ServerConnections {
   private readonly connections = new Set<Stoppable>();
 
   add(connection: Stoppable): void {
@@ -28,10 +28,10 @@ export class ServedConnections {
   };
 }
 
-const servers = new WeakMap<Request, ServedConnections>();
+const servers = new WeakMap<Request, ServerConnections>();
 
 /** The connections of the server that this request came to; `undefined` if that was not started by `Deno.serve`. */
-export const connectionsOf = (request: Request): ServedConnections | undefined => servers.get(request);
+export const connectionsOf = (request: Request): ServerConnections | undefined => servers.get(request);
 
 type Handler = (request: Request, ...more: unknown[]) => unknown;
 
@@ -45,7 +45,7 @@ export const watchServe =
   (serve: DenoServe): DenoServe =>
   // It takes options, a handler, or both, and the handler may be among the options.
   (...args) => {
-    const connections = new ServedConnections();
+    const connections = new ServerConnections();
     const watch =
       (handle: Handler): Handler =>
       (request, ...more) => {

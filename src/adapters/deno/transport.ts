@@ -8,8 +8,8 @@ import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
-import { type Draining, drainPoll } from "./drain-poll.ts";
-import type { ServedConnections, Stoppable } from "./serve.ts";
+import { drainPoll, type PolledTransport } from "./drain-poll.ts";
+import type { ServerConnections, Stoppable } from "./serve.ts";
 import type { DenoSocket } from "./types.ts";
 
 /** What Deno's own server can do. */
@@ -44,37 +44,37 @@ const violationOf = (message: string): ProtocolError | undefined => {
 };
 
 /** For fewer octets than these nobody waits. */
-const WATCHED = 16_384;
+const MIN_POLLED = 16_384;
 
 /** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
-const QUIET_TURNS = 16;
+const MAX_QUIET_TICKS = 16;
 
 /** The error by which Deno says that it has closed an idle connection (1001): its client has answered no ping. */
-const IDLE = "No response from ping frame.";
+const IDLE_ERROR = "No response from ping frame.";
 
 /** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
-const LOST: readonly number[] = [0, 1006];
+const LOST_CODES: readonly number[] = [0, 1006];
 
-export class DenoTransport implements Transport, Draining, Stoppable {
+export class DenoTransport implements Transport, PolledTransport, Stoppable {
   readonly capabilities = capabilities;
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
-  private readonly watchFrom: number;
-  private readonly tell: (what: string) => void;
+  private readonly minPolled: number;
+  private readonly warnOnce: (what: string) => void;
   private session!: TransportEvents;
-  private accepted = 0;
+  private bytesAccepted = 0;
   /** Octets sent since nothing waited. */
-  private unwatched = 0;
+  private sentSinceDrained = 0;
   /** How many messages have arrived. */
-  private arrived = 0;
+  private messagesReceived = 0;
   /** We have sent our close frame, or are about to. */
-  private closed = false;
-  private gone = false;
+  private closeCalled = false;
+  private disconnected = false;
   /** Our close frame, which may be waiting until nothing more arrives. */
-  private closing: readonly [code: number, text: string] | undefined = undefined;
+  private closeFrame: readonly [code: number, text: string] | undefined = undefined;
   /** The server is being stopped: Deno closes the connection right now. */
   private stopping = false;
-  private readonly served: ServedConnections | undefined;
+  private readonly serverConnections: ServerConnections | undefined;
 
   /**
    * @param tell reports what can't be done
@@ -84,21 +84,21 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     socket: DenoSocket,
     { maxMessageSize, maxBuffered }: ResolvedOptions,
     tell: (what: string) => void,
-    served: ServedConnections | undefined,
+    served: ServerConnections | undefined,
   ) {
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
-    this.watchFrom = Math.min(WATCHED, maxBuffered / 4);
-    this.tell = tell;
-    this.served = served;
+    this.minPolled = Math.min(MIN_POLLED, maxBuffered / 4);
+    this.warnOnce = tell;
+    this.serverConnections = served;
   }
 
   open(session: TransportEvents): void {
     const { socket, maxMessageSize } = this;
     this.session = session;
-    this.served?.add(this);
+    this.serverConnections?.add(this);
     socket.onmessage = ({ data }) => {
-      this.arrived++;
+      this.messagesReceived++;
       // The socket was made in the connection's context.
       if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
       else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
@@ -109,21 +109,21 @@ export class DenoTransport implements Transport, Draining, Stoppable {
 
   // --- what the session asks for
 
-  get waiting(): number {
-    return this.gone ? 0 : this.socket.bufferedAmount;
+  get bufferedAmount(): number {
+    return this.disconnected ? 0 : this.socket.bufferedAmount;
   }
 
   /** Asking Deno costs as much as a message: of so little that nobody waits for it, it is not asked. */
   get buffered(): number {
-    if (this.unwatched < this.watchFrom) return 0;
-    const { waiting } = this;
-    if (waiting === 0) this.unwatched = 0;
+    if (this.sentSinceDrained < this.minPolled) return 0;
+    const { bufferedAmount: waiting } = this;
+    if (waiting === 0) this.sentSinceDrained = 0;
     else drainPoll.add(this, waiting);
     return waiting;
   }
 
   get taken(): number {
-    return this.accepted - this.buffered;
+    return this.bytesAccepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
@@ -131,20 +131,20 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
     else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
     else {
-      this.tell(`a ${opcode} can't be sent on deno, and is left out`);
+      this.warnOnce(`a ${opcode} can't be sent on deno, and is left out`);
       return;
     }
-    this.accepted += size;
-    this.unwatched += size;
+    this.bytesAccepted += size;
+    this.sentSinceDrained += size;
   }
 
   close(code: number | undefined, text: string): void {
     // Deno answers the peer's close frame itself.
-    if (this.gone || code === undefined) return;
-    this.closed = true;
-    this.closing = [code, text];
+    if (this.disconnected || code === undefined) return;
+    this.closeCalled = true;
+    this.closeFrame = [code, text];
     if (this.stopping) this.socket.close(code, text);
-    else this.closeWhenQuiet(code, text, QUIET_TURNS);
+    else this.closeWhenQuiet(code, text, MAX_QUIET_TICKS);
   }
 
   /**
@@ -152,18 +152,18 @@ export class DenoTransport implements Transport, Draining, Stoppable {
    * already is read first.
    */
   private closeWhenQuiet(code: number, text: string, turns: number): void {
-    const { arrived } = this;
+    const { messagesReceived: arrived } = this;
     later(() => {
-      if (this.gone) return;
-      if (this.arrived === arrived || turns === 1) this.socket.close(code, text);
+      if (this.disconnected) return;
+      if (this.messagesReceived === arrived || turns === 1) this.socket.close(code, text);
       else this.closeWhenQuiet(code, text, turns - 1);
     });
   }
 
   /** Deno can't: it sends a close frame, and waits for the peer's. To us it is gone. */
   abort(): void {
-    if (!this.gone) this.socket.close(this.closing?.[0], this.closing?.[1]);
-    this.onGone();
+    if (!this.disconnected) this.socket.close(this.closeFrame?.[0], this.closeFrame?.[1]);
+    this.onDisconnected();
   }
 
   pause(): void {}
@@ -172,7 +172,7 @@ export class DenoTransport implements Transport, Draining, Stoppable {
 
   // --- what Deno tells
 
-  onLess(): void {
+  onProgress(): void {
     this.session.drained();
   }
 
@@ -182,27 +182,27 @@ export class DenoTransport implements Transport, Draining, Stoppable {
   }
 
   private onError(message: string): void {
-    if (message === IDLE) {
-      if (!this.gone) this.session.idle();
-      this.onGone();
+    if (message === IDLE_ERROR) {
+      if (!this.disconnected) this.session.idle();
+      this.onDisconnected();
       return;
     }
-    const violation = this.gone ? undefined : violationOf(message);
+    const violation = this.disconnected ? undefined : violationOf(message);
     if (violation !== undefined) this.session.failed(violation);
   }
 
   private onClose(code: number, reason: string): void {
-    if (this.gone) return;
+    if (this.disconnected) return;
     // The answer to our own close frame may have none; then there need not have been one.
-    if (!LOST.includes(code) && !(this.closed && code === 1005)) receiveClose(this.session, code, reason);
-    this.onGone();
+    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === 1005)) receiveClose(this.session, code, reason);
+    this.onDisconnected();
   }
 
-  private onGone(): void {
-    if (this.gone) return;
-    this.gone = true;
+  private onDisconnected(): void {
+    if (this.disconnected) return;
+    this.disconnected = true;
     drainPoll.delete(this);
-    this.served?.delete(this);
+    this.serverConnections?.delete(this);
     this.session.disconnected();
   }
 }

@@ -57,7 +57,7 @@ export class DenoUpgrade extends FetchUpgrade {
         socket.close(CLOSE.goingAway);
         return;
       }
-      const transport = new DenoTransport(socket, options, (what) => host.tell(what), served);
+      const transport = new DenoTransport(socket, options, (what) => host.warnOnce(what), served);
       const session = host.newSession(callbacks, transport, connection, options, asyncContext);
       transport.open(session);
       session.inherit(session.start, session, arg);

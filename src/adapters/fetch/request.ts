@@ -6,7 +6,7 @@ import { isForAnswer } from "../shared/answer-headers.ts";
 type FetchRequest = Pick<Request, "method" | "url" | "headers">;
 
 /** What `upgrade` and the application's functions are told of a request. */
-export const factsOfRequest = ({ method, url, headers }: FetchRequest): UpgradeRequest => {
+export const upgradeRequestOf = ({ method, url, headers }: FetchRequest): UpgradeRequest => {
   // Not by URL: what comes before the path is what the client says of its host, and may be anything.
   const [, target = ""] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^#]*)/i.exec(url)!;
   return {

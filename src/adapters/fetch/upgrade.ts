@@ -7,9 +7,9 @@ import type { Route } from "../../frameworks/routes.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { markUpgradable, type Upgradable } from "../../upgrade.ts";
-import { type Decision, decide, shuttingDown } from "../shared/decision.ts";
+import { type Decision, decide, shutdownRefusal } from "../shared/decision.ts";
 import type { Host } from "../shared/host.ts";
-import { answerHeaders, factsOfRequest } from "./request.ts";
+import { answerHeaders, upgradeRequestOf } from "./request.ts";
 
 export abstract class FetchUpgrade<Server extends Host = Host> implements Upgradable {
   protected readonly host: Server;
@@ -39,9 +39,9 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   private decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): void {
     if (this.decision !== undefined) throw new Error("this request is upgraded already");
     if (this.answered) throw new Error("this request is answered already");
-    const decision = decide(this.host, factsOfRequest(this.request), callbacks, arg, options, route);
+    const decision = decide(this.host, upgradeRequestOf(this.request), callbacks, arg, options, route);
     if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) {
-      this.note(decision.refusal, callbacks);
+      this.recordRefusal(decision.refusal, callbacks);
       throw decision.refusal;
     }
     this.decision = decision;
@@ -50,11 +50,11 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   /** For a request that came in without us: nobody will tell what the app answers. */
   performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
     this.decide(callbacks, arg, options, route);
-    return this.answer(new Response(null))!;
+    return this.respond(new Response(null))!;
   }
 
   /** The app has returned its response, which decides whether there is an upgrade after all. */
-  answer(response: Response): Response | undefined {
+  respond(response: Response): Response | undefined {
     const { decision } = this;
     this.answered = true;
     if (decision === undefined || !(response instanceof Response)) return response;
@@ -62,16 +62,16 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     if (decision.route.failed() || response.status > 299) return response;
     const headers = answerHeaders(response, decision.options.headers);
     void response.body?.cancel().catch(() => undefined);
-    const refusal = decision.refusal ?? shuttingDown(this.host);
+    const refusal = decision.refusal ?? shutdownRefusal(this.host);
     if (refusal !== undefined) {
-      this.note(refusal, decision.callbacks);
+      this.recordRefusal(refusal, decision.callbacks);
       return refused(refusal, headers);
     }
-    return this.perform(decision, factsOfRequest(this.request), headers);
+    return this.perform(decision, upgradeRequestOf(this.request), headers);
   }
 
-  private note(refusal: UpgradeError, { name }: Callbacks): void {
-    this.host.refusals.add(refusal, this.request, factsOfRequest(this.request), name);
+  private recordRefusal(refusal: UpgradeError, { name }: Callbacks): void {
+    this.host.refusals.add(refusal, this.request, upgradeRequestOf(this.request), name);
   }
 }
 
@@ -103,8 +103,8 @@ export const guardFetch = <Args extends unknown[]>(
       return responseTo(error);
     }
     return result instanceof Promise
-      ? result.then((response: Response) => upgrade.answer(response), responseTo)
-      : upgrade.answer(result as Response);
+      ? result.then((response: Response) => upgrade.respond(response), responseTo)
+      : upgrade.respond(result as Response);
   };
 
 const responseTo = (error: unknown): Response => {
@@ -113,7 +113,7 @@ const responseTo = (error: unknown): Response => {
 };
 
 /** Upgrades requests that no `attach` has brought in, on hosts that need none. */
-export const unmarked = (upgradeOf: (request: Request, conn: object) => FetchUpgrade): Upgradable => ({
+export const upgradesWithoutAttach = (upgradeOf: (request: Request, conn: object) => FetchUpgrade): Upgradable => ({
   upgrade: (conn, callbacks, arg, options, route) => {
     const request = route.request as Request;
     const upgrade = upgradeOf(request, conn);

@@ -13,14 +13,14 @@ interface Closable {
 }
 
 /** The connections that end with it. */
-export type Ending = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
+export type ClosableGroup = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
 
 /**
  * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
  * attachment: before, or right after it.
  * A server that listens once more takes upgrades once more.
  */
-export const closeWith = (server: Closable, group: Ending): void => {
+export const closeSessionsWith = (server: Closable, group: ClosableGroup): void => {
   const { close, closeAllConnections } = server;
   let closed = false;
   server.close = function (this: Closable, ...args): unknown {
@@ -53,7 +53,7 @@ type Method = "destroy" | "end";
  * stoppable, …) call them on sockets that answer no request: `beforehand` may still write a close frame. To be shared by all
  * sockets: closures for each of them would cost more than the rest of it.
  */
-export const endingAfter = <Stream extends Duplex>(
+export const wrapEndMethods = <Stream extends Duplex>(
   beforehand: (socket: Stream) => void,
 ): ((socket: Stream) => void) => {
   const wrap = (name: Method) =>

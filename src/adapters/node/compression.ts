@@ -22,15 +22,15 @@ export const compressionOf = (
   const { level, memLevel, threshold, maxInflation } = settings;
   return {
     compressor: parameters.serverNoContextTakeover
-      ? shared(compressors, [level, memLevel, threshold, parameters.serverMaxWindowBits], makeCompressor)
+      ? cached(compressors, [level, memLevel, threshold, parameters.serverMaxWindowBits], makeCompressor)
       : makeCompressor(),
     decompressor: parameters.clientNoContextTakeover
-      ? shared(decompressors, [maxInflation, maxMessageSize], makeDecompressor)
+      ? cached(decompressors, [maxInflation, maxMessageSize], makeDecompressor)
       : makeDecompressor(),
   };
 };
 
-const shared = <T>(all: Map<string, T>, differences: readonly number[], make: () => T): T => {
+const cached = <T>(all: Map<string, T>, differences: readonly number[], make: () => T): T => {
   const key = differences.join();
   let one = all.get(key);
   if (one === undefined) all.set(key, (one = make()));

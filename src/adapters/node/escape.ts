@@ -6,7 +6,7 @@ import { executionAsyncId, executionAsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 import type { UpgradeError } from "../../errors.ts";
 import type { NodeRequest } from "./requests.ts";
-import { answerUpgradeError, type NodeResponse } from "./response.ts";
+import { type NodeResponse, respondWithError } from "./response.ts";
 
 /** Bun and Deno give every callback the same id, and their `process` emits nothing that could be kept from ending it. */
 const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
@@ -59,12 +59,12 @@ const errorHandlersOf = (request: ExpressRequest): ((error: unknown) => void) | 
  *
  * @returns `false` if it is to be answered now, as with `earlyValidateUpgrade: false`
  */
-export const passRefusalOn = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
+export const throwOrForward = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
   const handle = errorHandlersOf(request);
   if (isThrowable(request)) {
-    answerIfUncaught(refusal, () => {
+    respondIfUncaught(refusal, () => {
       if (response.headersSent) return;
-      if (handle === undefined) answerUpgradeError(refusal, response);
+      if (handle === undefined) respondWithError(refusal, response);
       else handle(refusal);
     });
     throw refusal;
@@ -87,7 +87,7 @@ let watching = false;
  * could not keep the application's own listeners from ending the process. So we look at what the process emits, from the
  * first refusal on, and take out our own errors alone.
  */
-const answerIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
+const respondIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
   thrown.set(refusal, answer);
   if (watching) return;
   watching = true;

@@ -17,7 +17,7 @@ const LARGEST = 262_144;
 export const FIRST_SLICE = 32_768;
 
 /** The limit of a stream whose peer has taken a slice of `limit` bytes, and for which more is waiting. */
-export const grown = (limit: number): number => Math.min(LARGEST, 2 * limit);
+export const nextSliceSize = (limit: number): number => Math.min(LARGEST, 2 * limit);
 
 /** Every stream may have this number of bytes there, however many others there are: else some would never be served. */
 const SMALLEST = 512;
@@ -28,7 +28,7 @@ const TOTAL = 5_242_880;
 /** What the WebSockets of one HTTP/2 session have in common. */
 export class SessionShare {
   /** The number of open WebSockets. */
-  carried = 0;
+  webSockets = 0;
   private readonly session: Http2Session | undefined;
   /** The number of bytes that Node has been handed and has not sent. */
   private held = 0;

@@ -14,39 +14,39 @@ import { UpgradeError } from "../../errors.ts";
 import type { Connection } from "../../protocol/connection.ts";
 import { isKey } from "../../protocol/http/handshake.ts";
 import type { SessionGroup } from "../../session/group.ts";
-import { judge } from "../shared/decision.ts";
+import { findRefusal } from "../shared/decision.ts";
 import { later } from "../shared/timers.ts";
-import type { NodeAdapter } from "./adapter.ts";
-import { FIRST_SLICE, grown, type SessionShare, shareOf } from "./http2-share.ts";
-import { factsOf, type Taker } from "./requests.ts";
-import { answerUpgradeError, INERT } from "./response.ts";
+import type { NodeHost } from "./host.ts";
+import { FIRST_SLICE, nextSliceSize, type SessionShare, shareOf } from "./http2-share.ts";
+import { type Interceptor, upgradeRequestOf } from "./requests.ts";
+import { INERT_METHODS, respondWithError } from "./response.ts";
 import { NodeStream } from "./stream.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 
 /** Begins to take the CONNECTs of a server of `node:http2`. */
-export const takeConnects = (adapter: NodeAdapter): Taker => {
-  const server = adapter.server as Http2Server;
+export const interceptConnects = (host: NodeHost): Interceptor => {
+  const server = host.server as Http2Server;
   // RFC 8441 §3: clients wait for this setting.
   server.updateSettings({ enableConnectProtocol: true });
   return (request: Http2ServerRequest, response: Http2ServerResponse) => {
     // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy comes as an event of the same name.
     if (!("stream" in request)) return undefined;
-    const facts = factsOf(request);
+    const facts = upgradeRequestOf(request);
     const hasOthers = server.listenerCount("connect") > 0;
-    const isOurs = facts.header(":protocol") === "websocket" && adapter.isOurs(request);
+    const isOurs = facts.header(":protocol") === "websocket" && host.isOurs(request);
     if (isOurs !== false) {
-      if (hasOthers && adapter.takesAll) adapter.tellOfOthers("connect");
-      return () => new Http2Upgrade(adapter, request, response).route(isOurs === true ? undefined : isOurs);
+      if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("connect");
+      return () => new Http2Upgrade(host, request, response).route(isOurs === true ? undefined : isOurs);
     }
     if (hasOthers) return undefined;
     // Node would answer 405 whatever is wrong.
     const refusal =
-      judge(adapter, facts, adapter.defaults) ??
+      findRefusal(host, facts, host.defaults) ??
       new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
     return () => {
-      adapter.refusals.add(refusal, request, facts, undefined);
-      answerUpgradeError(refusal, response);
+      host.refusals.add(refusal, request, facts, undefined);
+      respondWithError(refusal, response);
     };
   };
 };
@@ -58,13 +58,13 @@ class Http2Upgrade extends NodeUpgrade {
   private readonly stream: ServerHttp2Stream;
   private readonly respond: ServerHttp2Stream["respond"];
   /** What Node has hung on the stream for its request and response. */
-  private readonly hung: readonly Hung[];
+  private readonly nodeListeners: readonly NodeListener[];
 
-  constructor(adapter: NodeAdapter, request: Http2ServerRequest, response: Http2ServerResponse) {
-    super(adapter, request, response);
+  constructor(host: NodeHost, request: Http2ServerRequest, response: Http2ServerResponse) {
+    super(host, request, response);
     this.stream = request.stream;
     this.respond = request.stream.respond;
-    this.hung = HUNG.flatMap((event) =>
+    this.nodeListeners = NODE_EVENTS.flatMap((event) =>
       this.stream.rawListeners(event).map((listener) => ({ event, listener: listener as Listener })),
     );
   }
@@ -75,10 +75,10 @@ class Http2Upgrade extends NodeUpgrade {
     // What arrives is frames, and no body: nobody may read it, or have it dropped.
     request.push(null);
     request.removeAllListeners("pause").removeAllListeners("resume");
-    stream.on("aborted", this.onGone).on("close", this.onGone);
+    stream.on("aborted", this.onClientDisconnected).on("close", this.onClientDisconnected);
     (request as { method: string }).method = "GET";
-    this.guardSuccess();
-    this.passOn(
+    this.rejectSuccessStatus();
+    this.dispatch(
       stream.endAfterHeaders ? new UpgradeError(400, "a WebSocket needs its stream open in both directions") : refusal,
     );
   }
@@ -87,7 +87,7 @@ class Http2Upgrade extends NodeUpgrade {
    * A page that answers 200 to what looks like a GET would open a tunnel: any 2xx does (RFC 9110 §9.3.6), and the client
    * would read the page as frames. What it has asked for is a method that the page does not have.
    */
-  private guardSuccess(): void {
+  private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
     stream.respond = (headers, options) => {
       const status = Number(headers?.[":status"] ?? 200);
@@ -102,12 +102,12 @@ class Http2Upgrade extends NodeUpgrade {
 
   /** Not of RFC 8441, but clients that send a key fail without its answer. */
   protected handshakeHeaders(): Record<string, string> {
-    const key = this.facts.header("sec-websocket-key");
+    const key = this.upgradeRequest.header("sec-websocket-key");
     return isKey(key) ? { "sec-websocket-accept": acceptOf(key) } : {};
   }
 
   protected takeStream(): NodeStream {
-    this.stream.off("aborted", this.onGone).off("close", this.onGone);
+    this.stream.off("aborted", this.onClientDisconnected).off("close", this.onClientDisconnected);
     return new Http2ByteStream(this.stream);
   }
 
@@ -120,18 +120,18 @@ class Http2Upgrade extends NodeUpgrade {
     response.statusCode = 200;
     stream.respond = this.respond;
     stream.respond({ ...response.getHeaders(), ...headers, ":status": 200 }, { sendDate: response.sendDate } as object);
-    for (const { event, listener } of this.hung) stream.off(event, listener);
+    for (const { event, listener } of this.nodeListeners) stream.off(event, listener);
     stream.once("finish", onFinish);
   }
 
-  protected begun(): void {
-    leaveWhenEmpty(this.stream, this.adapter.group);
+  protected onSessionStarted(): void {
+    closeSessionWhenEmpty(this.stream, this.host.group);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
     const { response, stream } = this;
-    Object.assign(response, INERT);
-    Object.defineProperties(response, ENDED);
+    Object.assign(response, INERT_METHODS);
+    Object.defineProperties(response, ENDED_RESPONSE);
     // An open WebSocket keeps no HTTP objects.
     const kept = stream as unknown as Record<symbol, unknown>;
     for (const symbol of Object.getOwnPropertySymbols(kept)) {
@@ -144,7 +144,7 @@ class Http2Upgrade extends NodeUpgrade {
     });
   }
 
-  protected cutOff(): void {
+  protected abort(): void {
     this.stream.close(constants.NGHTTP2_CANCEL);
   }
 }
@@ -153,28 +153,28 @@ class Http2Upgrade extends NodeUpgrade {
  * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
  * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
  */
-const leaveWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
+const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
   if (session === undefined) return; // it has gone in the meantime
   const share = shareOf(session);
-  share.carried++;
+  share.webSockets++;
   stream.once("close", () => {
-    share.carried--;
-    if (share.carried === 0 && group.closing) session.close();
+    share.webSockets--;
+    if (share.webSockets === 0 && group.closing) session.close();
   });
 };
 
 type Listener = (...args: unknown[]) => void;
 
-interface Hung {
+interface NodeListener {
   readonly event: string;
   readonly listener: Listener;
 }
 
-const HUNG = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
+const NODE_EVENTS = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
 
 /** What Node's response says of itself when it has ended, without its stream having ended. */
-const ENDED: PropertyDescriptorMap = {
+const ENDED_RESPONSE: PropertyDescriptorMap = {
   writableEnded: { value: true },
   writableFinished: { value: true },
   finished: { value: true },
@@ -201,58 +201,58 @@ const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroy
 class Http2ByteStream extends NodeStream {
   private readonly share: SessionShare;
   /** The bytes that `share` counts for this stream. */
-  private counted = 0;
-  private largestSlice = FIRST_SLICE;
+  private countedBytes = 0;
+  private maxSlice = FIRST_SLICE;
 
   constructor(stream: ServerHttp2Stream) {
     super(stream, true);
     this.share = shareOf(stream.session);
   }
 
-  protected override get slice(): number {
-    return this.share.sliceFor(this.counted, this.largestSlice);
+  protected override get sliceSize(): number {
+    return this.share.sliceFor(this.countedBytes, this.maxSlice);
   }
 
   override write(parts: readonly Uint8Array[]): void {
     super.write(parts);
-    this.count(this.inNode);
+    this.updateShare(this.bytesInNode);
   }
 
-  protected override took(): void {
-    if (this.asked === 1) {
-      if (this.socket.destroyed) this.share.wasReset(this.counted);
-      else this.count(0);
-      this.counted = 0;
-      if (this.queued > 0) this.largestSlice = grown(this.largestSlice);
+  protected override onFlushed(): void {
+    if (this.pendingCallbacks === 1) {
+      if (this.socket.destroyed) this.share.wasReset(this.countedBytes);
+      else this.updateShare(0);
+      this.countedBytes = 0;
+      if (this.queued > 0) this.maxSlice = nextSliceSize(this.maxSlice);
     }
-    super.took();
-    this.count(this.inNode);
+    super.onFlushed();
+    this.updateShare(this.bytesInNode);
   }
 
   /** The bytes that Node has been handed. A stream that was destroyed may say for ever that something waits. */
-  private get inNode(): number {
-    return this.asked > 0 ? this.waiting : 0;
+  private get bytesInNode(): number {
+    return this.pendingCallbacks > 0 ? this.unflushed : 0;
   }
 
-  private count(now: number): void {
-    if (now === this.counted) return;
-    this.share.changed(this.counted, now);
-    this.counted = now;
+  private updateShare(now: number): void {
+    if (now === this.countedBytes) return;
+    this.share.changed(this.countedBytes, now);
+    this.countedBytes = now;
   }
 
   /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */
-  protected override hand(part: Uint8Array): void {
-    if (!this.isDirect || this.asked > 0) {
-      super.hand(part);
+  protected override writeDirect(part: Uint8Array): void {
+    if (!this.isDirect || this.pendingCallbacks > 0) {
+      super.writeDirect(part);
       return;
     }
-    this.inHand = part.length;
-    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+    this.directBytes = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.flushCallback());
   }
 
   /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
   override answersAtOnce(): boolean {
-    return !this.isDirect || isFirst(this.socket as unknown as ServerHttp2Stream);
+    return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
   }
 
   override flushSoon(): void {
@@ -274,18 +274,18 @@ class Http2ByteStream extends NodeStream {
  * where there is no other. All others wait until everything is read that has arrived, and then write one after the other,
  * like sockets of HTTP/1.1: reading many and then writing many costs much less than to and fro.
  */
-let first: Http2Session | undefined;
+let firstInTick: Http2Session | undefined;
 
-const endTurn = (): void => {
-  first = undefined;
+const endTick = (): void => {
+  firstInTick = undefined;
 };
 
-const isFirst = ({ session }: ServerHttp2Stream): boolean => {
-  if (first === undefined) {
-    first = session;
-    later(endTurn);
+const isFirstInTick = ({ session }: ServerHttp2Stream): boolean => {
+  if (firstInTick === undefined) {
+    firstInTick = session;
+    later(endTick);
   }
-  return first === session;
+  return firstInTick === session;
 };
 
 function flush(connection: Connection): void {

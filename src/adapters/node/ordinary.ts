@@ -4,28 +4,28 @@ import type { Route } from "../../frameworks/routes.ts";
 import type { WebSockOptions } from "../../options.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { Upgradable } from "../../upgrade.ts";
-import { judge } from "../shared/decision.ts";
-import type { NodeAdapter } from "./adapter.ts";
-import { passRefusalOn } from "./escape.ts";
-import { factsOf, type NodeRequest } from "./requests.ts";
+import { findRefusal } from "../shared/decision.ts";
+import { throwOrForward } from "./escape.ts";
+import type { NodeHost } from "./host.ts";
+import { type NodeRequest, upgradeRequestOf } from "./requests.ts";
 import {
   answerInsteadOfSrvx,
-  answerUpgradeError,
   type HeaderValues,
+  mergeHeaders,
   type NodeResponse,
   type Replacement,
   ResponseGate,
-  settleHeaders,
+  respondWithError,
   writeRefusal,
 } from "./response.ts";
 
 export class OrdinaryRequest implements Upgradable {
-  private readonly adapter: NodeAdapter;
+  private readonly host: NodeHost;
   private readonly request: NodeRequest;
   private readonly response: NodeResponse;
 
-  constructor(adapter: NodeAdapter, request: NodeRequest, response: NodeResponse) {
-    this.adapter = adapter;
+  constructor(host: NodeHost, request: NodeRequest, response: NodeResponse) {
+    this.host = host;
     this.request = request;
     this.response = response;
   }
@@ -37,21 +37,21 @@ export class OrdinaryRequest implements Upgradable {
     options: WebSockOptions | undefined,
     route: Route,
   ): unknown {
-    const { adapter, request, response } = this;
-    const resolved = adapter.resolve(options);
-    const facts = factsOf(request);
-    const refusal = judge(adapter, facts, resolved) ?? ordinary();
+    const { host, request, response } = this;
+    const resolved = host.resolve(options);
+    const facts = upgradeRequestOf(request);
+    const refusal = findRefusal(host, facts, resolved) ?? ordinary();
     // Express takes the mount path of a router off the url.
     const { originalUrl = facts.url } = request as { readonly originalUrl?: string };
-    adapter.refusals.add(refusal, request, { ...facts, url: originalUrl }, name);
+    host.refusals.add(refusal, request, { ...facts, url: originalUrl }, name);
     if (resolved.earlyValidateUpgrade) {
       answerInsteadOfSrvx(conn, refusal);
-      if (passRefusalOn(refusal, request, response)) return route.result();
+      if (throwOrForward(refusal, request, response)) return route.result();
     }
     if (response.headersSent) return route.result();
     // Fastify sends nothing where a route returns nothing, and nothing more for a response that has ended.
     if (route.deferred && !route.isFastify) this.awaitFramework(refusal, route);
-    else answerUpgradeError(refusal, response);
+    else respondWithError(refusal, response);
     return route.result();
   }
 
@@ -81,7 +81,7 @@ class Refused implements Replacement {
 
   onHead(status: number, headers: HeaderValues): boolean {
     if (this.route.failed() || status > 299) return false;
-    settleHeaders(this.response, headers);
+    mergeHeaders(this.response, headers);
     this.body = writeRefusal(this.refusal, this.response, this.gate);
     return true;
   }

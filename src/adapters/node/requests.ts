@@ -7,14 +7,14 @@ import { UpgradeError } from "../../errors.ts";
 import { markOf, markUpgradable, type Upgradable } from "../../marks.ts";
 import type { UpgradeRequest } from "../../options.ts";
 import { listenerSettled, runListener } from "./escape.ts";
-import { answerUpgradeError, type NodeResponse } from "./response.ts";
+import { type NodeResponse, respondWithError } from "./response.ts";
 
 export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer;
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 
 /** What `upgrade` and the application's functions are told of a request. */
-export const factsOf = (request: NodeRequest): UpgradeRequest => ({
+export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({
   method: request.method ?? "",
   httpVersion: request.httpVersion,
   url: request.url ?? "",
@@ -30,7 +30,7 @@ export const factsOf = (request: NodeRequest): UpgradeRequest => ({
  *
  * @returns what we do about it, if it is ours; `undefined` leaves it to the server's listeners
  */
-export type Taker = (...args: never[]) => (() => void) | undefined;
+export type Interceptor = (...args: never[]) => (() => void) | undefined;
 
 /**
  * Marks every request, so that `upgrade` finds its adapter, and answers an UpgradeError that nobody else did: in a bare
@@ -42,7 +42,7 @@ export type Taker = (...args: never[]) => (() => void) | undefined;
 export const guardRequests = (
   server: NodeServer,
   ordinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
-  takers: ReadonlyMap<unknown, Taker>,
+  takers: ReadonlyMap<unknown, Interceptor>,
 ): void => {
   const { emit } = server;
   const guard = new EventEmitter();
@@ -79,23 +79,23 @@ const callListeners = (server: NodeServer, request: NodeRequest, response: NodeR
       if (!(result instanceof Promise)) continue;
       result.then(
         () => listenerSettled(request),
-        (error) => onRejection(error, server, request, response),
+        (error) => handleRejection(error, server, request, response),
       );
     } catch (error) {
-      if (!answered(error, response)) throw error;
+      if (!respondIfUpgradeError(error, response)) throw error;
     }
   }
 };
 
-const answered = (error: unknown, response: NodeResponse): boolean => {
+const respondIfUpgradeError = (error: unknown, response: NodeResponse): boolean => {
   if (!(error instanceof UpgradeError)) return false;
-  if (!response.headersSent) answerUpgradeError(error, response);
+  if (!response.headersSent) respondWithError(error, response);
   return true;
 };
 
-const onRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
+const handleRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   listenerSettled(request);
-  if (answered(error, response)) return;
+  if (respondIfUpgradeError(error, response)) return;
   // What Node does where rejections are captured; elsewhere it stays an unhandled one.
   if (!EventEmitter.captureRejections) throw error;
   const capture = (server as unknown as Record<symbol, (...args: unknown[]) => void>)[

@@ -91,7 +91,7 @@ const headersOf = (given: unknown): HeaderValues => {
 };
 
 /** Lays the headers that are given to `writeHead` over those of the response, and leaves out what is not for an answer. */
-export const settleHeaders = (response: NodeResponse, headers: HeaderValues): void => {
+export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
   for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
@@ -104,7 +104,7 @@ export const addHeader = (response: NodeResponse, name: string, value: string | 
 };
 
 /** Answers with what the error says, on top of the headers that middleware has set. */
-export const answerUpgradeError = (error: UpgradeError, response: NodeResponse): void => {
+export const respondWithError = (error: UpgradeError, response: NodeResponse): void => {
   const { headers, body } = refusalOf(error, response);
   response.statusCode = error.status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value!);
@@ -142,7 +142,7 @@ export const answerInsteadOfSrvx = (conn: object, error: UpgradeError): void => 
   response.end = ((...args: Args): unknown => {
     response.end = end as typeof response.end;
     if (args.length > 0 || response.headersSent || response.statusCode !== 500) return end.apply(response, [...args]);
-    answerUpgradeError(error, response);
+    respondWithError(error, response);
     return response;
   }) as typeof response.end;
 };
@@ -154,18 +154,18 @@ const drop = (args: Args): boolean => {
   return true;
 };
 
-const inert = function (this: NodeResponse, ...args: Args): NodeResponse {
+const ignoreCall = function (this: NodeResponse, ...args: Args): NodeResponse {
   drop(args);
   return this;
 };
 
 /** What is done to a response after the upgrade has no effect, and no error. */
-export const INERT: Readonly<Methods> = {
+export const INERT_METHODS: Readonly<Methods> = {
   ...Object.fromEntries(
     [
       ...["setHeader", "setHeaders", "appendHeader", "removeHeader", "writeHead", "flushHeaders", "addTrailers", "end"],
       ...["writeContinue", "writeProcessing", "writeEarlyHints", "writeInformation"],
-    ].map((name) => [name, inert]),
+    ].map((name) => [name, ignoreCall]),
   ),
   write: (...args) => drop(args),
 };

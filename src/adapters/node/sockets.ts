@@ -20,13 +20,13 @@ export const stopTimeout = (socket: Duplex): void => {
   (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
 };
 
-type Answering = Duplex & { _httpMessage?: ServerResponse | null };
+type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
 
 /**
  * Calls `run` once the answers to what the client pipelined before are out (RFC 9112 §9.3.2). Never, if the connection
  * ends with one of them.
  */
-export const afterEarlierAnswers = (socket: Answering, run: () => void): void => {
+export const afterEarlierResponses = (socket: RespondingSocket, run: () => void): void => {
   const next = (): void => {
     const earlier = socket._httpMessage;
     if (earlier) {
@@ -34,16 +34,16 @@ export const afterEarlierAnswers = (socket: Answering, run: () => void): void =>
       return;
     }
     if (!socket.writable) return;
-    socket.off("error", ignore).off("drain", tellOfDrain);
+    socket.off("error", ignore).off("drain", forwardDrain);
     run();
   };
   // Node has taken its own listeners off with the upgrade, although it is still answering.
-  socket.on("error", ignore).on("drain", tellOfDrain);
+  socket.on("error", ignore).on("drain", forwardDrain);
   next();
 };
 
 /** A listener for a socket's `drain`: the response that is being sent waits for it. */
-export function tellOfDrain(this: Answering): void {
+export function forwardDrain(this: RespondingSocket): void {
   const response = this._httpMessage;
   if (response && !response.writableEnded) response.emit("drain");
 }
@@ -54,7 +54,7 @@ function ignore(): void {}
 const DEFAULT_MAX_HEADERS = 1000;
 
 /** Whether Node may have dropped headers: one of them may have announced a body, which must not be taken for frames. */
-export const hasUnreadHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean =>
+export const mayLackHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean =>
   maxHeadersCount !== 0 && rawHeaders.length >= 2 * (maxHeadersCount ?? DEFAULT_MAX_HEADERS);
 
 /**
@@ -79,14 +79,14 @@ const { _connectionListener: connectionListener } = http as {
 };
 
 /** Node's parser obeys the second as well, although it is no header of HTTP. */
-const CONNECTION = /^(?:proxy-)?connection$/i;
+const CONNECTION_HEADER = /^(?:proxy-)?connection$/i;
 
 const requestHead = ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string => {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     let value = rawHeaders[i + 1]!;
-    if (CONNECTION.test(name)) value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
+    if (CONNECTION_HEADER.test(name)) value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
     head += `${name}: ${value}\r\n`;
   }
   return `${head}\r\n`;

@@ -22,7 +22,7 @@ export const writeSwitchingHead = (
 };
 
 /** Ends the response, and leaves the connection open. */
-export const endSwitched = (
+export const endSwitchingResponse = (
   response: ServerResponse,
   { base }: ResponseGate,
   callback: (() => void) | undefined,

@@ -9,44 +9,44 @@ import { Connection } from "../../protocol/connection.ts";
 import { acceptFor } from "../../protocol/http/handshake.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { selectCompression } from "../../upgrade-validation.ts";
-import { connectionFacts, type Decision, decide, shuttingDown } from "../shared/decision.ts";
+import { connectionFacts, type Decision, decide, shutdownRefusal } from "../shared/decision.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
-import { capabilities, type NodeAdapter } from "./adapter.ts";
 import { compressionOf } from "./compression.ts";
-import { passRefusalOn } from "./escape.ts";
-import { factsOf, type NodeRequest } from "./requests.ts";
+import { throwOrForward } from "./escape.ts";
+import { capabilities, type NodeHost } from "./host.ts";
+import { type NodeRequest, upgradeRequestOf } from "./requests.ts";
 import {
   addHeader,
   answerInsteadOfSrvx,
-  answerUpgradeError,
   type HeaderValues,
+  mergeHeaders,
   type NodeResponse,
   type Replacement,
   ResponseGate,
-  settleHeaders,
+  respondWithError,
   writeRefusal,
 } from "./response.ts";
 import type { NodeStream } from "./stream.ts";
 
 export abstract class NodeUpgrade implements Upgradable, Replacement {
-  readonly isOne = true;
-  protected readonly adapter: NodeAdapter;
+  readonly isUpgradeRequest = true;
+  protected readonly host: NodeHost;
   protected readonly request: NodeRequest;
   protected readonly response: NodeResponse;
-  protected readonly facts: UpgradeRequest;
+  protected readonly upgradeRequest: UpgradeRequest;
   protected readonly gate: ResponseGate;
   /** The client is. */
-  protected gone = false;
+  protected clientDisconnected = false;
   protected upgraded = false;
   private decision: Decision | undefined = undefined;
   /** What the client gets to read instead of what the framework writes, if the upgrade is refused. */
   private body: string | undefined = undefined;
 
-  constructor(adapter: NodeAdapter, request: NodeRequest, response: NodeResponse) {
-    this.adapter = adapter;
+  constructor(host: NodeHost, request: NodeRequest, response: NodeResponse) {
+    this.host = host;
     this.request = request;
     this.response = response;
-    this.facts = factsOf(request);
+    this.upgradeRequest = upgradeRequestOf(request);
     this.gate = new ResponseGate(response);
   }
 
@@ -61,21 +61,21 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   /** Ends the response and nothing else. */
   protected abstract endResponse(callback: (() => void) | undefined): void;
   /** The session has begun. */
-  protected abstract begun(connection: Connection): void;
+  protected abstract onSessionStarted(connection: Connection): void;
   /** Cuts off what a client has left behind. */
-  protected abstract cutOff(): void;
+  protected abstract abort(): void;
 
   /** Hands the request to the app, or refuses it. */
-  protected passOn(refusal: UpgradeError | undefined): void {
-    const { adapter, request, response } = this;
-    const reason = shuttingDown(this.adapter) ?? refusal;
+  protected dispatch(refusal: UpgradeError | undefined): void {
+    const { host, request, response } = this;
+    const reason = shutdownRefusal(this.host) ?? refusal;
     if (reason !== undefined) {
-      this.note(reason, undefined);
-      answerUpgradeError(reason, response);
+      this.recordRefusal(reason, undefined);
+      respondWithError(reason, response);
       return;
     }
     markUpgradable(request, this);
-    adapter.server.emit("request", request, response);
+    host.server.emit("request", request, response);
   }
 
   upgrade(
@@ -88,25 +88,25 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { response } = this;
     if (this.decision !== undefined) throw new Error("this request is upgraded already");
     if (response.headersSent) throw new Error("this request is answered already: its headers were sent");
-    const decision = decide(this.adapter, this.facts, callbacks, arg, options, route);
+    const decision = decide(this.host, this.upgradeRequest, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
-      this.note(refusal, callbacks);
+      this.recordRefusal(refusal, callbacks);
       answerInsteadOfSrvx(conn, refusal);
-      if (passRefusalOn(refusal, this.request, response)) return route.result();
+      if (throwOrForward(refusal, this.request, response)) return route.result();
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework(route);
     else if (refusal !== undefined) {
-      this.note(refusal, callbacks);
-      answerUpgradeError(refusal, response);
-    } else if (this.gone) this.cutOff();
+      this.recordRefusal(refusal, callbacks);
+      respondWithError(refusal, response);
+    } else if (this.clientDisconnected) this.abort();
     else this.answerNow();
     return route.result();
   }
 
-  private note(refusal: UpgradeError, callbacks: Callbacks | undefined): void {
-    this.adapter.refusals.add(refusal, this.request, this.facts, callbacks?.name);
+  private recordRefusal(refusal: UpgradeError, callbacks: Callbacks | undefined): void {
+    this.host.refusals.add(refusal, this.request, this.upgradeRequest, callbacks?.name);
   }
 
   private awaitFramework(route: Route): void {
@@ -118,10 +118,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
 
   /** Fastify sends for a route that has returned a promise, and for no other; we do not know which one this is. */
   private reportUnlessAnswered(): void {
-    const { clock, defaults } = this.adapter;
+    const { clock, defaults } = this.host;
     const tick = (): void => {
-      if (this.gone || this.response.headersSent) return;
-      this.adapter.tell(
+      if (this.clientDisconnected || this.response.headersSent) return;
+      this.host.warnOnce(
         "an upgrade in a route of Fastify's was not answered. Either the Fastify instance was created before websock-js was " +
           'loaded, so that a route that returns no promise is not seen to end: import "websock-js" before you call ' +
           "fastify(), or end the route with `upgrade(reply, …); return reply`. Or a hook called upgrade, and neither went on " +
@@ -144,14 +144,14 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { callbacks, options, refusal, route } = this.decision!;
     // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
     if (route.failed() || !(status === 101 || (status >= 200 && status < 300))) return false;
-    if (this.gone) {
-      this.cutOff();
+    if (this.clientDisconnected) {
+      this.abort();
       return false;
     }
-    settleHeaders(this.response, headers);
-    const reason = refusal ?? shuttingDown(this.adapter);
+    mergeHeaders(this.response, headers);
+    const reason = refusal ?? shutdownRefusal(this.host);
     if (reason !== undefined) {
-      this.note(reason, callbacks);
+      this.recordRefusal(reason, callbacks);
       this.body = writeRefusal(reason, this.response, this.gate);
       return true;
     }
@@ -169,7 +169,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.upgraded = true;
     const { remoteAddress, remotePort } = this.request.socket;
     const stream = this.takeStream();
-    const parameters = selectCompression(this.facts, options.compress);
+    const parameters = selectCompression(this.upgradeRequest, options.compress);
     const compression = parameters && compressionOf(options, parameters);
     const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
     stream.open(connection);
@@ -181,20 +181,20 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       });
     } catch (error) {
       // A hook on the headers, of middleware, has thrown.
-      this.cutOff();
+      this.abort();
       throw error;
     }
-    stream.watch();
-    const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
-    const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);
+    stream.watchUnflushed();
+    const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
+    const session = this.host.newSession(callbacks, connection, facts, options, asyncContext);
     connection.open(session);
-    stream.shutDownWith(session);
+    stream.shutDownOnExternalEnd(session);
     session.start(arg);
-    this.begun(connection);
+    this.onSessionStarted(connection);
   }
 
-  protected readonly onGone = (): void => {
-    this.gone = true;
+  protected readonly onClientDisconnected = (): void => {
+    this.clientDisconnected = true;
   };
 }
 

@@ -27,14 +27,14 @@ export interface Decision {
 const RETRY_AFTER_SECONDS = 5;
 
 /** Why nothing is upgraded any more, if the server is on its way out. */
-export const shuttingDown = ({ group }: Host): UpgradeError | undefined =>
+export const shutdownRefusal = ({ group }: Host): UpgradeError | undefined =>
   group.closing
     ? new UpgradeError(503, "the server is shutting down", { "retry-after": String(RETRY_AFTER_SECONDS) })
     : undefined;
 
 /** Why the request may not become a WebSocket, if it may not. What the function `origins` throws is such a reason, too. */
-export const judge = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
-  host.ask("origins", facts, () => validateUpgrade(facts, options));
+export const findRefusal = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  host.callUserFunction("origins", facts, () => validateUpgrade(facts, options));
 
 export const decide = (
   host: Host,
@@ -46,13 +46,13 @@ export const decide = (
 ): Decision => {
   const resolved = host.resolve(options);
   const decided = { callbacks, arg, options: resolved, route, asyncContext: captureContext() };
-  const refusal = shuttingDown(host) ?? judge(host, facts, resolved);
+  const refusal = shutdownRefusal(host) ?? findRefusal(host, facts, resolved);
   if (refusal !== undefined) return { ...decided, subprotocol: undefined, refusal };
-  const chosen = host.ask("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
+  const chosen = host.callUserFunction("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
   if (chosen instanceof UpgradeError) return { ...decided, subprotocol: undefined, refusal: chosen };
   if (chosen === undefined) {
     const offered = offeredSubprotocols(facts.header("sec-websocket-protocol")) ?? [];
-    if (offered.length > 0) host.tellOfOffer(offered, callbacks, pathOf(facts.url));
+    if (offered.length > 0) host.warnOfUnansweredOffer(offered, callbacks, pathOf(facts.url));
   }
   return { ...decided, subprotocol: chosen, refusal: undefined };
 };

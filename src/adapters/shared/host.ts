@@ -69,10 +69,10 @@ export const checkHostOptions = (options: HostOptions, ...more: readonly string[
 };
 
 /** The request that a function of the application is asked about. */
-type Asked = { readonly method?: string | undefined; readonly url?: string | undefined };
+type RequestLine = { readonly method?: string | undefined; readonly url?: string | undefined };
 
 /** So many different errors of the application's functions are reported. */
-const MAX_TOLD = 32;
+const MAX_REPORTED = 32;
 
 const messageOf = (error: unknown): string => {
   try {
@@ -90,10 +90,10 @@ export class Host {
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
-  private readonly toldOf = new Set<string>();
-  private readonly toldOfOffers = new WeakSet<object>();
+  private readonly warned = new Set<string>();
+  private readonly warnedHandlers = new WeakSet<object>();
   /** What the application's functions have thrown, and was reported. */
-  private readonly thrown = new Set<string>();
+  private readonly reportedErrors = new Set<string>();
   private lastContext: SessionContext | undefined;
 
   /** `diagnostics`: where the host has channels to publish on. */
@@ -117,21 +117,22 @@ export class Host {
     const resolved = resolveOptions(options, defaults);
     if (options === undefined) return resolved;
     const { host, ignores } = this.capabilities;
-    for (const name of ignores) if (isGiven(options, name)) this.tell(`the option "${name}" has no effect on ${host}`);
+    for (const name of ignores)
+      if (isGiven(options, name)) this.warnOnce(`the option "${name}" has no effect on ${host}`);
     return resolved;
   }
 
   /** Reports what the application asks for and nobody does here: once, however often it asks. */
-  tell(what: string): void {
-    if (this.toldOf.has(what)) return;
-    this.toldOf.add(what);
+  warnOnce(what: string): void {
+    if (this.warned.has(what)) return;
+    this.warned.add(what);
     this.onError(new TypeError(what), undefined);
   }
 
   /** The same, of a subprotocol that a client offers and nobody agrees on: once for each handler, whoever offers what. */
-  tellOfOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
-    if (this.toldOfOffers.has(callbacks)) return;
-    this.toldOfOffers.add(callbacks);
+  warnOfUnansweredOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
+    if (this.warnedHandlers.has(callbacks)) return;
+    this.warnedHandlers.add(callbacks);
     this.onError(unansweredOffer(offered, callbacks.name, path), undefined);
   }
 
@@ -140,12 +141,16 @@ export class Host {
    * refused: with 400 where `only` threw, which mostly parses what the client sent, else with 500. An UpgradeError that it
    * throws is its own answer.
    */
-  ask<T>(name: "only" | "origins" | "subprotocols", request: Asked, call: () => T): T | UpgradeError {
+  callUserFunction<T>(
+    name: "only" | "origins" | "subprotocols",
+    request: RequestLine,
+    call: () => T,
+  ): T | UpgradeError {
     try {
       return call();
     } catch (error) {
       if (error instanceof UpgradeError) return error;
-      this.tellOfThrown(name, error, request);
+      this.reportThrown(name, error, request);
       return name === "only"
         ? new UpgradeError(400, "this request could not be understood")
         : new UpgradeError(500, "the server failed to decide about this request");
@@ -153,10 +158,10 @@ export class Host {
   }
 
   /** Once for each message, and for so many of them: the client may choose what is in the message. */
-  private tellOfThrown(name: string, error: unknown, { method, url }: Asked): void {
+  private reportThrown(name: string, error: unknown, { method, url }: RequestLine): void {
     const key = `${name}: ${messageOf(error)}`;
-    if (this.thrown.has(key) || this.thrown.size >= MAX_TOLD) return;
-    this.thrown.add(key);
+    if (this.reportedErrors.has(key) || this.reportedErrors.size >= MAX_REPORTED) return;
+    this.reportedErrors.add(key);
     const request = JSON.stringify(`${method} ${url}`.slice(0, 200));
     const text = `the function "${name}" threw for the request ${request}, which was refused: ${messageOf(error)}`;
     this.onError(new Error(text, { cause: error }), undefined);

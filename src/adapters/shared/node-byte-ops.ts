@@ -4,7 +4,7 @@ import type { Octets } from "../../protocol/byte-ops.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 
 /** Up to here a loop is faster than a call of the host; for long text Node is many times as fast as any. */
-const COUNT_BY_HAND = 8;
+const MAX_COUNTED_IN_JS = 8;
 
 /** What `toString` and `write` call in the end for Latin-1; it is there on Bun and Deno too. */
 type FastBuffer = Buffer & {
@@ -24,7 +24,7 @@ export const nodeOctets: Octets = {
   isUtf8,
   decodeAscii: (bytes, start, end) => view(bytes).latin1Slice(start, end),
   decodeUtf8: (bytes, start, end) => view(bytes).toString("utf8", start, end),
-  utf8Length: (text) => (text.length > COUNT_BY_HAND ? Buffer.byteLength(text) : utf8Length(text)),
+  utf8Length: (text) => (text.length > MAX_COUNTED_IN_JS ? Buffer.byteLength(text) : utf8Length(text)),
   writeUtf8: (text, target, at, size) => {
     // As many octets as units: ASCII, which Latin-1 writes the same and faster.
     if (size === text.length) view(target).latin1Write(text, at, size);

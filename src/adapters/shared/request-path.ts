@@ -22,13 +22,13 @@ export const sharedPathOf = (url: string): string => {
   const known = shared.get(path);
   if (known !== undefined) return known;
   if (shared.size >= MAX_SHARED) shared.clear();
-  const copy = copyOf(path);
+  const copy = flatten(path);
   shared.set(copy, copy);
   return copy;
 };
 
 /** Engines keep a slice as a reference to its parent; what was decoded is a string of its own. */
-const copyOf = (text: string): string => decoder.decode(encoder.encode(text));
+const flatten = (text: string): string => decoder.decode(encoder.encode(text));
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

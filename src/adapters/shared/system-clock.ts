@@ -10,11 +10,11 @@ export class SystemClock implements Clock {
   private readonly timers: Timers;
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
-  private current = 0;
+  private currentSlot = 0;
   /** The timer goes off a slot before this, of the time in which peers are heard. Where it does not, that time stands still. */
-  private latest = 0;
+  private activeLimit = 0;
   /** How much time has passed so. */
-  private missed = 0;
+  private inactive = 0;
   private deferred: (() => void)[] = [];
 
   constructor(timers: Timers = systemTimers) {
@@ -27,22 +27,22 @@ export class SystemClock implements Clock {
   }
 
   heard(): number {
-    return this.heardAt(this.now());
+    return this.activeAt(this.now());
   }
 
   /** Without reading the system's clock, which would be half of what a message costs. */
   soon(): number {
-    return this.timer === undefined ? this.heard() : this.latest;
+    return this.timer === undefined ? this.heard() : this.activeLimit;
   }
 
-  private heardAt(now: number): number {
-    const heard = now - this.missed;
-    return this.timer === undefined ? heard : Math.min(heard, this.latest);
+  private activeAt(now: number): number {
+    const heard = now - this.inactive;
+    return this.timer === undefined ? heard : Math.min(heard, this.activeLimit);
   }
 
   schedule(task: Timed, at: number): void {
     if (this.timer === undefined) this.start();
-    const slot = Math.max(Math.ceil(at / SLOT_MS), this.current + 1);
+    const slot = Math.max(Math.ceil(at / SLOT_MS), this.currentSlot + 1);
     if (task.slot === slot) return;
     this.cancel(task);
     if (slot === Number.POSITIVE_INFINITY) return;
@@ -71,20 +71,20 @@ export class SystemClock implements Clock {
 
   private start(): void {
     const now = this.now();
-    this.latest = this.heardAt(now) + 2 * SLOT_MS;
-    this.current = Math.floor(now / SLOT_MS);
+    this.activeLimit = this.activeAt(now) + 2 * SLOT_MS;
+    this.currentSlot = Math.floor(now / SLOT_MS);
     // Connections keep a process alive; their deadlines alone do not.
     this.timer = this.timers.startInterval(this.advance, SLOT_MS);
   }
 
   private readonly advance = (): void => {
     const now = this.now();
-    const heard = this.heardAt(now);
-    this.missed = now - heard;
-    this.latest = heard + 2 * SLOT_MS;
+    const heard = this.activeAt(now);
+    this.inactive = now - heard;
+    this.activeLimit = heard + 2 * SLOT_MS;
     const reached = Math.floor(now / SLOT_MS);
-    while (this.current < reached) {
-      const slot = ++this.current;
+    while (this.currentSlot < reached) {
+      const slot = ++this.currentSlot;
       const tasks = this.slots.get(slot);
       if (tasks === undefined) continue;
       this.slots.delete(slot);

@@ -35,7 +35,7 @@ export const later: Timers["later"] =
     : (run) => void startTimeout(run, 0);
 
 /** Calls `run` as a microtask, in the current context. */
-export const soon = (run: () => void): void => queueMicrotask(run);
+export const microtask = (run: () => void): void => queueMicrotask(run);
 
 export const systemTimers: Timers = {
   now: performance.now.bind(performance),

@@ -7,7 +7,7 @@ import { CLOSE } from "../../protocol/close.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
 import type { Session } from "../../session/session.ts";
 import type { Capabilities, Transport } from "../../transport.ts";
-import { endingAfter, shutDown } from "../node/closing.ts";
+import { shutDown, wrapEndMethods } from "../node/closing.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { later } from "../shared/timers.ts";
 import { OPEN, type WsSocket } from "./types.ts";
@@ -52,22 +52,22 @@ const TRANSPORT = Symbol("websock-js.ws-transport");
  * `_closeFrameReceived` is the one private property of `ws` that is read: it tells the call of `close` by which `ws` answers
  * the peer's close frame from all others. Without it, `ws` answers by itself, behind all that was sent until then.
  */
-type Hosted = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
-type Stream = Socket & { [TRANSPORT]?: WsTransport };
+type HostedSocket = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
+type HostedStream = Socket & { [TRANSPORT]?: WsTransport };
 
-interface Waiting {
+interface QueuedSend {
   readonly size: number;
   readonly send: () => void;
 }
 
 /** Never added to. */
-const NONE: Waiting[] = [];
+const EMPTY_QUEUE: QueuedSend[] = [];
 
 export class WsTransport implements Transport {
   readonly capabilities = capabilities;
 
-  private readonly socket: Hosted;
-  private readonly stream: Stream;
+  private readonly socket: HostedSocket;
+  private readonly stream: HostedStream;
   private readonly maxMessageSize: number;
   /** From how many octets on a message is compressed, where that was agreed on. */
   private readonly threshold: number;
@@ -75,13 +75,13 @@ export class WsTransport implements Transport {
   /** `close` of `socket`, as `ws` has it. */
   private readonly closeSocket: WsSocket["close"];
   /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
-  private remoteClosed = false;
+  private closeReceived = false;
   private session!: Session;
   /** What is sent behind a large message waits here until that one is out. */
-  private queue = NONE;
+  private queue = EMPTY_QUEUE;
   private queued = 0;
-  private gathering = false;
-  private onTaken: (() => void) | undefined = undefined;
+  private isCorked = false;
+  private onFlushed: (() => void) | undefined = undefined;
 
   /** @param stream what the frames of `socket` travel over */
   constructor(socket: WsSocket, stream: Socket, options: ResolvedOptions, report: (error: unknown) => void) {
@@ -94,7 +94,7 @@ export class WsTransport implements Transport {
   }
 
   static has(socket: WsSocket): boolean {
-    return (socket as Hosted)[TRANSPORT] !== undefined;
+    return (socket as HostedSocket)[TRANSPORT] !== undefined;
   }
 
   /** Begins to listen. */
@@ -112,7 +112,7 @@ export class WsTransport implements Transport {
     socket.on("close", onClose);
     // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
     stream.prependListener("data", onData).on("drain", onDrain);
-    endAfterwards(stream);
+    watchEnd(stream);
   }
 
   // --- what ws tells
@@ -126,18 +126,18 @@ export class WsTransport implements Transport {
     if (size > this.maxMessageSize) {
       this.session.failed(new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`));
     } else if (isBinary) {
-      this.session.binary(own(data));
+      this.session.binary(unpooled(data));
     } else {
       this.session.text(nodeOctets.decodeUtf8(data, 0, size), size);
     }
   }
 
   control(opcode: "ping" | "pong", data: Buffer): void {
-    this.session.control({ opcode, data: own(data) });
+    this.session.control({ opcode, data: unpooled(data) });
   }
 
   /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
-  endedByOthers(): void {
+  endedExternally(): void {
     if (this.socket.readyState !== OPEN) return;
     shutDown(this.session);
     this.flush();
@@ -157,24 +157,24 @@ export class WsTransport implements Transport {
   closeCalled(code: number | undefined, text: string): void {
     const { socket } = this;
     // The peer may end the stream as soon as it likes, and `ws` ends it then, too.
-    this.handOver();
-    if (this.remoteClosed || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
+    this.sendAllQueued();
+    if (this.closeReceived || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
       this.closeSocket.call(socket, code, text);
       return;
     }
-    this.remoteClosed = true;
+    this.closeReceived = true;
     this.session.closing(code, text);
   }
 
   closed(code: number, text: string): void {
-    this.queue = NONE;
+    this.queue = EMPTY_QUEUE;
     this.queued = 0;
-    if (code !== LOST && !this.remoteClosed) this.session.closing(code === NO_CODE ? undefined : code, text);
+    if (code !== LOST && !this.closeReceived) this.session.closing(code === NO_CODE ? undefined : code, text);
     this.session.disconnected();
   }
 
-  tookAll(): void {
-    this.feed();
+  onDrain(): void {
+    this.sendQueued();
     this.session.drained();
   }
 
@@ -190,8 +190,8 @@ export class WsTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (this.socket.readyState !== OPEN) return;
-    if (size > FRAGMENT && !this.remoteClosed && (opcode === "text" || opcode === "binary")) {
-      this.sendFragments(opcode, octetsOf(data, size), size);
+    if (size > FRAGMENT && !this.closeReceived && (opcode === "text" || opcode === "binary")) {
+      this.sendFragments(opcode, bytesOf(data, size), size);
     } else if (this.queue.length > 0) {
       this.enqueue(size, () => this.write(opcode, data, size));
     } else {
@@ -220,8 +220,8 @@ export class WsTransport implements Transport {
   // --- to the wire
 
   private write(opcode: Opcode, data: IoData, size: number): void {
-    this.gather();
-    const whole = octetsOf(data, size);
+    this.corkForTick();
+    const whole = bytesOf(data, size);
     if (opcode === "text" || opcode === "binary") this.sendFrame(whole, opcode, size >= this.threshold, true);
     else this.socket[opcode](whole);
     if (this.stream.writableLength >= FLUSH_AT) this.flush();
@@ -234,7 +234,7 @@ export class WsTransport implements Transport {
         this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT >= size, true);
       });
     }
-    this.feed();
+    this.sendQueued();
   }
 
   private sendFrame(
@@ -246,17 +246,17 @@ export class WsTransport implements Transport {
   ): void {
     // What is being compressed waits elsewhere than in the stream, whose `drain` would not tell of it; nor would it of the end
     // of a message in fragments, if that is below the stream's own high-water mark.
-    const callback = compress || (fin && isFragment) ? (this.onTaken ??= () => this.tookAll()) : undefined;
+    const callback = compress || (fin && isFragment) ? (this.onFlushed ??= () => this.onDrain()) : undefined;
     this.socket.send(data, { binary: opcode === "binary", compress, fin }, callback);
   }
 
   private enqueue(size: number, send: () => void): void {
-    if (this.queue === NONE) this.queue = [];
+    if (this.queue === EMPTY_QUEUE) this.queue = [];
     this.queue.push({ size, send });
     this.queued += size;
   }
 
-  private feed(): void {
+  private sendQueued(): void {
     const { queue, socket } = this;
     while (queue.length > 0 && socket.bufferedAmount < FRAGMENT) {
       const { size, send } = queue.shift()!;
@@ -266,29 +266,29 @@ export class WsTransport implements Transport {
   }
 
   /** Hands everything that is queued to ws, although it is not flushed yet. */
-  private handOver(): void {
+  private sendAllQueued(): void {
     const { queue } = this;
-    this.queue = NONE;
+    this.queue = EMPTY_QUEUE;
     this.queued = 0;
     for (const { send } of queue) send();
   }
 
   /** ws writes every frame by itself. Those of one turn go out together: a system call costs more than all the rest. */
-  private gather(): void {
-    if (this.gathering) return;
-    this.gathering = true;
+  private corkForTick(): void {
+    if (this.isCorked) return;
+    this.isCorked = true;
     this.stream.cork();
     if (toFlush.push(this) === 1) later(flushAll);
   }
 
   flush(): void {
-    if (!this.gathering) return;
-    this.gathering = false;
+    if (!this.isCorked) return;
+    this.isCorked = false;
     this.stream.uncork();
   }
 }
 
-const endAfterwards = endingAfter((stream: Stream) => stream[TRANSPORT]!.endedByOthers());
+const watchEnd = wrapEndMethods((stream: HostedStream) => stream[TRANSPORT]!.endedExternally());
 
 /** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
 let toFlush: WsTransport[] = [];
@@ -299,36 +299,36 @@ function flushAll(): void {
   for (const transport of transports) transport.flush();
 }
 
-function onMessage(this: Hosted, data: Buffer, isBinary: boolean): void {
+function onMessage(this: HostedSocket, data: Buffer, isBinary: boolean): void {
   this[TRANSPORT]!.message(data, isBinary);
 }
 
-function onCloseCall(this: Hosted, code?: number, text: string | Buffer = ""): void {
+function onCloseCall(this: HostedSocket, code?: number, text: string | Buffer = ""): void {
   this[TRANSPORT]!.closeCalled(code, text.toString());
 }
 
-function onPing(this: Hosted, data: Buffer): void {
+function onPing(this: HostedSocket, data: Buffer): void {
   this[TRANSPORT]!.control("ping", data);
 }
 
-function onPong(this: Hosted, data: Buffer): void {
+function onPong(this: HostedSocket, data: Buffer): void {
   this[TRANSPORT]!.control("pong", data);
 }
 
-function onError(this: Hosted, error: Error): void {
+function onError(this: HostedSocket, error: Error): void {
   this[TRANSPORT]!.failed(error);
 }
 
-function onClose(this: Hosted, code: number, reason: Buffer): void {
+function onClose(this: HostedSocket, code: number, reason: Buffer): void {
   this[TRANSPORT]!.closed(code, reason.toString());
 }
 
-function onData(this: Stream): void {
+function onData(this: HostedStream): void {
   this[TRANSPORT]!.received();
 }
 
-function onDrain(this: Stream): void {
-  this[TRANSPORT]!.tookAll();
+function onDrain(this: HostedStream): void {
+  this[TRANSPORT]!.onDrain();
 }
 
 /** The close code that goes with an error of ws, by the codes that it documents; zlib's are about the peer's octets too. */
@@ -352,12 +352,12 @@ const closeCodeOf = (code: unknown): number | undefined => {
 };
 
 /** The handler's: what it keeps of a message must not keep the memory that many of them came in. */
-const own = (data: Buffer): Uint8Array<ArrayBuffer> =>
+const unpooled = (data: Buffer): Uint8Array<ArrayBuffer> =>
   data.length * 2 >= data.buffer.byteLength
     ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
     : new Uint8Array(data);
 
-const octetsOf = (data: IoData, size: number): Uint8Array => {
+const bytesOf = (data: IoData, size: number): Uint8Array => {
   if (data instanceof Uint8Array) return data;
   // As many octets as units: ASCII, which Latin-1 writes the same and faster. From Buffer's pool: it is soon written.
   if (typeof data === "string" && size <= 1024) return Buffer.from(data, size === data.length ? "latin1" : "utf8");

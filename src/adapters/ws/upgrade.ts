@@ -7,9 +7,9 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import type { Session } from "../../session/session.ts";
-import { NodeAdapter } from "../node/adapter.ts";
-import { Http1Upgrade, takeUpgrades } from "../node/http1.ts";
-import type { Taker } from "../node/requests.ts";
+import { NodeHost } from "../node/host.ts";
+import { Http1Upgrade, interceptUpgrades } from "../node/http1.ts";
+import type { Interceptor } from "../node/requests.ts";
 import { writeSwitchingHead } from "../node/switching.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { Host, HostOptions } from "../shared/host.ts";
@@ -29,13 +29,13 @@ interface Handshake {
 
 type Only = ((request: IncomingMessage) => boolean) | undefined;
 
-export class WsAdapter extends NodeAdapter {
-  override readonly takesAll: boolean;
+export class WsHost extends NodeHost {
+  override readonly takesAllUpgrades: boolean;
   private readonly sockets: WsServer;
   /** The WebSocketServer listens to the server's `upgrade` event by itself. */
   private readonly listens: boolean;
   /** The requests that are being answered, as `ws` got them, with what their answer has more. */
-  private readonly answering = new WeakMap<
+  private readonly pendingAnswers = new WeakMap<
     IncomingMessage,
     { readonly headers: readonly string[]; extensions: string | undefined }
   >();
@@ -46,23 +46,23 @@ export class WsAdapter extends NodeAdapter {
       sockets.shouldHandle(request) !== false && (only === undefined || only(request));
     super(server, isOurs as never, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
     this.sockets = sockets;
-    this.takesAll = only === undefined && !sockets.options.path;
+    this.takesAllUpgrades = only === undefined && !sockets.options.path;
     this.listens = (sockets.options.server ?? undefined) !== undefined;
   }
 
   /** Begins to take upgrade requests. */
-  listen(): Taker {
+  listen(): Interceptor {
     this.sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
-    return takeUpgrades(this, WsUpgrade);
+    return interceptUpgrades(this, WsUpgrade);
   }
 
-  override tellOfOthers(event: "upgrade"): void {
+  override warnOfOtherListeners(event: "upgrade"): void {
     // One of them is its own, and emits `connection` for the requests that are none of ours.
-    if (this.others > (this.listens ? 1 : 0)) super.tellOfOthers(event);
+    if (this.otherListeners > (this.listens ? 1 : 0)) super.warnOfOtherListeners(event);
   }
 
   /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
-  answer(
+  handleUpgrade(
     { request, socket, head, headers, subprotocol, compress }: Handshake,
     open: (socket: WsSocket, extensions: string | undefined) => void,
   ): void {
@@ -77,12 +77,12 @@ export class WsAdapter extends NodeAdapter {
       },
     });
     const answer = { headers, extensions: undefined as string | undefined };
-    this.answering.set(seen, answer);
+    this.pendingAnswers.set(seen, answer);
     this.sockets.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
   }
 
   private onHeaders(lines: string[], request: IncomingMessage): void {
-    const answer = this.answering.get(request);
+    const answer = this.pendingAnswers.get(request);
     if (answer === undefined) return;
     for (const line of lines) {
       const [, value] = /^sec-websocket-extensions: *(.*)$/i.exec(line) ?? [];
@@ -99,20 +99,20 @@ const WITHOUT_COMPRESSION = {
 } as const;
 
 class WsUpgrade extends Http1Upgrade {
-  declare protected readonly adapter: WsAdapter;
+  declare protected readonly host: WsHost;
 
   protected override perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
-    const { adapter, request, socket, head } = this;
+    const { host, request, socket, head } = this;
     const stream = socket as Socket;
     const { remoteAddress, remotePort } = stream;
     const headers = this.writeHead();
     this.takeSocket();
     const handshake = { request, socket, head, headers, subprotocol, compress: options.compress !== undefined };
-    adapter.answer(handshake, (webSocket, extensions) => {
+    host.handleUpgrade(handshake, (webSocket, extensions) => {
       const agreed = webSocket.protocol || undefined;
-      const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, agreed, extensions);
-      runOn(adapter, webSocket, stream, facts, callbacks, arg, options, asyncContext);
+      const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, agreed, extensions);
+      runOn(host, webSocket, stream, facts, callbacks, arg, options, asyncContext);
     });
   }
 
@@ -159,7 +159,7 @@ export const runOn = (
 };
 
 /** The options of `upgrade` that come too late for a WebSocket that is open. */
-export const TOO_LATE: readonly (keyof WebSockOptions)[] = [
+export const HANDSHAKE_OPTIONS: readonly (keyof WebSockOptions)[] = [
   "earlyValidateUpgrade",
   "subprotocols",
   "headers",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { factsOfRequest } from "../../../src/adapters/fetch/request.ts";
+import { upgradeRequestOf } from "../../../src/adapters/fetch/request.ts";
 
 describe("the target of a request", () => {
   test.each([
@@ -15,6 +15,6 @@ describe("the target of a request", () => {
     ["http://a@b/chat//http://c", "/chat//http://c"],
     ["/chat", "/chat"],
   ])("%s", (url, target) => {
-    expect(factsOfRequest({ method: "GET", url, headers: new Headers() }).url).toBe(target);
+    expect(upgradeRequestOf({ method: "GET", url, headers: new Headers() }).url).toBe(target);
   });
 });

@@ -32,17 +32,17 @@ export const attached = new WeakSet<object>();
 /** The listener for `upgrade` that adapters add: without any, Node takes an upgrade request for an ordinary one. */
 export const ignoreUpgrade = (): void => undefined;
 
-export class NodeAdapter extends Host {
+export class NodeHost extends Host {
   readonly server: NodeServer;
   private readonly only: Only;
   /** Every upgrade request is ours: nothing was said of others. */
-  readonly takesAll: boolean;
+  readonly takesAllUpgrades: boolean;
 
   constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
     super(what, nodeOctets, nodeDiagnostics, options);
     this.server = server;
     this.only = only;
-    this.takesAll = only === undefined;
+    this.takesAllUpgrades = only === undefined;
   }
 
   /**
@@ -52,17 +52,17 @@ export class NodeAdapter extends Host {
   isOurs(request: NodeRequest): boolean | UpgradeError {
     const { only } = this;
     if (only === undefined) return true;
-    return this.ask("only", request, () => Boolean(decidedNow("only", only(request))));
+    return this.callUserFunction("only", request, () => Boolean(decidedNow("only", only(request))));
   }
 
   /** How many `upgrade` listeners the server has for requests that are none of ours: all but {@link ignoreUpgrade}. */
-  get others(): number {
+  get otherListeners(): number {
     return this.server.listeners("upgrade").filter((listener) => listener !== ignoreUpgrade).length;
   }
 
   /** Says once that the listeners of others are left without requests. */
-  tellOfOthers(event: "upgrade" | "connect"): void {
-    this.tell(
+  warnOfOtherListeners(event: "upgrade" | "connect"): void {
+    this.warnOnce(
       `this server has other "${event}" listeners, but attach() was given no "only", so that every such request goes to ` +
         "the app and none to them. Say which requests are yours, for example " +
         'attach(server, { only: (request) => request.url === "/socket" })',
