@@ -1,6 +1,6 @@
 /** What adapters leave on the requests that they bring in. */
 
-import type { Route } from "./frameworks/routes.ts";
+import type { Route } from "./frameworks/route.ts";
 import type { WebSockOptions } from "./options.ts";
 import type { Callbacks } from "./session/handler.ts";
 

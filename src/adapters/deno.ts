@@ -1,4 +1,5 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
+import { serveInfoOf } from "../frameworks/hono.ts";
 import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
 import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
@@ -61,7 +62,5 @@ export const sockets: Attachment = unattached.attachment;
 if ("Deno" in globalThis) {
   const { Deno } = globalThis as unknown as { readonly Deno: { serve: DenoServe } };
   Deno.serve = watchServe(Deno.serve);
-  // Hono keeps there what Deno tells of a request.
-  const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
-  upgradeUnmarked(upgradesWithoutAttach((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
+  upgradeUnmarked(upgradesWithoutAttach((request, conn) => new DenoUpgrade(unattached, request, serveInfoOf(conn))));
 }

@@ -9,7 +9,7 @@ import { closeSessionsWith } from "./node/closing.ts";
 import { attached } from "./node/host.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
 import { guardRequests, upgradeRequestOf } from "./node/requests.ts";
-import { isBun } from "./node/switching.ts";
+import { isBun } from "./node/runtime.ts";
 import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
 import { connectionFacts } from "./shared/decision.ts";

@@ -133,13 +133,22 @@ export const trackReply = (raw: object, reply: FastifyReply): TrackedReply | und
   return handling;
 };
 
+/** Reported where no response follows an upgrade. */
+const UNANSWERED =
+  "an upgrade in a route of Fastify's was not answered. Either the Fastify instance was created before websock-js was " +
+  'loaded, so that a route that returns no promise is not seen to end: import "websock-js" before you call ' +
+  "fastify(), or end the route with `upgrade(reply, …); return reply`. Or a hook called upgrade, and neither went on " +
+  "nor sent the reply";
+
 /**
- * The upgrade of a request in Fastify is decided. `answer` is called if the application keeps Fastify out of the response.
+ * Called when the upgrade of a request in Fastify is decided. `answer` writes the answer if the application keeps Fastify out
+ * of the response (`reply.hijack()`).
  *
- * @returns `false` if a route that returns nothing would not be seen: the instance was created before this module was loaded
+ * @returns a warning to report if no response follows, where the end of a route that returns nothing would go unnoticed: the
+ * instance was created before this module was loaded
  */
-export const answerFromFastify = (raw: object, answer: () => void): boolean =>
-  trackedReplies.get(raw)?.decided(answer) ?? false;
+export const answerFromFastify = (raw: object, answer: () => void): string | undefined =>
+  trackedReplies.get(raw)?.decided(answer) ? undefined : UNANSWERED;
 
 /** The servers of all instances that we have seen. */
 const trackedServers = new WeakSet<object>();

@@ -4,8 +4,7 @@ import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
 import { Host } from "../adapters/shared/host.ts";
 import { sharedPathOf } from "../adapters/shared/request-path.ts";
-import { answerFromFastify } from "../frameworks/fastify.ts";
-import type { Route } from "../frameworks/routes.ts";
+import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { portableOctets } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -163,7 +162,7 @@ class TestUpgrade extends FetchUpgrade {
     route: Route,
   ): unknown {
     const result = super.upgrade(conn, callbacks, arg, options, route);
-    answerFromFastify(route.request, () => undefined);
+    route.decided(() => undefined);
     return result;
   }
 

@@ -5,7 +5,7 @@ import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
 import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
@@ -40,9 +40,6 @@ export const capabilities = Object.freeze<Capabilities>({
 });
 
 const NO_COMPRESSION = Number.POSITIVE_INFINITY;
-
-/** How Bun tells of a loss (RFC 6455 §7.1.5), and, with a text, of a violation of the protocol that it has answered. */
-const LOST = 1006;
 
 /** The close code that Bun sends for a violation, by its text; else it is 1002. */
 const VIOLATIONS: Readonly<Record<string, number>> = {
@@ -198,7 +195,7 @@ export class BunTransport implements Transport {
     // A client may send the same close frame, but not while the server is stopped.
     if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
     // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.
-    else if (!ours && code !== LOST) receiveClose(this.session, code, reason);
+    else if (!ours && code !== CONNECTION_LOST) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
       this.session.failed(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }

@@ -5,7 +5,7 @@ import { portableOctets } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Session } from "../../session/session.ts";
 import type { Capabilities, Transport } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
 
@@ -40,9 +40,6 @@ export const durableCapabilities = Object.freeze<Capabilities>({
   host: "a Durable Object",
   crossConnection: true,
 });
-
-/** The platform reports a loss as this (RFC 6455 §7.1.5). */
-const LOST = 1006;
 
 /** How it tells of violations of the protocol, which it has answered. */
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;
@@ -88,7 +85,7 @@ export class CloudflareTransport implements Transport {
   closing(code: number, text: string): void {
     if (this.disconnected) return;
     this.closeReceived = true;
-    if (code === LOST) {
+    if (code === CONNECTION_LOST) {
       // Half a WebSocket is of no use, but the platform keeps it.
       this.closeIgnoringErrors(() => this.socket.close(CLOSE.normal));
       this.disconnect();

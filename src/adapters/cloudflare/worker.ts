@@ -1,11 +1,7 @@
 /** Upgrade requests of Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableOctets } from "../../protocol/byte-ops.ts";
-import type { AsyncContext } from "../../session/async-context.ts";
-import type { Callbacks } from "../../session/handler.ts";
-import type { ConnectionFacts } from "../../session/self.ts";
-import { Session } from "../../session/session.ts";
-import type { Transport } from "../../transport.ts";
+import type { Session, SessionContext } from "../../session/session.ts";
 import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { HostOptions } from "../shared/host.ts";
@@ -62,26 +58,11 @@ export class WorkerHost extends CloudflareHost {
     this.givenClock = options.clock;
   }
 
-  /** Each has a clock of its own: a timer belongs to the request that has started it, and ends with it. */
-  override newSession(
-    callbacks: Callbacks,
-    transport: Transport,
-    facts: ConnectionFacts,
-    options: ResolvedOptions,
-    asyncContext: AsyncContext | undefined,
-  ): Session {
-    const { octets, onError } = this;
-    const onEnd = (session: Session): void => this.onEnd(session);
+  /** Each session has its own clock: a timer belongs to the request that started it, and ends with that request. */
+  protected override contextFor(options: ResolvedOptions): SessionContext {
     const clock = this.givenClock ?? new WorkerClock();
-    const session = new Session(
-      callbacks,
-      transport,
-      facts,
-      { options, clock, octets, onError, onIdentified: this.group.identify, onEnd },
-      asyncContext,
-    );
-    this.group.add(session);
-    return session;
+    const onEnd = (session: Session): void => this.onEnd(session);
+    return { ...super.contextFor(options), clock, onEnd };
   }
 
   /** The socket has gone, and with it the request would be, although callbacks may still have to run. */

@@ -4,7 +4,7 @@ import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { CONNECTION_LOST, NO_CLOSE_CODE, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
@@ -53,7 +53,7 @@ const MAX_QUIET_TICKS = 16;
 const IDLE_ERROR = "No response from ping frame.";
 
 /** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
-const LOST_CODES: readonly number[] = [0, 1006];
+const LOST_CODES: readonly number[] = [0, CONNECTION_LOST];
 
 export class DenoTransport implements Transport, PolledTransport, Stoppable {
   readonly capabilities = capabilities;
@@ -194,7 +194,8 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   private onClose(code: number, reason: string): void {
     if (this.disconnected) return;
     // The answer to our own close frame may have none; then there need not have been one.
-    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === 1005)) receiveClose(this.session, code, reason);
+    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === NO_CLOSE_CODE))
+      receiveClose(this.session, code, reason);
     this.onDisconnected();
   }
 

@@ -3,7 +3,7 @@
  * has returned its response, the server performs, with that response's headers.
  */
 import { UpgradeError } from "../../errors.ts";
-import type { Route } from "../../frameworks/routes.ts";
+import type { Route } from "../../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { markUpgradable, type Upgradable } from "../../upgrade.ts";

@@ -5,11 +5,10 @@
 import { executionAsyncId, executionAsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 import type { UpgradeError } from "../../errors.ts";
-import type { NodeRequest } from "./requests.ts";
-import { type NodeResponse, respondWithError } from "./response.ts";
-
-/** Bun and Deno give every callback the same id, and their `process` emits nothing that could be kept from ending it. */
-const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
+import { errorHandlerOf } from "../../frameworks/express.ts";
+import { respondWithError } from "./response.ts";
+import { isNode } from "./runtime.ts";
+import type { NodeRequest, NodeResponse } from "./types.ts";
 
 /** The request whose listeners are running. */
 let running: NodeRequest | undefined;
@@ -41,17 +40,10 @@ export const listenerSettled = (request: NodeRequest): void => {
  */
 const isThrowable = (request: NodeRequest): boolean =>
   request === running ||
-  (IS_NODE
+  (isNode
     ? // Reactions of promises have no id, unless async hooks are enabled: then the promise is their resource.
       executionAsyncId() === 0 || types.isPromise(executionAsyncResource())
     : awaited.has(request));
-
-/** Express keeps there what passes a request on, and with an error to the error handlers. */
-type ExpressRequest = NodeRequest & { readonly app?: unknown; readonly next?: (error: unknown) => void };
-
-/** The way to the error handlers of Express, if it has the request. */
-const errorHandlersOf = (request: ExpressRequest): ((error: unknown) => void) | undefined =>
-  request.app !== undefined && typeof request.next === "function" ? request.next : undefined;
 
 /**
  * Throws the refusal where somebody may catch it. If nobody does, and in a callback, Express's error handlers get it;
@@ -60,7 +52,7 @@ const errorHandlersOf = (request: ExpressRequest): ((error: unknown) => void) | 
  * @returns `false` if it is to be answered now, as with `earlyValidateUpgrade: false`
  */
 export const throwOrForward = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
-  const handle = errorHandlersOf(request);
+  const handle = errorHandlerOf(request);
   if (isThrowable(request)) {
     respondIfUncaught(refusal, () => {
       if (response.headersSent) return;

@@ -5,7 +5,7 @@ import { decidedNow } from "../../upgrade-validation.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
-import type { NodeRequest, NodeServer } from "./requests.ts";
+import type { NodeRequest, NodeServer } from "./types.ts";
 
 /** What our own engine can do on Node. */
 export const capabilities = Object.freeze<Capabilities>({

@@ -6,9 +6,10 @@
  * with all its healthy streams. Bytes that wait in our own queue count against nothing but the connection's `maxBuffered`.
  */
 import type { Http2Session } from "node:http2";
+import { MAX_PENDING_WRITE } from "./stream.ts";
 
 /** No stream may have more bytes than this in Node's hands, as on a socket of its own. */
-const LARGEST = 262_144;
+const LARGEST = MAX_PENDING_WRITE;
 
 /**
  * A stream begins with this number of bytes, and may have twice as many with each slice that the peer has taken. Most peers

@@ -1,17 +1,11 @@
 /** The requests of a Node server, on their way to its `request` listeners. */
 import { EventEmitter } from "node:events";
-import type { Server as HttpServer, IncomingMessage } from "node:http";
-import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
-import type { Server as HttpsServer } from "node:https";
 import { UpgradeError } from "../../errors.ts";
 import { markOf, markUpgradable, type Upgradable } from "../../marks.ts";
 import type { UpgradeRequest } from "../../options.ts";
 import { listenerSettled, runListener } from "./escape.ts";
-import { type NodeResponse, respondWithError } from "./response.ts";
-
-export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer;
-
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
+import { respondWithError } from "./response.ts";
+import type { NodeRequest, NodeResponse, NodeServer } from "./types.ts";
 
 /** What `upgrade` and the application's functions are told of a request. */
 export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({

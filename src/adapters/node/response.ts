@@ -1,11 +1,9 @@
 /** Responses of Node's, where what a framework writes becomes the answer to an upgrade. */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
+import type { OutgoingHttpHeaders } from "node:http";
 import type { UpgradeError } from "../../errors.ts";
 import { isForAnswer } from "../shared/answer-headers.ts";
 import { nextTick } from "./timers.ts";
-
-export type NodeResponse = ServerResponse | Http2ServerResponse;
+import type { NodeResponse } from "./types.ts";
 
 type Args = readonly unknown[];
 type Method = (...args: Args) => unknown;
@@ -18,7 +16,7 @@ export type HeaderValues = ReadonlyMap<string, string | string[]>;
 export interface Replacement {
   /** The framework writes its head. `true`: it was replaced; what follows is dropped, and `onEnd` ends the response. */
   onHead(status: number, headers: HeaderValues): boolean;
-  onEnd(callback: (() => void) | undefined): void;
+  onEnd?(callback: (() => void) | undefined): void;
 }
 
 /**
@@ -31,6 +29,8 @@ export class ResponseGate {
   private readonly response: NodeResponse;
   private replacement: Replacement | undefined = undefined;
   private replaced = false;
+  /** The body of the refusal that was written instead of the framework's response. */
+  private refusal: string | undefined = undefined;
 
   constructor(response: NodeResponse) {
     const { writeHead, write, end, flushHeaders } = response as unknown as Methods;
@@ -51,6 +51,13 @@ export class ResponseGate {
     this.replacement = replacement;
   }
 
+  /** Writes the head of a refusal, past the gate. Its body follows when the framework ends its response. */
+  refuse(error: UpgradeError): void {
+    const { headers, body } = refusalOf(error, this.response);
+    this.base.writeHead(error.status, headers);
+    this.refusal = body;
+  }
+
   private writeHead(args: Args): unknown {
     if (this.replacement === undefined || this.replaced) return this.base.writeHead(...args);
     const [status, ...rest] = args;
@@ -62,7 +69,9 @@ export class ResponseGate {
 
   private end(args: Args): unknown {
     if (!this.isReplaced()) return this.base.end(...args);
-    this.replacement!.onEnd(args.find((arg) => typeof arg === "function") as () => void);
+    const callback = args.find((arg) => typeof arg === "function") as (() => void) | undefined;
+    if (this.refusal === undefined) this.replacement!.onEnd?.(callback);
+    else this.base.end(this.refusal, callback);
     return this.response;
   }
 
@@ -125,26 +134,6 @@ const refusalOf = (
   headers["content-type"] = "text/plain; charset=utf-8";
   headers["content-length"] = Buffer.byteLength(body);
   return { headers, body };
-};
-
-/** Writes the head of the answer to an upgrade that is refused, past the gate. Returns its body. */
-export const writeRefusal = (error: UpgradeError, response: NodeResponse, gate: ResponseGate): string => {
-  const { headers, body } = refusalOf(error, response);
-  gate.base.writeHead(error.status, headers);
-  return body;
-};
-
-/** srvx makes a bare 500 of whatever its handler throws. This error has an answer of its own. */
-export const answerInsteadOfSrvx = (conn: object, error: UpgradeError): void => {
-  const response = (conn as { runtime?: { node?: { res?: NodeResponse } } }).runtime?.node?.res;
-  if (response === undefined) return;
-  const end = response.end as Method;
-  response.end = ((...args: Args): unknown => {
-    response.end = end as typeof response.end;
-    if (args.length > 0 || response.headersSent || response.statusCode !== 500) return end.apply(response, [...args]);
-    respondWithError(error, response);
-    return response;
-  }) as typeof response.end;
 };
 
 /** Whoever waits for a response to be done with is told so. */

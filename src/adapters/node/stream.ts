@@ -3,17 +3,15 @@ import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../../protocol/connection.ts";
 import type { Session } from "../../session/session.ts";
-import { later } from "../shared/timers.ts";
+import { flushInBatch } from "../shared/flush-batch.ts";
 import { shutDown, wrapEndMethods } from "./closing.ts";
+import { isNode } from "./runtime.ts";
 
 /**
  * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
  * so large ones would hide whether the peer makes progress.
  */
-const MAX_PENDING_WRITE = 262_144;
-
-/** Other runtimes have sockets of their own making. */
-const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
+export const MAX_PENDING_WRITE = 262_144;
 
 /** Nobody else has put methods of his own in its way, to measure what goes through. */
 const isUnpatched = ({ push, write }: Duplex): boolean =>
@@ -52,9 +50,9 @@ export class NodeStream implements ByteStream {
   protected pendingCallbacks = 0;
   private sharedCallback: (() => void) | undefined = undefined;
 
-  constructor(socket: Duplex, isNodes: boolean = socket instanceof Socket) {
+  constructor(socket: Duplex, isNodeStream: boolean = socket instanceof Socket) {
     this.socket = socket;
-    this.isDirect = isNodes && IS_NODE && isUnpatched(socket);
+    this.isDirect = isNodeStream && isNode && isUnpatched(socket);
     // What is encrypted or framed first is always taken later.
     this.flushesSynchronously = socket instanceof Socket && !("encrypted" in socket);
   }
@@ -150,7 +148,7 @@ export class NodeStream implements ByteStream {
   }
 
   flushSoon(): void {
-    if (toFlush.push(this.connection) === 1) later(flushAll);
+    flushInBatch(this.connection);
   }
 
   /** The number of bytes that the socket may be given at once. */
@@ -248,15 +246,3 @@ function onClose(this: HostedSocket): void {
 
 /** `close` follows, and is what counts. */
 function ignore(): void {}
-
-/**
- * The connections that have something to write. They do so together, once the event loop has read from all that were
- * ready: several writes in a row wake the other side's process less often than each of them alone.
- */
-let toFlush: Connection[] = [];
-
-function flushAll(): void {
-  const connections = toFlush;
-  toFlush = [];
-  for (const connection of connections) connection.flush();
-}

@@ -5,9 +5,8 @@
 
 import type { ServerResponse } from "node:http";
 import type { ResponseGate } from "./response.ts";
+import { isBun } from "./runtime.ts";
 import { nextTick } from "./timers.ts";
-
-export const isBun = process.versions.bun !== undefined;
 
 /** Writes the head. */
 export const writeSwitchingHead = (

@@ -1,8 +1,8 @@
 /** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
 import { createHash } from "node:crypto";
 import type { UpgradeError } from "../../errors.ts";
-import { answerFromFastify } from "../../frameworks/fastify.ts";
-import type { Route } from "../../frameworks/routes.ts";
+import type { Route } from "../../frameworks/route.ts";
+import { replaceErrorResponse } from "../../frameworks/srvx.ts";
 import { markUpgradable, type Upgradable } from "../../marks.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
 import { Connection } from "../../protocol/connection.ts";
@@ -14,19 +14,17 @@ import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { compressionOf } from "./compression.ts";
 import { throwOrForward } from "./escape.ts";
 import { capabilities, type NodeHost } from "./host.ts";
-import { type NodeRequest, upgradeRequestOf } from "./requests.ts";
+import { upgradeRequestOf } from "./requests.ts";
 import {
   addHeader,
-  answerInsteadOfSrvx,
   type HeaderValues,
   mergeHeaders,
-  type NodeResponse,
   type Replacement,
   ResponseGate,
   respondWithError,
-  writeRefusal,
 } from "./response.ts";
 import type { NodeStream } from "./stream.ts";
+import type { NodeRequest, NodeResponse } from "./types.ts";
 
 export abstract class NodeUpgrade implements Upgradable, Replacement {
   readonly isUpgradeRequest = true;
@@ -39,8 +37,6 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   protected clientDisconnected = false;
   protected upgraded = false;
   private decision: Decision | undefined = undefined;
-  /** What the client gets to read instead of what the framework writes, if the upgrade is refused. */
-  private body: string | undefined = undefined;
 
   constructor(host: NodeHost, request: NodeRequest, response: NodeResponse) {
     this.host = host;
@@ -92,7 +88,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
       this.recordRefusal(refusal, callbacks);
-      answerInsteadOfSrvx(conn, refusal);
+      replaceErrorResponse(conn, (replaced) => respondWithError(refusal, replaced));
       if (throwOrForward(refusal, this.request, response)) return route.result();
     }
     this.decision = decision;
@@ -110,23 +106,17 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   }
 
   private awaitFramework(route: Route): void {
-    // Koa has said 404 already; for the others this is what they begin with.
+    // The framework may have set another one before the route, see `Route.deferred`.
     this.response.statusCode = this.status;
     this.gate.replace(this);
-    if (route.isFastify && !answerFromFastify(this.request, () => this.answerNow())) this.reportUnlessAnswered();
+    const warning = route.decided(() => this.answerNow());
+    if (warning !== undefined) this.warnUnlessAnswered(warning);
   }
 
-  /** Fastify sends for a route that has returned a promise, and for no other; we do not know which one this is. */
-  private reportUnlessAnswered(): void {
+  private warnUnlessAnswered(warning: string): void {
     const { clock, defaults } = this.host;
     const tick = (): void => {
-      if (this.clientDisconnected || this.response.headersSent) return;
-      this.host.warnOnce(
-        "an upgrade in a route of Fastify's was not answered. Either the Fastify instance was created before websock-js was " +
-          'loaded, so that a route that returns no promise is not seen to end: import "websock-js" before you call ' +
-          "fastify(), or end the route with `upgrade(reply, …); return reply`. Or a hook called upgrade, and neither went on " +
-          "nor sent the reply",
-      );
+      if (!this.clientDisconnected && !this.response.headersSent) this.host.warnOnce(warning);
     };
     clock.schedule({ slot: 0, tick }, clock.now() + defaults.closeTimeout);
   }
@@ -152,7 +142,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const reason = refusal ?? shutdownRefusal(this.host);
     if (reason !== undefined) {
       this.recordRefusal(reason, callbacks);
-      this.body = writeRefusal(reason, this.response, this.gate);
+      this.gate.refuse(reason);
       return true;
     }
     for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
@@ -161,8 +151,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   }
 
   onEnd(callback: (() => void) | undefined): void {
-    if (this.upgraded) this.endResponse(callback);
-    else this.gate.base.end(this.body, callback);
+    this.endResponse(callback);
   }
 
   protected perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {

@@ -1,6 +1,6 @@
 /** What `upgrade` decides about a request, whatever the host; its answer performs it. */
 import { UpgradeError } from "../../errors.ts";
-import type { Route } from "../../frameworks/routes.ts";
+import type { Route } from "../../frameworks/route.ts";
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../../options.ts";
 import { offeredSubprotocols } from "../../protocol/http/handshake.ts";
 import type { AsyncContext } from "../../session/async-context.ts";

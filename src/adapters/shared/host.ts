@@ -175,14 +175,18 @@ export class Host {
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
   ): Session {
-    // Shared by the sessions that share their options, so that none has to keep one.
+    const session = new Session(callbacks, transport, facts, this.contextFor(options), asyncContext);
+    this.group.add(session);
+    return session;
+  }
+
+  /** The context of a new session. Sessions with the same options share one, to save memory. */
+  protected contextFor(options: ResolvedOptions): SessionContext {
     if (this.lastContext?.options !== options) {
       const { clock, octets, onError, group } = this;
       this.lastContext = { options, clock, octets, onError, onIdentified: group.identify, onEnd: group.delete };
     }
-    const session = new Session(callbacks, transport, facts, this.lastContext!, asyncContext);
-    this.group.add(session);
-    return session;
+    return this.lastContext!;
   }
 
   /** What an application gets to control its connections with. */

@@ -4,8 +4,11 @@ import type { Octets } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { TransportEvents } from "../../transport.ts";
 
-/** A host reports a close frame without a code as this (RFC 6455 §7.1.5). */
-const NO_CLOSE_CODE = 1005;
+/** Reported by hosts for a close frame without a code (RFC 6455 §7.4.1). */
+export const NO_CLOSE_CODE = 1005;
+
+/** Reported by hosts for a connection that ended without a close frame (RFC 6455 §7.4.1). */
+export const CONNECTION_LOST = 1006;
 
 const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);

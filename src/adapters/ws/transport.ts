@@ -8,8 +8,10 @@ import { writeIoData } from "../../protocol/io-data.ts";
 import type { Session } from "../../session/session.ts";
 import type { Capabilities, Transport } from "../../transport.ts";
 import { shutDown, wrapEndMethods } from "../node/closing.ts";
+import { MAX_PENDING_WRITE } from "../node/stream.ts";
+import { flushInBatch } from "../shared/flush-batch.ts";
+import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
-import { later } from "../shared/timers.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
 /** What `ws` can do. Its limits on frames, its judgement of UTF-8 and its compression are the WebSocketServer's options. */
@@ -37,14 +39,10 @@ export const capabilities = Object.freeze<Capabilities>({
  * A larger message is sent in fragments of so many octets (RFC 6455 §5.4), the next one when those before it are taken:
  * Node counts a write as waiting until all of it is taken, and a large one would hide whether the peer makes progress.
  */
-const FRAGMENT = 262_144;
+const FRAGMENT_SIZE = MAX_PENDING_WRITE;
 
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
-
-/** `ws` reports a close frame without a code as this, and a loss as {@link LOST} (RFC 6455 §7.1.5). */
-const NO_CODE = 1005;
-const LOST = 1006;
 
 const TRANSPORT = Symbol("websock-js.ws-transport");
 
@@ -169,7 +167,8 @@ export class WsTransport implements Transport {
   closed(code: number, text: string): void {
     this.queue = EMPTY_QUEUE;
     this.queued = 0;
-    if (code !== LOST && !this.closeReceived) this.session.closing(code === NO_CODE ? undefined : code, text);
+    if (code !== CONNECTION_LOST && !this.closeReceived)
+      this.session.closing(code === NO_CLOSE_CODE ? undefined : code, text);
     this.session.disconnected();
   }
 
@@ -190,7 +189,7 @@ export class WsTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (this.socket.readyState !== OPEN) return;
-    if (size > FRAGMENT && !this.closeReceived && (opcode === "text" || opcode === "binary")) {
+    if (size > FRAGMENT_SIZE && !this.closeReceived && (opcode === "text" || opcode === "binary")) {
       this.sendFragments(opcode, bytesOf(data, size), size);
     } else if (this.queue.length > 0) {
       this.enqueue(size, () => this.write(opcode, data, size));
@@ -228,10 +227,10 @@ export class WsTransport implements Transport {
   }
 
   private sendFragments(opcode: "text" | "binary", data: Uint8Array, size: number): void {
-    for (let at = 0; at < size; at += FRAGMENT) {
-      const fragment = data.subarray(at, at + FRAGMENT);
+    for (let at = 0; at < size; at += FRAGMENT_SIZE) {
+      const fragment = data.subarray(at, at + FRAGMENT_SIZE);
       this.enqueue(fragment.length, () => {
-        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT >= size, true);
+        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT_SIZE >= size, true);
       });
     }
     this.sendQueued();
@@ -258,7 +257,7 @@ export class WsTransport implements Transport {
 
   private sendQueued(): void {
     const { queue, socket } = this;
-    while (queue.length > 0 && socket.bufferedAmount < FRAGMENT) {
+    while (queue.length > 0 && socket.bufferedAmount < FRAGMENT_SIZE) {
       const { size, send } = queue.shift()!;
       this.queued -= size;
       send();
@@ -278,7 +277,7 @@ export class WsTransport implements Transport {
     if (this.isCorked) return;
     this.isCorked = true;
     this.stream.cork();
-    if (toFlush.push(this) === 1) later(flushAll);
+    flushInBatch(this);
   }
 
   flush(): void {
@@ -289,15 +288,6 @@ export class WsTransport implements Transport {
 }
 
 const watchEnd = wrapEndMethods((stream: HostedStream) => stream[TRANSPORT]!.endedExternally());
-
-/** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
-let toFlush: WsTransport[] = [];
-
-function flushAll(): void {
-  const transports = toFlush;
-  toFlush = [];
-  for (const transport of transports) transport.flush();
-}
 
 function onMessage(this: HostedSocket, data: Buffer, isBinary: boolean): void {
   this[TRANSPORT]!.message(data, isBinary);
