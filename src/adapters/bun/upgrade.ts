@@ -31,7 +31,7 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const agreed = negotiate(facts, options);
     if (agreed !== undefined) request.headers.set("sec-websocket-extensions", agreed.offer);
     else request.headers.delete("sec-websocket-extensions");
-    // Without a word of ours, Bun would take the first subprotocol that is offered.
+    // An empty value prevents Bun from selecting the first subprotocol that the client offers.
     headers.set("sec-websocket-protocol", subprotocol ?? "");
     const address = server.requestIP(request);
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
@@ -41,11 +41,11 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
       transport.open(session);
       session.start(arg);
     });
-    // `false`: the client has gone.
+    // `upgrade` returns `false` if the client has disconnected.
     return server.upgrade(request, { headers, data }) ? undefined : new Response(null, { status: 400 });
   }
 
-  /** Bun judges sizes by one limit for all connections. */
+  /** Bun has one message size limit for all connections. */
   private warnOfMessageSize({ maxMessageSize }: ResolvedOptions): void {
     const { host } = this;
     if (maxMessageSize <= host.defaults.maxMessageSize) return;
@@ -53,20 +53,20 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   }
 }
 
-/** What Bun always asks of the client and of itself: it compresses each message on its own. */
+/** Bun always negotiates these: it compresses each message separately. */
 const NO_CONTEXT_TAKEOVER = "client_no_context_takeover; server_no_context_takeover";
 
-/** The one window that Bun compresses with. It confirms it if asked (RFC 7692 §7.1.2.1), and declines every smaller one. */
+/** Bun's only window size. Bun confirms it if offered (RFC 7692 §7.1.2.1), and declines an offer with a smaller one. */
 const WINDOW = { bits: 15, parameter: "server_max_window_bits=15" } as const;
 
 interface Agreement {
-  /** The offer that Bun is given instead of the client's: it negotiates what the request says. */
+  /** Replaces the client's offer in the request, from which Bun negotiates. */
   readonly offer: string;
-  /** What Bun answers it with. */
+  /** Bun's answer to {@link offer}. */
   readonly answer: string;
 }
 
-/** What Bun and the client agree on; `undefined`: no compression. */
+/** The compression that both Bun and the client support; `undefined` if none. */
 const negotiate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
   if (compress === undefined) return undefined;
   const offers = parseExtensions(facts.header("sec-websocket-extensions")) ?? [];

@@ -1,7 +1,4 @@
-/**
- * The connections of a Durable Object that hibernates: it may be gone between two messages, and what a connection needs
- * is kept in the attachment of its socket.
- */
+/** Connections of Durable Objects, stored in the attachments of their sockets during hibernation. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableOctets } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
@@ -19,15 +16,15 @@ import { CloudflareTransport, durableCapabilities, type Reporter } from "./trans
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./types.ts";
 import { openPair, peerOf } from "./worker.ts";
 
-/** What is kept of a connection. Its mark tells it from the attachments of others. */
+/** A connection as stored in its socket's attachment. `websock` distinguishes it from attachments of the application. */
 interface StoredConnection {
   readonly websock: 1;
-  /** The name that its handler has in `attach`. */
+  /** The handler's name in the arguments of `attach`. */
   readonly handler: string;
   readonly id: string;
   readonly facts: ConnectionFacts;
   readonly limits: Pick<ResolvedOptions, "maxMessageSize" | "closeTimeout">;
-  /** There is nothing to go on with: `init` has not returned yet, or the end is decided. */
+  /** There is no state to resume with: `init` has not settled, or the connection is ending. */
   readonly over: boolean;
   readonly state: unknown;
 }
@@ -37,12 +34,12 @@ const storedConnectionOf = (socket: CloudflareSocket): StoredConnection | undefi
   return attachment?.websock === 1 ? attachment : undefined;
 };
 
-/** What is left to be done for a socket whose handler has ended, or was lost before it had a state. */
+/** Closes a socket whose handler has ended, or was lost before it had a state. */
 const closeAbandoned = (socket: CloudflareSocket): void => {
   try {
     socket.close(CLOSE.internalError);
   } catch {
-    // It is closed already.
+    // The socket is already closed.
   }
 };
 
@@ -58,7 +55,7 @@ class DurableTransport extends CloudflareTransport {
     this.forget = forget;
   }
 
-  /** From now on its socket is known to be ours. */
+  /** Marks the socket as one of ours. */
   claim(): void {
     this.store(true, undefined);
   }
@@ -86,7 +83,7 @@ class DurableTransport extends CloudflareTransport {
     this.forget();
   }
 
-  /** Nobody wakes it up again. */
+  /** Stores that the connection must not be restored. */
   private markOver(): void {
     if (this.ended || this.socket.readyState === CLOSED) return;
     this.ended = true;
@@ -99,7 +96,7 @@ class DurableTransport extends CloudflareTransport {
   }
 }
 
-/** The methods by which the platform tells an object of its sockets. */
+/** The methods that the platform calls on a Durable Object. */
 interface SocketEventMethods {
   fetch?: (request: Request, ...more: unknown[]) => unknown;
   webSocketMessage?: (socket: CloudflareSocket, data: string | ArrayBuffer) => unknown;
@@ -111,18 +108,18 @@ export class DurableHost extends CloudflareHost {
   private readonly ctx: DurableObjectContext;
   private readonly handlers = new Map<string, Callbacks>();
   private readonly transports = new Map<CloudflareSocket, DurableTransport>();
-  /** Promises of callbacks that are pending. While there are some, the object must not sleep. */
+  /** Promises of pending callbacks. The object must not hibernate before they settle. */
   private readonly pending = new Set<Promise<unknown>>();
   private settling: Promise<void> | undefined = undefined;
 
   constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
-    // A timer belongs to the object that has started it: no two of them share a clock.
+    // Each object has its own clock: a timer belongs to the object that started it.
     super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }
 
-  /** Takes the object's events. Those of sockets that are none of ours are left to its own methods. */
+  /** Wraps the object's event methods. Events of other sockets are passed on to the original methods. */
   listen(object: SocketEventMethods): void {
     const { fetch, webSocketMessage, webSocketClose, webSocketError } = object;
     if (fetch !== undefined) {
@@ -163,13 +160,13 @@ export class DurableHost extends CloudflareHost {
     const transport = this.run(socket, handler, facts, options, asyncContext);
     transport.claim();
     transport.session.start(arg);
-    // Until `init` is done, no event is there whose promise would keep the object awake.
+    // Before `init` has settled there may be no event whose promise keeps the object awake.
     const settled = this.callbacksSettled();
     if (settled !== undefined) this.ctx.waitUntil(settled);
     return respond();
   }
 
-  /** Every connection that is open, also those from before the object slept. */
+  /** Every open connection, including those from before hibernation. */
   *selves(): Generator<SessionSelf> {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
       const kept = storedConnectionOf(socket);
@@ -187,7 +184,7 @@ export class DurableHost extends CloudflareHost {
       closeAbandoned(socket);
       return undefined;
     }
-    // The context of the `upgrade` call was lost when the object slept.
+    // The context of the `upgrade` call was lost in hibernation.
     const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext);
     SessionSelf.identify(transport.session.self, id);
     transport.session.resume(state);
@@ -216,7 +213,7 @@ export class DurableHost extends CloudflareHost {
     return transport;
   }
 
-  /** The same callbacks, whose promises are seen, under the name that `attach` was given. */
+  /** The same callbacks with their promises tracked, under the name that was passed to `attach`. */
   private trackPromises(callbacks: Callbacks, name: string): Callbacks {
     const watch = (callback: Callback | undefined): Callback | undefined =>
       callback &&
@@ -242,7 +239,7 @@ export class DurableHost extends CloudflareHost {
     this.pending.add(promise);
   }
 
-  /** Resolves when no callback is pending: what an event returns keeps the object awake. */
+  /** Resolves when no callback is pending. Event methods return it to keep the object awake. */
   private callbacksSettled(): Promise<void> | undefined {
     if (this.pending.size === 0) return undefined;
     this.settling ??= this.settle().finally(() => {

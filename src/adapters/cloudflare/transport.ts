@@ -1,4 +1,4 @@
-/** A WebSocket of Cloudflare Workers as the transport that a session wants. */
+/** The transport over a WebSocket of Cloudflare Workers. */
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import { portableOctets } from "../../protocol/byte-ops.ts";
@@ -10,15 +10,15 @@ import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
 
 /**
- * The platform agrees on compression and judges frames by itself. It keeps idle connections open and notices lost ones: a
- * client that only listens can't be told from a silent one, because pings and pongs are not seen.
+ * The platform negotiates compression and validates frames itself. It keeps idle connections open and detects lost ones.
+ * It hides pings and pongs, so an idle client and a lost one look the same.
  */
 const IGNORES = [
   ...(["timeout", "heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),
   ...(["fullsweepAfter", "maxHeapSize"] as const),
 ];
 
-/** What a Worker can do. */
+/** The capabilities of a Worker. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "cloudflare",
   control: false,
@@ -34,26 +34,26 @@ export const capabilities = Object.freeze<Capabilities>({
   ignores: IGNORES,
 });
 
-/** What a Durable Object can do. */
+/** The capabilities of a Durable Object. */
 export const durableCapabilities = Object.freeze<Capabilities>({
   ...capabilities,
   host: "a Durable Object",
   crossConnection: true,
 });
 
-/** How it tells of violations of the protocol, which it has answered. */
+/** The error message for a protocol violation, to which the platform has already responded. */
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;
 
-/** Where the errors go that are nobody's who calls. */
+/** Where errors go that can't be thrown to a caller. */
 export interface Reporter {
-  /** What can't be done: once. */
+  /** Reports an unsupported operation, once. */
   warnOnce(what: string): void;
   onError(error: unknown, context: undefined): void;
 }
 
 export class CloudflareTransport implements Transport {
   readonly capabilities: Capabilities;
-  /** The platform does not tell what waits. */
+  /** The platform does not expose buffered bytes. */
   readonly buffered = 0;
   readonly taken = 0;
   session!: Session;
@@ -62,7 +62,7 @@ export class CloudflareTransport implements Transport {
   private readonly reporter: Reporter;
   /** The peer's close frame has arrived. */
   private closeReceived = false;
-  /** Ours is out. */
+  /** Our close frame was sent. */
   private closeSent = false;
   private disconnected = false;
 
@@ -73,7 +73,7 @@ export class CloudflareTransport implements Transport {
     this.reporter = reports;
   }
 
-  // --- what the platform tells
+  // --- events of the socket
 
   message(data: string | ArrayBuffer): void {
     if (this.disconnected) return;
@@ -86,7 +86,7 @@ export class CloudflareTransport implements Transport {
     if (this.disconnected) return;
     this.closeReceived = true;
     if (code === CONNECTION_LOST) {
-      // Half a WebSocket is of no use, but the platform keeps it.
+      // The platform keeps its side of a lost connection open until we close it.
       this.closeIgnoringErrors(() => this.socket.close(CLOSE.normal));
       this.disconnect();
       return;
@@ -103,7 +103,7 @@ export class CloudflareTransport implements Transport {
     this.disconnect();
   }
 
-  // --- what the session asks
+  // --- Transport
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
@@ -122,11 +122,11 @@ export class CloudflareTransport implements Transport {
     if (this.closeSent || this.disconnected) return;
     this.closeSent = true;
     this.attempt(() => (code === undefined ? this.socket.close() : this.socket.close(code, text)));
-    // Both close frames are out: the platform has nothing more to tell.
+    // Both close frames were sent: the platform emits no further event.
     if (this.closeReceived) this.disconnect();
   }
 
-  /** The platform can't: it closes when the peer does. To us it is gone. */
+  /** The platform can't abort a connection: it closes when the peer does. The session regards it as disconnected. */
   abort(): void {
     this.disconnect();
   }
@@ -141,7 +141,7 @@ export class CloudflareTransport implements Transport {
     this.session.disconnected();
   }
 
-  /** A socket that has just gone refuses, and so does one that belongs to another request. */
+  /** `send` and `close` throw if the socket has just been closed, or belongs to another request. */
   private attempt(run: () => void): void {
     if (this.socket.readyState === CLOSED) return;
     try {
@@ -155,7 +155,7 @@ export class CloudflareTransport implements Transport {
     try {
       run();
     } catch {
-      // It has gone for good.
+      // The socket is already closed.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Upgrade requests of Workers. */
+/** Upgrades in Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableOctets } from "../../protocol/byte-ops.ts";
 import type { Session, SessionContext } from "../../session/session.ts";
@@ -17,11 +17,11 @@ declare const WebSocketPair: CloudflareSocketPair;
 /** Keeps a request alive until a promise settles. */
 type WaitUntil = (promise: Promise<unknown>) => void;
 
-// Only the platform has such a module; elsewhere this one is only looked at.
+// On other hosts this module does not exist and nothing is imported.
 const platform = "cloudflare:workers";
 const { waitUntil }: { readonly waitUntil?: WaitUntil } = "WebSocketPair" in globalThis ? await import(platform) : {};
 
-/** Both ends of a new connection, and the response that hands the client its own. */
+/** Creates a connection: its server end, and the response that passes the other end to the client. */
 export const openPair = (
   { subprotocol }: Decision,
   headers: Headers,
@@ -31,12 +31,12 @@ export const openPair = (
   return { socket, respond: () => new Response(null, { status: 101, headers, webSocket: client } as ResponseInit) };
 };
 
-/** The client, as the platform tells of it. */
+/** The client's address, as far as the platform knows it. */
 export const peerOf = (request: Request): { readonly remoteAddress: string | undefined } => ({
   remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
 });
 
-/** What is deferred runs in the request that asks for it, and would end with that one: each has a turn that is waited for. */
+/** Deferred functions run in the current request, which would end before them: `waitUntil` keeps it alive. */
 class WorkerClock extends SystemClock {
   override defer(run: () => void): void {
     const ran = new Promise<void>((resolve) => {
@@ -65,7 +65,7 @@ export class WorkerHost extends CloudflareHost {
     return { ...super.contextFor(options), clock, onEnd };
   }
 
-  /** The socket has gone, and with it the request would be, although callbacks may still have to run. */
+  /** Keeps the request alive after its socket has closed, while callbacks still have to run. */
   keepRequestAlive(session: Session): void {
     if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.onSessionEnd.set(session, resolve)));
   }

@@ -1,20 +1,20 @@
-/** Sees when what waits for a peer has been taken, on hosts that only tell how much there is: by asking. */
+/** Polls the number of buffered bytes, on a host without an event for it. */
 
 import { systemTimers, type Timers } from "../shared/timers.ts";
 
-/** Something of which octets wait. */
+/** A transport that is polled while it has buffered bytes. */
 export interface PolledTransport {
-  /** How many octets wait now. */
+  /** The current number of buffered bytes. */
   readonly bufferedAmount: number;
-  /** Fewer wait than when it was asked last. */
+  /** Called when the number has decreased since the last poll. */
   onProgress(): void;
 }
 
-/** How many ms lie between two looks: the first while there is progress, up to the second while there is none. */
+/** Interval in ms. It starts at the minimum and doubles, up to the maximum, while no transport makes progress. */
 const MIN_INTERVAL = 1;
 const MAX_INTERVAL = 64;
 
-/** One timer for all, while there is anything to look at. */
+/** One timer for all transports, running only while there is something to poll. */
 export class DrainPoll {
   private readonly timers: Timers;
   private readonly transports = new Map<PolledTransport, number>();
@@ -25,7 +25,7 @@ export class DrainPoll {
     this.timers = timers;
   }
 
-  /** Looks after this one until nothing waits. */
+  /** Polls a transport until it has no buffered bytes. */
   add(one: PolledTransport, waiting: number): void {
     if (this.transports.has(one)) return;
     this.transports.set(one, waiting);
@@ -34,7 +34,7 @@ export class DrainPoll {
     this.schedule();
   }
 
-  /** Looks after it no longer. */
+  /** Stops polling a transport. */
   delete(one: PolledTransport): void {
     this.transports.delete(one);
   }
@@ -56,7 +56,7 @@ export class DrainPoll {
       one.onProgress();
     }
     this.interval = progress ? MIN_INTERVAL : Math.min(this.interval * 2, MAX_INTERVAL);
-    // One that was added meanwhile has scheduled it.
+    // `add` may have been called in `onProgress`.
     if (this.transports.size > 0 && this.timer === undefined) this.schedule();
   };
 }

@@ -1,4 +1,4 @@
-/** A WebSocket of `Deno.upgradeWebSocket` as the transport that a session wants. */
+/** The transport over a WebSocket of `Deno.upgradeWebSocket`. */
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
@@ -12,7 +12,7 @@ import { drainPoll, type PolledTransport } from "./drain-poll.ts";
 import type { ServerConnections, Stoppable } from "./serve.ts";
 import type { DenoSocket } from "./types.ts";
 
-/** What Deno's own server can do. */
+/** The capabilities of `Deno.serve`. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "deno",
   control: false,
@@ -28,7 +28,7 @@ export const capabilities = Object.freeze<Capabilities>({
   ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
 });
 
-/** How Deno tells of violations of the protocol; all other errors are of the wire. */
+/** Deno's error messages for protocol violations. All its other errors are network errors. */
 const VIOLATION =
   /^(?:Invalid (?:fragment|UTF-8|continuation frame|close frame|close code|value)|Reserved bits|Control frame|Ping frame|Frame too large)/;
 
@@ -43,16 +43,16 @@ const violationOf = (message: string): ProtocolError | undefined => {
   return new ProtocolError(code, message);
 };
 
-/** For fewer octets than these nobody waits. */
+/** Backlogs below this size are reported as 0: querying `bufferedAmount` costs as much as sending a message. */
 const MIN_POLLED = 16_384;
 
-/** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
+/** The maximum number of event-loop ticks for which a close frame is delayed until no more messages arrive. */
 const MAX_QUIET_TICKS = 16;
 
-/** The error by which Deno says that it has closed an idle connection (1001): its client has answered no ping. */
+/** Deno's error for an idle connection whose client has not answered a ping. Deno closes it with 1001. */
 const IDLE_ERROR = "No response from ping frame.";
 
-/** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
+/** The close codes that Deno reports for a lost connection. */
 const LOST_CODES: readonly number[] = [0, CONNECTION_LOST];
 
 export class DenoTransport implements Transport, PolledTransport, Stoppable {
@@ -63,22 +63,22 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   private readonly warnOnce: (what: string) => void;
   private session!: TransportEvents;
   private bytesAccepted = 0;
-  /** Octets sent since nothing waited. */
+  /** Bytes sent since `bufferedAmount` was last 0. */
   private sentSinceDrained = 0;
-  /** How many messages have arrived. */
+  /** The number of messages received. */
   private messagesReceived = 0;
-  /** We have sent our close frame, or are about to. */
+  /** `close` was called: our close frame was sent, or will be. */
   private closeCalled = false;
   private disconnected = false;
-  /** Our close frame, which may be waiting until nothing more arrives. */
+  /** Our close frame, which may still be delayed. */
   private closeFrame: readonly [code: number, text: string] | undefined = undefined;
-  /** The server is being stopped: Deno closes the connection right now. */
+  /** The server is being stopped: Deno closes the connection in the same call. */
   private stopping = false;
   private readonly serverConnections: ServerConnections | undefined;
 
   /**
-   * @param tell reports what can't be done
-   * @param served the connections of the same server
+   * @param warnOnce reports an unsupported operation, once
+   * @param serverConnections the connections of the same server
    */
   constructor(
     socket: DenoSocket,
@@ -99,7 +99,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     this.serverConnections?.add(this);
     socket.onmessage = ({ data }) => {
       this.messagesReceived++;
-      // The socket was made in the connection's context.
+      // The socket was created in the connection's context, and its events run there.
       if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
       else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
     };
@@ -107,13 +107,13 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     socket.onclose = ({ code, reason }) => session.inherit(this.onClose, this, code, reason);
   }
 
-  // --- what the session asks for
+  // --- Transport
 
   get bufferedAmount(): number {
     return this.disconnected ? 0 : this.socket.bufferedAmount;
   }
 
-  /** Asking Deno costs as much as a message: of so little that nobody waits for it, it is not asked. */
+  /** Small backlogs are reported as 0, see {@link MIN_POLLED}. */
   get buffered(): number {
     if (this.sentSinceDrained < this.minPolled) return 0;
     const { bufferedAmount: waiting } = this;
@@ -139,7 +139,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   }
 
   close(code: number | undefined, text: string): void {
-    // Deno answers the peer's close frame itself.
+    // Deno has answered the peer's close frame itself.
     if (this.disconnected || code === undefined) return;
     this.closeCalled = true;
     this.closeFrame = [code, text];
@@ -148,8 +148,8 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   }
 
   /**
-   * Deno cuts the connection off when a message comes after our close frame, which may be lost with it: what has arrived
-   * already is read first.
+   * Deno drops the connection if a message arrives after our close frame, and the close frame may be lost with it (Deno 2.9).
+   * So messages that have already arrived are read first.
    */
   private closeWhenQuiet(code: number, text: string, turns: number): void {
     const { messagesReceived: arrived } = this;
@@ -160,7 +160,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     });
   }
 
-  /** Deno can't: it sends a close frame, and waits for the peer's. To us it is gone. */
+  /** Deno can't abort: it sends a close frame and waits for the peer's. The session regards the connection as disconnected. */
   abort(): void {
     if (!this.disconnected) this.socket.close(this.closeFrame?.[0], this.closeFrame?.[1]);
     this.onDisconnected();
@@ -170,7 +170,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
 
   resume(): void {}
 
-  // --- what Deno tells
+  // --- events of Deno
 
   onProgress(): void {
     this.session.drained();
@@ -193,7 +193,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
 
   private onClose(code: number, reason: string): void {
     if (this.disconnected) return;
-    // The answer to our own close frame may have none; then there need not have been one.
+    // 1005 after our own close frame means either an empty close frame or none at all.
     if (!LOST_CODES.includes(code) && !(this.closeCalled && code === NO_CLOSE_CODE))
       receiveClose(this.session, code, reason);
     this.onDisconnected();

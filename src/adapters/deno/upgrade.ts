@@ -19,7 +19,7 @@ export class DenoHost extends Host {
 
 declare const Deno: { readonly upgradeWebSocket: DenoUpgradeWebSocket };
 
-/** Deno then fires all events of the socket in that context: entering it for each one would take 700 ns. */
+/** Calls `upgradeWebSocket` in the connection's context, in which Deno then emits all events: entering it each time would take 700 ns. */
 const upgradeIn = (
   asyncContext: AsyncContext | undefined,
   request: Request,
@@ -43,11 +43,11 @@ export class DenoUpgrade extends FetchUpgrade {
   protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
-    // Read before: of a request that is upgraded, nothing can be.
+    // Must be read before the upgrade, after which Deno allows no access to the request.
     const { hostname: remoteAddress, port: remotePort } = this.info?.remoteAddr ?? {};
     const connection = connectionFacts(facts, { remoteAddress, remotePort }, subprotocol, undefined);
     const served = connectionsOf(request);
-    // Not with its option `protocol`, which takes an offer without spaces for one protocol.
+    // The option `protocol` is not used: Deno 2.9 takes an offer without spaces (`a,b`) for a single subprotocol.
     const { socket, response } = upgradeIn(asyncContext, request, idleTimeoutOf(options));
     for (const [name, value] of headers) response.headers.append(name, value);
     if (subprotocol !== undefined) response.headers.set("sec-websocket-protocol", subprotocol);
@@ -66,13 +66,13 @@ export class DenoUpgrade extends FetchUpgrade {
   }
 }
 
-/** The longest delay of a timer: Deno's fires at once after a longer one, `Infinity` included. */
+/** The longest delay of a timer. Deno fires a timer with a longer delay, or `Infinity`, immediately. */
 const MAX_DELAY = 2 ** 31 - 1;
 
 /**
- * `timeout` as Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
- * anything, and closes the connection after the other half. Its timers drop fractions of a millisecond: one more each, so
- * that it is never early.
+ * Converts `timeout` to Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
+ * anything, and closes the connection after the other half. Its timers truncate fractions of a millisecond, so one is added
+ * to each half: the connection must not be closed early.
  */
 export const idleTimeoutOf = ({ timeout }: Pick<ResolvedOptions, "timeout">): number => {
   const half = Math.ceil(timeout / 2) + 1;

@@ -1,7 +1,4 @@
-/**
- * One request of a fetch-style server, from the app's first look at it to the answer: `upgrade` decides, and when the app
- * has returned its response, the server performs, with that response's headers.
- */
+/** One upgrade request on a fetch-style server: `upgrade` decides, and the app's response triggers the upgrade. */
 import { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
@@ -22,7 +19,7 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     this.request = request;
   }
 
-  /** Has the host answer with these headers. What it returns is what its server wants to be returned. */
+  /** Upgrades the connection, with these headers in the answer. Returns what the host expects from its fetch handler. */
   protected abstract perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined;
 
   upgrade(
@@ -47,18 +44,18 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     this.decision = decision;
   }
 
-  /** For a request that came in without us: nobody will tell what the app answers. */
+  /** Upgrades immediately, for a request that came in without `attach`: the app's response would not be seen. */
   performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
     this.decide(callbacks, arg, options, route);
     return this.respond(new Response(null))!;
   }
 
-  /** The app has returned its response, which decides whether there is an upgrade after all. */
+  /** Handles the app's response: it may still cancel the upgrade. */
   respond(response: Response): Response | undefined {
     const { decision } = this;
     this.answered = true;
     if (decision === undefined || !(response instanceof Response)) return response;
-    // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
+    // A route that throws after `upgrade` cancels it, and so does a response with an error status.
     if (decision.route.failed() || response.status > 299) return response;
     const headers = answerHeaders(response, decision.options.headers);
     void response.body?.cancel().catch(() => undefined);
@@ -75,7 +72,7 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   }
 }
 
-/** The error's response, with the headers that middleware has set. */
+/** The error's response, together with the headers that middleware has set. */
 const refused = (error: UpgradeError, headers: Headers): Response => {
   const response = error.getResponse();
   for (const [name, value] of headers) if (!response.headers.has(name)) response.headers.append(name, value);
@@ -85,14 +82,14 @@ const refused = (error: UpgradeError, headers: Headers): Response => {
 type Handle<Args extends unknown[]> = (request: Request, ...more: Args) => unknown;
 
 /**
- * Lets every request of a fetch handler be upgraded, and answers an `UpgradeError` that it throws. Whatever else it
- * returns or throws stays what it is.
+ * Wraps a fetch handler so that each request can be upgraded, and an `UpgradeError` that it throws is answered. All other
+ * results and errors are passed through.
  */
 export const guardFetch = <Args extends unknown[]>(
   handle: Handle<Args>,
   upgradeOf: (request: Request, ...more: Args) => FetchUpgrade,
 ): Handle<Args> =>
-  // A function, because a handler may be a method of the server's options.
+  // A `function`, because a handler may be a method of the server's options.
   function (this: unknown, request, ...more) {
     const upgrade = upgradeOf(request, ...more);
     markUpgradable(request, upgrade);
@@ -112,7 +109,7 @@ const responseTo = (error: unknown): Response => {
   throw error;
 };
 
-/** Upgrades requests that no `attach` has brought in, on hosts that need none. */
+/** Upgrades requests that came in without `attach`, on hosts that need none. */
 export const upgradesWithoutAttach = (upgradeOf: (request: Request, conn: object) => FetchUpgrade): Upgradable => ({
   upgrade: (conn, callbacks, arg, options, route) => {
     const request = route.request as Request;

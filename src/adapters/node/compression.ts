@@ -1,4 +1,4 @@
-/** What a connection compresses and inflates with. */
+/** The compressor and decompressor of a connection. */
 import type { ResolvedOptions } from "../../options.ts";
 import type { Compression } from "../../protocol/connection.ts";
 import { Compressor } from "../../protocol/deflate/compressor.ts";
@@ -7,11 +7,11 @@ import type { DeflateParameters } from "../../protocol/deflate/negotiation.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { nodeDeflate } from "./deflate.ts";
 
-/** Of those that hold nothing of their connection, by all that makes them differ: settings are few, and so are these. */
+/** Instances without context takeover, by their settings. There are few different settings, so the maps stay small. */
 const compressors = new Map<string, Compressor>();
 const decompressors = new Map<string, Decompressor>();
 
-/** Without context takeover it is shared, so that an idle connection costs nothing for it. */
+/** Connections without context takeover share their instances, so that compression takes no memory while they are idle. */
 export const compressionOf = (
   { compress, maxMessageSize }: ResolvedOptions,
   parameters: DeflateParameters,

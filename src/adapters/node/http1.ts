@@ -1,4 +1,4 @@
-/** WebSockets over HTTP/1.1 (RFC 6455 §4) on Node's own server. */
+/** WebSockets over HTTP/1.1 (RFC 6455 §4) on a Node server. */
 import { type IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { UpgradeError } from "../../errors.ts";
@@ -14,7 +14,7 @@ import { endSwitchingResponse, writeSwitchingHead } from "./switching.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 
-/** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
+/** Intercepts the upgrade requests of a server of `node:http`, or of `node:http2` with `allowHTTP1`. */
 export const interceptUpgrades = (host: NodeHost, Upgrade = Http1Upgrade): Interceptor => {
   const server = host.server as Server;
   server.on("upgrade", ignoreUpgrade);
@@ -30,10 +30,10 @@ export const interceptUpgrades = (host: NodeHost, Upgrade = Http1Upgrade): Inter
   };
 };
 
-/** From Node 22.21 on a server asks what an upgrade request is to be, and then there is nothing to replay. */
+/** From 22.21 on, Node asks the server which requests to upgrade: ordinary ones then need not be replayed. */
 const declineOrdinaryUpgrades = (host: NodeHost): void => {
   const server = host.server as Server & WithUpgradeCallback;
-  // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` ask as well, but have no such function.
+  // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` use this function, too, but do not define it.
   const { shouldUpgradeCallback = (new Server() as WithUpgradeCallback).shouldUpgradeCallback } = server;
   if (shouldUpgradeCallback === undefined) return;
   server.shouldUpgradeCallback = (request) =>
@@ -45,12 +45,12 @@ interface WithUpgradeCallback {
 }
 
 /**
- * Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. An error:
- * nobody, that is the answer.
+ * Who handles an upgrade request: the app as an upgrade, the server's other `upgrade` listeners, or the app as an ordinary
+ * request. An error: it is refused.
  */
 type RequestKind = "ours" | "others" | "ordinary" | UpgradeError;
 
-/** Node may ask first and emit later; `only` is asked once. A server may hand its requests on to another. */
+/** Node may ask first and emit later, but `only` must be called once. By host: a server may forward requests to another. */
 const kinds = new WeakMap<NodeHost, WeakMap<IncomingMessage, RequestKind>>();
 
 const kindOf = (host: NodeHost, request: IncomingMessage): RequestKind => {
@@ -67,7 +67,7 @@ const classify = (host: NodeHost, request: IncomingMessage): RequestKind => {
   const isOurs = host.isOurs(request);
   const hasOthers = host.otherListeners > 0;
   if (isOurs === false) return hasOthers ? "others" : "ordinary";
-  // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
+  // A request that cannot become a WebSocket is handled as if `attach` had not been called, with its body.
   if (!mayBeWebSocket(host, request) && (isOurs === true || !hasOthers)) return "ordinary";
   if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("upgrade");
   return isOurs === true ? "ours" : isOurs;
@@ -79,7 +79,7 @@ const mayBeWebSocket = (host: NodeHost, request: IncomingMessage): boolean => {
   return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts);
 };
 
-/** The server's own class, as it was given to `createServer`; Node has no public name for it. */
+/** The class that was passed to `createServer`, which Node keeps under a symbol. */
 const responseClassOf = (server: object): typeof ServerResponse => {
   const kept = server as Record<symbol, unknown>;
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === "ServerResponse");
@@ -87,7 +87,7 @@ const responseClassOf = (server: object): typeof ServerResponse => {
   return typeof found === "function" ? (found as typeof ServerResponse) : ServerResponse;
 };
 
-/** As Node makes the response to an ordinary request. */
+/** Creates a response in the same way as Node does for ordinary requests. */
 const newResponse = (server: Server, request: IncomingMessage, socket: Duplex): ServerResponse => {
   const { rejectNonStandardBodyWrites } = server as { readonly rejectNonStandardBodyWrites?: boolean };
   const options = { highWaterMark: socket.writableHighWaterMark, rejectNonStandardBodyWrites };
@@ -108,11 +108,11 @@ export class Http1Upgrade extends NodeUpgrade {
     this.socket = socket;
     this.head = head;
     this.clientDisconnected = socket.readableEnded;
-    // The other side may have pipelined whatever it likes behind its handshake: none of it is another request.
+    // The client may send any bytes after its handshake. They must not be parsed as another request.
     this.response.shouldKeepAlive = false;
   }
 
-  /** Hands the request to the app. */
+  /** Passes the request to the app. */
   route(refusal?: UpgradeError): void {
     const { socket, response } = this;
     socket
@@ -153,17 +153,17 @@ export class Http1Upgrade extends NodeUpgrade {
       .off("close", this.onClientDisconnected)
       .off("drain", forwardDrain)
       .off("error", this.onClientDisconnected);
-    // Middleware may have set one for the request.
+    // Middleware may have set a timeout for the request.
     stopTimeout(socket);
-    // What `init` sends goes out together with the answer.
+    // Messages that `init` sends are written together with the answer.
     socket.cork();
     nextTick(uncork, socket);
   }
 
-  /** The answer goes through the response, so that what others hang on its headers and its end runs. */
+  /** Writes the head through the response, so that hooks on its headers and its end are called. */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     writeSwitchingHead(this.response, this.gate, headers);
-    // From here on the socket is the connection's: an `end` that a hook puts off must not write to it, nor uncork it.
+    // The connection owns the socket now. An `end` that a hook delays must neither write to the socket nor uncork it.
     this.detach();
   }
 
@@ -177,12 +177,12 @@ export class Http1Upgrade extends NodeUpgrade {
   }
 
   protected abort(): void {
-    // It may only have ended its direction; nobody would ever end ours.
+    // The client may only have ended its direction, and nothing would end ours.
     this.socket.destroy();
   }
 
   private onFinish(): void {
-    // As on every response of Node's: `close` comes after all have heard of `finish`.
+    // As on all responses of Node, `close` is emitted after the listeners for `finish` have run.
     nextTick(emitClose, this.response);
     if (this.upgraded) return;
     const { socket } = this;

@@ -1,7 +1,4 @@
-/**
- * WebSockets over HTTP/2 (RFC 8441) on Node's own server: an extended CONNECT travels through the app as the GET that it
- * is on HTTP/1.1, and its stream takes the place of the socket.
- */
+/** WebSockets over HTTP/2 (RFC 8441) on a Node server: the app handles an extended CONNECT as a GET. */
 import {
   constants,
   type Http2Server,
@@ -24,13 +21,13 @@ import { NodeStream } from "./stream.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 
-/** Begins to take the CONNECTs of a server of `node:http2`. */
+/** Intercepts the CONNECT requests of a server of `node:http2`. */
 export const interceptConnects = (host: NodeHost): Interceptor => {
   const server = host.server as Http2Server;
-  // RFC 8441 §3: clients wait for this setting.
+  // Clients must not send an extended CONNECT before they have received this setting (RFC 8441 §3).
   server.updateSettings({ enableConnectProtocol: true });
   return (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy comes as an event of the same name.
+    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy emits the same event.
     if (!("stream" in request)) return undefined;
     const facts = upgradeRequestOf(request);
     const hasOthers = server.listenerCount("connect") > 0;
@@ -40,7 +37,7 @@ export const interceptConnects = (host: NodeHost): Interceptor => {
       return () => new Http2Upgrade(host, request, response).route(isOurs === true ? undefined : isOurs);
     }
     if (hasOthers) return undefined;
-    // Node would answer 405 whatever is wrong.
+    // Node would answer every such request with 405, whatever the reason.
     const refusal =
       findRefusal(host, facts, host.defaults) ??
       new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
@@ -57,7 +54,7 @@ class Http2Upgrade extends NodeUpgrade {
   declare protected readonly response: Http2ServerResponse;
   private readonly stream: ServerHttp2Stream;
   private readonly respond: ServerHttp2Stream["respond"];
-  /** What Node has hung on the stream for its request and response. */
+  /** The listeners that Node has added to the stream for its request and response. */
   private readonly nodeListeners: readonly NodeListener[];
 
   constructor(host: NodeHost, request: Http2ServerRequest, response: Http2ServerResponse) {
@@ -69,10 +66,10 @@ class Http2Upgrade extends NodeUpgrade {
     );
   }
 
-  /** Hands the request to the app: with the method that it has on HTTP/1.1, so that the same routes serve both. */
+  /** Passes the request to the app, with the method GET: the same routes serve HTTP/1.1 and HTTP/2. */
   route(refusal?: UpgradeError): void {
     const { request, stream } = this;
-    // What arrives is frames, and no body: nobody may read it, or have it dropped.
+    // The stream carries frames, not a body: the request must neither read nor discard them.
     request.push(null);
     request.removeAllListeners("pause").removeAllListeners("resume");
     stream.on("aborted", this.onClientDisconnected).on("close", this.onClientDisconnected);
@@ -84,8 +81,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * A page that answers 200 to what looks like a GET would open a tunnel: any 2xx does (RFC 9110 §9.3.6), and the client
-   * would read the page as frames. What it has asked for is a method that the page does not have.
+   * Any 2xx status in response to a CONNECT opens a tunnel (RFC 9110 §9.3.6). If the app answers with an ordinary page, the
+   * client would parse that as frames. The answer becomes 405, because the page does not support CONNECT.
    */
   private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
@@ -100,7 +97,7 @@ class Http2Upgrade extends NodeUpgrade {
     };
   }
 
-  /** Not of RFC 8441, but clients that send a key fail without its answer. */
+  /** Not in RFC 8441, but clients that send a key require the answer to it (Node 26 and undici 7). */
   protected handshakeHeaders(): Record<string, string> {
     const key = this.upgradeRequest.header("sec-websocket-key");
     return isKey(key) ? { "sec-websocket-accept": acceptOf(key) } : {};
@@ -112,8 +109,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Not by `writeHead`, which would have Node ask for trailers in the end: if the stream is cut off at that moment, Node's
-   * assertions end the process.
+   * Bypasses `writeHead`, with which Node would later ask for trailers: if the stream is aborted at that moment, an assertion
+   * in Node ends the process.
    */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
@@ -132,7 +129,7 @@ class Http2Upgrade extends NodeUpgrade {
     const { response, stream } = this;
     Object.assign(response, INERT_METHODS);
     Object.defineProperties(response, ENDED_RESPONSE);
-    // An open WebSocket keeps no HTTP objects.
+    // Releases the HTTP objects, so that an open WebSocket does not retain them.
     const kept = stream as unknown as Record<symbol, unknown>;
     for (const symbol of Object.getOwnPropertySymbols(kept)) {
       if (kept[symbol] === response || kept[symbol] === this.request) kept[symbol] = undefined;
@@ -150,8 +147,8 @@ class Http2Upgrade extends NodeUpgrade {
 }
 
 /**
- * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
- * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
+ * When the server is closing, the HTTP/2 session gets its GOAWAY with its last WebSocket, and ends after its other streams.
+ * (A GOAWAY from the client doesn't affect open streams, RFC 9113 §6.8.)
  */
 const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
@@ -173,7 +170,7 @@ interface NodeListener {
 
 const NODE_EVENTS = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
 
-/** What Node's response says of itself when it has ended, without its stream having ended. */
+/** The state of a response of Node that has ended, although its stream is still open. */
 const ENDED_RESPONSE: PropertyDescriptorMap = {
   writableEnded: { value: true },
   writableFinished: { value: true },
@@ -182,12 +179,12 @@ const ENDED_RESPONSE: PropertyDescriptorMap = {
 };
 
 /**
- * Our direction has ended: the close frames are out. Some clients never end theirs and wait; whoever does end it has done
- * so by the time that a ping is answered (RFC 9113 §8.1).
+ * Both close frames have been sent, and our direction of the stream has ended. Some clients wait instead of ending theirs. A
+ * ping gives a client the time to do so: what it sent before its answer has arrived by then (RFC 9113 §8.1).
  */
 function onFinish(this: ServerHttp2Stream): void {
   later(() => {
-    // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
+    // In a later tick: nghttp2 must not be made to write while it is reading.
     if (isAlive(this)) this.session!.ping(() => later(() => closeCleanly(this)));
   });
 }
@@ -200,7 +197,7 @@ const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroy
 
 class Http2ByteStream extends NodeStream {
   private readonly share: SessionShare;
-  /** The bytes that `share` counts for this stream. */
+  /** The bytes of this stream that `share` counts. */
   private countedBytes = 0;
   private maxSlice = FIRST_SLICE;
 
@@ -229,7 +226,7 @@ class Http2ByteStream extends NodeStream {
     this.updateShare(this.bytesInNode);
   }
 
-  /** The bytes that Node has been handed. A stream that was destroyed may say for ever that something waits. */
+  /** The number of bytes in Node's buffers. A destroyed stream may report a `writableLength` above 0 for ever. */
   private get bytesInNode(): number {
     return this.pendingCallbacks > 0 ? this.unflushed : 0;
   }
@@ -240,7 +237,7 @@ class Http2ByteStream extends NodeStream {
     this.countedBytes = now;
   }
 
-  /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */
+  /** Bypasses the queue of Duplex while that is empty. */
   protected override writeDirect(part: Uint8Array): void {
     if (!this.isDirect || this.pendingCallbacks > 0) {
       super.writeDirect(part);
@@ -250,7 +247,7 @@ class Http2ByteStream extends NodeStream {
     this.socket._write(part, "buffer" as BufferEncoding, this.flushCallback());
   }
 
-  /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
+  /** While Node reads from a session, it collects writes and sends them together at the end, for all streams. */
   override answersAtOnce(): boolean {
     return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
   }
@@ -260,19 +257,19 @@ class Http2ByteStream extends NodeStream {
     else super.flushSoon();
   }
 
-  /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
+  /** A TCP reset corresponds to a RST_STREAM with CANCEL (RFC 8441 §5). */
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
     if (isAlive(stream)) stream.close(constants.NGHTTP2_CANCEL);
-    // Not waiting for a peer whose connection is blocked.
+    // `close` alone would wait for a peer whose connection is blocked.
     stream.destroy();
   }
 }
 
 /**
- * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
- * where there is no other. All others wait until everything is read that has arrived, and then write one after the other,
- * like sockets of HTTP/1.1: reading many and then writing many costs much less than to and fro.
+ * The first HTTP/2 session to write in this event-loop tick. It flushes immediately, which is fastest for a single session.
+ * All others flush in the next tick, after the event loop has read from all of them, like HTTP/1.1 sockets: reading from many
+ * and then writing to many costs much less than alternating.
  */
 let firstInTick: Http2Session | undefined;
 

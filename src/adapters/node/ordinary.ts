@@ -1,4 +1,4 @@
-/** A request that nobody can upgrade: `upgrade` says why. */
+/** A request that cannot be upgraded: `upgrade` refuses it with the reason. */
 import { UpgradeError } from "../../errors.ts";
 import { originalUrlOf } from "../../frameworks/express.ts";
 import type { Route } from "../../frameworks/route.ts";

@@ -1,4 +1,4 @@
-/** The requests of a Node server, on their way to its `request` listeners. */
+/** The requests of a Node server before they reach its `request` listeners. */
 import { EventEmitter } from "node:events";
 import { UpgradeError } from "../../errors.ts";
 import { markOf, markUpgradable, type Upgradable } from "../../marks.ts";
@@ -7,7 +7,7 @@ import { listenerSettled, runListener } from "./escape.ts";
 import { respondWithError } from "./response.ts";
 import type { NodeRequest, NodeResponse, NodeServer } from "./types.ts";
 
-/** What `upgrade` and the application's functions are told of a request. */
+/** The upgrade request as `upgrade` and the application's functions get it. */
 export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({
   method: request.method ?? "",
   httpVersion: request.httpVersion,
@@ -20,18 +20,18 @@ export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({
 });
 
 /**
- * Is asked about every event of one name, with what the server emits.
+ * Called with the arguments of each event of one name.
  *
- * @returns what we do about it, if it is ours; `undefined` leaves it to the server's listeners
+ * @returns a function that handles the event; `undefined` passes the event to the server's listeners
  */
 export type Interceptor = (...args: never[]) => (() => void) | undefined;
 
 /**
- * Marks every request, so that `upgrade` finds its adapter, and answers an UpgradeError that nobody else did: in a bare
- * `node:http` app it would end the process. Any other error stays what it was.
+ * Marks every request, so that `upgrade` finds its host, and answers each uncaught UpgradeError, which would end the process
+ * in a plain `node:http` app. Other errors are not affected.
  *
- * Events that `takers` takes reach none of the server's listeners, whenever they were added: several of them destroy every
- * socket that they don't know.
+ * Events that an interceptor handles reach no other listener of the server, not even one added later: several libraries
+ * destroy every socket that they don't know.
  */
 export const guardRequests = (
   server: NodeServer,
@@ -57,15 +57,15 @@ export const guardRequests = (
       if (take === undefined) return Reflect.apply(emit, this, [event, ...args]);
       taken.set(args[0] as object, take);
     }
-    // Through `emit` as we found it: tracing hangs on that.
+    // Call the `emit` found on the server, which tracing tools may have wrapped.
     const emitted = Reflect.apply(emit, guard, [event, ...args]);
-    // One that is bound to the server has called the listeners of that, instead of ours.
+    // If that function is bound to the server, it has called the server's listeners instead of ours.
     runTaken(args[0] as object);
     return emitted;
   } as typeof server.emit;
 };
 
-/** As `emit` does, but it sees what the listeners return. */
+/** Calls the listeners like `emit`, but tracks the promises that they return. */
 const callListeners = (server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   for (const listener of server.rawListeners("request")) {
     try {
@@ -90,7 +90,7 @@ const respondIfUpgradeError = (error: unknown, response: NodeResponse): boolean 
 const handleRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   listenerSettled(request);
   if (respondIfUpgradeError(error, response)) return;
-  // What Node does where rejections are captured; elsewhere it stays an unhandled one.
+  // Node does the same if `captureRejections` is set. Otherwise this stays an unhandled rejection.
   if (!EventEmitter.captureRejections) throw error;
   const capture = (server as unknown as Record<symbol, (...args: unknown[]) => void>)[
     EventEmitter.captureRejectionSymbol

@@ -1,4 +1,4 @@
-/** A Duplex of Node (a TCP or TLS socket) as the stream of octets that a connection wants. */
+/** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket. */
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, Connection } from "../../protocol/connection.ts";
@@ -8,18 +8,18 @@ import { shutDown, wrapEndMethods } from "./closing.ts";
 import { isNode } from "./runtime.ts";
 
 /**
- * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
- * so large ones would hide whether the peer makes progress.
+ * Maximum number of bytes passed to the socket before it has flushed them; the rest stays in our queue. Node regards a write
+ * as pending until all of it is flushed, so larger writes would hide the peer's progress.
  */
 export const MAX_PENDING_WRITE = 262_144;
 
-/** Nobody else has put methods of his own in its way, to measure what goes through. */
+/** Whether `push` and `write` have not been monkey-patched (by an APM agent, for example). */
 const isUnpatched = ({ push, write }: Duplex): boolean =>
   push === Readable.prototype.push && write === Writable.prototype.write;
 
 const STREAM = Symbol("websock-js.stream");
 
-/** Never added to. */
+/** Shared by all streams that have nothing queued. Never add to it. */
 const EMPTY_QUEUE: Uint8Array[] = [];
 
 const EMPTY = new Uint8Array(0);
@@ -29,51 +29,50 @@ type HostedSocket = Duplex & { [STREAM]?: NodeStream };
 export class NodeStream implements ByteStream {
   protected readonly socket: HostedSocket;
   /**
-   * Octets go past the socket's queues where these are empty, as they nearly always are. Node hands what arrives to the
-   * socket's `push`; between that and `data` stands a queue for those who read at another pace, and costs a twentieth of a
-   * short message.
+   * Whether to bypass the socket's own queues while these are empty, as they nearly always are. Node passes incoming chunks to
+   * the socket's `push`. The queue of Readable between `push` and `data` accounts for 5% of the cost of a short message.
    */
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
   protected connection!: Connection;
-  /** Set while others may destroy the socket: then the session is told first. */
+  /** Set while others may end the socket: the session can then send a close frame first. */
   private session: Session | undefined = undefined;
-  /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
+  /** Bytes passed to the socket past its own queue and not flushed yet. Nothing else is written until they are. */
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
   protected queued = 0;
-  /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */
+  /** The bytes that the socket has not flushed, as of the last write or flush: reading `writableLength` each time costs more. */
   protected unflushed = 0;
   private bytesWritten = 0;
   private ending = false;
-  /** Writes that the socket will answer with {@link sharedCallback}, each in its turn. */
+  /** The number of pending calls of {@link sharedCallback}. */
   protected pendingCallbacks = 0;
   private sharedCallback: (() => void) | undefined = undefined;
 
   constructor(socket: Duplex, isNodeStream: boolean = socket instanceof Socket) {
     this.socket = socket;
     this.isDirect = isNodeStream && isNode && isUnpatched(socket);
-    // What is encrypted or framed first is always taken later.
+    // TLS sockets and HTTP/2 streams never flush synchronously.
     this.flushesSynchronously = socket instanceof Socket && !("encrypted" in socket);
   }
 
-  /** Begins to read. */
+  /** Starts reading. */
   open(connection: Connection): void {
     const { socket } = this;
     this.connection = connection;
     socket[STREAM] = this;
-    // Functions that all sockets share: closures would be most of what a connection costs.
+    // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
   }
 
-  /** From now on, whoever ends or destroys the socket shuts the session down. */
+  /** Shuts the session down when anyone else ends or destroys the socket. */
   shutDownOnExternalEnd(session: Session): void {
     this.session = session;
     if (this.socket instanceof Socket) watchEnd(this.socket);
   }
 
-  /** The socket is being ended or destroyed, and not by us. */
+  /** Called before anyone else ends or destroys the socket. */
   static endedExternally(socket: HostedSocket): void {
     shutDown(socket[STREAM]!.session);
   }
@@ -103,15 +102,15 @@ export class NodeStream implements ByteStream {
     this.watchUnflushed();
   }
 
-  /** Hands something to the socket of which nothing waits here. */
+  /** Writes to the socket while our queue is empty. */
   protected writeDirect(part: Uint8Array): void {
     if (this.flushesSynchronously) this.socket.write(part);
     else this.socket.write(part, this.flushCallback());
   }
 
   /**
-   * Has `drained` called once what waits, such as the answer to the handshake, is taken. Most writes are taken at once, and
-   * a callback with each would cost all of them; where one is not, an empty write behind it tells.
+   * Ensures that `drained` is called once all bytes are flushed, those of the handshake included. Most writes are flushed
+   * synchronously, so that a callback for each one would be wasted. After a write that is not, an empty write gets a callback.
    */
   watchUnflushed(): void {
     this.unflushed = this.socket.writableLength + this.directBytes;
@@ -123,7 +122,7 @@ export class NodeStream implements ByteStream {
     this.ending = true;
     this.session = undefined;
     if (this.queued === 0 && this.isIdle) this.socket.end();
-    // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
+    // Closing a socket with unread data resets it, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
 
@@ -138,7 +137,7 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     const { socket } = this;
-    // Chunks that went past Readable were the answer to a read that it still waits for: else it would begin no other.
+    // Readable still waits for a `push`, because chunks bypassed it: end its pending read, or it starts no other.
     if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, EMPTY);
     socket.resume();
   }
@@ -151,12 +150,12 @@ export class NodeStream implements ByteStream {
     flushInBatch(this.connection);
   }
 
-  /** The number of bytes that the socket may be given at once. */
+  /** Maximum number of bytes in the socket's buffer. */
   protected get sliceSize(): number {
     return MAX_PENDING_WRITE;
   }
 
-  /** Of two writes at once, some of Node's streams tell the end of one only. */
+  /** Whether no direct write is pending: with two at the same time, some streams of Node report the end of only one. */
   private get isIdle(): boolean {
     return this.directBytes === 0;
   }
@@ -165,7 +164,7 @@ export class NodeStream implements ByteStream {
     return !this.socket.destroyed && !this.socket.writableEnded;
   }
 
-  /** Hands as much to the socket as it should have at once. */
+  /** Writes queued bytes, as far as {@link sliceSize} allows. */
   private writeQueued(): void {
     const { socket, queue } = this;
     for (;;) {
@@ -202,14 +201,14 @@ export class NodeStream implements ByteStream {
     this.watchUnflushed();
     if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
     if (this.buffered > 0) return;
-    // An idle connection keeps none.
+    // Release the callback of an idle connection.
     if (this.flushesSynchronously && this.pendingCallbacks === 0) this.sharedCallback = undefined;
-    // What was on its way to a socket that is gone may be read still: it is not to be written over.
+    // A destroyed socket may still read the bytes of its pending write, so their memory must not be reused.
     if (!this.socket.destroyed) this.connection.sent();
     this.connection.drained();
   }
 
-  /** The shared listeners' way in. */
+  /** For the shared listeners. */
   static connectionOf(socket: HostedSocket): Connection {
     return socket[STREAM]!.connection;
   }
@@ -219,14 +218,14 @@ export class NodeStream implements ByteStream {
   }
 }
 
-/** What Node calls with all that arrives: the socket's own method, but for chunks that would go straight through it. */
+/** Replaces the socket's `push`: passes chunks directly to the connection if Readable's queue is empty. */
 function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
   const isNext = this.readableFlowing && this.readableLength === 0 && !this.destroyed;
-  // Others may listen, too.
+  // Others may have added `data` listeners.
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
   NodeStream.connectionOf(this).receive(chunk);
-  // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
+  // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start another.
   return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
 }
 
@@ -244,5 +243,5 @@ function onClose(this: HostedSocket): void {
   NodeStream.connectionOf(this).closed();
 }
 
-/** `close` follows, and is what counts. */
+/** For `error`, which is followed by `close`. */
 function ignore(): void {}

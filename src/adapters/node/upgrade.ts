@@ -1,4 +1,4 @@
-/** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
+/** One upgrade request on Node: the steps that HTTP/1.1 and HTTP/2 share. */
 import { createHash } from "node:crypto";
 import type { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
@@ -33,7 +33,6 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   protected readonly response: NodeResponse;
   protected readonly upgradeRequest: UpgradeRequest;
   protected readonly gate: ResponseGate;
-  /** The client is. */
   protected clientDisconnected = false;
   protected upgraded = false;
   private decision: Decision | undefined = undefined;
@@ -46,22 +45,22 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.gate = new ResponseGate(response);
   }
 
-  /** The status of an answer that opens the WebSocket. */
+  /** The status of the answer that accepts the upgrade. */
   protected abstract readonly status: 101 | 200;
-  /** Its headers, apart from the subprotocol. */
+  /** The headers of that answer, except for the subprotocol and extensions. */
   protected abstract handshakeHeaders(): Record<string, string>;
-  /** Takes the stream of octets over from HTTP. */
+  /** Takes the byte stream over from HTTP. */
   protected abstract takeStream(): NodeStream;
-  /** Sends the head of the answer; from here on the stream is the connection's. */
+  /** Sends the head of the answer. From then on, the connection owns the stream. */
   protected abstract sendHead(headers: Readonly<Record<string, string>>): void;
-  /** Ends the response and nothing else. */
+  /** Ends the response without ending the stream. */
   protected abstract endResponse(callback: (() => void) | undefined): void;
-  /** The session has begun. */
+  /** Called when the session has started. */
   protected abstract onSessionStarted(connection: Connection): void;
-  /** Cuts off what a client has left behind. */
+  /** Closes the stream of a client that has disconnected. */
   protected abstract abort(): void;
 
-  /** Hands the request to the app, or refuses it. */
+  /** Passes the request to the app, or refuses it. */
   protected dispatch(refusal: UpgradeError | undefined): void {
     const { host, request, response } = this;
     const reason = shutdownRefusal(this.host) ?? refusal;
@@ -122,17 +121,17 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   }
 
   private answerNow(): void {
-    // The application may have answered by itself behind `upgrade`.
+    // The application may have sent a response itself after calling `upgrade`.
     if (this.response.headersSent) return;
     this.gate.replace(this);
     this.response.writeHead(this.status);
     this.response.end();
   }
 
-  /** The framework writes its response, or we do. */
+  /** Called for the framework's response, or for our own. */
   onHead(status: number, headers: HeaderValues): boolean {
     const { callbacks, options, refusal, route } = this.decision!;
-    // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
+    // A route that throws after `upgrade` cancels it, and so does a response with another status.
     if (route.failed() || !(status === 101 || (status >= 200 && status < 300))) return false;
     if (this.clientDisconnected) {
       this.abort();
@@ -169,7 +168,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
         ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
       });
     } catch (error) {
-      // A hook on the headers, of middleware, has thrown.
+      // Thrown by a hook of middleware on the headers.
       this.abort();
       throw error;
     }
@@ -187,6 +186,6 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   };
 }
 
-/** RFC 6455 §4.2.2. */
+/** The value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2). */
 export const acceptOf = (key: string): string =>
   acceptFor(key, (input) => createHash("sha1").update(input).digest("base64"));
