@@ -27,8 +27,8 @@ export type Attached<Options> = Omit<Options, "websocket"> & {
 const UNLIMITED = 2 ** 40;
 
 /**
- * Adds WebSockets to the options of `Bun.serve`: requests in `fetch` and in the functions of `routes` can be
- * {@link upgrade}d.
+ * Adds WebSockets to the options of `Bun.serve`: requests in `fetch` and in the functions of `routes` can be {@link
+ * upgrade}d.
  *
  * ```ts
  * const app = attach({ port: 4000, fetch: hono.fetch });
@@ -36,8 +36,9 @@ const UNLIMITED = 2 ** 40;
  * process.once("SIGTERM", () => app.sockets.drain().then(() => server.stop()));
  * ```
  *
- * The upgrade takes place after the app has returned its response; the response's headers are sent with the answer. Bun has
- * one message size limit for all connections: `maxMessageSize` in `defaults` is the upper bound for every `upgrade` call.
+ * The upgrade takes place after the app has returned its response; the response's headers are sent with the answer. Bun
+ * has one message size limit for all connections: `maxMessageSize` in `defaults` is the upper bound for every `upgrade`
+ * call.
  *
  * @throws TypeError for an unknown option, or if `options` has a `websocket` property
  */

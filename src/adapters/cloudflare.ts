@@ -29,8 +29,8 @@ type Attach = {
 };
 
 /**
- * Adds WebSockets to a Durable Object. The object can hibernate between messages: the state that callbacks return is stored
- * with the connection and restored when the object wakes up.
+ * Adds WebSockets to a Durable Object. The object can hibernate between messages: the state that callbacks return is
+ * stored with the connection and restored when the object wakes up.
  *
  * ```ts
  * export class Room extends DurableObject {
@@ -44,9 +44,9 @@ type Attach = {
  * }
  * ```
  *
- * Call it in the constructor or as a property initializer. Variables do not survive hibernation; use iteration and `get(id)`
- * to find connections again, which keep their ids. Pass several handlers by name: `{ chat: Chat, admin: Admin }`. The name is
- * stored with each connection and identifies its handler after hibernation or a deployment.
+ * Call it in the constructor or as a property initializer. Variables do not survive hibernation; use iteration and
+ * `get(id)` to find connections again, which keep their ids. Pass several handlers by name: `{ chat: Chat, admin: Admin
+ * }`. The name is stored with each connection and identifies its handler after hibernation or a deployment.
  *
  * @throws TypeError for an unknown option or callback
  */

@@ -27,9 +27,10 @@ export type Attached<Handler> = Handler & {
 export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
- * Wraps a handler of `Deno.serve`. Headers that middleware sets after the route are sent with the answer, a route that throws
- * after `upgrade` cancels it, and an uncaught `UpgradeError` is answered. `upgrade` also works without `attach`, but then
- * the upgrade takes place immediately, and Deno stops the server if the handler returns another response or throws.
+ * Wraps a handler of `Deno.serve`. Headers that middleware sets after the route are sent with the answer, a route that
+ * throws after `upgrade` cancels it, and an uncaught `UpgradeError` is answered. `upgrade` also works without `attach`,
+ * but then the upgrade takes place immediately, and Deno stops the server if the handler returns another response or
+ * throws.
  *
  * ```ts
  * const handler = attach(app.fetch, { defaults: { timeout: 30_000 } });

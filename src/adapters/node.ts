@@ -20,15 +20,15 @@ export type { Attachment } from "./shared/host.ts";
 export interface AttachOptions extends HostOptions {
   /**
    * Selects the upgrade requests for the app. The server's other `upgrade` listeners (those of Vite or socket.io, for
-   * example; on HTTP/2 its `connect` listeners) receive only the requests for which it returns `false`. It must return a
-   * boolean synchronously. If it throws, the error is reported and the request refused with 400. Default: all.
+   * example; on HTTP/2 its `connect` listeners) receive only the requests for which it returns `false`. It must return
+   * a boolean synchronously. If it throws, the error is reported and the request refused with 400. Default: all.
    */
   readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;
 }
 
 /**
- * Passes upgrade requests to the server's `request` listeners like any other request, so that a route can {@link upgrade}
- * them. Call it once, before or after the listeners are added.
+ * Passes upgrade requests to the server's `request` listeners like any other request, so that a route can {@link
+ * upgrade} them. Call it once, before or after the listeners are added.
  *
  * ```ts
  * const server = http.createServer(app);

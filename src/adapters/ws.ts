@@ -27,8 +27,8 @@ export { capabilities } from "./ws/transport.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past the
- * ServerResponse, and does not expose incoming data or the number of unsent bytes.
+ * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past
+ * the ServerResponse, and does not expose incoming data or the number of unsent bytes.
  *
  * @throws Error on Bun
  */
@@ -45,16 +45,16 @@ export interface AttachOptions extends HostOptions {
   /** The HTTP server of the app. Default: the server that was passed to the WebSocketServer. */
   readonly server?: HttpServer;
   /**
-   * Selects the upgrade requests for the app. For all others the WebSocketServer emits `connection`; with `noServer`, they
-   * go to the HTTP server's other `upgrade` listeners. Default: all.
+   * Selects the upgrade requests for the app. For all others the WebSocketServer emits `connection`; with `noServer`,
+   * they go to the HTTP server's other `upgrade` listeners. Default: all.
    */
   readonly only?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server like any other request, so
- * that a route can `upgrade` them. The WebSocketServer still processes the frames, and its `verifyClient`, `headers` and
- * `clients` work as before, but it emits no `connection` for these requests.
+ * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server like any other
+ * request, so that a route can `upgrade` them. The WebSocketServer still processes the frames, and its `verifyClient`,
+ * `headers` and `clients` work as before, but it emits no `connection` for these requests.
  *
  * ```ts
  * const server = http.createServer(app);
@@ -103,8 +103,8 @@ export interface Hosting extends Attachment {
 }
 
 /**
- * Like {@link host}, with your own `defaults` and `onError`, and an `Attachment` for the connections. Call it once for each
- * server.
+ * Like {@link host}, with your own `defaults` and `onError`, and an `Attachment` for the connections. Call it once for
+ * each server.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
@@ -179,9 +179,9 @@ const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | un
 const shared = createHosting({});
 
 /**
- * Runs `handler` on a socket that a WebSocketServer has accepted, and passes `arg` to its `init`. Call it synchronously in
- * the `connection` listener: messages that arrive before are lost. The options of the handshake (`headers`, `subprotocols`,
- * `origins`) have no effect, because the WebSocketServer has already answered it.
+ * Runs `handler` on a socket that a WebSocketServer has accepted, and passes `arg` to its `init`. Call it synchronously
+ * in the `connection` listener: messages that arrive before are lost. The options of the handshake (`headers`,
+ * `subprotocols`, `origins`) have no effect, because the WebSocketServer has already answered it.
  *
  * ```ts
  * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));

@@ -1,6 +1,6 @@
-/** Express: what its requests hold besides those of Node. */
+/** Express: the properties that it adds to requests of Node. */
 
-/** A request of Node, which Express may have extended. */
+/** A request of Node that may have passed through Express. */
 interface ExpressRequest {
   readonly url?: string | undefined;
   readonly originalUrl?: string;
@@ -8,7 +8,7 @@ interface ExpressRequest {
   readonly next?: (error: unknown) => void;
 }
 
-/** The function that passes an error to the error handlers of Express; `undefined` if Express does not have the request. */
+/** Passes an error to Express's error handlers; `undefined` if the request has not passed through Express. */
 export const errorHandlerOf = ({ app, next }: ExpressRequest): ((error: unknown) => void) | undefined =>
   app !== undefined && typeof next === "function" ? next : undefined;
 

@@ -1,4 +1,4 @@
-/** Hono: what its context holds, and the response that keeps the headers set on it. */
+/** Hono: the properties of its context, and its response. */
 
 // biome-ignore lint/suspicious/noExplicitAny: a framework's object, recognized by its shape
 type Context = any;
@@ -9,5 +9,5 @@ export const emptyResponseOf = (context: Context): unknown => context.body(null,
 /** Whether a route or middleware threw: Hono keeps the error on the context. */
 export const hasFailed = (context: Context): boolean => context.error !== undefined;
 
-/** The second argument of the handler of `Deno.serve` or `Bun.serve`: Hono keeps it as `env`. */
+/** The second argument of the server's fetch handler (`Deno.serve`, `Bun.serve`), which Hono keeps as `env`. */
 export const serveInfoOf = <Info>(context: object): Info | undefined => (context as { readonly env?: Info }).env;

@@ -5,8 +5,8 @@ export interface Route {
   /** The request that the adapter has marked. */
   readonly request: object;
   /**
-   * Whether the framework writes a response after the route, which then becomes the answer. Otherwise the adapter answers.
-   * The response's status may have been set before the route ran: Koa starts with 404.
+   * Whether the framework writes a response after the route, which then becomes the answer. Otherwise the adapter
+   * answers. The response's status may have been set before the route ran: Koa starts with 404.
    */
   readonly deferred: boolean;
   /** Whether a deferred response is written after every route. Fastify skips it for a response that has ended. */

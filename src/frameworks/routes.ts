@@ -6,8 +6,8 @@ import { emptyResponseOf, hasFailed } from "./hono.ts";
 import type { Route } from "./route.ts";
 
 /**
- * Whether a value is a `Request` of the Fetch standard. `instanceof` would make Node load its implementation of fetch, which
- * retains the AsyncLocalStorage stores of the request that is handled at that moment.
+ * Whether a value is a `Request` of the Fetch standard. `instanceof` would make Node load its implementation of fetch,
+ * which retains the AsyncLocalStorage stores of the request that is handled at that moment.
  */
 export const isFetchRequest = (value: unknown): value is Request => {
   if (typeof value !== "object" || value === null) return false;
@@ -46,8 +46,9 @@ const HONO = { deferred: always, result: emptyResponseOf, failed: hasFailed } as
 const H3 = { deferred: always, result: emptyResponse, refused: asH3Error } as const;
 
 /**
- * The first shape that leads to a marked request applies, so more specific shapes come first. An h3 event on Node also has
- * the shape of an h3 event elsewhere (its `req` may be marked as well), and every shape with a `req` also has the last one.
+ * The first shape whose request is marked applies, so more specific shapes come first. On Deno every `Request` counts
+ * as marked, including those that srvx creates on `node:http`: there, an h3 event also has the shape of an event on
+ * other hosts. Any object with a `req` also has the last shape.
  */
 const SHAPES: readonly Shape[] = [
   // The request itself: node:http, node:http2, Express, and every fetch handler.

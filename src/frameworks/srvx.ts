@@ -1,4 +1,4 @@
-/** srvx on Node: how to answer an error that a route throws. */
+/** srvx on Node: answers the errors that a route throws. */
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 

@@ -67,7 +67,10 @@ export class BunTransport implements Transport {
   private socket!: BunSocket;
   readonly capabilities = capabilities;
   private startSession: ((transport: BunTransport) => void) | undefined;
-  /** Bytes passed to Bun, except for texts that it flushed synchronously. Includes frame headers, like the amount that Bun reports. */
+  /**
+   * Bytes passed to Bun, except for texts that it flushed synchronously. Includes frame headers, like the amount that
+   * Bun reports.
+   */
   private bytesAccepted = 0;
   /** Our close frame while it waits for the queue to empty. */
   private pendingClose: readonly [code: number, text: string] | undefined = undefined;

@@ -35,8 +35,8 @@ export interface BunServeOptions {
 }
 
 /**
- * The option `websocket` of `Bun.serve`. Sockets are typed as `object`, because `ServerWebSocket` differs between versions of
- * `@types/bun` (`binaryType` is optional in 1.4; `pause` and `resume` are missing in 1.3).
+ * The option `websocket` of `Bun.serve`. Sockets are typed as `object`, because `ServerWebSocket` differs between
+ * versions of `@types/bun` (`binaryType` is optional in 1.4; `pause` and `resume` are missing in 1.3).
  */
 export interface BunWebSocketHandlers {
   readonly perMessageDeflate: boolean;

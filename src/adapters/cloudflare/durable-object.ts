@@ -16,7 +16,9 @@ import { CloudflareTransport, durableCapabilities, type Reporter } from "./trans
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./types.ts";
 import { openPair, peerOf } from "./worker.ts";
 
-/** A connection as stored in its socket's attachment. `websock` distinguishes it from attachments of the application. */
+/**
+ * A connection as stored in its socket's attachment. `websock` distinguishes it from attachments of the application.
+ */
 interface StoredConnection {
   readonly websock: 1;
   /** The handler's name in the arguments of `attach`. */

@@ -10,8 +10,8 @@ import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
 
 /**
- * The platform negotiates compression and validates frames itself. It keeps idle connections open and detects lost ones.
- * It hides pings and pongs, so an idle client and a lost one look the same.
+ * The platform negotiates compression and validates frames itself. It keeps idle connections open and detects lost
+ * ones. It hides pings and pongs, so an idle client and a lost one look the same.
  */
 const IGNORES = [
   ...(["timeout", "heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),

@@ -16,8 +16,8 @@ export interface CloudflareSocket {
 export type CloudflareSocketPair = new () => { readonly 0: CloudflareSocket; readonly 1: CloudflareSocket };
 
 /**
- * The `ctx` of a Durable Object (`DurableObjectState`). Its sockets are {@link CloudflareSocket}s, but typed as `never` and
- * `object`, because their type differs between versions of `@cloudflare/workers-types`.
+ * The `ctx` of a Durable Object (`DurableObjectState`). Its sockets are {@link CloudflareSocket}s, but typed as `never`
+ * and `object`, because their type differs between versions of `@cloudflare/workers-types`.
  */
 export interface DurableObjectContext {
   acceptWebSocket(socket: never, tags?: string[]): void;

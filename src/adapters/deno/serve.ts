@@ -1,7 +1,7 @@
 /**
- * Detects that a server of `Deno.serve` is being stopped. Deno then closes its WebSockets with close code 1005, which looks
- * the same as an empty close frame from the client (Deno 2.9). `Deno.serve` is wrapped to detect `shutdown()` and the abort
- * signal beforehand.
+ * Detects that a server of `Deno.serve` is being stopped. Deno then closes its WebSockets with close code 1005, which
+ * looks the same as an empty close frame from the client (Deno 2.9). `Deno.serve` is wrapped to detect `shutdown()` and
+ * the abort signal beforehand.
  */
 import type { DenoServe, DenoServer } from "./types.ts";
 

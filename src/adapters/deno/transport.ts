@@ -148,8 +148,8 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   }
 
   /**
-   * Deno drops the connection if a message arrives after our close frame, and the close frame may be lost with it (Deno 2.9).
-   * So messages that have already arrived are read first.
+   * Deno drops the connection if a message arrives after our close frame, and the close frame may be lost with it (Deno
+   * 2.9). So messages that have already arrived are read first.
    */
   private closeWhenQuiet(code: number, text: string, turns: number): void {
     const { messagesReceived: arrived } = this;
@@ -160,7 +160,10 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     });
   }
 
-  /** Deno can't abort: it sends a close frame and waits for the peer's. The session regards the connection as disconnected. */
+  /**
+   * Deno can't abort: it sends a close frame and waits for the peer's. The session regards the connection as
+   * disconnected.
+   */
   abort(): void {
     if (!this.disconnected) this.socket.close(this.closeFrame?.[0], this.closeFrame?.[1]);
     this.onDisconnected();

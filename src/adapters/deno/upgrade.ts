@@ -19,7 +19,10 @@ export class DenoHost extends Host {
 
 declare const Deno: { readonly upgradeWebSocket: DenoUpgradeWebSocket };
 
-/** Calls `upgradeWebSocket` in the connection's context, in which Deno then emits all events: entering it each time would take 700 ns. */
+/**
+ * Calls `upgradeWebSocket` in the connection's context, in which Deno then emits all events: entering it each time
+ * would take 700 ns.
+ */
 const upgradeIn = (
   asyncContext: AsyncContext | undefined,
   request: Request,
@@ -70,9 +73,9 @@ export class DenoUpgrade extends FetchUpgrade {
 const MAX_DELAY = 2 ** 31 - 1;
 
 /**
- * Converts `timeout` to Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
- * anything, and closes the connection after the other half. Its timers truncate fractions of a millisecond, so one is added
- * to each half: the connection must not be closed early.
+ * Converts `timeout` to Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without
+ * receiving anything, and closes the connection after the other half. Its timers truncate fractions of a millisecond,
+ * so one is added to each half: the connection must not be closed early.
  */
 export const idleTimeoutOf = ({ timeout }: Pick<ResolvedOptions, "timeout">): number => {
   const half = Math.ceil(timeout / 2) + 1;

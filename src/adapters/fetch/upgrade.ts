@@ -19,7 +19,9 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
     this.request = request;
   }
 
-  /** Upgrades the connection, with these headers in the answer. Returns what the host expects from its fetch handler. */
+  /**
+   * Upgrades the connection, with these headers in the answer. Returns what the host expects from its fetch handler.
+   */
   protected abstract perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined;
 
   upgrade(
@@ -82,8 +84,8 @@ const refused = (error: UpgradeError, headers: Headers): Response => {
 type Handle<Args extends unknown[]> = (request: Request, ...more: Args) => unknown;
 
 /**
- * Wraps a fetch handler so that each request can be upgraded, and an `UpgradeError` that it throws is answered. All other
- * results and errors are passed through.
+ * Wraps a fetch handler so that each request can be upgraded, and an `UpgradeError` that it throws is answered. All
+ * other results and errors are passed through.
  */
 export const guardFetch = <Args extends unknown[]>(
   handle: Handle<Args>,

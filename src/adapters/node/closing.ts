@@ -48,9 +48,9 @@ export const shutDown = (session: Session | undefined): void => session?.shutdow
 type Method = "destroy" | "end";
 
 /**
- * Returns a function that wraps `destroy` and `end` of a socket, so that `beforehand` can still write a close frame. Tools for
- * graceful shutdown (http-terminator, stoppable, …) call these methods on sockets that have no pending response. All sockets
- * share the wrapped methods, because closures for each socket would take too much memory.
+ * Returns a function that wraps `destroy` and `end` of a socket, so that `beforehand` can still write a close frame.
+ * Tools for graceful shutdown (http-terminator, stoppable, …) call these methods on sockets that have no pending
+ * response. All sockets share the wrapped methods, because closures for each socket would take too much memory.
  */
 export const wrapEndMethods = <Stream extends Duplex>(
   beforehand: (socket: Stream) => void,

@@ -11,7 +11,9 @@ import { nodeDeflate } from "./deflate.ts";
 const compressors = new Map<string, Compressor>();
 const decompressors = new Map<string, Decompressor>();
 
-/** Connections without context takeover share their instances, so that compression takes no memory while they are idle. */
+/**
+ * Connections without context takeover share their instances, so that compression takes no memory while they are idle.
+ */
 export const compressionOf = (
   { compress, maxMessageSize }: ResolvedOptions,
   parameters: DeflateParameters,

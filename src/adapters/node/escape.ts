@@ -1,4 +1,7 @@
-/** Delivery of refusals: `upgrade` throws them for the framework to answer, but they must not end the process if uncaught. */
+/**
+ * Delivery of refusals: `upgrade` throws them for the framework to answer, but they must not end the process if
+ * uncaught.
+ */
 import { executionAsyncId, executionAsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 import type { UpgradeError } from "../../errors.ts";
@@ -32,8 +35,8 @@ export const listenerSettled = (request: NodeRequest): void => {
 };
 
 /**
- * Whether an error thrown here reaches the listener's caller or rejects a promise. Otherwise this is a callback of a timer, a
- * socket or a database driver, and the error would be uncaught.
+ * Whether an error thrown here reaches the listener's caller or rejects a promise. Otherwise this is a callback of a
+ * timer, a socket or a database driver, and the error would be uncaught.
  */
 const isThrowable = (request: NodeRequest): boolean =>
   request === running ||
@@ -43,8 +46,9 @@ const isThrowable = (request: NodeRequest): boolean =>
     : awaited.has(request));
 
 /**
- * Throws the refusal if the framework can catch it. An error that remains uncaught goes to Express's error handlers if there
- * are any, and is answered otherwise. In callbacks, where throwing is impossible, it goes to Express's error handlers.
+ * Throws the refusal if the framework can catch it. An error that remains uncaught goes to Express's error handlers if
+ * there are any, and is answered otherwise. In callbacks, where throwing is impossible, it goes to Express's error
+ * handlers.
  *
  * @returns `false` if the caller has to answer now, as with `earlyValidateUpgrade: false`
  */
@@ -71,10 +75,10 @@ const FATAL = new Set<unknown>(["unhandledRejection", "uncaughtException", "unca
 let watching = false;
 
 /**
- * Express 4 and minimal routers ignore the promise of an async route. There is no API to mark the rejection of an unknown
- * promise as handled. A listener for `unhandledRejection` would change the behaviour for all other rejections, and could not
- * prevent the application's own listeners from ending the process. So `process.emit` is wrapped when the first refusal is
- * thrown, and only events with our own errors are suppressed.
+ * Express 4 and minimal routers ignore the promise of an async route. There is no API to mark the rejection of an
+ * unknown promise as handled. A listener for `unhandledRejection` would change the behaviour for all other rejections,
+ * and could not prevent the application's own listeners from ending the process. So `process.emit` is wrapped when the
+ * first refusal is thrown, and only events with our own errors are suppressed.
  */
 const respondIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
   thrown.set(refusal, answer);

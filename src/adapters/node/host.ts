@@ -45,7 +45,9 @@ export class NodeHost extends Host {
     this.takesAllUpgrades = only === undefined;
   }
 
-  /** Whether an upgrade request is for the app, as `only` decides. An error, if it threw: the refusal of the request. */
+  /**
+   * Whether an upgrade request is for the app, as `only` decides. An error, if it threw: the refusal of the request.
+   */
   isOurs(request: NodeRequest): boolean | UpgradeError {
     const { only } = this;
     if (only === undefined) return true;

@@ -45,12 +45,14 @@ interface WithUpgradeCallback {
 }
 
 /**
- * Who handles an upgrade request: the app as an upgrade, the server's other `upgrade` listeners, or the app as an ordinary
- * request. An error: it is refused.
+ * Who handles an upgrade request: the app as an upgrade, the server's other `upgrade` listeners, or the app as an
+ * ordinary request. An error: it is refused.
  */
 type RequestKind = "ours" | "others" | "ordinary" | UpgradeError;
 
-/** Node may ask first and emit later, but `only` must be called once. By host: a server may forward requests to another. */
+/**
+ * Node may ask first and emit later, but `only` must be called once. By host: a server may forward requests to another.
+ */
 const kinds = new WeakMap<NodeHost, WeakMap<IncomingMessage, RequestKind>>();
 
 const kindOf = (host: NodeHost, request: IncomingMessage): RequestKind => {

@@ -1,9 +1,10 @@
 /**
  * Limits on the bytes that the streams of one HTTP/2 session may pass to Node.
  *
- * Node counts every byte that it has received from us and not sent yet against the session's `maxSessionMemory` (10 MB by
- * default). Above that limit it refuses every new stream with ENHANCE_YOUR_CALM, and after 100 refusals it ends the session
- * together with all its healthy streams. Bytes in our own queue only count against the connection's `maxBuffered`.
+ * Node counts every byte that it has received from us and not sent yet against the session's `maxSessionMemory` (10 MB
+ * by default). Above that limit it refuses every new stream with ENHANCE_YOUR_CALM, and after 100 refusals it ends the
+ * session together with all its healthy streams. Bytes in our own queue only count against the connection's
+ * `maxBuffered`.
  */
 import type { Http2Session } from "node:http2";
 import { MAX_PENDING_WRITE } from "./stream.ts";
@@ -12,8 +13,8 @@ import { MAX_PENDING_WRITE } from "./stream.ts";
 const LARGEST = MAX_PENDING_WRITE;
 
 /**
- * The first slice of a stream. The limit doubles with each slice that the peer has received. Most peers have a window of
- * 65 535 bytes (RFC 9113 §6.9.2): one that never reads stops in its second slice.
+ * The first slice of a stream. The limit doubles with each slice that the peer has received. Most peers have a window
+ * of 65 535 bytes (RFC 9113 §6.9.2): one that never reads stops in its second slice.
  */
 export const FIRST_SLICE = 32_768;
 
@@ -44,9 +45,9 @@ export class SessionShare {
   }
 
   /**
-   * The number of bytes that a stream may have in Node's buffers, including its `own` present ones: an equal share of what
-   * other streams leave, up to `largest`. Bytes can't be withdrawn from a stream whose peer has stopped reading, so each further
-   * such stream gets less, and together they never use up the total.
+   * The number of bytes that a stream may have in Node's buffers, including its `own` present ones: an equal share of
+   * what other streams leave, up to `largest`. Bytes can't be withdrawn from a stream whose peer has stopped reading,
+   * so each further such stream gets less, and together they never use up the total.
    */
   sliceFor(own: number, largest = LARGEST): number {
     const holders = own > 0 ? this.holders : this.holders + 1;
@@ -61,8 +62,9 @@ export class SessionShare {
   }
 
   /**
-   * Called when a stream was reset with `bytes` in Node's buffers. Node 20 to 26 count these until the session ends. A session
-   * that has lost many is retired with a GOAWAY: its streams continue, and the client opens new streams on a new session.
+   * Called when a stream was reset with `bytes` in Node's buffers. Node 20 to 26 count these until the session ends. A
+   * session that has lost many is retired with a GOAWAY: its streams continue, and the client opens new streams on a
+   * new session.
    */
   wasReset(bytes: number): void {
     if (bytes === 0) return;

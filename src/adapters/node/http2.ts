@@ -81,8 +81,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Any 2xx status in response to a CONNECT opens a tunnel (RFC 9110 §9.3.6). If the app answers with an ordinary page, the
-   * client would parse that as frames. The answer becomes 405, because the page does not support CONNECT.
+   * Any 2xx status in response to a CONNECT opens a tunnel (RFC 9110 §9.3.6). If the app answers with an ordinary page,
+   * the client would parse that as frames. The answer becomes 405, because the page does not support CONNECT.
    */
   private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
@@ -109,8 +109,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Bypasses `writeHead`, with which Node would later ask for trailers: if the stream is aborted at that moment, an assertion
-   * in Node ends the process.
+   * Bypasses `writeHead`, with which Node would later ask for trailers: if the stream is aborted at that moment, an
+   * assertion in Node ends the process.
    */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
@@ -147,8 +147,8 @@ class Http2Upgrade extends NodeUpgrade {
 }
 
 /**
- * When the server is closing, the HTTP/2 session gets its GOAWAY with its last WebSocket, and ends after its other streams.
- * (A GOAWAY from the client doesn't affect open streams, RFC 9113 §6.8.)
+ * When the server is closing, the HTTP/2 session gets its GOAWAY with its last WebSocket, and ends after its other
+ * streams. (A GOAWAY from the client doesn't affect open streams, RFC 9113 §6.8.)
  */
 const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
@@ -179,8 +179,8 @@ const ENDED_RESPONSE: PropertyDescriptorMap = {
 };
 
 /**
- * Both close frames have been sent, and our direction of the stream has ended. Some clients wait instead of ending theirs. A
- * ping gives a client the time to do so: what it sent before its answer has arrived by then (RFC 9113 §8.1).
+ * Both close frames have been sent, and our direction of the stream has ended. Some clients wait instead of ending
+ * theirs. A ping gives a client the time to do so: what it sent before its answer has arrived by then (RFC 9113 §8.1).
  */
 function onFinish(this: ServerHttp2Stream): void {
   later(() => {
@@ -267,9 +267,9 @@ class Http2ByteStream extends NodeStream {
 }
 
 /**
- * The first HTTP/2 session to write in this event-loop tick. It flushes immediately, which is fastest for a single session.
- * All others flush in the next tick, after the event loop has read from all of them, like HTTP/1.1 sockets: reading from many
- * and then writing to many costs much less than alternating.
+ * The first HTTP/2 session to write in this event-loop tick. It flushes immediately, which is fastest for a single
+ * session. All others flush in the next tick, after the event loop has read from all of them, like HTTP/1.1 sockets:
+ * reading from many and then writing to many costs much less than alternating.
  */
 let firstInTick: Http2Session | undefined;
 

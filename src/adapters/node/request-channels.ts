@@ -12,9 +12,9 @@ interface Exchange {
 }
 
 /**
- * Node publishes on these channels when it emits `request`, but not when it emits `upgrade`. (The constructor of the response
- * publishes `http.server.response.created`.) Sentry wraps a server's `emit` on the first request that it sees: without the
- * channel, earlier upgrades have no transaction, and their routes write into Sentry's global scope.
+ * Node publishes on these channels when it emits `request`, but not when it emits `upgrade`. (The constructor of the
+ * response publishes `http.server.response.created`.) Sentry wraps a server's `emit` on the first request that it sees:
+ * without the channel, earlier upgrades have no transaction, and their routes write into Sentry's global scope.
  */
 const requestStart = channel("http.server.request.start");
 const responseFinish = channel("http.server.response.finish");

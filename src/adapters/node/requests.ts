@@ -27,8 +27,8 @@ export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({
 export type Interceptor = (...args: never[]) => (() => void) | undefined;
 
 /**
- * Marks every request, so that `upgrade` finds its host, and answers each uncaught UpgradeError, which would end the process
- * in a plain `node:http` app. Other errors are not affected.
+ * Marks every request, so that `upgrade` finds its host, and answers each uncaught UpgradeError, which would end the
+ * process in a plain `node:http` app. Other errors are not affected.
  *
  * Events that an interceptor handles reach no other listener of the server, not even one added later: several libraries
  * destroy every socket that they don't know.

@@ -20,8 +20,8 @@ export interface Replacement {
 }
 
 /**
- * Intercepts all writes to a response. It is installed before the app gets the response, so that middleware's own wrappers
- * (of `writeHead` and `end`) run first, and the headers that they add are sent with the answer.
+ * Intercepts all writes to a response. It is installed before the app gets the response, so that middleware's own
+ * wrappers (of `writeHead` and `end`) run first, and the headers that they add are sent with the answer.
  */
 export class ResponseGate {
   /** The original methods. */
@@ -99,7 +99,9 @@ const headersOf = (given: unknown): HeaderValues => {
   return headers;
 };
 
-/** Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer. */
+/**
+ * Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer.
+ */
 export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
   for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);

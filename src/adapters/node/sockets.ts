@@ -4,8 +4,8 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timed } from "../../session/clock.ts";
 
 /**
- * Ends our direction and discards incoming data, for `timeout` ms at most. If a socket is closed with unread data, TCP resets
- * the connection, and the client may not receive the answer (RFC 9112 §9.6).
+ * Ends our direction and discards incoming data, for `timeout` ms at most. If a socket is closed with unread data, TCP
+ * resets the connection, and the client may not receive the answer (RFC 9112 §9.6).
  */
 export const lingerAndClose = (socket: Duplex, clock: Clock, timeout: number): void => {
   const cut: Timed = { slot: 0, tick: () => socket.destroy() };
@@ -23,8 +23,8 @@ export const stopTimeout = (socket: Duplex): void => {
 type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
 
 /**
- * Calls `run` after the responses to requests that the client pipelined before (RFC 9112 §9.3.2). It is never called if one
- * of them closes the connection.
+ * Calls `run` after the responses to requests that the client pipelined before (RFC 9112 §9.3.2). It is never called if
+ * one of them closes the connection.
  */
 export const afterEarlierResponses = (socket: RespondingSocket, run: () => void): void => {
   const next = (): void => {
@@ -58,8 +58,8 @@ export const mayLackHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: Inco
   maxHeadersCount !== 0 && rawHeaders.length >= 2 * (maxHeadersCount ?? DEFAULT_MAX_HEADERS);
 
 /**
- * Passes an upgrade request back to the server as an ordinary request (RFC 9110 §7.8: a server may ignore `Upgrade`). Node
- * has detached its parser from the socket, so the request is serialized and parsed again, without `upgrade` in its
+ * Passes an upgrade request back to the server as an ordinary request (RFC 9110 §7.8: a server may ignore `Upgrade`).
+ * Node has detached its parser from the socket, so the request is serialized and parsed again, without `upgrade` in its
  * `Connection` header: otherwise it would be emitted as an upgrade again.
  */
 export const replay = (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -71,8 +71,8 @@ export const replay = (server: Server, request: IncomingMessage, socket: Duplex,
 };
 
 /**
- * Node's own handler of a new connection. Emitting the event again would also call the application's listeners, which may
- * count connections or add listeners.
+ * Node's own handler of a new connection. Emitting the event again would also call the application's listeners, which
+ * may count connections or add listeners.
  */
 const { _connectionListener: connectionListener } = http as {
   readonly _connectionListener?: (this: Server, socket: Duplex) => void;

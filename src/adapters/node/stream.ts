@@ -8,8 +8,8 @@ import { shutDown, wrapEndMethods } from "./closing.ts";
 import { isNode } from "./runtime.ts";
 
 /**
- * Maximum number of bytes passed to the socket before it has flushed them; the rest stays in our queue. Node regards a write
- * as pending until all of it is flushed, so larger writes would hide the peer's progress.
+ * Maximum number of bytes passed to the socket before it has flushed them; the rest stays in our queue. Node regards a
+ * write as pending until all of it is flushed, so larger writes would hide the peer's progress.
  */
 export const MAX_PENDING_WRITE = 262_144;
 
@@ -29,8 +29,9 @@ type HostedSocket = Duplex & { [STREAM]?: NodeStream };
 export class NodeStream implements ByteStream {
   protected readonly socket: HostedSocket;
   /**
-   * Whether to bypass the socket's own queues while these are empty, as they nearly always are. Node passes incoming chunks to
-   * the socket's `push`. The queue of Readable between `push` and `data` accounts for 5% of the cost of a short message.
+   * Whether to bypass the socket's own queues while these are empty, as they nearly always are. Node passes incoming
+   * chunks to the socket's `push`. The queue of Readable between `push` and `data` accounts for 5% of the cost of a
+   * short message.
    */
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
@@ -41,7 +42,10 @@ export class NodeStream implements ByteStream {
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
   protected queued = 0;
-  /** The bytes that the socket has not flushed, as of the last write or flush: reading `writableLength` each time costs more. */
+  /**
+   * The bytes that the socket has not flushed, as of the last write or flush: reading `writableLength` each time costs
+   * more.
+   */
   protected unflushed = 0;
   private bytesWritten = 0;
   private ending = false;
@@ -109,8 +113,9 @@ export class NodeStream implements ByteStream {
   }
 
   /**
-   * Ensures that `drained` is called once all bytes are flushed, those of the handshake included. Most writes are flushed
-   * synchronously, so that a callback for each one would be wasted. After a write that is not, an empty write gets a callback.
+   * Ensures that `drained` is called once all bytes are flushed, those of the handshake included. Most writes are
+   * flushed synchronously, so that a callback for each one would be wasted. After a write that is not, an empty write
+   * gets a callback.
    */
   watchUnflushed(): void {
     this.unflushed = this.socket.writableLength + this.directBytes;
@@ -225,7 +230,8 @@ function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): bo
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
   NodeStream.connectionOf(this).receive(chunk);
-  // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start another.
+  // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start
+  // another.
   return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
 }
 

@@ -27,8 +27,8 @@ export const endSwitchingResponse = (
     base.end(callback);
     return;
   }
-  // Bun 1.4 closes the connection when a response to `Connection: close, Upgrade` ends, which some proxies send. The effects
-  // of `end` are reproduced here, except for that.
+  // Bun 1.4 closes the connection when a response to `Connection: close, Upgrade` ends, which some proxies send. The
+  // effects of `end` are reproduced here, except for that.
   response.finished = true;
   Object.defineProperty(response, "writableFinished", { value: true, configurable: true });
   if (callback !== undefined) response.once("finish", callback);

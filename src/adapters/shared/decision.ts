@@ -1,4 +1,4 @@
-/** What `upgrade` decides about a request, whatever the host; its answer performs it. */
+/** The decision of `upgrade` about a request, the same on all hosts. */
 import { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../../options.ts";
@@ -16,23 +16,25 @@ export interface Decision {
   readonly arg: unknown;
   readonly options: ResolvedOptions;
   readonly subprotocol: string | undefined;
-  /** Why it is refused: by an error where the request was to be checked early, else by the answer. */
+  /** Thrown by `upgrade` if `earlyValidateUpgrade` is set, and answered otherwise. */
   readonly refusal: UpgradeError | undefined;
   readonly route: Route;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   readonly asyncContext: AsyncContext | undefined;
 }
 
-/** RFC 9110 §10.2.3. Another server takes over meanwhile; not all clients should come back in the same second. */
+/** `Retry-After` (RFC 9110 §10.2.3): the time for another server to take over. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** Why nothing is upgraded any more, if the server is on its way out. */
+/** The refusal of all upgrades while the server is shutting down. */
 export const shutdownRefusal = ({ group }: Host): UpgradeError | undefined =>
   group.closing
     ? new UpgradeError(503, "the server is shutting down", { "retry-after": String(RETRY_AFTER_SECONDS) })
     : undefined;
 
-/** Why the request may not become a WebSocket, if it may not. What the function `origins` throws is such a reason, too. */
+/**
+ * The refusal of this request; `undefined` if it may be upgraded. An error that `origins` throws leads to a refusal.
+ */
 export const findRefusal = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
   host.callUserFunction("origins", facts, () => validateUpgrade(facts, options));
 
@@ -57,7 +59,7 @@ export const decide = (
   return { ...decided, subprotocol: chosen, refusal: undefined };
 };
 
-/** The facts that `self.connection` begins with. */
+/** The initial value of `self.connection`. */
 export const connectionFacts = (
   { httpVersion, method, url }: UpgradeRequest,
   {
@@ -69,7 +71,7 @@ export const connectionFacts = (
 ): ConnectionFacts => ({
   remoteAddress,
   remotePort,
-  // The constants, where it is those: the request's own strings would be kept with every connection.
+  // Constants, where possible: each connection would otherwise retain the request's own strings.
   httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
   method: method === "GET" ? "GET" : "CONNECT",
   path: sharedPathOf(url),

@@ -1,4 +1,4 @@
-/** Flushes of many connections in one event-loop tick. */
+/** Batches the flushes of all connections in an event-loop tick. */
 import { later } from "./timers.ts";
 
 interface Flushable {
@@ -14,8 +14,8 @@ function flushBatch(): void {
 }
 
 /**
- * Flushes in the next event-loop tick, after the event loop has read from all sockets that were ready. Writing to them one
- * after the other wakes the peer's process less often than writing in between reads.
+ * Flushes in the next event-loop tick, after the event loop has read from all sockets that were ready. Several writes
+ * in a row wake the peer's process less often than writes between reads.
  */
 export function flushInBatch(flushable: Flushable): void {
   if (batch.push(flushable) === 1) later(flushBatch);

@@ -1,4 +1,4 @@
-/** What hosts with frames of their own hand us, as the session wants it. */
+/** Passes events of hosts with their own protocol engine to the session. */
 import { ProtocolError } from "../../errors.ts";
 import type { Octets } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
@@ -13,11 +13,11 @@ export const CONNECTION_LOST = 1006;
 const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);
 
-/** Hands a text on, unless it is larger than `max` octets. */
+/** Passes a text on, unless it is larger than `max` bytes. */
 export const receiveText = (session: TransportEvents, data: string, max: number, octets: Octets): void => {
   session.received();
   const units = data.length;
-  // A unit takes up to three octets: only near the limit must they be counted. The queue counts what memory holds: units.
+  // A UTF-16 unit takes up to three bytes: count only near the limit. The session's queue counts units, as memory does.
   if (units * 3 > max) {
     const size = octets.utf8Length(data);
     if (size > max) {
@@ -28,7 +28,7 @@ export const receiveText = (session: TransportEvents, data: string, max: number,
   session.text(data, units);
 };
 
-/** Hands octets on, unless there are more than `max`. They must be nobody else's. */
+/** Passes bytes on, unless there are more than `max`. The session takes ownership of `data`. */
 export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBuffer>, max: number): void => {
   session.received();
   const size = data.length;
@@ -36,7 +36,7 @@ export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBu
   else session.binary(data);
 };
 
-/** Tells of the peer's close frame. */
+/** Passes the peer's close frame on. */
 export const receiveClose = (session: TransportEvents, code: number, text: string): void => {
   session.received();
   session.closing(code === NO_CLOSE_CODE ? undefined : code, text);

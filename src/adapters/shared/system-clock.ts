@@ -1,19 +1,22 @@
-/** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
+/** The system clock: a timer wheel with one timer for all connections. */
 import type { Clock, Timed } from "../../session/clock.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
-/** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.soon}. */
+/** The interval between slots. A deadline is met up to two intervals late, or four after {@link SystemClock.soon}. */
 const SLOT_MS = 200;
 
-/** Connections have no timer of their own: each stands in the slot of its next deadline. */
+/** Connections have no timers of their own: each is in the slot of its next deadline. */
 export class SystemClock implements Clock {
   private readonly timers: Timers;
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
   private currentSlot = 0;
-  /** The timer goes off a slot before this, of the time in which peers are heard. Where it does not, that time stands still. */
+  /**
+   * Upper bound of {@link activeAt}: one slot after the next timer tick is due. If the timer is late, active time stops
+   * here.
+   */
   private activeLimit = 0;
-  /** How much time has passed so. */
+  /** The total time for which active time has stood still. */
   private inactive = 0;
   private deferred: (() => void)[] = [];
 
@@ -21,7 +24,7 @@ export class SystemClock implements Clock {
     this.timers = timers;
   }
 
-  /** Whole milliseconds: engines keep them in place, and fractions in memory of their own. */
+  /** Integers: V8 stores them without allocating, but allocates memory for a number with a fraction. */
   now(): number {
     return Math.floor(this.timers.now());
   }
@@ -30,7 +33,7 @@ export class SystemClock implements Clock {
     return this.activeAt(this.now());
   }
 
-  /** Without reading the system's clock, which would be half of what a message costs. */
+  /** Reading the system's clock would double the cost of a message. */
   soon(): number {
     return this.timer === undefined ? this.heard() : this.activeLimit;
   }
@@ -62,7 +65,9 @@ export class SystemClock implements Clock {
     if (this.deferred.push(run) === 1) this.timers.later(this.runDeferred);
   }
 
-  /** What is deferred from within waits for the next turn, so that two who answer each other starve nobody. */
+  /**
+   * Functions deferred while these run wait for the next tick, so that two that keep deferring each other block nobody.
+   */
   private readonly runDeferred = (): void => {
     const runs = this.deferred;
     this.deferred = [];
@@ -73,7 +78,7 @@ export class SystemClock implements Clock {
     const now = this.now();
     this.activeLimit = this.activeAt(now) + 2 * SLOT_MS;
     this.currentSlot = Math.floor(now / SLOT_MS);
-    // Connections keep a process alive; their deadlines alone do not.
+    // Open connections keep the process alive; this timer alone does not.
     this.timer = this.timers.startInterval(this.advance, SLOT_MS);
   }
 
@@ -100,5 +105,5 @@ export class SystemClock implements Clock {
   };
 }
 
-/** One for all: connections of several servers share its timer. */
+/** Shared, so that all servers use one timer. */
 export const systemClock: Clock = new SystemClock();

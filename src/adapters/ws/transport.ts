@@ -1,4 +1,4 @@
-/** A `WebSocket` of `ws` as the transport that a session wants. */
+/** The transport over a `WebSocket` of the package `ws`. */
 import type { Socket } from "node:net";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
@@ -14,7 +14,10 @@ import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
-/** What `ws` can do. Its limits on frames, its judgement of UTF-8 and its compression are the WebSocketServer's options. */
+/**
+ * The capabilities of `ws`. Its frame limits, UTF-8 validation and compression are set by options of the
+ * WebSocketServer.
+ */
 export const capabilities = Object.freeze<Capabilities>({
   host: "ws",
   control: true,
@@ -36,19 +39,20 @@ export const capabilities = Object.freeze<Capabilities>({
 });
 
 /**
- * A larger message is sent in fragments of so many octets (RFC 6455 §5.4), the next one when those before it are taken:
- * Node counts a write as waiting until all of it is taken, and a large one would hide whether the peer makes progress.
+ * Larger messages are sent in fragments of this size (RFC 6455 §5.4), each after the previous ones are flushed: see
+ * {@link MAX_PENDING_WRITE}.
  */
 const FRAGMENT_SIZE = MAX_PENDING_WRITE;
 
-/** So much is gathered before it is written although more may follow in this turn. */
+/** The number of bytes after which collected frames are written before the tick has ended. */
 const FLUSH_AT = 65_536;
 
 const TRANSPORT = Symbol("websock-js.ws-transport");
 
 /**
- * `_closeFrameReceived` is the one private property of `ws` that is read: it tells the call of `close` by which `ws` answers
- * the peer's close frame from all others. Without it, `ws` answers by itself, behind all that was sent until then.
+ * `_closeFrameReceived` is the only private property of `ws` that is read (8.x). It distinguishes the call of `close`
+ * with which `ws` answers the peer's close frame. If it were missing, `ws` would answer immediately, after what was
+ * sent by then.
  */
 type HostedSocket = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
 type HostedStream = Socket & { [TRANSPORT]?: WsTransport };
@@ -58,7 +62,7 @@ interface QueuedSend {
   readonly send: () => void;
 }
 
-/** Never added to. */
+/** Shared by all transports that have nothing queued. Never add to it. */
 const EMPTY_QUEUE: QueuedSend[] = [];
 
 export class WsTransport implements Transport {
@@ -67,21 +71,21 @@ export class WsTransport implements Transport {
   private readonly socket: HostedSocket;
   private readonly stream: HostedStream;
   private readonly maxMessageSize: number;
-  /** From how many octets on a message is compressed, where that was agreed on. */
+  /** The size in bytes from which messages are compressed. */
   private readonly threshold: number;
   private readonly report: (error: unknown) => void;
-  /** `close` of `socket`, as `ws` has it. */
+  /** The original `close` of `socket`. */
   private readonly closeSocket: WsSocket["close"];
-  /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
+  /** The peer's close frame has arrived, and `ws` has not answered it. */
   private closeReceived = false;
   private session!: Session;
-  /** What is sent behind a large message waits here until that one is out. */
+  /** Messages and fragments that wait until the previous fragments are flushed. */
   private queue = EMPTY_QUEUE;
   private queued = 0;
   private isCorked = false;
   private onFlushed: (() => void) | undefined = undefined;
 
-  /** @param stream what the frames of `socket` travel over */
+  /** @param stream the TCP or TLS socket of `socket` */
   constructor(socket: WsSocket, stream: Socket, options: ResolvedOptions, report: (error: unknown) => void) {
     this.socket = socket;
     this.stream = stream;
@@ -95,25 +99,25 @@ export class WsTransport implements Transport {
     return (socket as HostedSocket)[TRANSPORT] !== undefined;
   }
 
-  /** Begins to listen. */
+  /** Starts listening. */
   open(session: Session): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
     socket.binaryType = "nodebuffer";
     socket.close = onCloseCall;
-    // Functions that all sockets share: closures would be most of what a connection costs.
+    // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("message", onMessage);
     socket.on("ping", onPing);
     socket.on("pong", onPong);
     socket.on("error", onError);
     socket.on("close", onClose);
-    // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
+    // Before the listener of ws: any data counts as activity, even part of a message.
     stream.prependListener("data", onData).on("drain", onDrain);
     watchEnd(stream);
   }
 
-  // --- what ws tells
+  // --- events of ws
 
   received(): void {
     this.session.received();
@@ -134,7 +138,7 @@ export class WsTransport implements Transport {
     this.session.control({ opcode, data: unpooled(data) });
   }
 
-  /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
+  /** Called before anyone ends or destroys the stream. If `ws` does so itself, the socket is no longer open. */
   endedExternally(): void {
     if (this.socket.readyState !== OPEN) return;
     shutDown(this.session);
@@ -148,13 +152,13 @@ export class WsTransport implements Transport {
   }
 
   /**
-   * Somebody calls `close` of the socket. When the peer's close frame arrives, `ws` does so in order to answer it: the
-   * session answers instead, once it has handled what came before. Other calls are left to `ws`: of the application, or
-   * after a violation of the protocol.
+   * Called when anyone calls `close` of the socket. `ws` does so to answer the peer's close frame: the session answers
+   * instead, after it has handled the messages before. Other calls, by the application or after a protocol violation,
+   * go to `ws`.
    */
   closeCalled(code: number | undefined, text: string): void {
     const { socket } = this;
-    // The peer may end the stream as soon as it likes, and `ws` ends it then, too.
+    // After its close frame the peer may end the stream at any time, and `ws` then ends it as well.
     this.sendAllQueued();
     if (this.closeReceived || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
       this.closeSocket.call(socket, code, text);
@@ -177,7 +181,7 @@ export class WsTransport implements Transport {
     this.session.drained();
   }
 
-  // --- what the session asks
+  // --- Transport
 
   get buffered(): number {
     return this.socket.bufferedAmount + this.queued;
@@ -216,7 +220,7 @@ export class WsTransport implements Transport {
     this.socket.resume();
   }
 
-  // --- to the wire
+  // --- sending
 
   private write(opcode: Opcode, data: IoData, size: number): void {
     this.corkForTick();
@@ -243,8 +247,8 @@ export class WsTransport implements Transport {
     fin: boolean,
     isFragment = false,
   ): void {
-    // What is being compressed waits elsewhere than in the stream, whose `drain` would not tell of it; nor would it of the end
-    // of a message in fragments, if that is below the stream's own high-water mark.
+    // `drain` of the stream is not emitted for data that is being compressed, nor for the last fragment of a message if
+    // that is below the stream's high-water mark.
     const callback = compress || (fin && isFragment) ? (this.onFlushed ??= () => this.onDrain()) : undefined;
     this.socket.send(data, { binary: opcode === "binary", compress, fin }, callback);
   }
@@ -264,7 +268,7 @@ export class WsTransport implements Transport {
     }
   }
 
-  /** Hands everything that is queued to ws, although it is not flushed yet. */
+  /** Passes everything that is queued to ws, before the previous fragments are flushed. */
   private sendAllQueued(): void {
     const { queue } = this;
     this.queue = EMPTY_QUEUE;
@@ -272,7 +276,10 @@ export class WsTransport implements Transport {
     for (const { send } of queue) send();
   }
 
-  /** ws writes every frame by itself. Those of one turn go out together: a system call costs more than all the rest. */
+  /**
+   * ws writes each frame separately. Those of one tick are written together: a system call costs more than everything
+   * else.
+   */
   private corkForTick(): void {
     if (this.isCorked) return;
     this.isCorked = true;
@@ -321,7 +328,7 @@ function onDrain(this: HostedStream): void {
   this[TRANSPORT]!.onDrain();
 }
 
-/** The close code that goes with an error of ws, by the codes that it documents; zlib's are about the peer's octets too. */
+/** The close code for an error of ws, from its documented codes. Errors of zlib are caused by the peer's data. */
 const closeCodeOf = (code: unknown): number | undefined => {
   switch (code) {
     case "WS_ERR_INVALID_UTF8":
@@ -341,7 +348,7 @@ const closeCodeOf = (code: unknown): number | undefined => {
   }
 };
 
-/** The handler's: what it keeps of a message must not keep the memory that many of them came in. */
+/** Copies small messages out of larger buffers, which a handler that keeps a message would retain. */
 const unpooled = (data: Buffer): Uint8Array<ArrayBuffer> =>
   data.length * 2 >= data.buffer.byteLength
     ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
@@ -349,7 +356,8 @@ const unpooled = (data: Buffer): Uint8Array<ArrayBuffer> =>
 
 const bytesOf = (data: IoData, size: number): Uint8Array => {
   if (data instanceof Uint8Array) return data;
-  // As many octets as units: ASCII, which Latin-1 writes the same and faster. From Buffer's pool: it is soon written.
+  // As many bytes as UTF-16 units: ASCII. Writing it as Latin-1 gives the same bytes and is faster. Pooled, as it is
+  // short-lived.
   if (typeof data === "string" && size <= 1024) return Buffer.from(data, size === data.length ? "latin1" : "utf8");
   const octets = nodeOctets.allocOutput(size);
   writeIoData(data, octets, 0, nodeOctets);

@@ -1,4 +1,4 @@
-/** An upgrade request that travels through the app, and becomes a WebSocket of `ws` in the end. */
+/** Upgrade requests that pass through the app and become WebSockets of `ws`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Duplex, Writable } from "node:stream";
@@ -16,12 +16,12 @@ import type { Host, HostOptions } from "../shared/host.ts";
 import { capabilities, WsTransport } from "./transport.ts";
 import type { HttpServer, WsServer, WsSocket } from "./types.ts";
 
-/** How `ws` is to answer one request. */
+/** The arguments for the answer of `ws` to one upgrade request. */
 interface Handshake {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
-  /** Headers of the answer, apart from those of the handshake itself. */
+  /** Additional headers of the answer. */
   readonly headers: readonly string[];
   readonly subprotocol: string | undefined;
   readonly compress: boolean;
@@ -32,16 +32,16 @@ type Only = ((request: IncomingMessage) => boolean) | undefined;
 export class WsHost extends NodeHost {
   override readonly takesAllUpgrades: boolean;
   private readonly sockets: WsServer;
-  /** The WebSocketServer listens to the server's `upgrade` event by itself. */
+  /** Whether the WebSocketServer itself listens to the server's `upgrade` event. */
   private readonly listens: boolean;
-  /** The requests that are being answered, as `ws` got them, with what their answer has more. */
+  /** The requests that `ws` is answering: the headers to add, and the extensions that `ws` selects. */
   private readonly pendingAnswers = new WeakMap<
     IncomingMessage,
     { readonly headers: readonly string[]; extensions: string | undefined }
   >();
 
   constructor(sockets: WsServer, server: HttpServer, only: Only, options: HostOptions) {
-    // What its own `path` keeps out is not ours either.
+    // Requests that the WebSocketServer's option `path` excludes are not for the app.
     const isOurs = (request: IncomingMessage): boolean =>
       sockets.shouldHandle(request) !== false && (only === undefined || only(request));
     super(server, isOurs as never, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
@@ -50,18 +50,21 @@ export class WsHost extends NodeHost {
     this.listens = (sockets.options.server ?? undefined) !== undefined;
   }
 
-  /** Begins to take upgrade requests. */
+  /** Starts to intercept upgrade requests. */
   listen(): Interceptor {
     this.sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
     return interceptUpgrades(this, WsUpgrade);
   }
 
   override warnOfOtherListeners(event: "upgrade"): void {
-    // One of them is its own, and emits `connection` for the requests that are none of ours.
+    // One of the listeners is the WebSocketServer's, which emits `connection` for requests that are not for the app.
     if (this.otherListeners > (this.listens ? 1 : 0)) super.warnOfOtherListeners(event);
   }
 
-  /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
+  /**
+   * Makes `ws` answer. It gets a request that offers only the selected subprotocol, and extensions only if `compress`
+   * is set.
+   */
   handleUpgrade(
     { request, socket, head, headers, subprotocol, compress }: Handshake,
     open: (socket: WsSocket, extensions: string | undefined) => void,
@@ -117,8 +120,8 @@ class WsUpgrade extends Http1Upgrade {
   }
 
   /**
-   * Writes the head through the response, so that what others hang on it runs, but to nowhere: ws writes its own. Returns
-   * the headers to be added to that one.
+   * Writes the head through the response, so that hooks are called, but discards it, because ws writes its own. Returns
+   * the headers to add to that.
    */
   private writeHead(): readonly string[] {
     let written = "";
@@ -140,7 +143,7 @@ class WsUpgrade extends Http1Upgrade {
 
 const HANDSHAKE = { Upgrade: "websocket", Connection: "Upgrade" };
 
-/** Runs a handler on a WebSocket that is open. */
+/** Runs a handler on an open WebSocket. */
 export const runOn = (
   host: Host,
   socket: WsSocket,
@@ -158,7 +161,7 @@ export const runOn = (
   return session;
 };
 
-/** The options of `upgrade` that come too late for a WebSocket that is open. */
+/** The options of `upgrade` without effect on an open WebSocket. */
 export const HANDSHAKE_OPTIONS: readonly (keyof WebSockOptions)[] = [
   "earlyValidateUpgrade",
   "subprotocols",
