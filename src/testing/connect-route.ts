@@ -166,8 +166,8 @@ class TestUpgrade extends FetchUpgrade {
     return result;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, _headers: Headers): undefined {
-    this.client = connected(decision, facts);
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, _headers: Headers): undefined {
+    this.client = connected(decision, upgradeRequest);
   }
 
   /** The app has answered with this status: a client, if that leaves the upgrade as it was decided. */

@@ -24,20 +24,20 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     this.server = server;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response | undefined {
     const { host, request, server } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     this.warnOfMessageSize(options);
-    const agreed = negotiate(facts, options);
+    const agreed = negotiate(upgradeRequest, options);
     if (agreed !== undefined) request.headers.set("sec-websocket-extensions", agreed.offer);
     else request.headers.delete("sec-websocket-extensions");
     // An empty value prevents Bun from selecting the first subprotocol that the client offers.
     headers.set("sec-websocket-protocol", subprotocol ?? "");
     const address = server.requestIP(request);
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
-    const connection = connectionFacts(facts, peer, subprotocol, agreed?.answer);
+    const facts = connectionFacts(upgradeRequest, peer, subprotocol, agreed?.answer);
     const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
-      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
+      const session = host.newSession(callbacks, transport, facts, options, asyncContext);
       transport.open(session);
       session.start(arg);
     });
@@ -67,9 +67,9 @@ interface Agreement {
 }
 
 /** The compression that both Bun and the client support; `undefined` if none. */
-const negotiate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
+const negotiate = (upgradeRequest: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
   if (compress === undefined) return undefined;
-  const offers = parseExtensions(facts.header("sec-websocket-extensions")) ?? [];
+  const offers = parseExtensions(upgradeRequest.header("sec-websocket-extensions")) ?? [];
   const possible = offers.filter(({ parameters }) =>
     parameters.every(([name, value]) => name !== "server_max_window_bits" || value === String(WINDOW.bits)),
   );

@@ -132,15 +132,15 @@ export class DurableHost extends CloudflareHost {
     }
     const event =
       <Args extends unknown[]>(
-        own: ((socket: CloudflareSocket, ...args: Args) => unknown) | undefined,
-        tell: (transport: DurableTransport, ...args: Args) => void,
+        original: ((socket: CloudflareSocket, ...args: Args) => unknown) | undefined,
+        deliver: (transport: DurableTransport, ...args: Args) => void,
       ) =>
       (socket: CloudflareSocket, ...args: Args): unknown => {
-        const kept = storedConnectionOf(socket);
-        if (kept === undefined) return own?.call(object, socket, ...args);
-        const transport = this.transportOf(socket, kept);
-        if (transport !== undefined) tell(transport, ...args);
-        else if (kept.over) closeAbandoned(socket);
+        const stored = storedConnectionOf(socket);
+        if (stored === undefined) return original?.call(object, socket, ...args);
+        const transport = this.transportOf(socket, stored);
+        if (transport !== undefined) deliver(transport, ...args);
+        else if (stored.over) closeAbandoned(socket);
         return this.callbacksSettled();
       };
     object.webSocketMessage = event(webSocketMessage, (transport, data) => transport.message(data));
@@ -171,16 +171,16 @@ export class DurableHost extends CloudflareHost {
   /** Every open connection, including those from before hibernation. */
   *selves(): Generator<SessionSelf> {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
-      const kept = storedConnectionOf(socket);
-      const session = kept && this.transportOf(socket, kept)?.session;
+      const stored = storedConnectionOf(socket);
+      const session = stored && this.transportOf(socket, stored)?.session;
       if (session !== undefined && !session.ended) yield session.self;
     }
   }
 
-  private transportOf(socket: CloudflareSocket, kept: StoredConnection): DurableTransport | undefined {
+  private transportOf(socket: CloudflareSocket, stored: StoredConnection): DurableTransport | undefined {
     const known = this.transports.get(socket);
-    if (known !== undefined || kept.over) return known;
-    const { handler, id, facts, limits, state } = kept;
+    if (known !== undefined || stored.over) return known;
+    const { handler, id, facts, limits, state } = stored;
     if (!this.handlers.has(handler)) {
       this.warnOnce(`attach() has no handler "${handler}" any more, which a connection had: it is closed with 1011`);
       closeAbandoned(socket);
@@ -202,8 +202,8 @@ export class DurableHost extends CloudflareHost {
   ): DurableTransport {
     const callbacks = this.handlers.get(handler)!;
     const { maxMessageSize, closeTimeout } = options;
-    const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
-    const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));
+    const metadata = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
+    const transport = new DurableTransport(socket, metadata, this, () => this.transports.delete(socket));
     transport.session = this.newSession(
       this.trackPromises(callbacks, handler),
       transport,
@@ -256,7 +256,7 @@ export class DurableHost extends CloudflareHost {
 }
 
 class DurableUpgrade extends FetchUpgrade<DurableHost> {
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
-    return this.host.open(decision, facts, peerOf(this.request), headers);
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
+    return this.host.open(decision, upgradeRequest, peerOf(this.request), headers);
   }
 }

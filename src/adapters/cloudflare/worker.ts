@@ -77,7 +77,7 @@ export class WorkerHost extends CloudflareHost {
 }
 
 class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const { socket, respond } = openPair(decision, headers);
@@ -87,7 +87,7 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     transport.session = host.newSession(
       callbacks,
       transport,
-      connectionFacts(facts, peerOf(request), subprotocol, undefined),
+      connectionFacts(upgradeRequest, peerOf(request), subprotocol, undefined),
       options,
       asyncContext,
     );

@@ -26,17 +26,17 @@ export class DrainPoll {
   }
 
   /** Polls a transport until it has no buffered bytes. */
-  add(one: PolledTransport, waiting: number): void {
-    if (this.transports.has(one)) return;
-    this.transports.set(one, waiting);
+  add(transport: PolledTransport, bufferedAmount: number): void {
+    if (this.transports.has(transport)) return;
+    this.transports.set(transport, bufferedAmount);
     if (this.timer !== undefined && this.interval === MIN_INTERVAL) return;
     this.interval = MIN_INTERVAL;
     this.schedule();
   }
 
   /** Stops polling a transport. */
-  delete(one: PolledTransport): void {
-    this.transports.delete(one);
+  delete(transport: PolledTransport): void {
+    this.transports.delete(transport);
   }
 
   private schedule(): void {
@@ -47,13 +47,13 @@ export class DrainPoll {
   private readonly poll = (): void => {
     this.timer = undefined;
     let progress = false;
-    for (const [one, before] of this.transports) {
-      const now = one.bufferedAmount;
-      if (now === 0) this.transports.delete(one);
-      else this.transports.set(one, now);
+    for (const [transport, before] of this.transports) {
+      const now = transport.bufferedAmount;
+      if (now === 0) this.transports.delete(transport);
+      else this.transports.set(transport, now);
       if (now >= before) continue;
       progress = true;
-      one.onProgress();
+      transport.onProgress();
     }
     this.interval = progress ? MIN_INTERVAL : Math.min(this.interval * 2, MAX_INTERVAL);
     // `add` may have been called in `onProgress`.

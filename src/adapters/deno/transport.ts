@@ -116,10 +116,10 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   /** Small backlogs are reported as 0, see {@link MIN_POLLED}. */
   get buffered(): number {
     if (this.sentSinceDrained < this.minPolled) return 0;
-    const { bufferedAmount: waiting } = this;
-    if (waiting === 0) this.sentSinceDrained = 0;
-    else drainPoll.add(this, waiting);
-    return waiting;
+    const { bufferedAmount } = this;
+    if (bufferedAmount === 0) this.sentSinceDrained = 0;
+    else drainPoll.add(this, bufferedAmount);
+    return bufferedAmount;
   }
 
   get taken(): number {

@@ -43,12 +43,12 @@ export class DenoUpgrade extends FetchUpgrade {
     this.info = info;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     // Must be read before the upgrade, after which Deno allows no access to the request.
     const { hostname: remoteAddress, port: remotePort } = this.info?.remoteAddr ?? {};
-    const connection = connectionFacts(facts, { remoteAddress, remotePort }, subprotocol, undefined);
+    const facts = connectionFacts(upgradeRequest, { remoteAddress, remotePort }, subprotocol, undefined);
     const served = connectionsOf(request);
     // The option `protocol` is not used: Deno 2.9 takes an offer without spaces (`a,b`) for a single subprotocol.
     const { socket, response } = upgradeIn(asyncContext, request, idleTimeoutOf(options));
@@ -61,7 +61,7 @@ export class DenoUpgrade extends FetchUpgrade {
         return;
       }
       const transport = new DenoTransport(socket, options, (what) => host.warnOnce(what), served);
-      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
+      const session = host.newSession(callbacks, transport, facts, options, asyncContext);
       transport.open(session);
       session.inherit(session.start, session, arg);
     };

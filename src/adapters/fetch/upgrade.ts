@@ -22,7 +22,11 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   /**
    * Upgrades the connection, with these headers in the answer. Returns what the host expects from its fetch handler.
    */
-  protected abstract perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined;
+  protected abstract perform(
+    decision: Decision,
+    upgradeRequest: UpgradeRequest,
+    headers: Headers,
+  ): Response | undefined;
 
   upgrade(
     _conn: object,
@@ -47,7 +51,7 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   }
 
   /** Upgrades immediately, for a request that came in without `attach`: the app's response would not be seen. */
-  performNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
+  upgradeNow(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): Response {
     this.decide(callbacks, arg, options, route);
     return this.respond(new Response(null))!;
   }
@@ -117,6 +121,6 @@ export const upgradesWithoutAttach = (upgradeOf: (request: Request, conn: object
     const request = route.request as Request;
     const upgrade = upgradeOf(request, conn);
     markUpgradable(request, upgrade);
-    return upgrade.performNow(callbacks, arg, options, route);
+    return upgrade.upgradeNow(callbacks, arg, options, route);
   },
 });

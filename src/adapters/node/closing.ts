@@ -48,18 +48,18 @@ export const shutDown = (session: Session | undefined): void => session?.shutdow
 type Method = "destroy" | "end";
 
 /**
- * Returns a function that wraps `destroy` and `end` of a socket, so that `beforehand` can still write a close frame.
+ * Returns a function that wraps `destroy` and `end` of a socket, so that `beforeEnd` can still write a close frame.
  * Tools for graceful shutdown (http-terminator, stoppable, …) call these methods on sockets that have no pending
  * response. All sockets share the wrapped methods, because closures for each socket would take too much memory.
  */
 export const wrapEndMethods = <Stream extends Duplex>(
-  beforehand: (socket: Stream) => void,
+  beforeEnd: (socket: Stream) => void,
 ): ((socket: Stream) => void) => {
   const wrap = (name: Method) =>
     function (this: Stream, ...args: unknown[]): unknown {
       // With an error, or after the peer has ended the connection, a close frame can't be delivered.
       const isLost = args[0] instanceof Error || this.destroyed || this.readableEnded || this.writableEnded;
-      if (!isLost) beforehand(this);
+      if (!isLost) beforeEnd(this);
       return Reflect.apply(Object.getPrototypeOf(this)[name], this, args);
     };
   const [destroy, end] = [wrap("destroy"), wrap("end")];

@@ -32,9 +32,9 @@ export const compressionOf = (
   };
 };
 
-const cached = <T>(all: Map<string, T>, differences: readonly number[], make: () => T): T => {
-  const key = differences.join();
-  let one = all.get(key);
-  if (one === undefined) all.set(key, (one = make()));
-  return one;
+const cached = <T>(all: Map<string, T>, settings: readonly number[], create: () => T): T => {
+  const key = settings.join();
+  let instance = all.get(key);
+  if (instance === undefined) all.set(key, (instance = create()));
+  return instance;
 };

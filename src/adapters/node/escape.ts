@@ -87,9 +87,9 @@ const respondIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
   if ("Deno" in globalThis) watchDeno();
   const { emit } = process;
   process.emit = function (this: NodeJS.Process, event: string, ...args: unknown[]): boolean {
-    const answerIt = FATAL.has(event) ? thrown.get(args[0] as object) : undefined;
-    if (answerIt === undefined) return Reflect.apply(emit, this, [event, ...args]);
-    answerIt();
+    const respond = FATAL.has(event) ? thrown.get(args[0] as object) : undefined;
+    if (respond === undefined) return Reflect.apply(emit, this, [event, ...args]);
+    respond();
     return true;
   } as typeof emit;
 };
@@ -100,9 +100,9 @@ const watchDeno = (): void => {
     addEventListener(type: string, listener: (event: Event & { readonly reason?: object }) => void): void;
   };
   addEventListener("unhandledrejection", (event) => {
-    const answerIt = thrown.get(event.reason as object);
-    if (answerIt === undefined) return;
+    const respond = thrown.get(event.reason as object);
+    if (respond === undefined) return;
     event.preventDefault();
-    answerIt();
+    respond();
   });
 };

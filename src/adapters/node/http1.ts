@@ -77,15 +77,15 @@ const classify = (host: NodeHost, request: IncomingMessage): RequestKind => {
 
 const mayBeWebSocket = (host: NodeHost, request: IncomingMessage): boolean => {
   if (mayLackHeaders(host.server as Server, request)) return true; // and is refused
-  const facts = upgradeRequestOf(request);
-  return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts);
+  const upgradeRequest = upgradeRequestOf(request);
+  return upgradeRequest.method === "GET" && !hasBody(upgradeRequest) && wantsWebSocket(upgradeRequest);
 };
 
 /** The class that was passed to `createServer`, which Node keeps under a symbol. */
 const responseClassOf = (server: object): typeof ServerResponse => {
-  const kept = server as Record<symbol, unknown>;
+  const properties = server as Record<symbol, unknown>;
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === "ServerResponse");
-  const found = symbol && kept[symbol];
+  const found = symbol && properties[symbol];
   return typeof found === "function" ? (found as typeof ServerResponse) : ServerResponse;
 };
 

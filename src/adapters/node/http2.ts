@@ -29,9 +29,9 @@ export const interceptConnects = (host: NodeHost): Interceptor => {
   return (request: Http2ServerRequest, response: Http2ServerResponse) => {
     // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy emits the same event.
     if (!("stream" in request)) return undefined;
-    const facts = upgradeRequestOf(request);
+    const upgradeRequest = upgradeRequestOf(request);
     const hasOthers = server.listenerCount("connect") > 0;
-    const isOurs = facts.header(":protocol") === "websocket" && host.isOurs(request);
+    const isOurs = upgradeRequest.header(":protocol") === "websocket" && host.isOurs(request);
     if (isOurs !== false) {
       if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("connect");
       return () => new Http2Upgrade(host, request, response).route(isOurs === true ? undefined : isOurs);
@@ -39,10 +39,10 @@ export const interceptConnects = (host: NodeHost): Interceptor => {
     if (hasOthers) return undefined;
     // Node would answer every such request with 405, whatever the reason.
     const refusal =
-      findRefusal(host, facts, host.defaults) ??
+      findRefusal(host, upgradeRequest, host.defaults) ??
       new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
     return () => {
-      host.refusals.add(refusal, request, facts, undefined);
+      host.refusals.add(refusal, request, upgradeRequest, undefined);
       respondWithError(refusal, response);
     };
   };
@@ -130,9 +130,9 @@ class Http2Upgrade extends NodeUpgrade {
     Object.assign(response, INERT_METHODS);
     Object.defineProperties(response, ENDED_RESPONSE);
     // Releases the HTTP objects, so that an open WebSocket does not retain them.
-    const kept = stream as unknown as Record<symbol, unknown>;
-    for (const symbol of Object.getOwnPropertySymbols(kept)) {
-      if (kept[symbol] === response || kept[symbol] === this.request) kept[symbol] = undefined;
+    const properties = stream as unknown as Record<symbol, unknown>;
+    for (const symbol of Object.getOwnPropertySymbols(properties)) {
+      if (properties[symbol] === response || properties[symbol] === this.request) properties[symbol] = undefined;
     }
     nextTick(() => {
       response.emit("finish");

@@ -35,32 +35,32 @@ export type Interceptor = (...args: never[]) => (() => void) | undefined;
  */
 export const guardRequests = (
   server: NodeServer,
-  ordinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
-  takers: ReadonlyMap<unknown, Interceptor>,
+  markOfOrdinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
+  interceptors: ReadonlyMap<unknown, Interceptor>,
 ): void => {
   const { emit } = server;
-  const guard = new EventEmitter();
-  const taken = new WeakMap<object, () => void>();
-  const runTaken = (request: object): void => {
-    const take = taken.get(request);
-    taken.delete(request);
-    take?.();
+  const relay = new EventEmitter();
+  const handlers = new WeakMap<object, () => void>();
+  const runHandler = (request: object): void => {
+    const handle = handlers.get(request);
+    handlers.delete(request);
+    handle?.();
   };
-  guard.on("request", (request, response) => callListeners(server, request, response));
-  for (const event of takers.keys()) guard.on(event as string, (request) => runTaken(request));
+  relay.on("request", (request, response) => callListeners(server, request, response));
+  for (const event of interceptors.keys()) relay.on(event as string, (request) => runHandler(request));
   server.emit = function (this: NodeServer, event: string, ...args: unknown[]): boolean {
     if (event === "request") {
       const [request, response] = args as [NodeRequest, NodeResponse];
-      if (markOf(request) === undefined) markUpgradable(request, ordinary(request, response));
+      if (markOf(request) === undefined) markUpgradable(request, markOfOrdinary(request, response));
     } else {
-      const take = takers.get(event)?.(...(args as never[]));
-      if (take === undefined) return Reflect.apply(emit, this, [event, ...args]);
-      taken.set(args[0] as object, take);
+      const handle = interceptors.get(event)?.(...(args as never[]));
+      if (handle === undefined) return Reflect.apply(emit, this, [event, ...args]);
+      handlers.set(args[0] as object, handle);
     }
     // Call the `emit` found on the server, which tracing tools may have wrapped.
-    const emitted = Reflect.apply(emit, guard, [event, ...args]);
+    const emitted = Reflect.apply(emit, relay, [event, ...args]);
     // If that function is bound to the server, it has called the server's listeners instead of ours.
-    runTaken(args[0] as object);
+    runHandler(args[0] as object);
     return emitted;
   } as typeof server.emit;
 };

@@ -35,12 +35,12 @@ export const shutdownRefusal = ({ group }: Host): UpgradeError | undefined =>
 /**
  * The refusal of this request; `undefined` if it may be upgraded. An error that `origins` throws leads to a refusal.
  */
-export const findRefusal = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
-  host.callUserFunction("origins", facts, () => validateUpgrade(facts, options));
+export const findRefusal = (host: Host, request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  host.callUserFunction("origins", request, () => validateUpgrade(request, options));
 
 export const decide = (
   host: Host,
-  facts: UpgradeRequest,
+  request: UpgradeRequest,
   callbacks: Callbacks,
   arg: unknown,
   options: WebSockOptions | undefined,
@@ -48,13 +48,15 @@ export const decide = (
 ): Decision => {
   const resolved = host.resolve(options);
   const decided = { callbacks, arg, options: resolved, route, asyncContext: captureContext() };
-  const refusal = shutdownRefusal(host) ?? findRefusal(host, facts, resolved);
+  const refusal = shutdownRefusal(host) ?? findRefusal(host, request, resolved);
   if (refusal !== undefined) return { ...decided, subprotocol: undefined, refusal };
-  const chosen = host.callUserFunction("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
+  const chosen = host.callUserFunction("subprotocols", request, () =>
+    selectSubprotocol(request, resolved.subprotocols),
+  );
   if (chosen instanceof UpgradeError) return { ...decided, subprotocol: undefined, refusal: chosen };
   if (chosen === undefined) {
-    const offered = offeredSubprotocols(facts.header("sec-websocket-protocol")) ?? [];
-    if (offered.length > 0) host.warnOfUnansweredOffer(offered, callbacks, pathOf(facts.url));
+    const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
+    if (offered.length > 0) host.warnOfUnansweredOffer(offered, callbacks, pathOf(request.url));
   }
   return { ...decided, subprotocol: chosen, refusal: undefined };
 };

@@ -70,7 +70,7 @@ export class WsHost extends NodeHost {
     open: (socket: WsSocket, extensions: string | undefined) => void,
   ): void {
     const { "sec-websocket-protocol": _protocols, "sec-websocket-extensions": extensions, ...others } = request.headers;
-    const seen: IncomingMessage = Object.create(request, {
+    const rewritten: IncomingMessage = Object.create(request, {
       headers: {
         value: {
           ...others,
@@ -80,8 +80,8 @@ export class WsHost extends NodeHost {
       },
     });
     const answer = { headers, extensions: undefined as string | undefined };
-    this.pendingAnswers.set(seen, answer);
-    this.sockets.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
+    this.pendingAnswers.set(rewritten, answer);
+    this.sockets.handleUpgrade(rewritten, socket, head, (webSocket) => open(webSocket, answer.extensions));
   }
 
   private onHeaders(lines: string[], request: IncomingMessage): void {
