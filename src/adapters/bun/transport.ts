@@ -170,7 +170,7 @@ export class BunTransport implements Transport {
     socket.binaryType = "uint8array";
     socket[TRANSPORT] = this;
     this.socket = socket;
-    this.startSession = undefined; // nothing of the request is kept
+    this.startSession = undefined; // releases the request
     begin!(this);
   }
 

@@ -17,7 +17,7 @@ export const capabilities = Object.freeze<Capabilities>({
   host: "deno",
   control: false,
   pause: false,
-  drain: true, // by asking: see drain-poll.ts
+  drain: true, // by polling, see drain-poll.ts
   closeDetail: true,
   answersClose: false,
   abort: false,

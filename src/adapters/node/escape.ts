@@ -43,7 +43,8 @@ const isThrowable = (request: NodeRequest): boolean =>
   (isNode
     ? // Reactions of promises have no id, unless async hooks are enabled: then the promise is their resource.
       executionAsyncId() === 0 || types.isPromise(executionAsyncResource())
-    : awaited.has(request));
+    : // Bun and Deno give all callbacks the same id.
+      awaited.has(request));
 
 /**
  * Throws the refusal if the framework can catch it. An error that remains uncaught goes to Express's error handlers if

@@ -76,7 +76,7 @@ const classify = (host: NodeHost, request: IncomingMessage): RequestKind => {
 };
 
 const mayBeWebSocket = (host: NodeHost, request: IncomingMessage): boolean => {
-  if (mayLackHeaders(host.server as Server, request)) return true; // and is refused
+  if (mayLackHeaders(host.server as Server, request)) return true; // it is refused later
   const upgradeRequest = upgradeRequestOf(request);
   return upgradeRequest.method === "GET" && !hasBody(upgradeRequest) && wantsWebSocket(upgradeRequest);
 };

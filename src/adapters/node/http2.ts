@@ -152,7 +152,7 @@ class Http2Upgrade extends NodeUpgrade {
  */
 const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
-  if (session === undefined) return; // it has gone in the meantime
+  if (session === undefined) return; // the client has disconnected
   const share = shareOf(session);
   share.webSockets++;
   stream.once("close", () => {

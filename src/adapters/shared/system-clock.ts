@@ -33,7 +33,7 @@ export class SystemClock implements Clock {
     return this.activeAt(this.now());
   }
 
-  /** Reading the system's clock would double the cost of a message. */
+  /** Does not read the system's clock, which would account for half the cost of a message. */
   soon(): number {
     return this.timer === undefined ? this.heard() : this.activeLimit;
   }
@@ -94,7 +94,7 @@ export class SystemClock implements Clock {
       if (tasks === undefined) continue;
       this.slots.delete(slot);
       for (const task of tasks) {
-        if (task.slot !== slot) continue; // another's tick has cancelled it, or put it off
+        if (task.slot !== slot) continue; // cancelled or rescheduled by the tick of another task
         task.slot = 0;
         task.tick(now);
       }
