@@ -93,7 +93,7 @@ test.each(ENGINES)(
   },
 );
 
-test.each(ENGINES)("%s: morgan logs a 101, once, when the upgrade is done", async (_, engine) => {
+test.each(ENGINES)("%s: morgan logs a 101, once, at the upgrade", async (_, engine) => {
   const lines: string[] = [];
   const written = deferred();
   const stream = {
@@ -150,7 +150,7 @@ test.each([
   },
 );
 
-test("Fastify: a handler that calls back upgrades as well, and a reply may be handed over", async () => {
+test("Fastify: a handler with a callback can upgrade, and a reply can be passed to upgrade", async () => {
   const app = fastify();
   app.addHook("onRequest", async (_request, reply) => void reply.header("x-hook", "1"));
   app.get("/callback", (request) => {

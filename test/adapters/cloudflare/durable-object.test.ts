@@ -35,7 +35,7 @@ class Socket implements CloudflareSocket {
   }
 }
 
-test("a connection whose handler is no longer there is closed, and harms no other", async () => {
+test("a connection whose handler no longer exists is closed, and the others are not affected", async () => {
   const [ada, ben, orphan] = [new Socket("chat", "ada"), new Socket("chat", "ben"), new Socket("gone", "orphan")];
   const ctx: DurableObjectContext = {
     getWebSockets: () => [ada, orphan, ben],

@@ -8,7 +8,7 @@ import { callbacksOf } from "../../../src/session/handler.ts";
 import type { ConnectionFacts } from "../../../src/session/self.ts";
 import type { Transport } from "../../../src/transport.ts";
 
-test("in a Worker, a client that only listens is never closed as idle: timeout has no effect, and that is reported", () => {
+test("in a Worker, timeout has no effect, which is reported: a client that only listens is never closed as idle", () => {
   const clock = new ManualClock();
   const reports: string[] = [];
   const reasons: CloseReason[] = [];

@@ -12,7 +12,7 @@ await describe("with attach", async () => {
   await testFetchHost({ runtime: "deno", program }, (knocker) => {
     testAttached(knocker);
 
-    test("a ping that is pushed is left out, and reported", async () => {
+    test("a pushed ping is dropped and reported", async () => {
       const socket = await knocker.open("/ping");
       socket.on("ping", () => expect.unreachable());
       socket.send("go");
@@ -26,7 +26,7 @@ await describe("with attach", async () => {
 
 await describe("without", async () => {
   await testFetchHost({ runtime: "deno", program, args: ["bare"] }, (knocker) => {
-    test("Hono: what middleware sets on the response is in the 101", async () => {
+    test("Hono: headers that middleware sets on the response are in the 101", async () => {
       const { status, headers, client } = await knocker.knock("/secured");
       expect([status, headers["x-content-type-options"]]).toEqual(["open", "nosniff"]);
       client.socket.destroy();
@@ -37,19 +37,22 @@ await describe("without", async () => {
   });
 });
 
-describe("the server is stopped", () => {
-  test.runIf(haveRuntime("deno"))("each way is a shutdown to the handlers of that server: 1001", () => {
-    const [file, ...args] = commandFor("deno", "test/hosts/deno-stop.mjs");
-    expect(execFileSync(file, args, { encoding: "utf8" }).trim().split("\n")).toEqual([
-      "shutdown: shutdown, client 1001",
-      "shutdown, without attach: shutdown, client 1001",
-      "the abort signal: shutdown, client 1001",
-      "the abort signal, without attach: shutdown, client 1001",
-      "asyncDispose, handler among the options: shutdown, client 1001",
-      "asyncDispose, handler among the options, without attach: shutdown, client 1001",
-      "one of two servers: shutdown, client 1001, 1 left",
-    ]);
-  });
+describe("when the server is stopped", () => {
+  test.runIf(haveRuntime("deno"))(
+    "handlers of that server get a shutdown and clients get 1001, however it is stopped",
+    () => {
+      const [file, ...args] = commandFor("deno", "test/hosts/deno-stop.mjs");
+      expect(execFileSync(file, args, { encoding: "utf8" }).trim().split("\n")).toEqual([
+        "shutdown: shutdown, client 1001",
+        "shutdown, without attach: shutdown, client 1001",
+        "the abort signal: shutdown, client 1001",
+        "the abort signal, without attach: shutdown, client 1001",
+        "asyncDispose, handler among the options: shutdown, client 1001",
+        "asyncDispose, handler among the options, without attach: shutdown, client 1001",
+        "one of two servers: shutdown, client 1001, 1 left",
+      ]);
+    },
+  );
 });
 
 describe("timeout as Deno's idleTimeout", () => {

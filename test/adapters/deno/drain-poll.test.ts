@@ -18,7 +18,7 @@ class Stub implements PolledTransport {
   }
 }
 
-test("tells of each time that less waits, and forgets what waits no more", () => {
+test("reports each decrease, and stops polling a transport that has drained", () => {
   const poll = new DrainPoll(replacedTimers);
   const one = new Stub(100);
   poll.add(one, one.bufferedAmount);
@@ -32,7 +32,7 @@ test("tells of each time that less waits, and forgets what waits no more", () =>
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("looks more and more rarely while nothing is taken, and at once again for another", () => {
+test("polls less and less often without progress, and immediately for a new transport", () => {
   const poll = new DrainPoll(replacedTimers);
   const stuck = new Stub(100);
   poll.add(stuck, 100);
@@ -50,7 +50,7 @@ test("looks more and more rarely while nothing is taken, and at once again for a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("one that is added from within is looked after", () => {
+test("polls a transport that is added in onProgress", () => {
   const poll = new DrainPoll(replacedTimers);
   const second = new Stub(10);
   const first = new (class extends Stub {

@@ -31,7 +31,7 @@ describe.each([
   );
 });
 
-describe.runIf(haveRuntime("bun"))("/ws on Bun, which replaces ws by an implementation of its own", () => {
+describe.runIf(haveRuntime("bun"))("/ws on Bun, which replaces ws with its own implementation", () => {
   test.each([
     ["attach", "attach(new WebSocketServer({ server: http.createServer() }))"],
     ["hosting", "hosting()"],

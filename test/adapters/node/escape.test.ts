@@ -54,20 +54,23 @@ const routers: readonly (readonly [name: string, run: (route: Route) => RequestL
 const refuse: Route = (req) => upgrade(req, Echo);
 
 describe.each(routers)("%s", (_name, run) => {
-  test.each(places)("%s: a plain GET gets 426, a bad handshake 403, and the process lives", async (_place, route) => {
-    const { port, errors } = await serve(run(route(refuse)));
-    for (let i = 0; i < 2; i++) {
-      const client = await RawClient.open(port);
-      const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
-      expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
-    }
-    const stranger = await RawClient.open(port);
-    expect((await stranger.send(handshake({ Origin: "http://elsewhere.example" })).answer()).status).toBe(403);
-    await RawClient.upgraded(port);
-    expect(errors).toEqual([]);
-  });
+  test.each(places)(
+    "%s: a plain GET gets 426, an invalid handshake 403, and the process continues",
+    async (_place, route) => {
+      const { port, errors } = await serve(run(route(refuse)));
+      for (let i = 0; i < 2; i++) {
+        const client = await RawClient.open(port);
+        const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
+        expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
+      }
+      const stranger = await RawClient.open(port);
+      expect((await stranger.send(handshake({ Origin: "http://elsewhere.example" })).answer()).status).toBe(403);
+      await RawClient.upgraded(port);
+      expect(errors).toEqual([]);
+    },
+  );
 
-  test.each(places.slice(0, 6))("%s: whoever catches it has it", async (_place, route) => {
+  test.each(places.slice(0, 6))("%s: a refusal that the application catches is not answered", async (_place, route) => {
     const catching: Route = (req, res) => {
       try {
         upgrade(req, Echo);
@@ -95,7 +98,7 @@ test.each(places)("Express: an error handler gets the refusal, %s", async (_plac
   expect([answer.status, answer.body]).toEqual([426, '{"handled":"UpgradeError"}']);
 });
 
-test("with AsyncLocalStorage, which gives reactions of promises an id", async () => {
+test("with AsyncLocalStorage, which gives promise reactions an async id", async () => {
   const storage = new AsyncLocalStorage();
   const seen: unknown[] = [];
   const { port } = await serve((req, res) =>
@@ -114,7 +117,7 @@ test("with AsyncLocalStorage, which gives reactions of promises an id", async ()
   expect(seen).toEqual([expect.any(UpgradeError)]);
 });
 
-test.each([true, false])("where a framework writes the response, earlyValidateUpgrade: %s", async (early) => {
+test.each([true, false])("if a framework writes the response, earlyValidateUpgrade: %s", async (early) => {
   const options = { earlyValidateUpgrade: early };
   const koa = new Koa().use((ctx) => upgrade(ctx, Echo, undefined, options));
   koa.silent = true;
@@ -133,7 +136,7 @@ test.each([true, false])("where a framework writes the response, earlyValidateUp
   }
 });
 
-test("earlyValidateUpgrade: false answers a plain GET, too, and returns normally", async () => {
+test("with earlyValidateUpgrade: false, a plain GET is answered, too, and upgrade returns normally", async () => {
   const returned: unknown[] = [];
   const { port } = await serve((req) => {
     returned.push(upgrade(req, Echo, undefined, { earlyValidateUpgrade: false }));
@@ -143,7 +146,7 @@ test("earlyValidateUpgrade: false answers a plain GET, too, and returns normally
   expect(returned).toHaveLength(1);
 });
 
-describe("the rejections of others stay what they were", () => {
+describe("rejections of others are not affected", () => {
   const app = `
     import http from "node:http";
     import { ok, upgrade } from "websock-js";

@@ -27,7 +27,7 @@ const inUse = (): number => {
   return heapUsed + external;
 };
 
-test("100 on one session, one of them not read by its client: the others go on as if it were not there", async () => {
+test("with 100 WebSockets on one session, a client that does not read one of them does not affect the others", async () => {
   let stuck!: { readonly stream: ServerHttp2Stream; readonly self: Self<never>; handled: number };
   const { url, sockets } = await serveHttp2((req) => {
     const options = { maxMessageSize: 2_000_000, timeout: Number.POSITIVE_INFINITY };
@@ -104,7 +104,7 @@ test("100 on one session, one of them not read by its client: the others go on a
   }
 });
 
-test("a handler that takes its time holds its client back, again and again; nothing is lost", async () => {
+test("an async handler repeatedly causes backpressure on its client, and no message is lost", async () => {
   const gate = deferred();
   let stream!: ServerHttp2Stream;
   let taken = 0;
@@ -133,7 +133,7 @@ test("a handler that takes its time holds its client back, again and again; noth
   expect([taken, inOrder]).toEqual([count, true]);
 });
 
-test("after a pause behind which nothing came, reading goes on", async () => {
+test("reading resumes after a pause during which nothing arrived", async () => {
   const gate = deferred();
   let stream!: ServerHttp2Stream;
   const { url } = await serveHttp2((req) => {
@@ -159,7 +159,7 @@ test("after a pause behind which nothing came, reading goes on", async () => {
   for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
 });
 
-test("many streams of one session are served in turns, one that floods among them", async () => {
+test("many streams of one session are served in turns, even if one of them floods", async () => {
   const { url } = await serveHttp2((req) => upgrade(req, Echo));
   const session = await testHttp2(url);
   const [flooding, ...others] = await Promise.all(Array.from({ length: 20 }, () => openHttp2Stream(session)));
@@ -188,7 +188,7 @@ test("many streams of one session are served in turns, one that floods among the
   for (const count of counts) expect(count).toBeLessThan(20 * 10 * 65_536);
 });
 
-test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind, and harm no other session", async () => {
+test("10 000 CONNECTs reset while their upgrade is pending leak nothing and do not affect other sessions", async () => {
   const recorder = new Recorder();
   const gate = deferred();
   let [reached, upgraded] = [0, 0];

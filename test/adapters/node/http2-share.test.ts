@@ -32,11 +32,11 @@ describe("a share", () => {
     return slice;
   };
 
-  test("of a stream that is alone is what a socket of its own has", () => {
+  test("of a single stream is the same as for a TCP socket", () => {
     expect(new SessionShare(undefined).sliceFor(0)).toBe(262_144);
   });
 
-  test("of each stream that stops reading is smaller, and together they stay below Node's limit", () => {
+  test("decreases with each stream that stops reading, so that the total stays below Node's limit", () => {
     const share = new SessionShare(undefined);
     const slices = Array.from({ length: 4000 }, () => stall(share));
     expect(slices.reduce((sum, slice) => sum + slice)).toBeLessThan(0.75 * SESSION_MEMORY);
@@ -45,7 +45,7 @@ describe("a share", () => {
     expect(slices.at(-1)).toBe(512);
   });
 
-  test("is the same for all streams that go on reading", () => {
+  test("is the same for all streams that keep reading", () => {
     const share = new SessionShare(undefined);
     const held = Array.from({ length: 100 }, () => stall(share));
     for (let round = 0; round < 100; round++) {
@@ -58,7 +58,7 @@ describe("a share", () => {
     expect(Math.min(...held)).toBeGreaterThan(16_384);
   });
 
-  test("is the whole again when the others have taken theirs", () => {
+  test("is complete again after the other streams have flushed theirs", () => {
     const share = new SessionShare(undefined);
     const held = Array.from({ length: 100 }, () => stall(share));
     for (const before of held) share.changed(before, 0);
@@ -66,7 +66,7 @@ describe("a share", () => {
   });
 });
 
-test("150 slow readers on one session: new streams open, healthy ones are served, and all data arrives in the end", async () => {
+test("with 150 slow readers on one session, new streams open, healthy ones are served, and all data arrives", async () => {
   const size = 300_000;
   const init = () => push(text("x".repeat(size)), null);
   const { url, sockets, errors } = await serveHttp2((req, res) => {
@@ -104,7 +104,7 @@ test("150 slow readers on one session: new streams open, healthy ones are served
   expect(errors).toEqual([]);
 });
 
-test("a session that many slow readers have left is retired before Node refuses its streams; the others go on", async () => {
+test("a session in which many slow readers were reset is retired before Node refuses its streams; other streams continue", async () => {
   const init = () => push(text("x".repeat(300_000)), null);
   const { url, sockets } = await serveHttp2((req) =>
     upgrade(req, req.url === "/slow" ? { init, handleIn: () => ok(null) } : Echo),
@@ -134,7 +134,7 @@ test("a session that many slow readers have left is retired before Node refuses 
   expect([first.closed, first.destroyed]).toEqual([true, false]);
 });
 
-test("150 clients of one session that are not read: new streams open, and nothing is lost", async () => {
+test("with 150 clients of one session whose messages are not read, new streams open and nothing is lost", async () => {
   const gate = deferred();
   let begun = 0;
   const Busy: WebSock<unknown, number> = {

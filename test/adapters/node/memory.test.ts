@@ -48,7 +48,7 @@ test.each([
   expect({ stdout, stderr }).toEqual({ stdout: "20 40 0\n", stderr: "" });
 });
 
-test("over HTTP/2 nothing keeps them alive either", async () => {
+test("over HTTP/2, they are not retained either", async () => {
   const { stdout, stderr } = await runChild(
     `
     import http2 from "node:http2";

@@ -53,7 +53,7 @@ describe.each([
   ["our own engine", (server: Server) => attach(server)],
   ["ws", (server: Server) => attachWs(new WebSocketServer({ server }))],
 ] as const)("%s", (_name, engine) => {
-  test("an upgrade, a refusal, and ordinary requests with and without an Upgrade header", async () => {
+  test("publishes an upgrade, a refusal, and ordinary requests with and without an Upgrade header", async () => {
     const published = listen("request.start", "response.finish");
     const before: number[] = [];
     const server = http.createServer((request, response) => {

@@ -52,7 +52,7 @@ describe.each([
   ["TCP", {}, (port: number) => RawClient.open(port)],
   ["TLS", { tls: certificate }, openTls],
 ] as const)("over %s", (_name, options, open) => {
-  test("after a pause behind which nothing came, reading goes on", async () => {
+  test("reading resumes after a pause during which nothing arrived", async () => {
     const { served, client, gate } = await start(options, open);
     client.send(...flood);
     await paused(served);
@@ -62,7 +62,7 @@ describe.each([
     for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
   });
 
-  test("what came during a pause is next, and what comes then is behind it", async () => {
+  test("data that arrived during a pause is delivered first, and later data after it", async () => {
     const { served, client, gate } = await start(options, open);
     client.send(...flood);
     await paused(served);
@@ -75,7 +75,7 @@ describe.each([
   });
 });
 
-test.each(["is reset", "ends"])("a client whose connection %s during a pause is noticed", async (how) => {
+test.each(["is reset", "ends"])("a client whose connection %s during a pause is detected", async (how) => {
   let address!: Self<never>;
   const { port, accepted } = await serve((req) =>
     upgrade(req, {
@@ -96,7 +96,7 @@ test.each(["is reset", "ends"])("a client whose connection %s during a pause is 
   while (address.send(undefined as never)) await turn();
 });
 
-test.each(["TCP", "HTTP/2"])("an application may pause its socket within a callback, over %s", async (over) => {
+test.each(["TCP", "HTTP/2"])("an application may pause its socket in a callback, over %s", async (over) => {
   let [stream, n]: [Duplex | undefined, number] = [undefined, 0];
   const handler: WebSock<unknown, null> = {
     init: () => ok(null),
@@ -125,7 +125,7 @@ test.each(["TCP", "HTTP/2"])("an application may pause its socket within a callb
   }
 });
 
-test("others who listen to a socket go on hearing", async () => {
+test("other `data` listeners of a socket still receive all data", async () => {
   const heard: number[] = [];
   const { port } = await serve((req) => {
     req.socket.on("data", (chunk: Buffer) => heard.push(chunk.length));
@@ -140,7 +140,7 @@ test("others who listen to a socket go on hearing", async () => {
   }
 });
 
-test("whoever counts what a socket reads and writes goes on counting", async () => {
+test("tools that count the bytes of a socket still count all of them", async () => {
   const served = await serve((req) => upgrade(req, { init: () => ok(null), handleIn: () => push(text("yes"), null) }));
   const client = await RawClient.open(served.port);
   await client.send(handshake()).accepted();

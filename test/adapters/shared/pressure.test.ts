@@ -53,7 +53,7 @@ const connectDeaf = async (handler: string, options: WebSockOptions): Promise<{ 
   return { socket, base: (await told()).base };
 };
 
-test("10 000 messages to a handler that takes 0–2 ms: in order, one at a time, memory flat", {
+test("10 000 messages to a handler that takes 0–2 ms are handled in order, one at a time, in constant memory", {
   timeout: 120_000,
 }, async () => {
   const { client, base } = await connect("slow");
@@ -77,7 +77,7 @@ test("10 000 messages to a handler that takes 0–2 ms: in order, one at a time,
   expect(peak - base).toBeLessThan(12_000_000);
 });
 
-test("a gibibyte pushed to a client that never reads costs maxBuffered, and ends with 1013", {
+test("a gibibyte pushed to a client that never reads takes no more memory than maxBuffered, and ends with 1013", {
   timeout: 60_000,
 }, async () => {
   const { socket, base } = await connectDeaf("gibibyte", {});
@@ -94,7 +94,7 @@ test("a gibibyte pushed to a client that never reads costs maxBuffered, and ends
   expect([...tail]).toEqual([0x88, 2, 1013 >> 8, 1013 & 0xff]);
 });
 
-test("a peer with a closed window on an echo ends within timeout", async () => {
+test("an echo to a peer with a closed window ends within timeout", async () => {
   const { socket } = await connectDeaf("echo", { timeout: 1_000, closeTimeout: 500 });
   const header = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4]);
   const frame = Buffer.concat([header, Buffer.alloc(65_536)]);
@@ -110,7 +110,7 @@ test("a list of 64 MiB is refused at maxBuffered", async () => {
   socket.destroy();
 });
 
-test("a list of 64 MiB reaches a reader whole where maxBuffered allows it", { timeout: 60_000 }, async () => {
+test("a list of 64 MiB reaches the client if maxBuffered allows it", { timeout: 60_000 }, async () => {
   const { client } = await connect("list", { maxBuffered: 128 * 1024 * 1024 });
   const got: number[] = [];
   const all = new Promise<void>((resolve) => {
@@ -126,7 +126,7 @@ test("a list of 64 MiB reaches a reader whole where maxBuffered allows it", { ti
   expect((await told()).reason).toBe("remote");
 });
 
-test("16 MiB are echoed where maxMessageSize allows it", { timeout: 60_000 }, async () => {
+test("16 MiB are echoed if maxMessageSize allows it", { timeout: 60_000 }, async () => {
   const { client } = await connect("echo", { maxMessageSize: 16 * 1024 * 1024, maxBuffered: 32 * 1024 * 1024 });
   const sent = Buffer.alloc(16 * 1024 * 1024, "0123456789");
   client.send(sent);

@@ -17,7 +17,7 @@ test.each([
   expect(sharedPathOf(url)).toBe(path);
 });
 
-test("20 000 connections with one path and a long query each share one short string", () => {
+test("20 000 connections with the same path and long queries share one short string", () => {
   const kept = Array.from<string>({ length: 20_000 });
   const query = "x".repeat(10_000);
   globalThis.gc?.();
@@ -29,6 +29,6 @@ test("20 000 connections with one path and a long query each share one short str
   expect(new Set(kept).size).toBe(1);
 });
 
-test("different paths are not remembered for ever", () => {
+test("the cache of paths is limited", () => {
   for (let i = 0; i < 10_000; i++) expect(sharedPathOf(`/room/${i}`)).toBe(`/room/${i}`);
 });
