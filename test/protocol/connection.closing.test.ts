@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { join, OP } from "./client-frames.ts";
+import { join, OP } from "../support/client-frames.ts";
 import { makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 

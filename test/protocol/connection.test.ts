@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { frame, join, OP } from "./client-frames.ts";
+import { frame, join, OP } from "../support/client-frames.ts";
 import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 

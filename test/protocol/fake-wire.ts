@@ -5,7 +5,7 @@ import { type Octets, portableOctets } from "../../src/protocol/byte-ops.ts";
 import { type ByteStream, Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import type { Capabilities, TransportEvents } from "../../src/transport.ts";
-import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
+import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
 const CAPABILITIES: Capabilities = {

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, it } from "vitest";
 import type { Octets } from "../../src/protocol/byte-ops.ts";
-import { cutEvery, frame, join, OP } from "./client-frames.ts";
+import { cutEvery, frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, makeParser } from "./parsing.ts";
 
 const binaries = (octets: Octets, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {

@@ -1,7 +1,7 @@
 /** What the parser refuses, with which close code, and how early. */
 import { describe, expect, it } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
-import { type Frame, frame, join, OP } from "./client-frames.ts";
+import { type Frame, frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, asText, binarySeen, makeParser, parseAll, refusedAfter, textSeen } from "./parsing.ts";
 
 const start: Frame = { opcode: OP.text, payload: "a", fin: false };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { frame, join, KEY, OP } from "./client-frames.ts";
+import { frame, join, KEY, OP } from "../support/client-frames.ts";
 import { allOctets, asText, binarySeen, controlSeen, makeParser, parseAll, type Seen, textSeen } from "./parsing.ts";
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 0xff);

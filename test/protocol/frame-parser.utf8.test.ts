@@ -1,6 +1,6 @@
 /** RFC 6455 §8.1, read strictly: a text is refused at the first octet that no further octets can make good. */
 import { describe, expect, it } from "vitest";
-import { frame, join, OP } from "./client-frames.ts";
+import { frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, parseAll, refusedAfter, textSeen } from "./parsing.ts";
 
 const HEADER = 6;

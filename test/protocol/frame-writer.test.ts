@@ -4,7 +4,7 @@ import type { Octets } from "../../src/protocol/byte-ops.ts";
 import { FIN, OPCODE } from "../../src/protocol/frame.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import { join, serverFrames, utf8 } from "./client-frames.ts";
+import { join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 const LARGE = 16_384;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
 import { portableOctets } from "../../src/protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
-import { join } from "./client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 /** What it should come to, by joining it. */

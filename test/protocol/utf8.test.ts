@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
-import { join } from "./client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 describe("utf8Length", () => {

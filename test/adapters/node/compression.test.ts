@@ -15,7 +15,8 @@ import {
 } from "websock-js";
 import WebSocket from "ws";
 import type { CompressOptions, WebSockOptions } from "../../../src/options.ts";
-import { deferred, Echo, serve } from "../../support/node-server.ts";
+import { Echo, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();

@@ -9,14 +9,13 @@ import { UpgradeError, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { compiledForChildren } from "../../support/child.ts";
 import { Echo, serve } from "../../support/node-server.ts";
+import { nextTick } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 // It listens for what the process emits: an error of ours that reaches the application's listeners fails the test.
 failOnUncaught();
 const runChild = compiledForChildren();
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 type Route = (req: IncomingMessage, res: ServerResponse) => unknown;
 
@@ -28,7 +27,7 @@ const places: readonly (readonly [name: string, route: (call: Route) => Route])[
   [
     "behind an await of a timer",
     (call) => async (req, res) => {
-      await turn();
+      await nextTick();
       call(req, res);
     },
   ],
@@ -103,7 +102,7 @@ test("with AsyncLocalStorage, which gives promise reactions an async id", async 
   const seen: unknown[] = [];
   const { port } = await serve((req, res) =>
     storage.run(1, async () => {
-      await turn();
+      await nextTick();
       try {
         upgrade(req, Echo);
       } catch (error) {

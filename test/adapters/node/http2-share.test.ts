@@ -6,7 +6,8 @@ import { ok, push, text, upgrade, type WebSock } from "websock-js";
 import { SessionShare } from "../../../src/adapters/node/http2-share.ts";
 import { answerOf, openHttp2Stream, request, resetStream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo } from "../../support/node-server.ts";
+import { Echo } from "../../support/node-server.ts";
+import { deferred, nextTick } from "../../support/promises.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { BINARY, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -15,8 +16,6 @@ failOnUncaught();
 
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The client is Node's too, and has the same limit: here it must not be what refuses. */
 const client = { maxSessionMemory: 1000 };
@@ -125,7 +124,7 @@ test("a session in which many slow readers were reset is retired before Node ref
     if (i % 2 === 0) resetStream(stream);
     else stream.destroy();
     await once(stream, "close");
-    while (sockets.connections > 1) await turn();
+    while (sockets.connections > 1) await nextTick();
     await new Promise((resolve) => session.ping(resolve));
   }
   expect(sessions).toBeGreaterThan(1);

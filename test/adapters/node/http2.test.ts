@@ -7,7 +7,8 @@ import WebSocket from "ws";
 import { selfSigned } from "../../support/certificate.ts";
 import { openHttp2Stream, request, resetStream, testHttp2, wholeAnswer } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo, Recorder } from "../../support/node-server.ts";
+import { Echo, Recorder } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { KEY, RawClient } from "../../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import {

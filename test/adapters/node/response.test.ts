@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
-import { deferred, Echo, serve } from "../../support/node-server.ts";
+import { Echo, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient } from "../../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";

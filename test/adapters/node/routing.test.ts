@@ -3,7 +3,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { describe, expect, test } from "vitest";
 import { UnknownAdapterError, UpgradeError, upgrade } from "websock-js";
 import { compiledForChildren } from "../../support/child.ts";
-import { deferred, Echo, Recorder, serve } from "../../support/node-server.ts";
+import { Echo, Recorder, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";

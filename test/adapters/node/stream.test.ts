@@ -9,7 +9,8 @@ import { type HandleResult, ok, push, type Self, text, upgrade, type WebSock } f
 import { selfSigned } from "../../support/certificate.ts";
 import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { type Deferred, deferred, type Served, serve } from "../../support/node-server.ts";
+import { type Served, serve } from "../../support/node-server.ts";
+import { type Deferred, deferred, nextTick } from "../../support/promises.ts";
 import { handshake, RawClient } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -23,8 +24,6 @@ const openTls = async (port: number): Promise<RawClient> => {
   return RawClient.of(socket);
 };
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** Does nothing with its first message until the gate is open, and answers the others at once. */
 const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
   init: () => ok(true),
@@ -33,7 +32,7 @@ const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
 });
 
 const paused = async ({ accepted: [socket] }: Served): Promise<void> => {
-  while (!socket!.isPaused()) await turn();
+  while (!socket!.isPaused()) await nextTick();
 };
 
 // More than may wait for the handler before reading pauses.
@@ -68,7 +67,7 @@ describe.each([
     await paused(served);
     const later = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(1000)}`);
     client.send(...later.map((message) => frame(TEXT, message)));
-    for (let i = 0; i < 5; i++) await turn();
+    for (let i = 0; i < 5; i++) await nextTick();
     gate.resolve();
     for (const message of [...many, ...later]) expect(await client.text()).toBe(message);
     expect(await client.send(frame(TEXT, "last")).text()).toBe("last");
@@ -89,11 +88,11 @@ test.each(["is reset", "ends"])("a client whose connection %s during a pause is 
   const client = await RawClient.open(port);
   await client.send(handshake()).accepted();
   client.send(...flood);
-  while (!accepted[0]!.isPaused()) await turn();
+  while (!accepted[0]!.isPaused()) await nextTick();
   expect(address.send(undefined as never)).toBe(true);
   if (how === "ends") client.socket.end();
   else client.socket.resetAndDestroy();
-  while (address.send(undefined as never)) await turn();
+  while (address.send(undefined as never)) await nextTick();
 });
 
 test.each(["TCP", "HTTP/2"])("an application may pause its socket in a callback, over %s", async (over) => {
@@ -118,8 +117,8 @@ test.each(["TCP", "HTTP/2"])("an application may pause its socket in a callback,
     const message = `${i} ${"z".repeat(30_000)}`;
     client.send(frame(TEXT, message));
     const answer = client.text();
-    while (n < i + 1) await turn();
-    for (let turns = 0; turns < 3; turns++) await turn();
+    while (n < i + 1) await nextTick();
+    for (let turns = 0; turns < 3; turns++) await nextTick();
     stream!.resume();
     expect(await answer).toBe(message);
   }

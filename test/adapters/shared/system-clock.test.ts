@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SystemClock } from "../../../src/adapters/shared/system-clock.ts";
 import { systemTimers } from "../../../src/adapters/shared/timers.ts";
 import type { Timed } from "../../../src/session/clock.ts";
+import { nextTick } from "../../support/promises.ts";
 import { replacedTimers } from "../../support/replaced-timers.ts";
 
 describe("SystemClock", () => {
@@ -203,7 +204,6 @@ describe("SystemClock with real timers", () => {
   });
 
   it("defers to a later turn, in order; what is deferred from there waits for the one after", async () => {
-    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
     const clock = new SystemClock(replacedTimers);
     const ran: string[] = [];
     clock.defer(() => {
@@ -212,9 +212,9 @@ describe("SystemClock with real timers", () => {
     });
     clock.defer(() => ran.push("b"));
     expect(ran).toEqual([]);
-    await turn();
+    await nextTick();
     expect(ran).toEqual(["a", "b"]);
-    await turn();
+    await nextTick();
     expect(ran).toEqual(["a", "b", "c"]);
   });
 

@@ -5,7 +5,8 @@ import { ConnectionLost, ok, push, stop, text, upgrade, type WebSock } from "web
 import { ManualClock } from "websock-js/testing";
 import { attach } from "websock-js/ws";
 import { WebSocket, WebSocketServer } from "ws";
-import { deferred, Echo, Recorder } from "../../support/node-server.ts";
+import { Echo, Recorder } from "../../support/node-server.ts";
+import { deferred, nextTick } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { BINARY, CONTINUATION, closeFrame, frame, PING, PONG, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -30,8 +31,6 @@ const ways = [
   ],
 ] as const;
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 describe.each(ways)("%s", (way, serve) => {
   test("a flood to an async handler is handled in order, one callback at a time", async () => {
     const seen: number[] = [];
@@ -40,7 +39,7 @@ describe.each(ways)("%s", (way, serve) => {
       init: () => ok(null),
       handleIn: async ({ data }) => {
         most = Math.max(most, ++running);
-        await (Number(data) % 3 === 0 ? turn() : Promise.resolve());
+        await (Number(data) % 3 === 0 ? nextTick() : Promise.resolve());
         seen.push(Number(data));
         running--;
         return push(text(data), null);
@@ -78,7 +77,7 @@ describe.each(ways)("%s", (way, serve) => {
     expect(await client.send(frame(TEXT, "1")).text()).toBe("1");
     await vanish(client);
     expect(await recorder.terminated).toEqual({ error: expect.any(ConnectionLost) });
-    while (sockets.connections > 0) await turn();
+    while (sockets.connections > 0) await nextTick();
   });
 
   test.each([0, 999, 1004, 1005, 1006, 1015, 2999, 5000])("close code %i is never sent", async (code) => {
@@ -127,7 +126,7 @@ describe.each(ways)("%s", (way, serve) => {
     const sizes = [0, 1, 100, 5_000, 200_000];
     client.send(...sizes.map((size) => frame(BINARY, new Uint8Array(size).fill(7))), frame(PONG, "pong"));
     for (const size of sizes) expect(await client.text()).toBe(String(size));
-    while (kept.length < 6) await turn();
+    while (kept.length < 6) await nextTick();
     for (const [i, data] of kept.entries()) {
       expect(Object.getPrototypeOf(data)).toBe(Uint8Array.prototype);
       expect(data.length).toBe([...sizes, 4][i]);
@@ -373,7 +372,7 @@ describe("host", () => {
       sockets.host(socket, request, Echo, undefined, { subprotocols: ["a"], origins: "*" }),
     );
     await (await RawClient.upgraded(port)).reset();
-    while (sockets.connections > 0) await turn();
+    while (sockets.connections > 0) await nextTick();
     expect(errors.map((error) => (error as Error).message)).toEqual([
       'the option "subprotocols" has no effect on ws',
       'the option "origins" has no effect on ws',

@@ -1,7 +1,7 @@
 /** What arrived and is sent on as it is: the same octets, whatever way it takes, and nothing is kept alive afterwards. */
 import { describe, expect, it } from "vitest";
 import { RECENT_FROM, recentText } from "../../../src/protocol/short-text/last-text.ts";
-import { type Frame, OP, octetsOf } from "../client-frames.ts";
+import { type Frame, OP, octetsOf } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
 import { allOctets } from "../parsing.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Octets } from "../../../src/protocol/byte-ops.ts";
 import { maskRun, unmaskRun } from "../../../src/protocol/short-text/run.ts";
-import { type Frame, frame, join, OP, octetsOf } from "../client-frames.ts";
+import { type Frame, frame, join, OP, octetsOf } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
 import { allOctets, asText, makeParser, parseAll, type Seen, textSeen } from "../parsing.ts";
 
