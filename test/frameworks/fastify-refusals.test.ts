@@ -1,4 +1,4 @@
-/** An upgrade that is decided in a hook or a route of Fastify's, and refused or answered otherwise by what comes behind it. */
+/** Tests of upgrades in Fastify that a later hook or the route itself turns into another response. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { setImmediate as tick } from "node:timers/promises";

@@ -1,4 +1,4 @@
-/** However a route of Fastify's ends, its upgrade is answered, with the headers of the reply; in both versions. */
+/** Tests that an upgrade in Fastify 4 and 5 is answered with the headers of the reply, however the route ends. */
 import { once } from "node:events";
 import type http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -26,7 +26,7 @@ const opens = async (knock: Knock, path: string): Promise<Readonly<Record<string
 
 const fromReply = { "x-before": "1", "x-after": "1", "set-cookie": "a=1\nb=2" };
 
-/** All routes, hooks and handlers. */
+/** Runs all routes, hooks and handlers. */
 const suite = (start: () => Promise<Knock>): void => {
   let started: Promise<Knock> | undefined;
   const knock: Knock = async (path) => {

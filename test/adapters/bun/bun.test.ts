@@ -1,4 +1,4 @@
-/** `websock-js/bun` inside Bun: its routes, its frameworks, its compression. */
+/** Tests of `websock-js/bun` in Bun: routes, frameworks and compression. */
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { closeOf, nextMessage, testFetchHost } from "../../support/fetch-host.ts";
@@ -50,7 +50,7 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
       "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
       [0, 4],
     ]);
-    // Bun compresses with a window of 15 bits, and with no other.
+    // Bun supports only a window of 15 bits.
     expect(await offered("permessage-deflate; server_max_window_bits=15")).toEqual([
       "permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=15",
       [0, 4],

@@ -1,4 +1,4 @@
-/** A Durable Object, on a stand-in for the platform: what it can't be brought to do in a test of the real one. */
+/** Tests of a Durable Object on a fake platform, for situations that can't be caused in the real runtime. */
 import { expect, test } from "vitest";
 import { type DataMessage, type HandleResult, ok, push } from "websock-js";
 import type { CloudflareSocket, DurableObjectContext } from "../../../src/adapters/cloudflare/types.ts";

@@ -1,4 +1,4 @@
-/** A Durable Object that hibernates, in the real runtime; what is the same on every host is in the conformance suite. */
+/** Tests of hibernating Durable Objects in the real runtime, in addition to the conformance suite. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { connectRaw } from "../../support/raw-conformance-client.ts";
@@ -16,7 +16,7 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
   };
   const sleep = async (): Promise<void> => expect(await ask("/sleep")).toBe("asleep");
   const log = async (): Promise<string[]> => JSON.parse(await ask("/log")) as string[];
-  /** Waits until so many entries are in the log, apart from those about the object. */
+  /** Waits for this number of log entries, not counting those about the object itself. */
   const logged = async (count: number): Promise<string[]> => {
     const entries: string[] = [];
     while (entries.length < count) entries.push(...(await log()).filter((entry) => entry !== "constructed"));
@@ -33,7 +33,7 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
 
   test("a refused upgrade is counted and published, in the object and in the Worker", async () => {
     expect(await ask("/connect?name=secret")).toContain("upgrade request");
-    // A Worker is not attached: the error is its own to catch.
+    // Without `attach`, the Worker has to catch the error itself.
     await ask("/worker");
     expect(await ask("/refused")).toBe("1");
     expect(await log()).toEqual(

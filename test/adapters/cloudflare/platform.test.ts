@@ -1,4 +1,4 @@
-/** What Workers and Durable Objects leave to the platform. */
+/** Tests of options that Workers and Durable Objects leave to the platform. */
 import { expect, test } from "vitest";
 import { type CloseReason, ok } from "websock-js";
 import { ManualClock } from "websock-js/testing";

@@ -1,4 +1,4 @@
-/** `websock-js/deno` inside Deno, with `attach` and without. */
+/** Tests of `websock-js/deno` in Deno, with and without `attach`. */
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { idleTimeoutOf } from "../../../src/adapters/deno/upgrade.ts";
@@ -32,7 +32,7 @@ await describe("without", async () => {
       client.socket.destroy();
     });
 
-    // Nobody has given it an `onError`: reports are printed.
+    // Without `onError`, reports are printed.
     testDrain(knocker, /^(?!.*Uncaught)/);
   });
 });
@@ -59,7 +59,7 @@ describe("timeout as Deno's idleTimeout", () => {
   test.each([1, 2, 3, 99, 100, 101, 333, 999, 1_000, 1_500, 59_999, 60_000, 1e9 + 1, 4_294_967_000])(
     "%d ms: both of its timers together are never early, and at most 4 ms late",
     (timeout) => {
-      // What Deno computes for each of its two timers, whose delays are whole milliseconds.
+      // Deno's two timers, whose delays are integers.
       const delay = Math.trunc((idleTimeoutOf({ timeout }) / 2) * 1000);
       expect(delay).toBeLessThanOrEqual(2 ** 31 - 1);
       expect(2 * delay).toBeGreaterThanOrEqual(timeout);

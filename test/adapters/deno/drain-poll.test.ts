@@ -1,3 +1,4 @@
+/** Tests of the poll for buffered bytes. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { DrainPoll, type PolledTransport } from "../../../src/adapters/deno/drain-poll.ts";
 import { replacedTimers } from "../../support/replaced-timers.ts";

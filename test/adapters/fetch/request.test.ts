@@ -1,3 +1,4 @@
+/** Tests of the request target taken from a `Request`. */
 import { describe, expect, test } from "vitest";
 import { upgradeRequestOf } from "../../../src/adapters/fetch/request.ts";
 
@@ -8,7 +9,7 @@ describe("the target of a request", () => {
     ["http://localhost", "/"],
     ["http://localhost?a=b", "/?a=b"],
     ["http:///chat", "/chat"],
-    // Bun and Deno put the client's Host there as it is.
+    // Bun and Deno insert the client's Host header without validation.
     ["http://a b/chat", "/chat"],
     ["http://[/chat?x", "/chat?x"],
     ["http://x:99999/", "/"],

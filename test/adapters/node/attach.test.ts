@@ -1,3 +1,4 @@
+/** Tests of `attach` on Node: its options, error reports and subprotocols. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -21,7 +22,7 @@ const Failing = {
   },
 };
 
-/** Has the handler's handleIn throw, and returns the close code. */
+/** Makes handleIn throw, and returns the close code. */
 const provoke = async (port: number): Promise<number> =>
   (await RawClient.upgraded(port)).send(frame(TEXT, "now")).closeCode();
 

@@ -1,4 +1,4 @@
-/** Clients that others wrote, each with a code base of its own. */
+/** Tests with independent client implementations. */
 import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** permessage-deflate over real sockets, with a client that others wrote. */
+/** Tests of permessage-deflate over sockets, with the client of `ws`. */
 import { once } from "node:events";
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -33,7 +33,7 @@ const connect = async (
 const echoWith = (compress: CompressOptions | boolean, options: WebSockOptions = {}) =>
   serve((req) => upgrade(req, Echo, undefined, { compress, ...options }));
 
-/** Messages of every class: nothing, short, just in this turn, in another thread, and not to be compressed. */
+/** Messages of all kinds: empty, short, large enough for the thread pool, and incompressible. */
 const noise = (size: number): Buffer =>
   Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
 const MESSAGES: readonly (string | Buffer)[] = [
@@ -50,7 +50,7 @@ const MESSAGES: readonly (string | Buffer)[] = [
   "last",
 ];
 
-/** Which answers are not what was sent: comparing octet by octet with `toEqual` takes its time. */
+/** The indexes of wrong answers: `toEqual` is too slow for large messages. */
 const wrong = (answers: readonly (string | Buffer)[], messages: readonly (string | Buffer)[]): number[] =>
   messages.flatMap((message, i) => {
     const answer = answers[i];

@@ -1,3 +1,4 @@
+/** Tests of the attachment's `close` and `drain` on a Node server. */
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type CloseReason, ok, type Self, stop, UpgradeError, upgrade } from "websock-js";
@@ -11,11 +12,11 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** So many open connections. */
+/** Opens this number of connections. */
 const openMany = (port: number, count: number): Promise<RawClient[]> =>
   Promise.all(Array.from({ length: count }, () => RawClient.upgraded(port)));
 
-/** Answers a close frame as a client should, and gives its code. */
+/** Answers the server's close frame, and returns its code. */
 const leave = async (client: RawClient): Promise<number> => {
   const code = await client.closeCode();
   client.send(closeFrame(code));

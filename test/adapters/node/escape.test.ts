@@ -1,4 +1,7 @@
-/** A refusal that nobody catches is answered, and the process lives; one that somebody catches is theirs. */
+/**
+ * Tests that an uncaught refusal is answered without ending the process, and that a caught one is left to the
+ * application.
+ */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import express from "express";
@@ -13,13 +16,13 @@ import { nextTick } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
-// It listens for what the process emits: an error of ours that reaches the application's listeners fails the test.
+// Records process events: an error of the library that reaches the application's listeners fails the test.
 failOnUncaught();
 const runChild = compiledForChildren();
 
 type Route = (req: IncomingMessage, res: ServerResponse) => unknown;
 
-/** Where a route may call `upgrade`. */
+/** Places in which a route may call `upgrade`. */
 const places: readonly (readonly [name: string, route: (call: Route) => Route])[] = [
   ["at once", (call) => call],
   ["in an async function", (call) => async (req, res) => call(req, res)],
@@ -38,7 +41,7 @@ const places: readonly (readonly [name: string, route: (call: Route) => Route])[
   ["in a microtask", (call) => (req, res) => queueMicrotask(() => call(req, res))],
 ];
 
-/** What runs routes, and drops what they return. */
+/** Routers that ignore the results of their routes. */
 const routers: readonly (readonly [name: string, run: (route: Route) => RequestListener])[] = [
   ["node:http", (route) => route],
   [
@@ -80,7 +83,7 @@ describe.each(routers)("%s", (_name, run) => {
     const { port } = await serve(run(route(catching)));
     const client = await RawClient.open(port);
     const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
-    // In a bare callback it can't be known whether somebody catches: only there it is answered.
+    // In a plain callback nothing is known about callers, so the refusal is answered.
     expect(answer.status).toBe(_place === "in an async callback" ? 426 : 418);
   });
 });

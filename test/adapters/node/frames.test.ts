@@ -1,3 +1,4 @@
+/** Tests of frames over HTTP/1.1: protocol violations, close frames and valid edge cases. */
 import { describe, expect, test } from "vitest";
 import { ProtocolError, upgrade, type WebSockOptions } from "websock-js";
 import { Echo, Recorder, serve } from "../../support/node-server.ts";
@@ -9,7 +10,7 @@ failOnUncaught();
 
 const HEALTHY = "/healthy";
 
-/** A server with a recorder at `/`, and a client that has opened it. */
+/** Starts a server with a recorder at `/`, and connects a client. */
 const connected = async (options: WebSockOptions = {}) => {
   const recorder = new Recorder();
   const served = await serve((req) =>
@@ -83,7 +84,7 @@ const violations: Violation[] = [
   ),
 ];
 
-/** What the echo would answer to the violation's lawful beginning is skipped. */
+/** Skips the answers to the valid frames before the violation. */
 const nextCloseCode = async (client: RawClient): Promise<number> => {
   for (;;) {
     const { opcode, payload } = await client.frame();

@@ -1,3 +1,4 @@
+/** Tests of valid and invalid handshakes over HTTP/1.1. */
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
 import { Echo, type Served, serve } from "../../support/node-server.ts";

@@ -1,4 +1,4 @@
-/** What the streams of an HTTP/2 session may hand to Node: never so much that Node refuses new streams. */
+/** Tests of the limits on bytes that HTTP/2 streams pass to Node: it must never refuse new streams. */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
@@ -17,14 +17,14 @@ failOnUncaught();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
-/** The client is Node's too, and has the same limit: here it must not be what refuses. */
+/** The client runs on Node as well and has the same limit, which must not be reached. */
 const client = { maxSessionMemory: 1000 };
 
 /** Node's default `maxSessionMemory` is 10 (megabytes of 1 000 000 bytes). */
 const SESSION_MEMORY = 10_000_000;
 
 describe("a share", () => {
-  /** Hands the whole of its slice to Node and never takes it back. */
+  /** Passes its whole slice to Node and never flushes it. */
   const stall = (share: SessionShare): number => {
     const slice = share.sliceFor(0);
     share.changed(0, slice);
@@ -40,7 +40,7 @@ describe("a share", () => {
     const slices = Array.from({ length: 4000 }, () => stall(share));
     expect(slices.reduce((sum, slice) => sum + slice)).toBeLessThan(0.75 * SESSION_MEMORY);
     for (const [index, slice] of slices.entries()) expect(slice).toBeLessThanOrEqual(slices[index - 1] ?? 262_144);
-    // A stream is never left without anything.
+    // Every stream gets at least the minimum.
     expect(slices.at(-1)).toBe(512);
   });
 
@@ -79,10 +79,10 @@ test("with 150 slow readers on one session, new streams open, healthy ones are s
     const stream = await openHttp2Stream(session, { ":path": "/slow" });
     stream.pause();
     slow.push(stream);
-    // The client has the answer's head; that Node has been handed what it may have is sure once something behind it arrives.
+    // The head has arrived. Once later data arrives, Node has certainly been passed the maximum.
     expect(await healthy.send(frame(TEXT, `${i}`)).text()).toBe(`${i}`);
   }
-  // 45 MB wait for the slow readers, more than four times what Node lets a session hold.
+  // 45 MB are queued for the slow readers, more than four times the limit of Node's session.
   expect(sockets.connections).toBe(151);
   const large = Buffer.alloc(1_000_000, "y");
   expect((await healthy.send(frame(BINARY, large)).frame()).payload.equals(large)).toBe(true);
@@ -112,7 +112,7 @@ test("a session in which many slow readers were reset is retired before Node ref
   const healthy = clientOf(await openHttp2Stream(first));
   let session = first;
   let sessions = 1;
-  // Node counts up to 200 kB of each for as long as its session lives, and would refuse the 52nd.
+  // Node counts up to 200 kB of each until the session ends, and would refuse the 52nd.
   for (let i = 0; i < 500; i++) {
     if (session.closed || session.destroyed) {
       session = await testHttp2(url, client);

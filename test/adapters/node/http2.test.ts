@@ -1,3 +1,4 @@
+/** Tests of WebSockets over HTTP/2: handshakes, other requests of the server, and the end of connections. */
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
@@ -31,7 +32,7 @@ const certificate = selfSigned();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Duplex): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
-/** The frames that go over the stream are echoed. */
+/** Expects that frames on the stream are echoed. */
 const echoWorks = async (stream: Stream): Promise<void> => {
   expect(await clientOf(stream).send(frame(TEXT, "hello")).text()).toBe("hello");
 };
@@ -439,7 +440,7 @@ describe("the end of a connection", () => {
       if (i % 5 === 0) stream.close(http2.constants.NGHTTP2_CANCEL);
       if (!stream.closed) await once(stream, "close");
     };
-    // Ten that go on side by side: each by itself waits mostly for time to pass.
+    // Ten in parallel, because each mostly waits for timers.
     const lane = async (from: number): Promise<void> => {
       for (let i = from; i < 300; i += 10) await one(i + Math.floor(i / 10));
     };

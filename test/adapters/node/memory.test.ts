@@ -1,3 +1,4 @@
+/** Tests that HTTP objects are released after the upgrade. */
 import { expect, test } from "vitest";
 import { compiledForChildren } from "../../support/child.ts";
 import { handshake } from "../../support/raw-client.ts";

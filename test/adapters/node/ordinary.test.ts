@@ -1,3 +1,4 @@
+/** Tests of upgrade requests that are handled as ordinary requests, and of pipelined requests. */
 import { once } from "node:events";
 import type { RequestListener, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -11,7 +12,7 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** Answers with what it was asked. */
+/** Answers with the request that it received. */
 const mirror: RequestListener = async (req, res) => {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk);
@@ -86,7 +87,7 @@ describe("an upgrade request for another protocol is handled as an ordinary requ
 
 describe("an upgrade request with a body", () => {
   const routes: RequestListener = (req, res) => (req.url === "/ws" ? upgrade(req, Echo) : mirror(req, res));
-  /** It looks like a request to whoever parses the body as one, and like a frame to whoever does that. */
+  /** Can be parsed as a request as well as a frame. */
   const smuggled = requestOf("GET /smuggled HTTP/1.1", { Host: "a" });
 
   test.each([
@@ -169,7 +170,7 @@ describe("bytes after a refused upgrade are never parsed as a request", () => {
 });
 
 describe("requests pipelined before an upgrade", () => {
-  /** Holds its answers back until they are released, in the reverse order of the requests. */
+  /** Delays its answers, and releases them in the reverse order of the requests. */
   const holding = (count: number) => {
     const held: ServerResponse[] = [];
     const all = deferred();

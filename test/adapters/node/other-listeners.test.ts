@@ -1,4 +1,4 @@
-/** Beside other `upgrade` listeners: each request is handled by one of us alone. */
+/** Tests beside other `upgrade` listeners: each request must be handled by exactly one of them. */
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -32,7 +32,7 @@ const echoWorks = async (client: RawClient): Promise<void> => {
   expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
 };
 
-/** What other packages do about upgrade requests, as far as it has hurt somebody. */
+/** Behaviour of other packages on upgrade requests that is known to have caused problems. */
 const others: readonly (readonly [name: string, add: (server: http.Server, seen: unknown[]) => void])[] = [
   [
     "ws with a path",

@@ -1,3 +1,4 @@
+/** Tests of the 101 response, and of frameworks and hooks that write to it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
@@ -9,7 +10,7 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** The head of the 101 that a client gets, after which the connection must work and carry nothing else. */
+/** Returns the head of the 101 response, and checks that the connection works afterwards. */
 const opened = async (
   route: (req: IncomingMessage, res: ServerResponse) => unknown,
   headers: Readonly<Record<string, string>> = {},

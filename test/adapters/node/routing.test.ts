@@ -1,3 +1,4 @@
+/** Tests of upgrade requests passing through the app: routes, errors and refusals. */
 import { once } from "node:events";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
@@ -12,7 +13,7 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 failOnUncaught();
 const runChild = compiledForChildren();
 
-/** Opens, sends the handshake, and returns the client. */
+/** Connects, sends the handshake, and returns the client. */
 const knock = async (port: number, headers = {}): Promise<RawClient> =>
   (await RawClient.open(port)).send(handshake(headers));
 
@@ -104,7 +105,7 @@ describe("a route that does not upgrade answers as usual", () => {
   test.each(answers)("%s", async (_name, listener, status, body) => {
     const { port } = await serve(listener);
     const client = await knock(port);
-    // What a hasty client sends behind its handshake must not reset the answer away.
+    // Data that the client sends immediately after its handshake must not cause a reset before the answer is read.
     client.send(frame(TEXT, "x".repeat(100_000)));
     const { headers, ...answer } = await client.head();
     expect(answer.status).toBe(status);
@@ -228,7 +229,7 @@ describe("any other error is not affected", () => {
 });
 
 describe("upgrade() refuses", () => {
-  /** What the second of two calls throws. */
+  /** The error of the second of two calls. */
   const thrown = async (listener: (req: IncomingMessage, res: ServerResponse) => void): Promise<unknown> => {
     const error = deferred<unknown>();
     const { port } = await serve((req, res) => {

@@ -1,4 +1,4 @@
-/** The end of the server is the end of its WebSockets, whoever ends it, and by whatever means. */
+/** Tests that WebSockets are closed when their server is closed, by whatever means. */
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { Duplex } from "node:stream";
@@ -20,7 +20,7 @@ import { acceptByWs, serveByWs } from "../../support/ws-server.ts";
 failOnUncaught();
 const tls = selfSigned();
 
-/** Answers a close frame as a client should, and gives its code. */
+/** Answers the server's close frame, and returns its code. */
 const leave = async (client: RawClient<Duplex>): Promise<number> => {
   const code = await client.closeCode();
   client.send(closeFrame(code));
@@ -32,7 +32,7 @@ const leave = async (client: RawClient<Duplex>): Promise<number> => {
 const closed = (server: { close(callback: () => void): unknown }): Promise<void> =>
   new Promise((resolve) => server.close(resolve));
 
-/** Connections that the server accepted, and those that it will. */
+/** Collects the connections that the server accepts. */
 const acceptedBy = (server: Server): Duplex[] => {
   const sockets: Duplex[] = [];
   server.on("connection", (socket) => sockets.push(socket));

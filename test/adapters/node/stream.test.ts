@@ -1,4 +1,4 @@
-/** Sockets whose queues we go past while they are empty: what waits in them, or is held back, comes in its order. */
+/** Tests of sockets whose queues are bypassed: data must arrive in order, with and without pauses. */
 import { once } from "node:events";
 import type http from "node:http";
 import type { Http2ServerRequest } from "node:http2";
@@ -24,7 +24,7 @@ const openTls = async (port: number): Promise<RawClient> => {
   return RawClient.of(socket);
 };
 
-/** Does nothing with its first message until the gate is open, and answers the others at once. */
+/** Blocks on its first message until the gate opens, and answers the others immediately. */
 const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
   init: () => ok(true),
   handleIn: (message, first) =>
@@ -35,7 +35,7 @@ const paused = async ({ accepted: [socket] }: Served): Promise<void> => {
   while (!socket!.isPaused()) await nextTick();
 };
 
-// More than may wait for the handler before reading pauses.
+// More messages than may be queued before reading is paused.
 const many = Array.from({ length: 1100 }, (_, i) => `${i}`);
 const flood = many.map((message) => frame(TEXT, message));
 

@@ -1,3 +1,4 @@
+/** Tests of WebSockets over TLS. */
 import { once } from "node:events";
 import tls from "node:tls";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** What the functions of the application throw ends no process: it is reported once, and the request is refused. */
+/** Tests that an error in one of the application's functions is reported once, and its request refused. */
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { UpgradeError, upgrade, type WebSockOptions } from "websock-js";

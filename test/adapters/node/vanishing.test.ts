@@ -1,3 +1,4 @@
+/** Tests of clients that pipeline frames or disconnect at different moments. */
 import { type EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
@@ -10,18 +11,18 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** Another client finds the server as it was. */
+/** Checks that the server works for another client. */
 const isHealthy = async ({ port }: Served, path = "/"): Promise<void> => {
   const client = await RawClient.open(port);
   await client.send(handshake({}, `GET ${path} HTTP/1.1`)).accepted();
   expect(await client.send(frame(TEXT, "healthy")).text()).toBe("healthy");
 };
 
-/** Whatever it ends with. */
+/** Accepts any end of the connection. */
 const happens = (emitter: EventEmitter, event: string): Promise<unknown> =>
   new Promise((resolve) => emitter.once(event, resolve));
 
-/** The ways to go without a close frame. */
+/** Ways to disconnect without a close frame. */
 const ways: [string, (client: RawClient) => unknown][] = [
   ["resets", (client) => client.reset()],
   ["destroys its socket", (client) => client.socket.destroy()],

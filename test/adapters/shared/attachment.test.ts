@@ -1,3 +1,4 @@
+/** Tests of the attachment: iteration, ids, fake timers and retained stores. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import http from "node:http";
@@ -118,7 +119,7 @@ test("shared timers do not retain stores of connections that have ended", async 
   first.close();
   await once(first, "close");
   while (sockets.connections > 1) await new Promise((resolve) => setImmediate(resolve));
-  // Node's own timers of the first request end within a second or two: its cached date, for one.
+  // Timers of Node from the first request, such as its cached date, end within two seconds.
   await vi.waitFor(
     () => {
       collect();

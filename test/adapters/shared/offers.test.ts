@@ -1,4 +1,6 @@
-/** Subprotocols that a client offers and nobody agrees on: such a client gives up, and the server should say why. */
+/**
+ * Tests of offered subprotocols of which none is selected: the client fails the connection, so the server reports it.
+ */
 import { expect, test } from "vitest";
 import { type UpgradeRequest, upgrade, type WebSockOptions } from "websock-js";
 import { serveHttp2 } from "../../support/http2-server.ts";

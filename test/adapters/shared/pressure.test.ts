@@ -1,3 +1,4 @@
+/** Tests of memory and backpressure under load. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -14,7 +15,7 @@ interface Told {
   readonly reason: string;
 }
 
-/** The server runs on its own, so that its memory is its own. */
+/** Runs the server in a process of its own, to measure its memory. */
 let server: ChildProcess;
 let port: number;
 
@@ -41,7 +42,7 @@ const connect = async (handler: string, options: WebSockOptions = {}): Promise<{
   return { client, base };
 };
 
-/** A peer that speaks the handshake and then does not read. */
+/** A peer that never reads after the handshake. */
 const connectDeaf = async (handler: string, options: WebSockOptions): Promise<{ socket: net.Socket; base: number }> => {
   const socket = net.connect(port, "127.0.0.1");
   socket.on("error", () => undefined);
@@ -73,7 +74,7 @@ test("10 000 messages to a handler that takes 0–2 ms are handled in order, one
   const { concurrent, peak, reason } = await told();
   expect(reason).toBe("remote");
   expect(concurrent).toBe(1);
-  // 20 MB were sent: had they been let in, they would be seen here.
+  // 20 MB were sent, and would be visible here if they had been buffered.
   expect(peak - base).toBeLessThan(12_000_000);
 });
 
@@ -84,7 +85,7 @@ test("a gibibyte pushed to a client that never reads takes no more memory than m
   const { reason, peak } = await told();
   expect(reason).toBe("SlowConsumer");
   expect(peak - base).toBeLessThan(16 * 1024 * 1024 + 10_000_000);
-  // What was accepted before the end is still there to be read, and the close frame behind it.
+  // Messages accepted before the end can still be read, and then the close frame.
   let tail: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
     tail = Buffer.concat([tail, chunk]).subarray(-4);

@@ -1,4 +1,4 @@
-/** Refused upgrades, however they were refused: counted and published once each, and no line in any log. */
+/** Tests that refused upgrades are counted and published once each, and not logged. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import { format } from "node:util";
@@ -19,7 +19,7 @@ const elsewhere = { origin: "http://elsewhere.example" };
 const early = { earlyValidateUpgrade: true };
 const late = { earlyValidateUpgrade: false };
 
-/** What is published until the test is over. */
+/** Collects the messages published during a test. */
 const published = (): Omit<RefusedEvent, "error">[] => {
   const events: Omit<RefusedEvent, "error">[] = [];
   const onMessage = (message: unknown): void => {
@@ -94,7 +94,7 @@ describe("counted and published once each", () => {
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, "1"]));
     const { status, client } = await knockHttp1(port, "/a", many);
     client.socket.destroy();
-    // Newer versions of Node refuse such a request before anybody sees it.
+    // Newer versions of Node refuse such a request themselves.
     expect([status, sockets.refused]).toEqual(status === 431 ? [431, 0] : [400, 1]);
     expect(events).toEqual(status === 431 ? [] : [{ ...forbidden, status: 400, handler: undefined }]);
   });
@@ -149,7 +149,7 @@ describe("no stack trace is logged by", () => {
     const { status: got, client } = await knockHttp1(await listen(server), "/a", elsewhere);
     client.socket.destroy();
     expect([got, sockets.refused]).toEqual([status, 1]);
-    // Express prints in the event loop's next turn.
+    // Express prints in the next event-loop tick.
     await new Promise(setImmediate);
     return print.mock.calls.map((args) => format(...args));
   };

@@ -1,3 +1,4 @@
+/** Tests of paths for reports and connections. */
 import { expect, test } from "vitest";
 import { pathOf, sharedPathOf } from "../../../src/adapters/shared/request-path.ts";
 
@@ -24,7 +25,7 @@ test("20 000 connections with the same path and long queries share one short str
   const before = process.memoryUsage().heapUsed;
   for (let i = 0; i < kept.length; i++) kept[i] = sharedPathOf(`/socket-${before}?${i}${query}`);
   globalThis.gc?.();
-  // A slice would keep its whole request target: 200 MB.
+  // A slice would retain its whole request target: 200 MB in total.
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
   expect(new Set(kept).size).toBe(1);
 });

@@ -1,3 +1,4 @@
+/** Tests of the system clock. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SystemClock } from "../../../src/adapters/shared/system-clock.ts";
 import { systemTimers } from "../../../src/adapters/shared/timers.ts";
@@ -61,7 +62,7 @@ describe("SystemClock", () => {
       const start = clock.now();
       clock.schedule(task("far"), start + 100_000_000);
       vi.advanceTimersByTime(3_000);
-      // It stops for an hour; what has arrived meanwhile is read before the timer goes off.
+      // The process is suspended for an hour. What arrived is read before the timer fires.
       blocked = 3_600_000;
       const soon = clock.soon();
       expect(clock.heard()).toBeLessThanOrEqual(soon);
@@ -188,7 +189,7 @@ describe("SystemClock", () => {
     vi.advanceTimersByTime(5000);
     expect(ticks.length).toBe(500);
     expect(vi.getTimerCount()).toBe(0);
-    // And it starts again.
+    // The timer starts again.
     clock.schedule(tasks[0]!, clock.now() + 1000);
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(5000);

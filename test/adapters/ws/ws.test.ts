@@ -1,3 +1,4 @@
+/** Tests of `attach` and `host` of `websock-js/ws`. */
 import { once } from "node:events";
 import http from "node:http";
 import { describe, expect, test } from "vitest";
@@ -17,7 +18,7 @@ failOnUncaught();
 // biome-ignore lint/suspicious/noExplicitAny: whatever state it has
 type Handler = WebSock<unknown, any>;
 
-/** Both ways to have ws carry a handler. */
+/** Both ways to use `ws`. */
 const ways = [
   [
     "attach",
