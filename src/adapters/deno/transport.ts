@@ -83,14 +83,14 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   constructor(
     socket: DenoSocket,
     { maxMessageSize, maxBuffered }: ResolvedOptions,
-    tell: (what: string) => void,
-    served: ServerConnections | undefined,
+    warnOnce: (what: string) => void,
+    serverConnections: ServerConnections | undefined,
   ) {
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
     this.minPolled = Math.min(MIN_POLLED, maxBuffered / 4);
-    this.warnOnce = tell;
-    this.serverConnections = served;
+    this.warnOnce = warnOnce;
+    this.serverConnections = serverConnections;
   }
 
   open(session: TransportEvents): void {
