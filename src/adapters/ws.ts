@@ -14,7 +14,7 @@ import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
 import { connectionFacts } from "./shared/decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./shared/host.ts";
-import { nodeOctets } from "./shared/node-byte-ops.ts";
+import { nodeByteOps } from "./shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
 import { capabilities, WsTransport } from "./ws/transport.ts";
@@ -123,7 +123,7 @@ export const hosting = (options: HostOptions = {}): Hosting => {
 
 const createHosting = (options: HostOptions): Hosting => {
   const ignores = [...capabilities.ignores, ...HANDSHAKE_OPTIONS];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
+  const host = new Host({ ...capabilities, ignores }, nodeByteOps, nodeDiagnostics, options);
   const groupOf = serverGroups(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
@@ -170,7 +170,7 @@ const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | un
         group.closing = closing;
       },
       close: () => group.close(),
-      dismiss: () => group.dismiss(),
+      closeAll: () => group.closeAll(),
     });
     return group;
   };

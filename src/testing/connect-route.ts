@@ -6,7 +6,7 @@ import { Host } from "../adapters/shared/host.ts";
 import { sharedPathOf } from "../adapters/shared/request-path.ts";
 import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
-import { portableOctets } from "../protocol/byte-ops.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { markUpgradable } from "../upgrade.ts";
 import { beginSession, type TestClient } from "./connect.ts";
@@ -142,7 +142,7 @@ const connectSent = async <Answer extends { status: number } | { statusCode: num
 export const testCapabilities = { ...capabilities, ignores: [] };
 
 const testHost = (defaults: WebSockOptions | undefined): Host =>
-  new Host(testCapabilities, portableOctets, undefined, { onError: () => undefined, ...(defaults && { defaults }) });
+  new Host(testCapabilities, portableByteOps, undefined, { onError: () => undefined, ...(defaults && { defaults }) });
 
 /** Decides as every fetch-style server does. What it decides on runs in memory. */
 class TestUpgrade extends FetchUpgrade {

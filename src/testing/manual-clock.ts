@@ -20,11 +20,11 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
-  heard(): number {
+  activeNow(): number {
     return this.time;
   }
 
-  soon(): number {
+  coarseActiveNow(): number {
     return this.time;
   }
 

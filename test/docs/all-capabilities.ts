@@ -4,8 +4,8 @@ import { capabilities as cloudflare, durableCapabilities } from "../../src/adapt
 import { capabilities as deno } from "../../src/adapters/deno/transport.ts";
 import { capabilities as node } from "../../src/adapters/node/host.ts";
 import { capabilities as ws } from "../../src/adapters/ws/transport.ts";
+import type { Ability, Capabilities } from "../../src/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
-import type { Ability, Capabilities } from "../../src/transport.ts";
 
 export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
   ["`/node`: HTTP/1.1 and HTTP/2", node],

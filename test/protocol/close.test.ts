@@ -33,31 +33,31 @@ describe("close texts", () => {
   });
 });
 
-describe.each(allOctets)("close payloads with $name", ({ octets }) => {
+describe.each(allOctets)("close payloads with $name", ({ byteOps }) => {
   it.each([
     [{ code: undefined, text: "" }, []],
     [{ code: 1000, text: "" }, [0x03, 0xe8]],
     [{ code: 4999, text: "é!" }, [0x13, 0x87, 0xc3, 0xa9, 0x21]],
   ])("%o", (close, payload) => {
-    expect([...closePayload(close, octets)]).toEqual(payload);
-    expect(parseClose(Uint8Array.from(payload), octets)).toEqual(close);
+    expect([...closePayload(close, byteOps)]).toEqual(payload);
+    expect(parseClose(Uint8Array.from(payload), byteOps)).toEqual(close);
   });
 
   it("of 125 octets", () => {
     const close = { code: 3000, text: "€".repeat(41) };
-    const payload = closePayload(close, octets);
+    const payload = closePayload(close, byteOps);
     expect(payload.length).toBe(125);
-    expect(parseClose(payload, octets)).toEqual(close);
+    expect(parseClose(payload, byteOps)).toEqual(close);
   });
 
   it("keep a byte order mark", () => {
     const close = { code: 1000, text: "\ufeffx" };
-    expect(parseClose(closePayload(close, octets), octets)).toEqual(close);
+    expect(parseClose(closePayload(close, byteOps), byteOps)).toEqual(close);
   });
 
   const refusal = (payload: number[]): number | undefined => {
     try {
-      parseClose(Uint8Array.from(payload), octets);
+      parseClose(Uint8Array.from(payload), byteOps);
       return undefined;
     } catch (error) {
       if (error instanceof ProtocolError) return error.code;

@@ -57,8 +57,8 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
-describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
+  const run = { byteOps };
 
   it.each(refusals)("%s", (_name, frames, code, header) => {
     const bytes = frames.map(frame);
@@ -117,9 +117,9 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
   });
 });
 
-describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
+describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
   it.each([1, 125, 126, 65_535, 65_536, 1_000_000])("maxFrameSize %i: judged from the header alone", (maxFrameSize) => {
-    const run = { octets, limits: { maxFrameSize } };
+    const run = { byteOps, limits: { maxFrameSize } };
     const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
     expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
     const payload = new Uint8Array(maxFrameSize);
@@ -127,7 +127,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
   });
 
   it("maxFrameSize is for each frame, not for the message", () => {
-    const run = { octets, limits: { maxFrameSize: 3 } };
+    const run = { byteOps, limits: { maxFrameSize: 3 } };
     const chunks = [
       frame({ opcode: OP.text, payload: "abc", fin: false }),
       frame({ opcode: OP.continuation, payload: "def" }),
@@ -138,19 +138,19 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
   });
 
   it.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
-    const run = { octets, limits: { maxMessageSize } };
+    const run = { byteOps, limits: { maxMessageSize } };
     const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
     expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
   });
 
   it("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
     const claim = frame({ opcode: OP.binary, claims: 2n ** 63n - 1n });
-    expect(parseAll([claim], { octets, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
-    expect(parseAll([claim, new Uint8Array(10)], { octets })).toEqual([]);
+    expect(parseAll([claim], { byteOps, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
+    expect(parseAll([claim, new Uint8Array(10)], { byteOps })).toEqual([]);
   });
 
   it("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
-    const run = { octets, limits: { maxMessageSize: 10 } };
+    const run = { byteOps, limits: { maxMessageSize: 10 } };
     const first = frame({ opcode: OP.text, payload: "123456", fin: false });
     const ping = frame({ opcode: OP.ping, payload: "x".repeat(100) });
     const fits = frame({ opcode: OP.continuation, payload: "7890" });
@@ -163,7 +163,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
   });
 
   it("limits do not count control frames", () => {
-    const run = { octets, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
+    const run = { byteOps, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
     const bytes = join(frame({ opcode: OP.ping, payload: "x".repeat(125) }), frame({ opcode: OP.text, payload: "x" }));
     expect(parseAll([bytes], run).map(([kind]) => kind)).toEqual(["control", "message"]);
   });
@@ -171,7 +171,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
   it.each([1, 2, 3, 100])(
     "maxFragments %i: so many frames are a message, one more is refused, empty or not",
     (maxFragments) => {
-      const run = { octets, limits: { maxFragments } };
+      const run = { byteOps, limits: { maxFragments } };
       for (const payload of ["", "x"]) {
         const frames = (count: number): Uint8Array =>
           join(
@@ -194,7 +194,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
     const tooLong = (): never => {
       throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
     };
-    const run = { octets: { ...octets, decodeAscii: tooLong, decodeUtf8: tooLong } };
+    const run = { byteOps: { ...byteOps, decodeAscii: tooLong, decodeUtf8: tooLong } };
     const first = { opcode: OP.text, payload: "hello", fin: false };
     const last = { opcode: OP.continuation, payload: "hello" };
     for (const frames of [[{ ...first, fin: true }], [{ ...first, fin: true, payload: "é" }], [first, last]]) {

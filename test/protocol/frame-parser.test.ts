@@ -5,8 +5,8 @@ import { allOctets, asText, binarySeen, controlSeen, makeParser, parseAll, type 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
 const LENGTHS = [0, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 95, 96, 97, 98, 99, 125, 126, 127, 65_535, 65_536, 65_537];
 
-describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
+  const run = { byteOps };
 
   describe.each(LENGTHS)("a payload of %i octets", (length) => {
     it("is read as binary", () => {
@@ -146,7 +146,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
   });
 
   describe("validateUtf8: false", () => {
-    const lenient = { octets, limits: { validateUtf8: false } };
+    const lenient = { byteOps, limits: { validateUtf8: false } };
     const broken = Uint8Array.of(0x61, 0xff, 0x62);
 
     it("replaces what is not UTF-8", () => {

@@ -26,8 +26,8 @@ const invalid: [name: string, octets: number[], known: number][] = [
 
 const valid = ["é", "€", "😀", "\u0800", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{10ffff}", "\u0080", "\u07ff"];
 
-describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
+  const run = { byteOps };
 
   // A whole short frame, long enough ones for the host's validator, and a position behind other characters.
   const prefixes = ["", "x", "é", "x".repeat(40), "€".repeat(40)];

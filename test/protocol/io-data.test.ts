@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { IoData } from "../../src/message.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
 import { join } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
@@ -61,7 +61,7 @@ describe("deeply nested lists", () => {
     const size = ioLength(data);
     expect(size).toBe(DEPTH * 6);
     const target = new Uint8Array(size);
-    expect(writeIoData(data, target, 0, portableOctets)).toBe(size);
+    expect(writeIoData(data, target, 0, portableByteOps)).toBe(size);
     expect(new TextDecoder().decode(target)).toBe("chunk ".repeat(DEPTH));
   });
 
@@ -101,11 +101,11 @@ describe("ioLength", () => {
   });
 });
 
-describe.each(allOctets)("writeIoData with $name", ({ octets }) => {
+describe.each(allOctets)("writeIoData with $name", ({ byteOps }) => {
   const write = (data: IoData): number[] => {
     const length = ioLength(data);
-    const target = octets.allocOutput(length + 6).fill(0xee);
-    expect(writeIoData(data, target, 3, octets)).toBe(length + 3);
+    const target = byteOps.allocOutput(length + 6).fill(0xee);
+    expect(writeIoData(data, target, 3, byteOps)).toBe(length + 3);
     expect([...target.subarray(0, 3), ...target.subarray(length + 3)]).toEqual(Array(6).fill(0xee));
     return [...target.subarray(3, length + 3)];
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applyMask, applyMaskThrough } from "../../src/protocol/mask.ts";
+import { applyMask, applyMaskInView } from "../../src/protocol/mask.ts";
 
 type Key = [number, number, number, number];
 
@@ -15,7 +15,7 @@ const both: [name: string, apply: typeof applyMask][] = [
   ["applyMask", applyMask],
   [
     "applyMaskThrough",
-    (bytes, ...rest) => applyMaskThrough(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ...rest),
+    (bytes, ...rest) => applyMaskInView(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ...rest),
   ],
 ];
 

@@ -34,9 +34,9 @@ const isText = (bytes: Uint8Array): boolean => {
   }
 };
 
-describe.each(allOctets)("Utf8Validator with $name", ({ octets }) => {
+describe.each(allOctets)("Utf8Validator with $name", ({ byteOps }) => {
   const accepts = (pieces: readonly Uint8Array[]): boolean => {
-    const validator = new Utf8Validator(octets);
+    const validator = new Utf8Validator(byteOps);
     return pieces.every((piece) => validator.push(piece)) && validator.complete;
   };
 
@@ -66,14 +66,14 @@ describe.each(allOctets)("Utf8Validator with $name", ({ octets }) => {
 
   it("looks at the stretch it is told to, and no further", () => {
     const bytes = join(Uint8Array.of(0xff), new Uint8Array(50).fill(0x61), Uint8Array.of(0xff));
-    expect(new Utf8Validator(octets).push(bytes, 1, 51)).toBe(true);
-    expect(new Utf8Validator(octets).push(bytes, 0, 51)).toBe(false);
-    expect(new Utf8Validator(octets).push(bytes, 1)).toBe(false);
-    expect(new Utf8Validator(octets).push(bytes, 1, 1)).toBe(true);
+    expect(new Utf8Validator(byteOps).push(bytes, 1, 51)).toBe(true);
+    expect(new Utf8Validator(byteOps).push(bytes, 0, 51)).toBe(false);
+    expect(new Utf8Validator(byteOps).push(bytes, 1)).toBe(false);
+    expect(new Utf8Validator(byteOps).push(bytes, 1, 1)).toBe(true);
   });
 
   it("is complete at the ends of characters only", () => {
-    const validator = new Utf8Validator(octets);
+    const validator = new Utf8Validator(byteOps);
     const complete = Array.from(new TextEncoder().encode("aé€😀"), (octet) => {
       expect(validator.push(Uint8Array.of(octet))).toBe(true);
       return validator.complete;

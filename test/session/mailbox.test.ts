@@ -13,7 +13,7 @@ describe("Mailbox", () => {
   });
 
   const arrive = (data: string, size = data.length): void => {
-    mailbox.mark();
+    mailbox.markArrival();
     mailbox.addMessage(message(data), size);
   };
 
@@ -32,7 +32,7 @@ describe("Mailbox", () => {
     expect([mailbox.messages, mailbox.infos, mailbox.bytes]).toEqual([0, 0, 0]);
     expect(mailbox.takeMessage()).toBeUndefined();
     expect(mailbox.hasInfo).toBe(false);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
   });
 
   it("gives messages in the order of their arrival, and counts them and their octets", () => {
@@ -48,7 +48,7 @@ describe("Mailbox", () => {
 
   it("takes control messages like any others", () => {
     const ping = { opcode: "ping", data: new Uint8Array(2) } as const;
-    mailbox.mark();
+    mailbox.markArrival();
     mailbox.addMessage(ping, 2);
     expect(mailbox.takeMessage()).toBe(ping);
   });
@@ -77,10 +77,10 @@ describe("Mailbox", () => {
     mailbox.addInfo("info");
     arrive("message");
     expect(mailbox.takeMessage()).toBeUndefined();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.releaseInfos();
     expect(handleAll()).toEqual(["info", "message"]);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
   });
 
   it("an info that was sent after something arrived is handled after it", () => {
@@ -91,7 +91,7 @@ describe("Mailbox", () => {
   });
 
   it("what one chunk brought came in one moment, whatever its messages cause to be sent", () => {
-    mailbox.mark();
+    mailbox.markArrival();
     mailbox.addMessage(message("a"), 1);
     mailbox.addInfo("sent by a's handler");
     mailbox.addMessage(message("b"), 1);
@@ -101,17 +101,17 @@ describe("Mailbox", () => {
 
   it("isNext tells what may be handled without waiting in it", () => {
     mailbox.addInfo("info");
-    mailbox.mark();
-    expect(mailbox.isNext).toBe(false);
+    mailbox.markArrival();
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.releaseInfos();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.takeInfo();
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
     // Sent in the same moment: after.
     mailbox.addInfo("later");
-    expect(mailbox.isNext).toBe(true);
-    mailbox.mark();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(true);
+    mailbox.markArrival();
+    expect(mailbox.isCaughtUp).toBe(false);
   });
 
   it("drops everything when it is cleared, and works on", () => {
@@ -120,7 +120,7 @@ describe("Mailbox", () => {
     mailbox.releaseInfos();
     mailbox.clear();
     expect([mailbox.messages, mailbox.infos, mailbox.bytes, mailbox.hasInfo]).toEqual([0, 0, 0, false]);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
     mailbox.addInfo("info");
     arrive("message");
     mailbox.releaseInfos();
@@ -161,6 +161,6 @@ describe("the mailbox that all connections share which have none of their own", 
     other.send("at once");
     expect(seen).toEqual(["wait", "at once"]);
     expect([EMPTY_MAILBOX.messages, EMPTY_MAILBOX.infos, EMPTY_MAILBOX.hasInfo]).toEqual([0, 0, false]);
-    expect(EMPTY_MAILBOX.isNext).toBe(true);
+    expect(EMPTY_MAILBOX.isCaughtUp).toBe(true);
   });
 });

@@ -137,7 +137,7 @@ describe("the close handshake", () => {
       heartbeat: false,
     });
     const { clock } = client;
-    clock.heard = () => clock.now() - 50_000;
+    clock.activeNow = () => clock.now() - 50_000;
     client.advance(109_999);
     expect(client.received).toEqual([]);
     let over = false;

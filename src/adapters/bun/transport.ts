@@ -1,12 +1,13 @@
 /** The transport over a `ServerWebSocket` of `Bun.serve`. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
 
@@ -65,7 +66,6 @@ export class BunTransport implements Transport {
   /** The size in bytes from which messages are compressed; `Infinity` without compression. */
   private readonly compressFrom: number;
   private socket!: BunSocket;
-  readonly capabilities = capabilities;
   private startSession: ((transport: BunTransport) => void) | undefined;
   /**
    * Bytes passed to Bun, except for texts that it flushed synchronously. Includes frame headers, like the amount that
@@ -100,7 +100,7 @@ export class BunTransport implements Transport {
     return this.hasQueued ? this.socket.getBufferedAmount() : 0;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.bytesAccepted - this.buffered;
   }
 
@@ -113,7 +113,7 @@ export class BunTransport implements Transport {
     if (this.hasQueued || this.compressFrom !== NO_COMPRESSION) return false;
     const status = this.socket.sendText(text);
     // Bytes that are flushed synchronously don't have to be counted.
-    if (status <= 0) this.recordSend(status, nodeOctets.utf8Length(text));
+    if (status <= 0) this.recordSend(status, nodeByteOps.utf8Length(text));
     return true;
   }
 
@@ -129,12 +129,12 @@ export class BunTransport implements Transport {
     const { socket } = this;
     switch (opcode) {
       case "text":
-        return socket.sendText(joinText(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendText(joinText(data, size, nodeByteOps), size >= this.compressFrom);
       case "binary":
-        return socket.sendBinary(joinOctets(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendBinary(joinOctets(data, size, nodeByteOps), size >= this.compressFrom);
       case "ping":
       case "pong":
-        return socket[opcode](joinOctets(data, size, nodeOctets));
+        return socket[opcode](joinOctets(data, size, nodeByteOps));
     }
   }
 
@@ -176,19 +176,19 @@ export class BunTransport implements Transport {
 
   onMessage(data: string | Uint8Array<ArrayBuffer>): void {
     const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
+    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeByteOps);
     else receiveBinary(session, data, maxMessageSize);
   }
 
   onControl(opcode: "ping" | "pong", data: Uint8Array<ArrayBuffer>): void {
-    this.session.received();
-    this.session.control({ opcode, data });
+    this.session.onActivity();
+    this.session.onControl({ opcode, data });
   }
 
   onDrain(): void {
     this.hasQueued = this.socket.getBufferedAmount() > 0;
     if (!this.hasQueued && this.pendingClose !== undefined) this.closeNow(...this.pendingClose);
-    else this.session.drained();
+    else this.session.onDrain();
   }
 
   onClose(code: number, reason: string): void {
@@ -196,12 +196,12 @@ export class BunTransport implements Transport {
     this.closed = true;
     this.hasQueued = false;
     // The peer may send the same close frame, but only a stopped server has no port.
-    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
+    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.onHostStop();
     // Bun emits `close` synchronously when we close. The peer's close frame stays unknown.
     else if (!ours && code !== CONNECTION_LOST) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
-      this.session.failed(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
+      this.session.onProtocolError(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 }

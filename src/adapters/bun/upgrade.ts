@@ -5,14 +5,14 @@ import { parseExtensions } from "../../protocol/http/extensions.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import { BunTransport, capabilities } from "./transport.ts";
 import type { BunServer } from "./types.ts";
 
 export class BunHost extends Host {
   constructor(options: HostOptions) {
-    super(capabilities, nodeOctets, nodeDiagnostics, options);
+    super(capabilities, nodeByteOps, nodeDiagnostics, options);
   }
 }
 
@@ -38,7 +38,6 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const facts = connectionFacts(upgradeRequest, peer, subprotocol, agreed?.answer);
     const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
       const session = host.newSession(callbacks, transport, facts, options, asyncContext);
-      transport.open(session);
       session.start(arg);
     });
     // `upgrade` returns `false` if the client has disconnected.

@@ -1,10 +1,11 @@
 /** Connections of Durable Objects, stored in the attachments of their sockets during hibernation. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../../session/self.ts";
+import type { Session } from "../../session/session.ts";
 import { FetchUpgrade, guardFetch } from "../fetch/upgrade.ts";
 import { rootContext } from "../shared/async-context.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
@@ -56,6 +57,8 @@ class DurableTransport extends CloudflareTransport {
     this.metadata = about;
     this.forget = forget;
   }
+
+  session!: Session;
 
   /** Marks the socket as one of ours. */
   claim(): void {
@@ -116,7 +119,7 @@ export class DurableHost extends CloudflareHost {
 
   constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
     // Each object has its own clock: a timer belongs to the object that started it.
-    super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
+    super(durableCapabilities, portableByteOps, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }

@@ -1,10 +1,10 @@
 /** The transport over a WebSocket of Cloudflare Workers. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
@@ -52,34 +52,39 @@ export interface Reporter {
 }
 
 export class CloudflareTransport implements Transport {
-  readonly capabilities: Capabilities;
   /** The platform does not expose buffered bytes. */
   readonly buffered = 0;
-  readonly taken = 0;
-  session!: Session;
+  readonly bytesFlushed = 0;
+  private events!: TransportEvents;
   protected readonly socket: CloudflareSocket;
   private readonly maxMessageSize: number;
   private readonly reporter: Reporter;
+  /** Its name, for reporter. */
+  private readonly host: string;
   /** The peer's close frame has arrived. */
   private closeReceived = false;
   /** Our close frame was sent. */
   private closeSent = false;
   private disconnected = false;
 
-  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reporter, what = capabilities) {
-    this.capabilities = what;
+  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reporter, { host } = capabilities) {
+    this.host = host;
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
     this.reporter = reports;
+  }
+
+  open(events: TransportEvents): void {
+    this.events = events;
   }
 
   // --- events of the socket
 
   message(data: string | ArrayBuffer): void {
     if (this.disconnected) return;
-    const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, portableOctets);
-    else receiveBinary(session, new Uint8Array(data), maxMessageSize);
+    const { events, maxMessageSize } = this;
+    if (typeof data === "string") receiveText(events, data, maxMessageSize, portableByteOps);
+    else receiveBinary(events, new Uint8Array(data), maxMessageSize);
   }
 
   closing(code: number, text: string): void {
@@ -91,7 +96,7 @@ export class CloudflareTransport implements Transport {
       this.disconnect();
       return;
     }
-    receiveClose(this.session, code, text);
+    receiveClose(this.events, code, text);
     if (this.closeSent) this.disconnect();
   }
 
@@ -99,7 +104,7 @@ export class CloudflareTransport implements Transport {
     if (this.disconnected) return;
     this.closeSent = true;
     const [, code, description] = VIOLATION.exec(message) ?? [];
-    if (code !== undefined) this.session.failed(new ProtocolError(Number(code), description!));
+    if (code !== undefined) this.events.onProtocolError(new ProtocolError(Number(code), description!));
     this.disconnect();
   }
 
@@ -107,13 +112,13 @@ export class CloudflareTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reporter.warnOnce(`a ${opcode} can't be sent on ${this.capabilities.host}, and is left out`);
+      this.reporter.warnOnce(`a ${opcode} can't be sent on ${this.host}, and is left out`);
       return;
     }
     if (this.closeSent || this.disconnected) return;
     this.attempt(() =>
       this.socket.send(
-        opcode === "text" ? joinText(data, size, portableOctets) : joinOctets(data, size, portableOctets),
+        opcode === "text" ? joinText(data, size, portableByteOps) : joinOctets(data, size, portableByteOps),
       ),
     );
   }
@@ -138,7 +143,7 @@ export class CloudflareTransport implements Transport {
   protected disconnect(): void {
     if (this.disconnected) return;
     this.disconnected = true;
-    this.session.disconnected();
+    this.events.onDisconnect();
   }
 
   /** `send` and `close` throw if the socket has just been closed, or belongs to another request. */

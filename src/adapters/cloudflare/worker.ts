@@ -1,6 +1,6 @@
 /** Upgrades in Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import type { Session, SessionContext } from "../../session/session.ts";
 import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
@@ -54,7 +54,7 @@ export class WorkerHost extends CloudflareHost {
   private readonly onSessionEnd = new WeakMap<Session, () => void>();
 
   constructor(options: HostOptions = {}) {
-    super(capabilities, portableOctets, cloudflareDiagnostics, options);
+    super(capabilities, portableByteOps, cloudflareDiagnostics, options);
     this.givenClock = options.clock;
   }
 
@@ -84,7 +84,7 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     socket.binaryType = "arraybuffer";
     socket.accept({ allowHalfOpen: true });
     const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
-    transport.session = host.newSession(
+    const session = host.newSession(
       callbacks,
       transport,
       connectionFacts(upgradeRequest, peerOf(request), subprotocol, undefined),
@@ -94,13 +94,13 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
       transport.closing(code, reason);
-      host.keepRequestAlive(transport.session);
+      host.keepRequestAlive(session);
     });
     socket.addEventListener("error", ({ message }: { message: string }) => {
       transport.failed(message);
-      host.keepRequestAlive(transport.session);
+      host.keepRequestAlive(session);
     });
-    transport.session.start(arg);
+    session.start(arg);
     return respond();
   }
 }

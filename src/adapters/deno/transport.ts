@@ -1,11 +1,12 @@
 /** The transport over a WebSocket of `Deno.upgradeWebSocket`. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
 import { CONNECTION_LOST, NO_CLOSE_CODE, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
 import { drainPoll, type PolledTransport } from "./drain-poll.ts";
@@ -56,7 +57,6 @@ const IDLE_ERROR = "No response from ping frame.";
 const LOST_CODES: readonly number[] = [0, CONNECTION_LOST];
 
 export class DenoTransport implements Transport, PolledTransport, Stoppable {
-  readonly capabilities = capabilities;
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
   private readonly minPolled: number;
@@ -100,11 +100,12 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     socket.onmessage = ({ data }) => {
       this.messagesReceived++;
       // The socket was created in the connection's context, and its events run there.
-      if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
-      else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
+      if (typeof data === "string")
+        session.assumeContext(receiveText, undefined, session, data, maxMessageSize, nodeByteOps);
+      else session.assumeContext(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
     };
-    socket.onerror = ({ message = "" }) => session.inherit(this.onError, this, message);
-    socket.onclose = ({ code, reason }) => session.inherit(this.onClose, this, code, reason);
+    socket.onerror = ({ message = "" }) => session.assumeContext(this.onError, this, message);
+    socket.onclose = ({ code, reason }) => session.assumeContext(this.onClose, this, code, reason);
   }
 
   // --- Transport
@@ -122,14 +123,14 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     return bufferedAmount;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.bytesAccepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
     const { socket } = this;
-    if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
-    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
+    if (opcode === "text") socket.send(joinText(data, size, nodeByteOps));
+    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeByteOps));
     else {
       this.warnOnce(`a ${opcode} can't be sent on deno, and is left out`);
       return;
@@ -176,22 +177,22 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   // --- events of Deno
 
   onProgress(): void {
-    this.session.drained();
+    this.session.onDrain();
   }
 
   onStop(): void {
     this.stopping = true;
-    this.session.stopped();
+    this.session.onHostStop();
   }
 
   private onError(message: string): void {
     if (message === IDLE_ERROR) {
-      if (!this.disconnected) this.session.idle();
+      if (!this.disconnected) this.session.onIdle();
       this.onDisconnected();
       return;
     }
     const violation = this.disconnected ? undefined : violationOf(message);
-    if (violation !== undefined) this.session.failed(violation);
+    if (violation !== undefined) this.session.onProtocolError(violation);
   }
 
   private onClose(code: number, reason: string): void {
@@ -207,6 +208,6 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     this.disconnected = true;
     drainPoll.delete(this);
     this.serverConnections?.delete(this);
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 }

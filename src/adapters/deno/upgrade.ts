@@ -5,7 +5,7 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import { connectionsOf } from "./serve.ts";
 import { capabilities, DenoTransport } from "./transport.ts";
@@ -13,7 +13,7 @@ import type { DenoServeInfo, DenoUpgradeWebSocket } from "./types.ts";
 
 export class DenoHost extends Host {
   constructor(options: HostOptions = {}) {
-    super(capabilities, nodeOctets, nodeDiagnostics, options);
+    super(capabilities, nodeByteOps, nodeDiagnostics, options);
   }
 }
 
@@ -62,8 +62,7 @@ export class DenoUpgrade extends FetchUpgrade {
       }
       const transport = new DenoTransport(socket, options, (what) => host.warnOnce(what), served);
       const session = host.newSession(callbacks, transport, facts, options, asyncContext);
-      transport.open(session);
-      session.inherit(session.start, session, arg);
+      session.assumeContext(session.start, session, arg);
     };
     return response;
   }

@@ -1,8 +1,6 @@
 /** Closes WebSockets when their server is closed: Node leaves them open, and `close` of the server waits for them. */
 import type { Duplex } from "node:stream";
-import { CLOSE } from "../../protocol/close.ts";
 import type { SessionGroup } from "../../session/group.ts";
-import type { Session } from "../../session/session.ts";
 import { nextTick } from "./timers.ts";
 
 /** The methods of a server that are wrapped. */
@@ -13,7 +11,7 @@ interface Closable {
 }
 
 /** The connections of a server. */
-export type ClosableGroup = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
+export type ClosableGroup = Pick<SessionGroup, "close" | "closeAll"> & { closing: boolean };
 
 /**
  * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
@@ -32,7 +30,7 @@ export const closeSessionsWith = (server: Closable, group: ClosableGroup): void 
   if (closeAllConnections !== undefined) {
     server.closeAllConnections = function (this: Closable): void {
       // Connections get their `closeTimeout` for the closing handshake before they are aborted.
-      group.dismiss();
+      group.closeAll();
       closeAllConnections.call(this);
     };
   }
@@ -41,9 +39,6 @@ export const closeSessionsWith = (server: Closable, group: ClosableGroup): void 
     closed = false;
   });
 };
-
-/** Closes a connection because its server is closing. */
-export const shutDown = (session: Session | undefined): void => session?.shutdown(CLOSE.goingAway);
 
 type Method = "destroy" | "end";
 

@@ -4,7 +4,7 @@ import type { Compression } from "../../protocol/connection.ts";
 import { Compressor } from "../../protocol/deflate/compressor.ts";
 import { Decompressor } from "../../protocol/deflate/decompressor.ts";
 import type { DeflateParameters } from "../../protocol/deflate/negotiation.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDeflate } from "./deflate.ts";
 
 /** Instances without context takeover, by their settings. There are few different settings, so the maps stay small. */
@@ -19,7 +19,7 @@ export const compressionOf = (
   parameters: DeflateParameters,
 ): Compression => {
   const settings = compress!;
-  const makeCompressor = (): Compressor => new Compressor(settings, parameters, nodeDeflate, nodeOctets);
+  const makeCompressor = (): Compressor => new Compressor(settings, parameters, nodeDeflate, nodeByteOps);
   const makeDecompressor = (): Decompressor => new Decompressor(settings, parameters, maxMessageSize, nodeDeflate);
   const { level, memLevel, threshold, maxInflation } = settings;
   return {

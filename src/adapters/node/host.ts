@@ -1,9 +1,9 @@
 /** The host class of Node servers, for HTTP/1.1 and HTTP/2. */
+import type { Capabilities } from "../../capabilities.ts";
 import type { UpgradeError } from "../../errors.ts";
-import type { Capabilities } from "../../transport.ts";
 import { decidedNow } from "../../upgrade-validation.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import type { NodeRequest, NodeServer } from "./types.ts";
 
@@ -39,7 +39,7 @@ export class NodeHost extends Host {
   readonly takesAllUpgrades: boolean;
 
   constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
-    super(what, nodeOctets, nodeDiagnostics, options);
+    super(what, nodeByteOps, nodeDiagnostics, options);
     this.server = server;
     this.only = only;
     this.takesAllUpgrades = only === undefined;

@@ -170,7 +170,7 @@ export class Http1Upgrade extends NodeUpgrade {
   }
 
   protected onSessionStarted(connection: Connection): void {
-    if (this.head.length > 0) connection.receive(this.head);
+    if (this.head.length > 0) connection.onBytes(this.head);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {

@@ -8,7 +8,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { UpgradeError } from "../../errors.ts";
-import type { Connection } from "../../protocol/connection.ts";
+import type { ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { isKey } from "../../protocol/http/handshake.ts";
 import type { SessionGroup } from "../../session/group.ts";
 import { findRefusal } from "../shared/decision.ts";
@@ -248,13 +248,13 @@ class Http2ByteStream extends NodeStream {
   }
 
   /** While Node reads from a session, it collects writes and sends them together at the end, for all streams. */
-  override answersAtOnce(): boolean {
+  override shouldFlushNow(): boolean {
     return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
   }
 
-  override flushSoon(): void {
-    if (this.answersAtOnce()) nextTick(flush, this.connection);
-    else super.flushSoon();
+  override scheduleFlush(): void {
+    if (this.shouldFlushNow()) nextTick(flush, this.events);
+    else super.scheduleFlush();
   }
 
   /** A TCP reset corresponds to a RST_STREAM with CANCEL (RFC 8441 §5). */
@@ -285,6 +285,6 @@ const isFirstInTick = ({ session }: ServerHttp2Stream): boolean => {
   return firstInTick === session;
 };
 
-function flush(connection: Connection): void {
-  connection.flush();
+function flush(events: ByteStreamEvents): void {
+  events.onScheduledFlush();
 }

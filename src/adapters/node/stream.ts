@@ -1,10 +1,9 @@
 /** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket. */
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
-import type { ByteStream, Connection } from "../../protocol/connection.ts";
-import type { Session } from "../../session/session.ts";
+import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
-import { shutDown, wrapEndMethods } from "./closing.ts";
+import { wrapEndMethods } from "./closing.ts";
 import { isNode } from "./runtime.ts";
 
 /**
@@ -35,9 +34,7 @@ export class NodeStream implements ByteStream {
    */
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
-  protected connection!: Connection;
-  /** Set while others may end the socket: the session can then send a close frame first. */
-  private session: Session | undefined = undefined;
+  protected events!: ByteStreamEvents;
   /** Bytes passed to the socket past its own queue and not flushed yet. Nothing else is written until they are. */
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
@@ -61,31 +58,31 @@ export class NodeStream implements ByteStream {
   }
 
   /** Starts reading. */
-  open(connection: Connection): void {
+  open(events: ByteStreamEvents): void {
     const { socket } = this;
-    this.connection = connection;
+    this.events = events;
     socket[STREAM] = this;
     // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
   }
 
-  /** Shuts the session down when anyone else ends or destroys the socket. */
-  shutDownOnExternalEnd(session: Session): void {
-    this.session = session;
+  /** From now on, the session is shut down before other code ends or destroys the socket. */
+  shutDownWhenEnded(): void {
     if (this.socket instanceof Socket) watchEnd(this.socket);
   }
 
-  /** Called before anyone else ends or destroys the socket. */
-  static endedExternally(socket: HostedSocket): void {
-    shutDown(socket[STREAM]!.session);
+  /** Called before the socket is ended or destroyed, by us or by other code. */
+  static beforeEnd(socket: HostedSocket): void {
+    const { ending, events } = socket[STREAM]!;
+    if (!ending) events.onHostStop();
   }
 
   get buffered(): number {
     return this.queued + this.unflushed;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return this.bytesWritten - this.buffered;
   }
 
@@ -125,14 +122,13 @@ export class NodeStream implements ByteStream {
 
   end(): void {
     this.ending = true;
-    this.session = undefined;
     if (this.queued === 0 && this.isIdle) this.socket.end();
     // Closing a socket with unread data resets it, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
 
   destroy(): void {
-    this.session = undefined;
+    this.ending = true;
     this.socket.destroy();
   }
 
@@ -147,12 +143,12 @@ export class NodeStream implements ByteStream {
     socket.resume();
   }
 
-  answersAtOnce(): boolean {
+  shouldFlushNow(): boolean {
     return false;
   }
 
-  flushSoon(): void {
-    flushInBatch(this.connection);
+  scheduleFlush(): void {
+    flushInBatch(this.events);
   }
 
   /** Maximum number of bytes in the socket's buffer. */
@@ -204,18 +200,18 @@ export class NodeStream implements ByteStream {
     this.directBytes = 0;
     if (this.queued > 0) this.writeQueued();
     this.watchUnflushed();
-    if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
+    if (this.ending && this.queued === 0 && this.isWritable) this.socket.end();
     if (this.buffered > 0) return;
     // Release the callback of an idle connection.
     if (this.flushesSynchronously && this.pendingCallbacks === 0) this.sharedCallback = undefined;
     // A destroyed socket may still read the bytes of its pending write, so their memory must not be reused.
-    if (!this.socket.destroyed) this.connection.sent();
-    this.connection.drained();
+    if (!this.socket.destroyed) this.events.onFlushed();
+    this.events.onDrain();
   }
 
   /** For the shared listeners. */
-  static connectionOf(socket: HostedSocket): Connection {
-    return socket[STREAM]!.connection;
+  static eventsOf(socket: HostedSocket): ByteStreamEvents {
+    return socket[STREAM]!.events;
   }
 
   static isEnding(socket: HostedSocket): boolean {
@@ -229,24 +225,24 @@ function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): bo
   // Others may have added `data` listeners.
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
-  NodeStream.connectionOf(this).receive(chunk);
+  NodeStream.eventsOf(this).onBytes(chunk);
   // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start
   // another.
   return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
 }
 
-const watchEnd = wrapEndMethods(NodeStream.endedExternally);
+const watchEnd = wrapEndMethods(NodeStream.beforeEnd);
 
 function onData(this: HostedSocket, chunk: Uint8Array): void {
-  NodeStream.connectionOf(this).receive(chunk);
+  NodeStream.eventsOf(this).onBytes(chunk);
 }
 
 function onEnd(this: HostedSocket): void {
-  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).ended();
+  if (!NodeStream.isEnding(this)) NodeStream.eventsOf(this).onEnd();
 }
 
 function onClose(this: HostedSocket): void {
-  NodeStream.connectionOf(this).closed();
+  NodeStream.eventsOf(this).onDisconnect();
 }
 
 /** For `error`, which is followed by `close`. */

@@ -10,10 +10,10 @@ import { acceptFor } from "../../protocol/http/handshake.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { selectCompression } from "../../upgrade-validation.ts";
 import { connectionFacts, type Decision, decide, shutdownRefusal } from "../shared/decision.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { compressionOf } from "./compression.ts";
 import { throwOrForward } from "./escape.ts";
-import { capabilities, type NodeHost } from "./host.ts";
+import type { NodeHost } from "./host.ts";
 import { upgradeRequestOf } from "./requests.ts";
 import {
   addHeader,
@@ -159,7 +159,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const stream = this.takeStream();
     const parameters = selectCompression(this.upgradeRequest, options.compress);
     const compression = parameters && compressionOf(options, parameters);
-    const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
+    const connection = new Connection(stream, nodeByteOps, options, compression);
     stream.open(connection);
     try {
       this.sendHead({
@@ -175,8 +175,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     stream.watchUnflushed();
     const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.host.newSession(callbacks, connection, facts, options, asyncContext);
-    connection.open(session);
-    stream.shutDownOnExternalEnd(session);
+    stream.shutDownWhenEnded();
     session.start(arg);
     this.onSessionStarted(connection);
   }

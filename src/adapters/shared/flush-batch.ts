@@ -2,7 +2,7 @@
 import { later } from "./timers.ts";
 
 interface Flushable {
-  flush(): void;
+  onScheduledFlush(): void;
 }
 
 let batch: Flushable[] = [];
@@ -10,7 +10,7 @@ let batch: Flushable[] = [];
 function flushBatch(): void {
   const flushables = batch;
   batch = [];
-  for (const flushable of flushables) flushable.flush();
+  for (const flushable of flushables) flushable.onScheduledFlush();
 }
 
 /**

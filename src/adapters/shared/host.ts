@@ -1,8 +1,9 @@
 /** The base class of all hosts: options, sessions, and error reports of the connections of one server. */
+import type { Capabilities } from "../../capabilities.ts";
 import { UpgradeError } from "../../errors.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../../options.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import type { Clock } from "../../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../../session/group.ts";
@@ -10,7 +11,7 @@ import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import { Session, type SessionContext } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
+import type { Transport } from "../../transport.ts";
 import type { Self } from "../../websock.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import { Refusals } from "./refusals.ts";
@@ -87,7 +88,7 @@ export class Host {
   readonly capabilities: Capabilities;
   readonly defaults: ResolvedOptions;
   readonly clock: Clock;
-  readonly octets: Octets;
+  readonly byteOps: ByteOps;
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
@@ -100,12 +101,12 @@ export class Host {
   /** @param diagnostics `undefined` on hosts without diagnostics channels */
   constructor(
     capabilities: Capabilities,
-    octets: Octets,
+    byteOps: ByteOps,
     diagnostics: Diagnostics | undefined,
     { defaults, onError, clock = systemClock }: HostOptions = {},
   ) {
     this.capabilities = capabilities;
-    this.octets = octets;
+    this.byteOps = byteOps;
     this.onError = reporter(onError, diagnostics?.error);
     this.refusals = new Refusals(diagnostics);
     this.clock = clock;
@@ -184,8 +185,16 @@ export class Host {
   /** The context of a new session. Sessions with the same options share one, to save memory. */
   protected contextFor(options: ResolvedOptions): SessionContext {
     if (this.lastContext?.options !== options) {
-      const { clock, octets, onError, group } = this;
-      this.lastContext = { options, clock, octets, onError, onIdentified: group.identify, onEnd: group.delete };
+      const { capabilities, clock, byteOps, onError, group } = this;
+      this.lastContext = {
+        capabilities,
+        options,
+        clock,
+        byteOps,
+        onError,
+        onIdentified: group.identify,
+        onEnd: group.delete,
+      };
     }
     return this.lastContext!;
   }

@@ -1,6 +1,6 @@
 /** Passes events of hosts with their own protocol engine to the session. */
 import { ProtocolError } from "../../errors.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { TransportEvents } from "../../transport.ts";
 
@@ -14,30 +14,30 @@ const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);
 
 /** Passes a text on, unless it is larger than `max` bytes. */
-export const receiveText = (session: TransportEvents, data: string, max: number, octets: Octets): void => {
-  session.received();
+export const receiveText = (session: TransportEvents, data: string, max: number, byteOps: ByteOps): void => {
+  session.onActivity();
   const units = data.length;
   // A UTF-16 unit takes up to three bytes: count only near the limit. The session's queue counts units, as memory does.
   if (units * 3 > max) {
-    const size = octets.utf8Length(data);
+    const size = byteOps.utf8Length(data);
     if (size > max) {
-      session.failed(tooBig(size));
+      session.onProtocolError(tooBig(size));
       return;
     }
   }
-  session.text(data, units);
+  session.onText(data, units);
 };
 
 /** Passes bytes on, unless there are more than `max`. The session takes ownership of `data`. */
 export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBuffer>, max: number): void => {
-  session.received();
+  session.onActivity();
   const size = data.length;
-  if (size > max) session.failed(tooBig(size));
-  else session.binary(data);
+  if (size > max) session.onProtocolError(tooBig(size));
+  else session.onBinary(data);
 };
 
 /** Passes the peer's close frame on. */
 export const receiveClose = (session: TransportEvents, code: number, text: string): void => {
-  session.received();
-  session.closing(code === NO_CLOSE_CODE ? undefined : code, text);
+  session.onActivity();
+  session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
 };

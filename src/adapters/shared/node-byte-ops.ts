@@ -1,6 +1,7 @@
 /** Byte operations with Node's Buffer, which are several times faster than the portable ones. */
 import { Buffer, isUtf8 } from "node:buffer";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
+import { LastText } from "../../protocol/short-text/last-text.ts";
 import { utf8Length } from "../../protocol/utf8.ts";
 
 /** The longest text for which a loop in JavaScript is faster than a native call. */
@@ -17,7 +18,8 @@ const view = (bytes: Uint8Array): FastBuffer =>
     ? (bytes as FastBuffer)
     : (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) as FastBuffer);
 
-export const nodeOctets: Octets = {
+export const nodeByteOps: ByteOps = {
+  lastText: new LastText(),
   // Not from Buffer's pool: a message that the application keeps would retain unrelated memory.
   alloc: (size) => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer as ArrayBuffer),
   allocOutput: (size) => Buffer.allocUnsafeSlow(size),

@@ -2,7 +2,7 @@
 import type { Clock, Timed } from "../../session/clock.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
-/** The interval between slots. A deadline is met up to two intervals late, or four after {@link SystemClock.soon}. */
+/** The interval between slots. A deadline is met up to two intervals late, or four after {@link SystemClock.coarseActiveNow}. */
 const SLOT_MS = 200;
 
 /** Connections have no timers of their own: each is in the slot of its next deadline. */
@@ -29,13 +29,13 @@ export class SystemClock implements Clock {
     return Math.floor(this.timers.now());
   }
 
-  heard(): number {
+  activeNow(): number {
     return this.activeAt(this.now());
   }
 
   /** Does not read the system's clock, which would account for half the cost of a message. */
-  soon(): number {
-    return this.timer === undefined ? this.heard() : this.activeLimit;
+  coarseActiveNow(): number {
+    return this.timer === undefined ? this.activeNow() : this.activeLimit;
   }
 
   private activeAt(now: number): number {

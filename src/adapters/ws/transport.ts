@@ -1,17 +1,17 @@
 /** The transport over a `WebSocket` of the package `ws`. */
 import type { Socket } from "node:net";
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
-import { shutDown, wrapEndMethods } from "../node/closing.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { wrapEndMethods } from "../node/closing.ts";
 import { MAX_PENDING_WRITE } from "../node/stream.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
 import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
 /**
@@ -66,8 +66,6 @@ interface QueuedSend {
 const EMPTY_QUEUE: QueuedSend[] = [];
 
 export class WsTransport implements Transport {
-  readonly capabilities = capabilities;
-
   private readonly socket: HostedSocket;
   private readonly stream: HostedStream;
   private readonly maxMessageSize: number;
@@ -78,7 +76,7 @@ export class WsTransport implements Transport {
   private readonly closeSocket: WsSocket["close"];
   /** The peer's close frame has arrived, and `ws` has not answered it. */
   private closeReceived = false;
-  private session!: Session;
+  private session!: TransportEvents;
   /** Messages and fragments that wait until the previous fragments are flushed. */
   private queue = EMPTY_QUEUE;
   private queued = 0;
@@ -100,7 +98,7 @@ export class WsTransport implements Transport {
   }
 
   /** Starts listening. */
-  open(session: Session): void {
+  open(session: TransportEvents): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
@@ -120,35 +118,37 @@ export class WsTransport implements Transport {
   // --- events of ws
 
   received(): void {
-    this.session.received();
+    this.session.onActivity();
   }
 
   message(data: Buffer, isBinary: boolean): void {
     const size = data.length;
     if (size > this.maxMessageSize) {
-      this.session.failed(new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`));
+      this.session.onProtocolError(
+        new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`),
+      );
     } else if (isBinary) {
-      this.session.binary(unpooled(data));
+      this.session.onBinary(unpooled(data));
     } else {
-      this.session.text(nodeOctets.decodeUtf8(data, 0, size), size);
+      this.session.onText(nodeByteOps.decodeUtf8(data, 0, size), size);
     }
   }
 
   control(opcode: "ping" | "pong", data: Buffer): void {
-    this.session.control({ opcode, data: unpooled(data) });
+    this.session.onControl({ opcode, data: unpooled(data) });
   }
 
   /** Called before anyone ends or destroys the stream. If `ws` does so itself, the socket is no longer open. */
   endedExternally(): void {
     if (this.socket.readyState !== OPEN) return;
-    shutDown(this.session);
+    this.session.onHostStop();
     this.flush();
   }
 
   failed(error: Error): void {
     const code = closeCodeOf((error as { code?: unknown }).code);
     if (code === undefined) this.report(error);
-    else this.session.failed(new ProtocolError(code, error.message));
+    else this.session.onProtocolError(new ProtocolError(code, error.message));
   }
 
   /**
@@ -165,20 +165,20 @@ export class WsTransport implements Transport {
       return;
     }
     this.closeReceived = true;
-    this.session.closing(code, text);
+    this.session.onClose(code, text);
   }
 
   closed(code: number, text: string): void {
     this.queue = EMPTY_QUEUE;
     this.queued = 0;
     if (code !== CONNECTION_LOST && !this.closeReceived)
-      this.session.closing(code === NO_CLOSE_CODE ? undefined : code, text);
-    this.session.disconnected();
+      this.session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
+    this.session.onDisconnect();
   }
 
   onDrain(): void {
     this.sendQueued();
-    this.session.drained();
+    this.session.onDrain();
   }
 
   // --- Transport
@@ -187,7 +187,7 @@ export class WsTransport implements Transport {
     return this.socket.bufferedAmount + this.queued;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return (this.stream.bytesWritten ?? 0) - this.stream.writableLength;
   }
 
@@ -287,7 +287,11 @@ export class WsTransport implements Transport {
     flushInBatch(this);
   }
 
-  flush(): void {
+  onScheduledFlush(): void {
+    this.flush();
+  }
+
+  private flush(): void {
     if (!this.isCorked) return;
     this.isCorked = false;
     this.stream.uncork();
@@ -359,7 +363,7 @@ const bytesOf = (data: IoData, size: number): Uint8Array => {
   // As many bytes as UTF-16 units: ASCII. Writing it as Latin-1 gives the same bytes and is faster. Pooled, as it is
   // short-lived.
   if (typeof data === "string" && size <= 1024) return Buffer.from(data, size === data.length ? "latin1" : "utf8");
-  const octets = nodeOctets.allocOutput(size);
-  writeIoData(data, octets, 0, nodeOctets);
-  return octets;
+  const bytes = nodeByteOps.allocOutput(size);
+  writeIoData(data, bytes, 0, nodeByteOps);
+  return bytes;
 };

@@ -156,7 +156,6 @@ export const runOn = (
 ): Session => {
   const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
   const session = host.newSession(callbacks, transport, facts, options, asyncContext);
-  transport.open(session);
   session.start(arg);
   return session;
 };

@@ -2,8 +2,9 @@
  * The half of the suite that runs where the host runs. The other half is a {@link ConformanceHost} in another process,
  * which drives it with requests: whatever a host does with those, it needs nothing but their URL and a text to answer.
  */
+
+import type { Capabilities } from "../../capabilities.ts";
 import type { WebSockOptions } from "../../options.ts";
-import type { Capabilities } from "../../transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Scenario } from "./host.ts";
 import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";

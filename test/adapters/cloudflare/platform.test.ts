@@ -15,7 +15,12 @@ test("in a Worker, timeout has no effect, which is reported: a client that only 
   const host = new WorkerHost({ clock, onError: (error) => void reports.push(String(error)) });
   const handler = { init: () => ok(0), handleIn: () => ok(0), terminate: (why: CloseReason) => void reasons.push(why) };
   const closes: unknown[] = [];
-  const transport = { capabilities, buffered: 0, taken: 0, close: (...detail: unknown[]) => void closes.push(detail) };
+  const transport = {
+    capabilities,
+    buffered: 0,
+    bytesFlushed: 0,
+    close: (...detail: unknown[]) => void closes.push(detail),
+  };
   const options = host.resolve({ timeout: 1_000 });
   const start = (resolved: typeof options): void =>
     host
