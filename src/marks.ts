@@ -1,28 +1,28 @@
-/** What adapters leave on the requests that they bring in. */
+/** Marks on requests, by which `upgrade` finds the adapter. */
 
-import type { Route } from "./frameworks/routes.ts";
+import type { Route } from "./frameworks/route.ts";
 import type { WebSockOptions } from "./options.ts";
 import type { Callbacks } from "./session/handler.ts";
 
-/** What an adapter leaves on the requests that it brings in. */
+/** The mark on a request. */
 export interface Upgradable {
-  /** Whether this is one request that can become a WebSocket, and not what all ordinary requests of a server share. */
-  readonly isOne?: true;
-  /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
+  /** Whether it is the mark of one upgrade request. Ordinary requests may share a mark. */
+  readonly isUpgradeRequest?: true;
+  /** Decides about the upgrade of `conn`, and returns the value that the route should return. */
   upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
 }
 
-// Registered, so that two copies of the package in one process understand each other.
+// A registered symbol, so that two copies of the package in one process are compatible.
 const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
 
 interface Marked {
   [UPGRADABLE]?: Upgradable;
 }
 
-/** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
+/** Marks a request, unless it is marked already. Called by adapters. */
 export const markUpgradable = (request: object, upgradable: Upgradable): void => {
   (request as Marked)[UPGRADABLE] ??= upgradable;
 };
 
-/** What a request was marked with. */
+/** The mark of a request. */
 export const markOf = (request: object): Upgradable | undefined => (request as Marked)[UPGRADABLE];

@@ -1,11 +1,13 @@
 /** `upgrade`: from an ordinary route to a WebSocket, whichever adapter brought the request in. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
 import { isFetchRequest, routeOf } from "./frameworks/routes.ts";
+import type { UpgradeResult } from "./frameworks/upgrade-result.ts";
 import { show } from "./known-keys.ts";
 import { markOf, type Upgradable } from "./marks.ts";
 import { callbacksFor, type UpgradeArguments } from "./upgrade-arguments.ts";
 import type { WebSock } from "./websock.ts";
 
+export type { UpgradeResult } from "./frameworks/upgrade-result.ts";
 export { markUpgradable, type Upgradable } from "./marks.ts";
 
 /** Upgrades every `Request` that nobody has marked, on hosts where requests need no `attach` to come in. */
@@ -18,17 +20,6 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 
 const upgradableOf = (request: object): Upgradable | undefined =>
   markOf(request) ?? (isFetchRequest(request) ? unmarked : undefined);
-
-/** What a route returns: a `Response` where routes return one, `undefined` where a value would be sent. */
-export type UpgradeResult<Conn> = Conn extends
-  | Request // fetch-style, srvx
-  | { readonly req: Request } // h3
-  | { readonly req: { readonly raw: Request } } // Hono
-  | { readonly request: Request } // Elysia
-  ? Response
-  : Conn extends { readonly raw: object } | { readonly request: { readonly raw: object } } // Fastify
-    ? undefined
-    : void;
 
 /**
  * Answers an upgrade request with a WebSocket that `handler` runs, and gives `arg` to its `init`.

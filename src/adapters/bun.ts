@@ -16,19 +16,19 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: options for `Bun.serve`, which also carry the control of their connections. */
+/** What {@link attach} returns: the options for `Bun.serve`, and `sockets` to control the connections. */
 export type Attached<Options> = Omit<Options, "websocket"> & {
   readonly websocket: BunWebSocketHandlers;
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** No message can be as large; Bun takes whole numbers only. */
+/** Larger than any message. Bun accepts only integers here, not `Infinity`. */
 const UNLIMITED = 2 ** 40;
 
 /**
- * Takes the options of `Bun.serve`, and returns them with handlers of WebSockets: in `fetch` and in the functions of
- * `routes`, a request may be {@link upgrade}d.
+ * Adds WebSockets to the options of `Bun.serve`: requests in `fetch` and in the functions of `routes` can be {@link
+ * upgrade}d.
  *
  * ```ts
  * const app = attach({ port: 4000, fetch: hono.fetch });
@@ -36,10 +36,11 @@ const UNLIMITED = 2 ** 40;
  * process.once("SIGTERM", () => app.sockets.drain().then(() => server.stop()));
  * ```
  *
- * The upgrade is performed when the app has returned its response, whose headers go into the answer. `defaults` also say
- * how large a message may be at all: Bun has one limit for every connection.
+ * The upgrade takes place after the app has returned its response; the response's headers are sent with the answer. Bun
+ * has one message size limit for all connections: `maxMessageSize` in `defaults` is the upper bound for every `upgrade`
+ * call.
  *
- * @throws TypeError for an option that does not exist, or if there are handlers of WebSockets already
+ * @throws TypeError for an unknown option, or if `options` has a `websocket` property
  */
 export const attach = <Options extends BunServeOptions>(
   options: Options,
@@ -64,7 +65,7 @@ export const attach = <Options extends BunServeOptions>(
   };
 };
 
-/** Guards the handlers of a path, and those of its methods; what is served as it is stays so. */
+/** Guards the handler of a path, or its handlers by method. Static responses are left as they are. */
 const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): object =>
   Object.fromEntries(
     Object.entries(routes).map(([path, route]) => {
@@ -75,13 +76,13 @@ const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): obj
   );
 
 const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers => ({
-  // Agreed on only where the connection's own options say so.
+  // Messages are compressed only if the options of the connection say so.
   perMessageDeflate: true,
-  // The session watches the time.
+  // The session measures idle time and sends heartbeats.
   idleTimeout: 0,
   sendPings: false,
   maxPayloadLength: Math.min(defaults.maxMessageSize, UNLIMITED),
-  // The session holds to maxBuffered; what Bun drops would be lost in silence.
+  // The session enforces maxBuffered. Above its own limit Bun would silently drop messages.
   backpressureLimit: UNLIMITED,
   closeOnBackpressureLimit: false,
   open: (socket: HostedSocket) => socket.data.onOpen(socket),

@@ -29,8 +29,8 @@ type Attach = {
 };
 
 /**
- * Lets the requests of a Durable Object be upgraded, with connections that it may sleep between the messages of: the state
- * that callbacks return is kept with the connection, and when the object wakes up, they go on with it.
+ * Adds WebSockets to a Durable Object. The object can hibernate between messages: the state that callbacks return is
+ * stored with the connection and restored when the object wakes up.
  *
  * ```ts
  * export class Room extends DurableObject {
@@ -44,11 +44,11 @@ type Attach = {
  * }
  * ```
  *
- * What a variable held is lost when the object wakes up; iteration and `get(id)` find the connections again, with the ids
- * that they had. To be called in the constructor, or as a property. Several handlers are given by name: `{ chat: Chat, admin: Admin }`; a
- * name is how a connection finds its handler again, also after a deployment.
+ * Call it in the constructor or as a property initializer. Variables do not survive hibernation; use iteration and
+ * `get(id)` to find connections again, which keep their ids. Pass several handlers by name: `{ chat: Chat, admin: Admin
+ * }`. The name is stored with each connection and identifies its handler after hibernation or a deployment.
  *
- * @throws TypeError for an option or a callback that does not exist
+ * @throws TypeError for an unknown option or callback
  */
 export const attach = ((
   object: object,
@@ -67,7 +67,7 @@ export const attach = ((
   host.listen(object);
   const { attachment } = host;
   const { close, drain } = attachment;
-  // Only who is awake can be asked to leave.
+  // Connections have to be restored before they can be counted or closed.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
@@ -89,5 +89,5 @@ export const attach = ((
   };
 }) as Attach;
 
-// Elsewhere this module is only looked at.
+// Importing this module on another host has no effect.
 if ("WebSocketPair" in globalThis) upgradeUnmarked(workerUpgrades);

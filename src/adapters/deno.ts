@@ -1,9 +1,10 @@
 /** `websock-js/deno`: hosts handlers on `Deno.serve`. */
+import { serveInfoOf } from "../frameworks/hono.ts";
 import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
 import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
 import { DenoHost, DenoUpgrade } from "./deno/upgrade.ts";
-import { guardFetch, unmarked } from "./fetch/upgrade.ts";
+import { guardFetch, upgradesWithoutAttach } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
@@ -16,19 +17,20 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: a handler for `Deno.serve`, which also carries the control of its connections. */
+/** What {@link attach} returns: a handler for `Deno.serve`, with `sockets` to control its connections. */
 export type Attached<Handler> = Handler & {
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** A handler of `Deno.serve`: what it is given after the request is its own business. */
+/** A handler of `Deno.serve`, with any parameters after the request. */
 export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
- * Wraps a handler of `Deno.serve`, so that what middleware sets after the route is in the answer, a route that throws
- * after `upgrade` cancels it, and an `UpgradeError` that escapes is answered. Without it `upgrade` works as well, but
- * performs at once, and Deno ends a server whose handler then returns another response, or throws.
+ * Wraps a handler of `Deno.serve`. Headers that middleware sets after the route are sent with the answer, a route that
+ * throws after `upgrade` cancels it, and an uncaught `UpgradeError` is answered. `upgrade` also works without `attach`,
+ * but then the upgrade takes place immediately, and Deno stops the server if the handler returns another response or
+ * throws.
  *
  * ```ts
  * const handler = attach(app.fetch, { defaults: { timeout: 30_000 } });
@@ -36,7 +38,7 @@ export type DenoHandler = (request: Request, ...more: never) => unknown;
  * Deno.addSignalListener("SIGTERM", () => handler.sockets.drain().then(() => server.shutdown()));
  * ```
  *
- * @throws TypeError for an option that does not exist
+ * @throws TypeError for an unknown option
  */
 export const attach = <Handler extends DenoHandler>(
   handler: Handler,
@@ -57,11 +59,9 @@ const unattached = new DenoHost();
 /** The connections that were upgraded without {@link attach}. */
 export const sockets: Attachment = unattached.attachment;
 
-// Elsewhere this module is only looked at.
+// Importing this module on another host has no effect.
 if ("Deno" in globalThis) {
   const { Deno } = globalThis as unknown as { readonly Deno: { serve: DenoServe } };
   Deno.serve = watchServe(Deno.serve);
-  // Hono keeps there what Deno tells of a request.
-  const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
-  upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
+  upgradeUnmarked(upgradesWithoutAttach((request, conn) => new DenoUpgrade(unattached, request, serveInfoOf(conn))));
 }

@@ -5,11 +5,11 @@ import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
-import { attached } from "./node/adapter.ts";
-import { closeWith } from "./node/closing.ts";
+import { closeSessionsWith } from "./node/closing.ts";
+import { attached } from "./node/host.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
-import { factsOf, guardRequests } from "./node/requests.ts";
-import { isBun } from "./node/switching.ts";
+import { guardRequests, upgradeRequestOf } from "./node/requests.ts";
+import { isBun } from "./node/runtime.ts";
 import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
 import { connectionFacts } from "./shared/decision.ts";
@@ -19,7 +19,7 @@ import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
 import { capabilities, WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
-import { runOn, TOO_LATE, WsAdapter } from "./ws/upgrade.ts";
+import { HANDSHAKE_OPTIONS, runOn, WsHost } from "./ws/upgrade.ts";
 
 export type { DrainOptions } from "../session/group.ts";
 export type { Attachment, HostOptions } from "./shared/host.ts";
@@ -27,8 +27,8 @@ export { capabilities } from "./ws/transport.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` by an implementation of its own, which writes its answer past the response (so that there
- * would be two of them) and tells neither what arrives nor what is unsent.
+ * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past
+ * the ServerResponse, and does not expose incoming data or the number of unsent bytes.
  *
  * @throws Error on Bun
  */
@@ -42,27 +42,27 @@ const refuseBun = (name: string): void => {
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
-  /** The HTTP server whose app the requests travel through. Default: the one that the WebSocketServer was made with. */
+  /** The HTTP server of the app. Default: the server that was passed to the WebSocketServer. */
   readonly server?: HttpServer;
   /**
-   * Which upgrade requests are ours. The others are the WebSocketServer's, which emits `connection` for them; with
-   * `noServer`, they are left to the HTTP server's other `upgrade` listeners. Default: all.
+   * Selects the upgrade requests for the app. For all others the WebSocketServer emits `connection`; with `noServer`,
+   * they go to the HTTP server's other `upgrade` listeners. Default: all.
    */
   readonly only?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Lets the upgrade requests of a WebSocketServer travel through the `request` listeners of its HTTP server like any other
- * request, where a route may `upgrade` them; the frames are the WebSocketServer's. Of those requests it emits no
- * `connection`, but its `verifyClient`, `headers` and `clients` are what they were.
+ * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server like any other
+ * request, so that a route can `upgrade` them. The WebSocketServer still processes the frames, and its `verifyClient`,
+ * `headers` and `clients` work as before, but it emits no `connection` for these requests.
  *
  * ```ts
  * const server = http.createServer(app);
  * const sockets = attach(new WebSocketServer({ server }));
  * ```
  *
- * @throws TypeError for an option that does not exist, or if there is no HTTP server
- * @throws Error if the HTTP server is attached already, or on Bun, which has no `ws` but a replacement of its own
+ * @throws TypeError for an unknown option, or if there is no HTTP server
+ * @throws Error if `attach` has been called for the HTTP server before, or on Bun, which replaces `ws`
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
   checkWebSocketServer(sockets);
@@ -78,22 +78,22 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     );
   }
   if (attached.has(server)) throw new Error("this server is attached already");
-  const adapter = new WsAdapter(sockets, server, only, options);
+  const wsHost = new WsHost(sockets, server, only, options);
   attached.add(server);
   guardRequests(
     server,
-    (request, response) => new OrdinaryRequest(adapter, request, response),
-    new Map([["upgrade", adapter.listen()]]),
+    (request, response) => new OrdinaryRequest(wsHost, request, response),
+    new Map([["upgrade", wsHost.listen()]]),
   );
-  closeWith(server, adapter.group);
-  closeWith(sockets, adapter.group);
+  closeSessionsWith(server, wsHost.group);
+  closeSessionsWith(sockets, wsHost.group);
   traceFastify(server);
-  return adapter.attachment;
+  return wsHost.attachment;
 };
 
 /** Runs handlers on sockets that a WebSocketServer has accepted. */
 export interface Hosting extends Attachment {
-  /** As the function {@link host}, for connections that belong together. */
+  /** Like the function {@link host}, for the connections of this group. */
   readonly host: <Arg, State, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,
@@ -103,25 +103,28 @@ export interface Hosting extends Attachment {
 }
 
 /**
- * What {@link host} does, with defaults and an `onError` of your own, and an `Attachment` for the connections: to be made
- * once for each server. Throws on Bun, as {@link attach} does.
+ * Like {@link host}, with your own `defaults` and `onError`, and an `Attachment` for the connections. Call it once for
+ * each server.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
  * webSocketServer.on("connection", (socket, request) => sockets.host(socket, request, Chat, "lobby"));
  * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain());
  * ```
+ *
+ * @throws TypeError for an unknown option
+ * @throws Error on Bun, which replaces `ws`
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
   refuseBun("hosting()");
   checkHostOptions(options);
-  return makeHosting(options);
+  return createHosting(options);
 };
 
-const makeHosting = (options: HostOptions): Hosting => {
-  const ignores = [...capabilities.ignores, ...TOO_LATE];
+const createHosting = (options: HostOptions): Hosting => {
+  const ignores = [...capabilities.ignores, ...HANDSHAKE_OPTIONS];
   const host = new Host({ ...capabilities, ignores }, nodeByteOps, nodeDiagnostics, options);
-  const servedBy = groupsByServer(host.group);
+  const groupOf = serverGroups(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
@@ -130,16 +133,16 @@ const makeHosting = (options: HostOptions): Hosting => {
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
         if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
-        // The client may have gone by now: then `init` never runs.
+        // If the client has disconnected by now, `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;
-        const served = servedBy(stream);
+        const served = groupOf(stream);
         if (host.group.closing || served?.closing) {
           socket.close(1001);
           return;
         }
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
-        const facts = connectionFacts(factsOf(request), stream, ...agreed);
+        const facts = connectionFacts(upgradeRequestOf(request), stream, ...agreed);
         const session = runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
         served?.add(session);
         stream.once("close", () => served?.delete(session));
@@ -148,18 +151,18 @@ const makeHosting = (options: HostOptions): Hosting => {
   });
 };
 
-/** The connections of each server, which end with it: those of others stay. */
-const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
+/** Groups connections by server, so that closing one server does not close the connections of others. */
+const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
   const groups = new WeakMap<object, SessionGroup>();
   return (stream) => {
-    // Node keeps there the server that has accepted a socket.
+    // Node sets this property to the server that accepted the socket.
     const { server } = stream as { readonly server?: HttpServer };
     if (server === undefined) return undefined;
     const known = groups.get(server);
     if (known !== undefined) return known;
     const group = new SessionGroup(systemClock);
     groups.set(server, group);
-    closeWith(server, {
+    closeSessionsWith(server, {
       get closing() {
         return all.closing || group.closing;
       },
@@ -173,19 +176,19 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
   };
 };
 
-const shared = makeHosting({});
+const shared = createHosting({});
 
 /**
- * Runs `handler` on a socket that a WebSocketServer has accepted, and gives `arg` to its `init`. To be called as soon as
- * the socket is there: what it has received before is lost. What belongs to the handshake (`headers`, `subprotocols`,
- * `origins`) was the WebSocketServer's to decide.
+ * Runs `handler` on a socket that a WebSocketServer has accepted, and passes `arg` to its `init`. Call it synchronously
+ * in the `connection` listener: messages that arrive before are lost. The options of the handshake (`headers`,
+ * `subprotocols`, `origins`) have no effect, because the WebSocketServer has already answered it.
  *
  * ```ts
  * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));
  * ```
  *
- * @throws TypeError for an option or a callback that does not exist
- * @throws Error if the socket has a handler already, or on Bun, as {@link attach} does
+ * @throws TypeError for an unknown option or callback
+ * @throws Error if the socket already has a handler, or on Bun, which replaces `ws`
  */
 export const host: Hosting["host"] = shared.host;
 

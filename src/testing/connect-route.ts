@@ -4,8 +4,7 @@ import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
 import { Host } from "../adapters/shared/host.ts";
 import { sharedPathOf } from "../adapters/shared/request-path.ts";
-import { answerFromFastify } from "../frameworks/fastify.ts";
-import type { Route } from "../frameworks/routes.ts";
+import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
@@ -147,7 +146,7 @@ const testHost = (defaults: WebSockOptions | undefined): Host =>
 
 /** Decides as every fetch-style server does. What it decides on runs in memory. */
 class TestUpgrade extends FetchUpgrade {
-  readonly isOne = true;
+  readonly isUpgradeRequest = true;
   private client: Promise<TestClient<unknown>> | undefined = undefined;
 
   constructor(host: Host, request: Request, headers: Headers) {
@@ -163,17 +162,17 @@ class TestUpgrade extends FetchUpgrade {
     route: Route,
   ): unknown {
     const result = super.upgrade(conn, callbacks, arg, options, route);
-    answerFromFastify(route.request, () => undefined);
+    route.decided(() => undefined);
     return result;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, _headers: Headers): undefined {
-    this.client = connected(decision, facts);
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, _headers: Headers): undefined {
+    this.client = connected(decision, upgradeRequest);
   }
 
   /** The app has answered with this status: a client, if that leaves the upgrade as it was decided. */
   async connect<Info>(status: number): Promise<TestClient<Info> | undefined> {
-    this.answer(new Response(null, { status: status >= 200 ? status : 500 }));
+    this.respond(new Response(null, { status: status >= 200 ? status : 500 }));
     return this.client as Promise<TestClient<Info>> | undefined;
   }
 }

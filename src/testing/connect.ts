@@ -1,6 +1,6 @@
 /** Runs a handler without a server: the real session, a client in memory, and a clock that is moved by hand. */
 import { captureContext } from "../adapters/shared/async-context.ts";
-import { soon } from "../adapters/shared/timers.ts";
+import { microtask } from "../adapters/shared/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
@@ -266,7 +266,7 @@ export class TestClient<in Info = never> {
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
     // Not in the server's stack, as over a network.
-    soon(() => this.sendControl({ opcode: "pong", data: message.data }));
+    microtask(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 
   private onClose(frame: CloseFrame): void {
@@ -274,7 +274,7 @@ export class TestClient<in Info = never> {
     this.resolveClosed(frame);
     this.wakeUp();
     if (!this.closeSent && !this.answersClose) return;
-    soon(() => {
+    microtask(() => {
       if (!this.closeSent) this.session.onClose(frame.code, "");
       this.disconnect();
     });

@@ -2,7 +2,7 @@
 import { capabilities as bun } from "../../src/adapters/bun/transport.ts";
 import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare/transport.ts";
 import { capabilities as deno } from "../../src/adapters/deno/transport.ts";
-import { capabilities as node } from "../../src/adapters/node/adapter.ts";
+import { capabilities as node } from "../../src/adapters/node/host.ts";
 import { capabilities as ws } from "../../src/adapters/ws/transport.ts";
 import type { Ability, Capabilities } from "../../src/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { join, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import { join, OP } from "../support/client-frames.ts";
 import { makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 
@@ -12,7 +12,7 @@ const close = (code?: number, reason = "") => ({
 
 describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   describe("the closing handshake (RFC 6455 §7)", () => {
-    it("begun by the peer: the session answers, then our direction ends", () => {
+    test("begun by the peer: the session answers, then our direction ends", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.closing = (code) => connection.close(code, "");
       receive(close(4001, "bye"));
@@ -21,7 +21,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it("begun by the peer with an empty frame is answered with an empty one", () => {
+    test("begun by the peer with an empty frame is answered with an empty one", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.closing = (code, reason) => connection.close(code, reason);
       receive(close());
@@ -30,7 +30,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it("begun by the peer may be answered later, and messages go before it", () => {
+    test("begun by the peer may be answered later, and messages go before it", () => {
       const { stream, connection, send, receive } = makeWire(byteOps);
       receive(text("a"), close(1000));
       expect(stream.log).toEqual([]);
@@ -40,7 +40,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it("begun by us: the stream ends when the peer has answered", () => {
+    test("begun by us: the stream ends when the peer has answered", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1001, "going");
       expect(stream.sent).toEqual(["close 1001 going"]);
@@ -51,7 +51,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["closing 1001"]);
     });
 
-    it("begun by both at once ends once", () => {
+    test("begun by both at once ends once", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.close(1000, "");
       receive(text("stop"), close(1001));
@@ -60,7 +60,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text stop", "closing 1001"]);
     });
 
-    it("goes out behind all that was sent before it, and nothing after it", () => {
+    test("goes out behind all that was sent before it, and nothing after it", () => {
       const { stream, connection, send } = makeWire(byteOps);
       send("before");
       connection.close(1000, "");
@@ -70,7 +70,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text before", "close 1000"]);
     });
 
-    it("after our close frame, what the peer sends counts for nothing but its own", () => {
+    test("after our close frame, what the peer sends counts for nothing but its own", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1000, "");
       receive(text("ignored"), ping("not answered"), { ...text("x"), fin: false }, { opcode: 0, payload: "y" });
@@ -80,7 +80,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log.at(-1)).toBe("end");
     });
 
-    it("after the peer's close frame, everything is ignored, in the same chunk and later, whatever it is", () => {
+    test("after the peer's close frame, everything is ignored, in the same chunk and later, whatever it is", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.closing = (code) => connection.close(code, "");
       receive(close(1000), text("after"), close(1001), { opcode: 3 });
@@ -90,7 +90,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it("while the stream is stalled: the close frame is written behind what waits", () => {
+    test("while the stream is stalled: the close frame is written behind what waits", () => {
       const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("waits");
@@ -100,7 +100,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text waits", "text gathered", "close 1013"]);
     });
 
-    it("while reading is paused: the peer's answer is seen once it is resumed", () => {
+    test("while reading is paused: the peer's answer is seen once it is resumed", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       receive(text("a"), text("b"), close(1000));
@@ -112,7 +112,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("a protocol error (RFC 6455 §7.1.7)", () => {
-    it("is told to the session, whose close frame is followed by the end at once", () => {
+    test("is told to the session, whose close frame is followed by the end at once", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.failed = (error) => connection.close(error.code, error.message);
       receive(text("fine"), { opcode: 3 }, text("never"));
@@ -122,7 +122,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    it.each([
+    test.each([
       [1002, { ...text("x"), mask: null }, {}],
       [1007, { opcode: OP.text, payload: Uint8Array.of(0xff) }, {}],
       [1008, { ...text("x"), fin: false, opcode: OP.text }, { maxFragments: 1 }],
@@ -136,7 +136,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log.at(-1)).toBe("end");
     });
 
-    it("after our close frame ends the stream, and the session hears nothing of it", () => {
+    test("after our close frame ends the stream, and the session hears nothing of it", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1000, "");
       receive({ opcode: 3 });
@@ -145,7 +145,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["close 1000"]);
     });
 
-    it("has a text that fits into a close frame, whatever the limits are", () => {
+    test("has a text that fits into a close frame, whatever the limits are", () => {
       const { session, connection, receive } = makeWire(byteOps, { maxMessageSize: Number.MAX_SAFE_INTEGER - 1 });
       session.on.failed = (error) => {
         expect(error.message.length).toBeLessThanOrEqual(123);

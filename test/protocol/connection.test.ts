@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { frame, join, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import { frame, join, OP } from "../support/client-frames.ts";
 import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 
@@ -14,7 +14,7 @@ const close = (code?: number, reason = "") => ({
 
 describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   describe("receiving", () => {
-    it("tells the session that something arrived, then what it is", () => {
+    test("tells the session that something arrived, then what it is", () => {
       const { session, connection } = makeWire(byteOps);
       const bytes = frame(text("hello"));
       connection.onBytes(bytes.slice(0, 4));
@@ -23,7 +23,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.log).toEqual(["received", "received", "text hello"]);
     });
 
-    it("gives a message's size in octets", () => {
+    test("gives a message's size in octets", () => {
       const { session, receive } = makeWire(byteOps);
       const sizes: number[] = [];
       session.on.message = (_message, size) => sizes.push(size);
@@ -36,7 +36,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(sizes).toEqual([3, 3, 4]);
     });
 
-    it("says when the stream is gone", () => {
+    test("says when the stream is gone", () => {
       const { session, connection } = makeWire(byteOps);
       connection.onDisconnect();
       expect(session.log).toEqual(["disconnected"]);
@@ -44,7 +44,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("pings", () => {
-    it("are answered with the same payload before the session sees them", () => {
+    test("are answered with the same payload before the session sees them", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.control = () => {
         session.log.push(`buffered ${connection.buffered}`);
@@ -55,7 +55,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong are you there"]);
     });
 
-    it("are each answered, empty and of 125 octets, in order with what the session sends", () => {
+    test("are each answered, empty and of 125 octets, in order with what the session sends", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
       receive(ping(""), text("a"), ping("x".repeat(125)), text("b"));
@@ -65,7 +65,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       );
     });
 
-    it("within a fragmented message are answered before it is whole", () => {
+    test("within a fragmented message are answered before it is whole", () => {
       const { stream, session, receive } = makeWire(byteOps);
       receive({ ...text("a"), fin: false }, ping("now"));
       stream.turn();
@@ -74,7 +74,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["ping now", "text ab"]);
     });
 
-    it("pongs are not answered", () => {
+    test("pongs are not answered", () => {
       const { stream, session, receive } = makeWire(byteOps);
       receive({ opcode: OP.pong, payload: "x" });
       expect(session.events).toEqual(["pong x"]);
@@ -83,7 +83,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("writing", () => {
-    it("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
+    test("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => send(String(data));
       receive(...Array.from({ length: 100 }, (_, i) => text(`${i}`)));
@@ -94,7 +94,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(Array.from({ length: 101 }, (_, i) => `text ${i}`));
     });
 
-    it("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
+    test("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
       const { stream, send } = makeWire(byteOps);
       for (const data of ["a", "b", "c"]) send(data);
       expect([stream.flushesAsked, stream.log]).toEqual([1, []]);
@@ -106,7 +106,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    it("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
+    test("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       stream.atOnce = true;
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
@@ -125,7 +125,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text re: d");
     });
 
-    it("does not gather more than 64 KiB before it writes", () => {
+    test("does not gather more than 64 KiB before it writes", () => {
       const { stream, send } = makeWire(byteOps);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));
       expect(stream.log).toEqual(["write"]);
@@ -134,7 +134,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.frames.length).toBe(70);
     });
 
-    it("counts what it gathered and what the stream has not taken as buffered", () => {
+    test("counts what it gathered and what the stream has not taken as buffered", () => {
       const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("hello");
@@ -150,7 +150,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("a stalled stream", () => {
-    it("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
+    test("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -171,7 +171,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.log.filter((entry) => entry === "drained")).toEqual(["drained"]);
     });
 
-    it("that takes at once what was gathered is reported drained", () => {
+    test("that takes at once what was gathered is reported drained", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -184,7 +184,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text first", "text second"]);
     });
 
-    it("gathers apart from other connections, in few parts", () => {
+    test("gathers apart from other connections, in few parts", () => {
       const { stream, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -225,7 +225,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       return parts;
     };
 
-    it("uses memory again that was taken later, and not before", () => {
+    test("uses memory again that was taken later, and not before", () => {
       const host = { ...byteOps };
       const { stream, send } = makeWire(host);
       const other = makeWire(host);
@@ -243,7 +243,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
     });
 
-    it("does not use memory again where the stream does not tell that it may", () => {
+    test("does not use memory again where the stream does not tell that it may", () => {
       const { stream, send } = makeWire({ ...byteOps });
       const parts = partsOf(stream);
       for (let round = 0; round < 3; round++) {
@@ -255,7 +255,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
     });
 
-    it("keeps what was added before the stream told that all is taken", () => {
+    test("keeps what was added before the stream told that all is taken", () => {
       const { stream, send } = makeWire(byteOps);
       const other = makeWire(byteOps);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
@@ -269,14 +269,14 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("drained", () => {
-    it("is told when a turn's write was taken at once", () => {
+    test("is told when a turn's write was taken at once", () => {
       const { stream, session, send } = makeWire(byteOps);
       send("x");
       stream.turn();
       expect(session.log).toEqual(["drained"]);
     });
 
-    it("lets the session send on, in the order in which it does", () => {
+    test("lets the session send on, in the order in which it does", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("0");
@@ -294,7 +294,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("pause and resume", () => {
-    it("in the middle of a chunk hold back the rest of it", () => {
+    test("in the middle of a chunk hold back the rest of it", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         if (data === "b") connection.pause();
@@ -312,7 +312,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong p"]);
     });
 
-    it("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
+    test("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       const long = "p".repeat(125);
@@ -338,7 +338,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toHaveLength(4);
     });
 
-    it("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
+    test("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
       const { stream, session, connection } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       const cut = frame(text("cut off"));
@@ -351,7 +351,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong 1"]);
     });
 
-    it("a resume that ends in a pause again does not let the host read", () => {
+    test("a resume that ends in a pause again does not let the host read", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       receive(text("a"), text("b"));
@@ -362,7 +362,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["pause", "pause", "resume"]);
     });
 
-    it("both within one event change nothing", () => {
+    test("both within one event change nothing", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         if (data !== "a") return;
@@ -374,7 +374,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["pause", "resume"]);
     });
 
-    it("a resume from within an event delivers nothing before that event is handled", () => {
+    test("a resume from within an event delivers nothing before that event is handled", () => {
       const { session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         connection.pause();
@@ -385,7 +385,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text a", "handled a", "text b", "handled b"]);
     });
 
-    it("a resume after the peer's close frame delivers nothing that came behind it", () => {
+    test("a resume after the peer's close frame delivers nothing that came behind it", () => {
       const { session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       receive(text("a"), close(1000), text("never"));
@@ -394,7 +394,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text a", "closing 1000"]);
     });
 
-    it("the answers to what was parsed before a pause go out with the turn", () => {
+    test("the answers to what was parsed before a pause go out with the turn", () => {
       const { stream, session, connection, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         send(String(data));
@@ -405,7 +405,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text a"]);
     });
 
-    it("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
+    test("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       session.on.drained = () => connection.resume();
@@ -419,7 +419,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.log.at(-1)).toBe("resume");
     });
 
-    it("in the middle of a fragmented message, and of a frame", () => {
+    test("in the middle of a fragmented message, and of a frame", () => {
       const { session, connection } = makeWire(byteOps);
       session.on.control = () => connection.pause();
       const bytes = join(frame({ ...text("é"), fin: false }), frame(ping("p")), frame({ opcode: 0, payload: "€" }));
@@ -431,13 +431,13 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
     });
   });
 
-  it("abort destroys the stream", () => {
+  test("abort destroys the stream", () => {
     const { stream, connection } = makeWire(byteOps);
     connection.abort();
     expect(stream.log).toEqual(["destroy"]);
   });
 
-  it("lets an error that is no ProtocolError through, and can go on", () => {
+  test("lets an error that is no ProtocolError through, and can go on", () => {
     const { session, receive } = makeWire(byteOps);
     session.on.message = () => {
       session.on.message = () => {};

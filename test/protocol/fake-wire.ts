@@ -7,7 +7,7 @@ import type { ByteStream, ByteStreamEvents } from "../../src/protocol/byte-strea
 import { Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import type { TransportEvents } from "../../src/transport.ts";
-import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
+import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
 /** A stream whose peer takes everything at once, unless it is stalled. */

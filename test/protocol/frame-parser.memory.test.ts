@@ -1,8 +1,8 @@
 /** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
 import { Buffer } from "node:buffer";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ByteOps } from "../../src/protocol/byte-ops.ts";
-import { cutEvery, frame, join, OP } from "./client-frames.ts";
+import { cutEvery, frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, makeParser } from "./parsing.ts";
 
 const binaries = (byteOps: ByteOps, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {
@@ -19,7 +19,7 @@ const binaries = (byteOps: ByteOps, chunks: readonly Uint8Array[]): Uint8Array<A
 };
 
 describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
-  it.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
+  test.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
     "a kept message of %i octets never pins more than twice its size",
     (size) => {
       const payload = new Uint8Array(size).fill(7);
@@ -49,7 +49,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     },
   );
 
-  it("a kept ping's payload does not pin its chunk either", () => {
+  test("a kept ping's payload does not pin its chunk either", () => {
     const chunk = join(
       frame({ opcode: OP.ping, payload: "abc" }),
       frame({ opcode: OP.binary, payload: new Uint8Array(5000) }),
@@ -57,7 +57,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(binaries(byteOps, [chunk])[0]!.buffer.byteLength).toBe(3);
   });
 
-  it("no two kept messages share octets, and later chunks change none", () => {
+  test("no two kept messages share octets, and later chunks change none", () => {
     const { parser, seen } = makeParser({ byteOps });
     const send = (fill: number, chunks: (bytes: Uint8Array) => Uint8Array[]): void => {
       const payload = new Uint8Array(1000).fill(fill);
@@ -84,7 +84,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(kept.map((data) => new Set(data))).toEqual(fills.map((_, i) => new Set([100 + i])));
   });
 
-  it("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
+  test("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
     let allocated = 0;
     const counting: ByteOps = {
       ...byteOps,
@@ -99,7 +99,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(allocated).toBeLessThanOrEqual(1024 * 1024);
   });
 
-  it("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
+  test("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
     let allocated = 0;
     const counting: ByteOps = {
       ...byteOps,
@@ -124,7 +124,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(seen).toEqual([["message", expect.anything(), count + 1]]);
   });
 
-  it("the beginning of a frame does not pin the memory it came in", () => {
+  test("the beginning of a frame does not pin the memory it came in", () => {
     const { parser } = makeParser({ byteOps });
     const slab = new Uint8Array(65_536);
     const header = frame({ opcode: OP.text, payload: "hello" }).subarray(0, 5);
@@ -136,7 +136,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(chunk.buffer.byteLength).toBe(5);
   });
 
-  it("between messages nothing is kept at all", () => {
+  test("between messages nothing is kept at all", () => {
     const { parser } = makeParser({ byteOps });
     parser.feed(frame({ opcode: OP.text, payload: "x".repeat(5000) }));
     parser.parse();

@@ -1,3 +1,4 @@
+/** Tests of joining `IoData`. */
 import { expect, test } from "vitest";
 import { nodeByteOps } from "../../../src/adapters/shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../../../src/adapters/shared/outbound.ts";

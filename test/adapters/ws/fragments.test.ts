@@ -1,4 +1,4 @@
-/** A large message is sent in fragments; the end of it has to be noticed, wherever the socket's own high-water mark is. */
+/** Tests of large messages sent in fragments with different high-water marks of the socket. */
 
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
@@ -12,7 +12,7 @@ import { resolveOptions } from "../../../src/options.ts";
 import { callbacksOf } from "../../../src/session/handler.ts";
 import { FACTS } from "../../../src/testing/connect.ts";
 
-/** A socket that takes each write in a later tick. */
+/** A socket that flushes each write in a later tick. */
 class SlowSocket extends Duplex {
   override _read(): void {}
   override _write(_chunk: unknown, _encoding: string, callback: () => void): void {

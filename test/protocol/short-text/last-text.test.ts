@@ -1,7 +1,7 @@
 /** What arrived and is sent on as it is: the same octets, whatever way it takes, and nothing is kept alive afterwards. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { LAST_TEXT_FROM } from "../../../src/protocol/short-text/last-text.ts";
-import { type Frame, OP, octetsOf } from "../client-frames.ts";
+import { type Frame, OP, octetsOf } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
 import { allOctets } from "../parsing.ts";
 
@@ -15,7 +15,7 @@ describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => 
   const { lastText } = byteOps;
   const lengths = [LAST_TEXT_FROM - 1, LAST_TEXT_FROM, 16_383, 16_384, 70_000];
 
-  it.each(lengths.flatMap((n) => [`a${"x".repeat(n - 1)}`, "é".repeat(n / 2), "€🎉".repeat(n / 7)]))(
+  test.each(lengths.flatMap((n) => [`a${"x".repeat(n - 1)}`, "é".repeat(n / 2), "€🎉".repeat(n / 7)]))(
     "arrives as it came: %#",
     (text) => {
       for (const frames of [whole(text), fragmented(text)]) {
@@ -42,7 +42,7 @@ describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => 
     },
   );
 
-  it("is written as it was shown where it was not UTF-8, and nobody asked", () => {
+  test("is written as it was shown where it was not UTF-8, and nobody asked", () => {
     const { stream, session, send, receive } = makeWire(byteOps, { validateUtf8: false });
     session.on.message = ({ data }) => send(data as string);
     const payload = new Uint8Array(1_000).fill(0xff);
