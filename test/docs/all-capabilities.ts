@@ -17,7 +17,7 @@ export const allCapabilities: readonly (readonly [title: string, capabilities: C
   ["`/testing`: in memory", memory],
 ];
 
-/** What each ability means, for the table; `Capabilities` in `src/transport.ts` has the full definitions. */
+/** What each ability means, for the table; `Capabilities` in `src/capabilities.ts` has the full definitions. */
 export const abilities: Readonly<Record<Ability, string>> = {
   control: "pings and pongs can be sent and received; heartbeat",
   pause: "reading can be paused: a flood becomes backpressure on the client",
