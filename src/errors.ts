@@ -55,9 +55,12 @@ export class AbortError extends Error {
   readonly reason: CloseReason;
 
   constructor(reason: CloseReason) {
-    super(typeof reason === "string" ? `the connection ends: ${reason}` : "the connection ends with an error", {
-      cause: typeof reason === "string" ? undefined : reason.error,
-    });
+    super(
+      typeof reason === "string" ? `the connection is ending: ${reason}` : "the connection is ending with an error",
+      {
+        cause: typeof reason === "string" ? undefined : reason.error,
+      },
+    );
     this.reason = reason;
   }
 }

@@ -16,7 +16,7 @@ export const show = (value: unknown): string => {
   }
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return "an array";
   if (typeof value !== "object" || value === null) return String(value);
   const { constructor: Class } = value;
   if (typeof Class !== "function" || Class === Object || Class.name === "") return "an object";

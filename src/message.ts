@@ -47,9 +47,9 @@ const stringify = (value: unknown): string => {
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`json() cannot express ${show(value)} as JSON: ${(error as Error)?.message}`, { cause: error });
+    throw new TypeError(`json() cannot serialize ${show(value)}: ${(error as Error)?.message}`, { cause: error });
   }
-  if (data === undefined) throw new TypeError(`json() cannot express ${show(value)}: JSON has no such value`);
+  if (data === undefined) throw new TypeError(`json() cannot serialize ${show(value)}: it has no JSON representation`);
   return data;
 };
 

@@ -171,7 +171,7 @@ const checkOrigin = (entry: unknown): boolean => {
   const problem = originProblem(entry);
   if (problem !== undefined)
     throw new TypeError(
-      `option "origins" must be a list of what browsers send as Origin, and ${show(entry)} is not: ${problem}`,
+      `option "origins" must be an array of origins as browsers send them, and ${show(entry)} is not one: ${problem}`,
     );
   return true;
 };
@@ -189,7 +189,7 @@ const WINDOW_BITS = ["a whole number from 8 to 15", integer(8, 15)] as const;
 const COMPRESSION_RULES: Rules<CompressionSettings> = {
   level: ["a whole number from 0 to 9", integer(0, 9)],
   memLevel: ["a whole number from 1 to 9", integer(1, 9)],
-  threshold: ["a whole number of octets, or Infinity", (value) => value === 0 || whole(value)],
+  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || whole(value)],
   serverNoContextTakeover: ["true or false", boolean],
   clientNoContextTakeover: ["true or false", boolean],
   serverMaxWindowBits: WINDOW_BITS,
@@ -201,13 +201,13 @@ const RULES: Rules<ResolvedOptions> = {
   timeout: ["a number of milliseconds above zero, or Infinity", positive],
   heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || positive(value)],
   compress: ["true, false or an object", (value) => boolean(value) || (typeof value === "object" && value !== null)],
-  maxFrameSize: ["a whole number of octets above zero, or Infinity", whole],
-  maxMessageSize: ["a whole number of octets above zero, or Infinity", whole],
+  maxFrameSize: ["a whole number of bytes above zero, or Infinity", whole],
+  maxMessageSize: ["a whole number of bytes above zero, or Infinity", whole],
   maxFragments: ["a whole number above zero, or Infinity", whole],
   validateUtf8: ["true or false", boolean],
   earlyValidateUpgrade: ["true or false", boolean],
   subprotocols: [
-    "a list of tokens (RFC 9110 §5.6.2), or a function",
+    "an array of tokens (RFC 9110 §5.6.2), or a function",
     (value) => typeof value === "function" || tokens(value),
   ],
   headers: [
@@ -220,10 +220,10 @@ const RULES: Rules<ResolvedOptions> = {
       Object.entries(value).every(answerHeader),
   ],
   origins: [
-    '"*", a list of origins ("https://example.com") and RegExps, or a function',
+    '"*", an array of origins ("https://example.com") and RegExps, or a function',
     (value) => value === "*" || typeof value === "function" || (Array.isArray(value) && value.every(checkOrigin)),
   ],
-  maxBuffered: ["a whole number of octets above zero, or Infinity", whole],
+  maxBuffered: ["a whole number of bytes above zero, or Infinity", whole],
   closeTimeout: ["a number of milliseconds above zero", positive],
   fullsweepAfter: ["a whole number above zero", whole],
   maxHeapSize: ["a whole number above zero", whole],

@@ -13,14 +13,14 @@ const PLAIN = /^https?:\/\/(?:[a-z\d-]+\.)*[a-z][a-z\d-]*$/i;
  */
 export const originProblem = (entry: unknown): string | undefined => {
   if (entry instanceof RegExp) return undefined;
-  if (typeof entry !== "string") return `it must be a string or a RegExp, not ${show(entry)}`;
-  if (entry === "*") return 'to allow every page, give origins: "*", which is not in a list';
+  if (typeof entry !== "string") return "an entry must be a string or a RegExp";
+  if (entry === "*") return 'to allow every origin, use origins: "*", without an array';
   if (PLAIN.test(entry)) return undefined;
   // RFC 6454 §6.1: the origin of sandboxed pages and local files. Whoever lists it means it.
   if (entry === "null") return undefined;
-  if (entry.includes("*")) return `wildcards are not known; give a RegExp such as ${patternFor(entry)}`;
+  if (entry.includes("*")) return `wildcards are not supported; use a RegExp such as ${patternFor(entry)}`;
   const cure = normalize(entry);
-  if (cure === undefined) return "it must be scheme://host or scheme://host:port";
+  if (cure === undefined) return "an entry must be scheme://host or scheme://host:port";
   return ORIGIN.test(entry) && cure.toLowerCase() === entry.toLowerCase() ? undefined : `browsers send ${show(cure)}`;
 };
 

@@ -53,8 +53,8 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
     checkKeys(options, names);
     return;
   }
-  const cure = typeof options === "number" ? `; give { code: ${options} }` : "";
-  throw new TypeError(`the detail of a stop must be an object with ${names.join(", ")}, not ${show(options)}${cure}`);
+  const cure = typeof options === "number" ? `; use { code: ${options} }` : "";
+  throw new TypeError(`the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${cure}`);
 };
 /** How `self.stop` ends a connection. */
 export interface StopDetail extends StopOptions {

@@ -32,8 +32,8 @@ export const callbacksFor = (handler: object, arg: unknown, options: unknown): C
   if (options === undefined && looksLikeOptions(arg) && takesNothing(callbacks.init)) {
     const names = Object.keys(arg).join(", ");
     throw new TypeError(
-      `the handler's init takes no arg, and was given { ${names} }, which looks like options: ` +
-        `options come after arg, as in upgrade(req, Handler, undefined, { ${names} })`,
+      `the handler's "init" takes no argument but received { ${names} }, which looks like options; ` +
+        `pass options after arg, as in upgrade(req, Handler, undefined, { ${names} })`,
     );
   }
   return callbacks;

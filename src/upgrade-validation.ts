@@ -37,16 +37,16 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
   }
   if (hasBody(request)) return new UpgradeError(400, "an upgrade request must not have a body");
   if (!wantsWebSocket(request)) {
-    return new UpgradeError(426, "this resource is a WebSocket: it needs an upgrade request", upgradeHeaders);
+    return new UpgradeError(426, "this resource is a WebSocket endpoint and needs an upgrade request", upgradeHeaders);
   }
   if (request.httpVersion !== "1.1") {
     return new UpgradeError(400, `a WebSocket needs HTTP/1.1, not HTTP/${request.httpVersion}`);
   }
-  if (!request.authority) return new UpgradeError(400, "Host is missing");
+  if (!request.authority) return new UpgradeError(400, "the header Host is missing");
   const refusal = validateVersion(request, { ...versionHeader, ...upgradeHeaders });
   if (refusal !== undefined) return refusal;
   if (!isKey(request.header("sec-websocket-key"))) {
-    return new UpgradeError(400, "Sec-WebSocket-Key must be the base64 of 16 octets, once");
+    return new UpgradeError(400, "Sec-WebSocket-Key must appear once and be 16 bytes in base64");
   }
   return validateOffers(request);
 };
@@ -55,22 +55,26 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
 const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   const protocol = request.header(":protocol");
   if (request.method === "CONNECT" && protocol === undefined) {
-    return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT: :protocol is missing", {
+    return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT, but :protocol is missing", {
       allow: "GET",
     });
   }
   if (request.method === "GET") {
-    return new UpgradeError(426, "this resource is a WebSocket: on HTTP/2 it needs an extended CONNECT", versionHeader);
+    return new UpgradeError(
+      426,
+      "this resource is a WebSocket endpoint and, on HTTP/2, needs an extended CONNECT",
+      versionHeader,
+    );
   }
   if (request.method !== "CONNECT") {
     return new UpgradeError(405, `a WebSocket is opened with CONNECT, not ${request.method}`, { allow: "CONNECT" });
   }
   // RFC 9220 §3: 501 for a protocol that is not known.
-  if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not known here`);
+  if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not supported`);
   if (request.header("upgrade") !== undefined || request.header("connection") !== undefined) {
-    return new UpgradeError(400, "Upgrade and Connection are not for HTTP/2");
+    return new UpgradeError(400, "the headers Upgrade and Connection must not be sent on HTTP/2");
   }
-  if (hasBody(request)) return new UpgradeError(400, "a request for a WebSocket must not have a body");
+  if (hasBody(request)) return new UpgradeError(400, "a WebSocket request must not have a body");
   if (!request.authority) return new UpgradeError(400, ":authority is missing");
   return validateVersion(request, versionHeader) ?? validateOffers(request);
 };
@@ -80,14 +84,14 @@ const validateVersion = (
   headers: Readonly<Record<string, string>>,
 ): UpgradeError | undefined => {
   const version = request.header("sec-websocket-version");
-  if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
+  if (version === undefined) return new UpgradeError(400, "the header Sec-WebSocket-Version is missing", versionHeader);
   return version === VERSION ? undefined : new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, headers);
 };
 
 /** RFC 6455 §4.1 and §9.1: a header that does not follow its grammar is no offer of anything. */
 const validateOffers = (request: UpgradeRequest): UpgradeError | undefined => {
   if (offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined) {
-    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens");
+    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of distinct tokens");
   }
   return parseExtensions(request.header("sec-websocket-extensions")) === undefined
     ? new UpgradeError(400, "Sec-WebSocket-Extensions is malformed")
@@ -106,13 +110,13 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
     const listed = allowed.some((entry) =>
       typeof entry === "string" ? entry.toLowerCase() === origin.toLowerCase() : origin.search(entry) !== -1,
     );
-    return listed ? undefined : new UpgradeError(403, `the origin ${origin} is not in the list "origins"`);
+    return listed ? undefined : new UpgradeError(403, `the origin ${origin} is not in the option "origins"`);
   }
   if (isSameHost(origin, request.authority)) return undefined;
   return new UpgradeError(
     403,
-    `the page's origin is ${origin}, but the request is for the host ${request.authority ?? "(none)"}. ` +
-      `If a proxy rewrites Host, let it pass the original one, or set the option "origins"`,
+    `the origin ${origin} does not match the request's host ${request.authority ?? "(none)"}. ` +
+      `If a proxy rewrites Host, make it forward the original value, or set the option "origins"`,
   );
 };
 
@@ -141,7 +145,9 @@ export const selectSubprotocol = (
   if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
   const chosen = decidedNow("subprotocols", ours(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
-    throw new RangeError(`subprotocols() picked ${JSON.stringify(chosen)}, which the client has not offered`);
+    throw new RangeError(
+      `the function "subprotocols" returned ${JSON.stringify(chosen)}, which the client did not offer`,
+    );
   }
   return chosen;
 };
@@ -156,8 +162,8 @@ export const decidedNow = <T>(name: "only" | "origins" | "subprotocols", returne
   if (typeof (returned as { readonly then?: unknown } | null | undefined)?.then !== "function") return returned;
   Promise.resolve(returned).catch(() => undefined);
   throw new TypeError(
-    `the function "${name}" returned a promise, but it must decide synchronously: ` +
-      "await what it needs in the route, before upgrade()",
+    `the function "${name}" returned a promise, but it must decide synchronously; ` +
+      "do asynchronous work in the route, before calling upgrade()",
   );
 };
 

@@ -57,9 +57,9 @@ export const upgrade = <Conn extends object, Arg, State, Info = never>(
   const route = routeOf(conn, (request) => upgradableOf(request) !== undefined);
   if (route === undefined) {
     throw new UnknownAdapterError(
-      `upgrade() was given ${show(conn)}, which no adapter brought in. ` +
-        'For a Node server, call attach(server) from "websock-js/node" before it receives requests; ' +
-        "for other servers, see what attach of their adapter takes",
+      `upgrade() received ${show(conn)}, which no adapter has registered. ` +
+        'On Node, call attach(server) from "websock-js/node" before the server receives requests; ' +
+        "on other hosts, call attach() from the host's adapter",
     );
   }
   const callbacks = callbacksFor(handler, arg, options);

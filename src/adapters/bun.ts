@@ -47,7 +47,7 @@ export const attach = <Options extends BunServeOptions>(
 ): Attached<Options> => {
   checkBunOptions(options);
   checkHostOptions(hostOptions);
-  if (options.websocket !== undefined) throw new TypeError('"websocket" is what attach adds: leave it out');
+  if (options.websocket !== undefined) throw new TypeError('option "websocket" must not be set: attach() adds it');
   const host = new BunHost(hostOptions);
   const guard = (handle: BunFetch): BunFetch =>
     guardFetch(

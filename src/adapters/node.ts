@@ -47,7 +47,7 @@ export const attach = (
 ): Attachment => {
   checkNodeServer(server);
   checkHostOptions(options, "only");
-  if (attached.has(server)) throw new Error("this server is attached already");
+  if (attached.has(server)) throw new Error("attach() has already been called for this server");
   const adapter = new NodeAdapter(server, options.only, options);
   attached.add(server);
   const takers = new Map<unknown, Taker>([["upgrade", takeUpgrades(adapter)]]);

@@ -35,8 +35,8 @@ export type { WsServer, WsSocket } from "./ws/types.ts";
 const refuseBun = (name: string): void => {
   if (!isBun) return;
   throw new Error(
-    `${name} of "websock-js/ws" does not work on Bun, which replaces the package ws by an implementation of its own: ` +
-      'use attach() of "websock-js/bun" with Bun.serve, or attach() of "websock-js/node" with node:http',
+    `${name} from "websock-js/ws" does not work on Bun, which replaces the package ws with its own implementation; ` +
+      'use attach() from "websock-js/bun" with Bun.serve, or attach() from "websock-js/node" with node:http',
   );
 };
 
@@ -73,11 +73,11 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   const server = given ?? own;
   if (server === undefined || (own !== undefined && own !== server)) {
     throw new TypeError(
-      'the HTTP server with the app is missing: make the WebSocketServer with the option "server", or with "noServer" ' +
-        'and give "server" to attach()',
+      'attach() needs the HTTP server of the app: create the WebSocketServer with the option "server", or with ' +
+        '"noServer" and pass the option "server" to attach()',
     );
   }
-  if (attached.has(server)) throw new Error("this server is attached already");
+  if (attached.has(server)) throw new Error("attach() has already been called for this server");
   const adapter = new WsAdapter(sockets, server, only, options);
   attached.add(server);
   guardRequests(
@@ -129,7 +129,7 @@ const makeHosting = (options: HostOptions): Hosting => {
         refuseBun("host()");
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
-        if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
+        if (WsTransport.has(socket)) throw new Error("this socket already has a handler");
         // The client may have gone by now: then `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;

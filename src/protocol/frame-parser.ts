@@ -146,7 +146,11 @@ export class FrameParser {
     if (length === 126) {
       if (available < 4) return false;
       length = (chunk[at]! << 8) | chunk[at + 1]!;
-      if (length < 126) throw new ProtocolError(CLOSE.protocolError, "a length that is not in its shortest form");
+      if (length < 126)
+        throw new ProtocolError(
+          CLOSE.protocolError,
+          "received a frame with a payload length that is not minimally encoded",
+        );
       at += 2;
     } else if (length === 127) {
       if (available < 10) return false;
@@ -182,22 +186,28 @@ export class FrameParser {
     // §5.2: MUST be 0 unless an extension is negotiated that defines meanings for non-zero values.
     if ((first & (RSV1 | RSV2_RSV3)) !== 0) this.checkReserved(first, opcode);
     // §5.1: the server MUST close the connection upon receiving a frame that is not masked.
-    if ((second & MASKED) === 0) throw new ProtocolError(CLOSE.protocolError, "a frame that is not masked");
+    if ((second & MASKED) === 0) throw new ProtocolError(CLOSE.protocolError, "received an unmasked frame");
     if (opcode >= OPCODE.close) {
-      if (opcode > OPCODE.pong) throw new ProtocolError(CLOSE.protocolError, `opcode ${opcode} is reserved`);
+      if (opcode > OPCODE.pong)
+        throw new ProtocolError(CLOSE.protocolError, `received a frame with the reserved opcode ${opcode}`);
       // §5.5: control frames are not fragmented and have 125 octets at most.
-      if ((first & FIN) === 0) throw new ProtocolError(CLOSE.protocolError, "a control frame in fragments");
+      if ((first & FIN) === 0) throw new ProtocolError(CLOSE.protocolError, "received a fragmented control frame");
       if ((second & 0x7f) > MAX_CONTROL_PAYLOAD) {
-        throw new ProtocolError(CLOSE.protocolError, "a control frame of more than 125 octets");
+        throw new ProtocolError(CLOSE.protocolError, "received a control frame with a payload of more than 125 bytes");
       }
       return;
     }
-    if (opcode > OPCODE.binary) throw new ProtocolError(CLOSE.protocolError, `opcode ${opcode} is reserved`);
+    if (opcode > OPCODE.binary)
+      throw new ProtocolError(CLOSE.protocolError, `received a frame with the reserved opcode ${opcode}`);
     // §5.4: fragments of one message are not interleaved with another's.
     if (opcode === OPCODE.continuation) {
-      if (this.partial === undefined) throw new ProtocolError(CLOSE.protocolError, "a continuation of no message");
+      if (this.partial === undefined)
+        throw new ProtocolError(CLOSE.protocolError, "received a continuation frame that continues no message");
     } else if (this.partial !== undefined) {
-      throw new ProtocolError(CLOSE.protocolError, "a message within a fragmented message");
+      throw new ProtocolError(
+        CLOSE.protocolError,
+        "received a new message before the last fragment of the previous one",
+      );
     }
   }
 
@@ -205,16 +215,17 @@ export class FrameParser {
   private checkReserved(first: number, opcode: number): void {
     const marksCompressed = this.compression && (opcode === OPCODE.text || opcode === OPCODE.binary);
     if (marksCompressed && (first & RSV2_RSV3) === 0) return;
-    throw new ProtocolError(CLOSE.protocolError, "a reserved bit is set");
+    throw new ProtocolError(CLOSE.protocolError, "received a frame with a reserved bit set");
   }
 
   private checkLength(length: number, compressed: boolean): void {
     const { maxFrameSize, maxMessageSize } = this.limits;
-    if (length > maxFrameSize) throw new ProtocolError(CLOSE.tooBig, `a frame of more than ${maxFrameSize} octets`);
+    if (length > maxFrameSize)
+      throw new ProtocolError(CLOSE.tooBig, `received a frame of more than ${maxFrameSize} bytes`);
     const size = length + (this.partial?.buffer.length ?? 0);
     // What can't be compressed grows by five octets for every 16 KiB or so.
     if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
-      throw new ProtocolError(CLOSE.tooBig, `a message of more than ${maxMessageSize} octets`);
+      throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${maxMessageSize} bytes`);
     }
   }
 
@@ -303,7 +314,7 @@ export class FrameParser {
       text = ascii ? this.octets.decodeAscii(bytes, start, end) : this.octets.decodeUtf8(bytes, start, end);
     } catch {
       // With a `maxMessageSize` beyond what a string can have.
-      throw new ProtocolError(CLOSE.tooBig, "a text longer than a string can be");
+      throw new ProtocolError(CLOSE.tooBig, "received a text message longer than the maximum length of a string");
     }
     if (end - start >= RECENT_FROM && (ascii || this.limits.validateUtf8)) recentText.set(text, bytes, start, end);
     return text;
@@ -320,7 +331,10 @@ export class FrameParser {
     partial.final = final;
     partial.key = key;
     if (++partial.fragments > this.limits.maxFragments) {
-      throw new ProtocolError(CLOSE.policyViolation, `a message of more than ${this.limits.maxFragments} fragments`);
+      throw new ProtocolError(
+        CLOSE.policyViolation,
+        `received a message of more than ${this.limits.maxFragments} fragments`,
+      );
     }
   }
 
@@ -365,7 +379,8 @@ const validate = ({ utf8, buffer }: PartialMessage, start: number, end: number, 
   if (!utf8.push(buffer.memory, start, end)) throw invalidUtf8();
 };
 
-const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload, "a text that is not UTF-8");
+const invalidUtf8 = (): ProtocolError =>
+  new ProtocolError(CLOSE.invalidPayload, "received a text message that is not valid UTF-8");
 
 /** A chunk of so many octets gets a view. */
 const VIEW_FROM = 128;
@@ -375,9 +390,14 @@ const THROUGH_VIEW = 128;
 
 /** §5.2: a 64-bit unsigned integer; the most significant bit MUST be 0. */
 const readLength64 = (chunk: Uint8Array, at: number): number => {
-  if (chunk[at]! & 0x80) throw new ProtocolError(CLOSE.protocolError, "a length with its highest bit set");
+  if (chunk[at]! & 0x80)
+    throw new ProtocolError(CLOSE.protocolError, "received a frame with a payload length that has its highest bit set");
   let length = 0;
   for (let i = 0; i < 8; i++) length = length * 256 + chunk[at + i]!;
-  if (length < 65_536) throw new ProtocolError(CLOSE.protocolError, "a length that is not in its shortest form");
+  if (length < 65_536)
+    throw new ProtocolError(
+      CLOSE.protocolError,
+      "received a frame with a payload length that is not minimally encoded",
+    );
   return length;
 };

@@ -218,7 +218,10 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (this.phase !== OPEN || this.remoteClosed || this.gone || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
       if (!this.toldOfInfo)
-        this.report(new TypeError("an info was sent to a handler without handleInfo"), "handleInfo");
+        this.report(
+          new TypeError('an info was dropped: the handler has no "handleInfo" to receive what self.send() sends'),
+          "handleInfo",
+        );
       this.toldOfInfo = true;
       return true;
     }
@@ -245,7 +248,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   private overflow(): void {
     if (this.phase !== OPEN) return;
-    const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
+    const error = new MailboxOverflow(`more than ${MAX_INFOS} infos are waiting for "handleInfo"`);
     this.report(error, "handleInfo");
     this.finish({ error }, CLOSE.internalError, "");
     this.terminateWhenFree();
@@ -610,7 +613,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private hasRoom(size: number): boolean {
     const waiting = this.transport.buffered;
     if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
-    this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+    this.slowConsumer(`${waiting} bytes are buffered, and ${size} more would exceed "maxBuffered"`);
     return false;
   }
 
@@ -655,7 +658,9 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { mailbox } = this;
     const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
     if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
-    this.failed(new ProtocolError(CLOSE.policyViolation, "more messages than the handler keeps up with"));
+    this.failed(
+      new ProtocolError(CLOSE.policyViolation, "the client sends messages faster than the handler handles them"),
+    );
   }
 
   // --- the end
@@ -714,7 +719,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       return;
     }
     const { running } = this;
-    this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
+    this.report(new Error(`"${running}" did not settle within "closeTimeout" and was abandoned`), running);
     this.running = undefined;
     this.giveUpAt = undefined;
     if (this.phase === OPEN) this.finishAsPeerDid();
@@ -781,7 +786,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private watch(): void {
     const { options } = this.context;
     if (this.isStalled()) {
-      this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
+      this.slowConsumer(`the client read nothing for ${options.timeout} ms`);
       return;
     }
     if (!this.watchesIdle) return;

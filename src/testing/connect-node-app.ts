@@ -60,7 +60,7 @@ export const connectNodeApp = async (
 const listenerOf = (app: NodeApp): Listener => {
   if ("server" in app) return (request, response) => app.server.emit("request", request, response);
   const { listener } = app;
-  if (typeof listener !== "function") throw new TypeError(`a listener must be a function, not ${String(listener)}`);
+  if (typeof listener !== "function") throw new TypeError(`"listener" must be a function, not ${String(listener)}`);
   return listener as Listener;
 };
 

@@ -112,7 +112,7 @@ export async function connectRoute(
   if (typeof app === "function") return connectSent(address, app, all, defaults);
   if (typeof app !== "object" || app === null || !("listener" in app || "server" in app)) {
     throw new TypeError(
-      `connectRoute takes { listener: app }, { server }, or (request, injection) => answer, not ${String(app)}`,
+      `connectRoute() expects { listener: app }, { server } or (request, injection) => answer, not ${String(app)}`,
     );
   }
   // Loaded only here: not every host that runs handlers in tests has node:http.

@@ -206,7 +206,8 @@ export class TestClient<in Info = never> {
    */
   async receive(): Promise<ReceivedMessage> {
     while (this.next >= this.received.length) {
-      if (this.gone || this.closeFrame !== undefined) throw new Error("the connection ended without another message");
+      if (this.gone || this.closeFrame !== undefined)
+        throw new Error("the connection ended before another message arrived");
       await new Promise<void>((resolve) => {
         this.waiters.push(resolve);
       });

@@ -49,7 +49,9 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   private limitSize({ maxMessageSize }: ResolvedOptions): void {
     const { host } = this;
     if (maxMessageSize <= host.defaults.maxMessageSize) return;
-    host.tell(`on ${host.capabilities.host}, maxMessageSize can't be larger than in the defaults of attach`);
+    host.tell(
+      `on ${host.capabilities.host}, the option "maxMessageSize" cannot be larger than in the defaults of attach()`,
+    );
   }
 }
 

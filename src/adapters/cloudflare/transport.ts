@@ -110,7 +110,7 @@ export class CloudflareTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reports.tell(`a ${opcode} can't be sent on ${this.capabilities.host}, and is left out`);
+      this.reports.tell(`a ${opcode} cannot be sent on ${this.capabilities.host} and was dropped`);
       return;
     }
     if (this.closed || this.gone) return;

@@ -131,7 +131,7 @@ export class DenoTransport implements Transport, Draining, Stoppable {
     if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
     else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
     else {
-      this.tell(`a ${opcode} can't be sent on deno, and is left out`);
+      this.tell(`a ${opcode} cannot be sent on deno and was dropped`);
       return;
     }
     this.accepted += size;

@@ -63,8 +63,8 @@ export class NodeAdapter extends Host {
   /** Says once that the listeners of others are left without requests. */
   tellOfOthers(event: "upgrade" | "connect"): void {
     this.tell(
-      `this server has other "${event}" listeners, but attach() was given no "only", so that every such request goes to ` +
-        "the app and none to them. Say which requests are yours, for example " +
+      `this server has other "${event}" listeners, but attach() received no option "only": these requests all go to the ` +
+        "app, and none to those listeners. Select the requests of the app, for example " +
         'attach(server, { only: (request) => request.url === "/socket" })',
     );
   }

@@ -43,7 +43,7 @@ export const takeConnects = (adapter: NodeAdapter): Taker => {
     // Node would answer 405 whatever is wrong.
     const refusal =
       judge(adapter, facts, adapter.defaults) ??
-      new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
+      new UpgradeError(405, "this server does not accept this CONNECT request", { allow: "GET" });
     return () => {
       adapter.refusals.add(refusal, request, facts, undefined);
       answerUpgradeError(refusal, response);
@@ -79,7 +79,9 @@ class Http2Upgrade extends NodeUpgrade {
     (request as { method: string }).method = "GET";
     this.guardSuccess();
     this.passOn(
-      stream.endAfterHeaders ? new UpgradeError(400, "a WebSocket needs its stream open in both directions") : refusal,
+      stream.endAfterHeaders
+        ? new UpgradeError(400, "a WebSocket needs a stream that is open in both directions")
+        : refusal,
     );
   }
 

@@ -93,7 +93,7 @@ class Refused implements Replacement {
 
 /** A sound request that is none of ours: the option `only` says so. */
 const ordinary = (): UpgradeError =>
-  new UpgradeError(426, "this server serves this request as an ordinary one: it can't be upgraded", {
+  new UpgradeError(426, "this request cannot be upgraded: the server handles it as an ordinary HTTP request", {
     upgrade: "websocket",
     connection: "Upgrade",
   });

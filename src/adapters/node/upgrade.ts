@@ -86,8 +86,8 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     route: Route,
   ): unknown {
     const { response } = this;
-    if (this.decision !== undefined) throw new Error("this request is upgraded already");
-    if (response.headersSent) throw new Error("this request is answered already: its headers were sent");
+    if (this.decision !== undefined) throw new Error("this request has already been upgraded");
+    if (response.headersSent) throw new Error("this request has already been answered: its response headers were sent");
     const decision = decide(this.adapter, this.facts, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
@@ -122,10 +122,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const tick = (): void => {
       if (this.gone || this.response.headersSent) return;
       this.adapter.tell(
-        "an upgrade in a route of Fastify's was not answered. Either the Fastify instance was created before websock-js was " +
-          'loaded, so that a route that returns no promise is not seen to end: import "websock-js" before you call ' +
-          "fastify(), or end the route with `upgrade(reply, …); return reply`. Or a hook called upgrade, and neither went on " +
-          "nor sent the reply",
+        "an upgrade in a Fastify route was not answered. If the Fastify instance was created before websock-js was loaded, " +
+          'websock-js cannot detect the end of a route that returns no promise: import "websock-js" before calling ' +
+          "fastify(), or end the route with `upgrade(reply, …); return reply`. If a hook called upgrade(), it must then " +
+          "continue or send the reply",
       );
     };
     clock.schedule({ slot: 0, tick }, clock.now() + defaults.closeTimeout);

@@ -8,7 +8,7 @@ import type { TransportEvents } from "../../transport.ts";
 const NO_CODE = 1005;
 
 const tooBig = (size: number): ProtocolError =>
-  new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);
+  new ProtocolError(CLOSE.tooBig, `received a message of ${size} bytes, which is too big`);
 
 /** Hands a text on, unless it is larger than `max` octets. */
 export const receiveText = (session: TransportEvents, data: string, max: number, octets: Octets): void => {

@@ -124,7 +124,9 @@ export class WsTransport implements Transport {
   message(data: Buffer, isBinary: boolean): void {
     const size = data.length;
     if (size > this.maxMessageSize) {
-      this.session.failed(new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`));
+      this.session.failed(
+        new ProtocolError(CLOSE.tooBig, `received a message of more than ${this.maxMessageSize} bytes`),
+      );
     } else if (isBinary) {
       this.session.binary(own(data));
     } else {

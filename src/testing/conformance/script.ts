@@ -215,7 +215,7 @@ const callback = (
     case "never":
       return new Promise(() => undefined);
     default:
-      throw new Error(`the script says async: ${String(step.async)}`);
+      throw new Error(`unknown value of "async" in the script: ${String(step.async)}`);
   }
 };
 

@@ -29,7 +29,7 @@ describe("attach", () => {
   test("twice throws", () => {
     const server = http.createServer();
     attach(server);
-    expect(() => attach(server)).toThrow("attached already");
+    expect(() => attach(server)).toThrow("already been called");
   });
 
   test.each([

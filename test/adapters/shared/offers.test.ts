@@ -32,11 +32,11 @@ test.each(hosts)("%s: one report for each handler, whoever offers what", async (
     client.socket.destroy();
   }
   expect(errors.map(String)).toEqual([
-    'TypeError: a client offered the subprotocols "a", "b", and the route /chat (chat) agrees on none: browsers and ' +
-      "most other clients then fail the connection (ConnectionLost). Name those that the route speaks in the option " +
-      '"subprotocols": ["a", "b"]',
+    'TypeError: a client offered the subprotocols "a", "b", but the route /chat (chat) selected none: browsers and ' +
+      "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
+      '"subprotocols", for example ["a", "b"]',
     expect.stringMatching(
-      /^TypeError: a client offered the subprotocols "d", and the route \/news \(news\) agrees on none/,
+      /^TypeError: a client offered the subprotocols "d", but the route \/news \(news\) selected none/,
     ),
   ]);
 });

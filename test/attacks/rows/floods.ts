@@ -70,7 +70,7 @@ export const floodAttacks: readonly Attack[] = [
       "reads no more; the heartbeat finds the reset (HTTP/2 sees it at once), and after `closeTimeout` the callback is given up",
     bounds: { peakMiB: 24, heldMiB: 2, cpuMs: 1500 },
     happens: { init: 1, ConnectionLost: 1 },
-    told: ["handleIn: Error: handleIn has not settled within closeTimeout, and is given up"],
+    told: ['handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned'],
     run: async (field) => {
       const client = await field.connect("hangs");
       const flooding = flood(client, times(1024, frame(TEXT, "m".repeat(1024))), 128 * MiB);
