@@ -1,28 +1,28 @@
-/** What adapters leave on the requests that they bring in. */
+/** The mark by which `upgrade` finds the adapter of a request. */
 
 import type { Route } from "./frameworks/routes.ts";
 import type { WebSockOptions } from "./options.ts";
 import type { Callbacks } from "./session/handler.ts";
 
-/** What an adapter leaves on the requests that it brings in. */
+/** What an adapter attaches to each request that it passes to the application. */
 export interface Upgradable {
-  /** Whether this is one request that can become a WebSocket, and not what all ordinary requests of a server share. */
+  /** Set if this belongs to a single request that can be upgraded, rather than being shared by all ordinary requests. */
   readonly isOne?: true;
-  /** Decides on the upgrade of `conn`, and returns what the host's route should return. */
+  /** Decides on the upgrade of `conn`, and returns the value that the route must return. */
   upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
 }
 
-// Registered, so that two copies of the package in one process understand each other.
+// From the global symbol registry, so that two copies of the package in one process find each other's marks.
 const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
 
 interface Marked {
   [UPGRADABLE]?: Upgradable;
 }
 
-/** For adapters: `upgrade` will find `upgradable` on this request, unless it was marked before. */
+/** Marks `request`, so that `upgrade` finds `upgradable`. A request that is already marked keeps its mark. */
 export const markUpgradable = (request: object, upgradable: Upgradable): void => {
   (request as Marked)[UPGRADABLE] ??= upgradable;
 };
 
-/** What a request was marked with. */
+/** The mark of a request, if it has one. */
 export const markOf = (request: object): Upgradable | undefined => (request as Marked)[UPGRADABLE];
