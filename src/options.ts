@@ -81,8 +81,8 @@ export interface WebSockOptions {
   readonly heartbeat?: number | false;
   /**
    * Whether to negotiate compression (permessage-deflate, RFC 7692) with clients that offer it, or the settings to use.
-   * Messages of up to 64 KiB are compressed synchronously, larger ones in another thread; the order of messages does not
-   * change. Default: `false`.
+   * On Node, messages of up to 64 KiB are compressed synchronously and larger ones in another thread, without changing the
+   * order of messages. Default: `false`.
    */
   readonly compress?: boolean | CompressOptions;
   /**

@@ -82,7 +82,7 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
 export interface StopDetail extends StopOptions {
   /**
    * Destroys the socket without sending a close frame, so that the client sees code 1006. `code` and `text` then have no
-   * effect. A host without the capability `abort` closes the connection normally. Default: `false`.
+   * effect. Hosts without the capability `abort` may send a close frame nevertheless. Default: `false`.
    */
   readonly abort?: boolean;
 }
