@@ -1,4 +1,4 @@
-/** `websock-js/bun`: hosts handlers on `Bun.serve`. */
+/** `websock-js/bun`: WebSockets on `Bun.serve`. */
 
 import { type HostedSocket, TRANSPORT } from "./bun/transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun/types.ts";
@@ -7,6 +7,7 @@ import { guardFetch } from "./fetch/upgrade.ts";
 import { checkBunOptions } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
 export { capabilities } from "./bun/transport.ts";
@@ -16,19 +17,23 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: options for `Bun.serve`, which also carry the control of their connections. */
+/**
+ * What {@link attach} returns: options for `Bun.serve`, with an object that controls the connections.
+ *
+ * @typeParam Options the type of the options that were passed to `attach`
+ */
 export type Attached<Options> = Omit<Options, "websocket"> & {
+  /** The WebSocket handlers for `Bun.serve`. */
   readonly websocket: BunWebSocketHandlers;
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** No message can be as large; Bun takes whole numbers only. */
+/** Larger than any message. Bun accepts integers only, not `Infinity`. */
 const UNLIMITED = 2 ** 40;
 
 /**
- * Takes the options of `Bun.serve`, and returns them with handlers of WebSockets: in `fetch` and in the functions of
- * `routes`, a request may be {@link upgrade}d.
+ * Adds WebSockets to the options of `Bun.serve`: `fetch` and the functions in `routes` can then {@link upgrade} requests.
  *
  * ```ts
  * const app = attach({ port: 4000, fetch: hono.fetch });
@@ -36,10 +41,13 @@ const UNLIMITED = 2 ** 40;
  * process.once("SIGTERM", () => app.sockets.drain().then(() => server.stop()));
  * ```
  *
- * The upgrade is performed when the app has returned its response, whose headers go into the answer. `defaults` also say
- * how large a message may be at all: Bun has one limit for every connection.
+ * The handshake response is sent when the app has returned its response, and has the headers of that response. Bun has one
+ * limit of the message size for all connections, so `maxMessageSize` of `upgrade` cannot exceed that of `defaults`.
  *
- * @throws TypeError for an option that does not exist, or if there are handlers of WebSockets already
+ * @param options the options of `Bun.serve`, without `websocket`
+ * @param hostOptions the options of all connections, and error handling
+ * @returns options for `Bun.serve`; their property `sockets` counts, closes and drains the connections
+ * @throws TypeError for an unknown option, for anything but options of `Bun.serve`, and if `websocket` is already set
  */
 export const attach = <Options extends BunServeOptions>(
   options: Options,

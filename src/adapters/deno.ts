@@ -1,4 +1,4 @@
-/** `websock-js/deno`: hosts handlers on `Deno.serve`. */
+/** `websock-js/deno`: WebSockets on `Deno.serve`. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
 import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
@@ -7,6 +7,7 @@ import { guardFetch, unmarked } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
 export { capabilities } from "./deno/transport.ts";
@@ -16,19 +17,26 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: a handler for `Deno.serve`, which also carries the control of its connections. */
+/**
+ * What {@link attach} returns: a handler for `Deno.serve`, with an object that controls its connections.
+ *
+ * @typeParam Handler the type of the handler that was passed to `attach`
+ */
 export type Attached<Handler> = Handler & {
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** A handler of `Deno.serve`: what it is given after the request is its own business. */
+/** A handler of `Deno.serve`. Its parameters after the request may have any type. */
 export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
- * Wraps a handler of `Deno.serve`, so that what middleware sets after the route is in the answer, a route that throws
- * after `upgrade` cancels it, and an `UpgradeError` that escapes is answered. Without it `upgrade` works as well, but
- * performs at once, and Deno ends a server whose handler then returns another response, or throws.
+ * Wraps a handler of `Deno.serve`. `upgrade` works without it, but then sends the handshake response immediately, and Deno
+ * stops a server whose handler afterwards throws or returns another response. With it,
+ *
+ * - the handshake response has the headers that middleware sets after the route
+ * - a route that throws after `upgrade` cancels the upgrade
+ * - an `UpgradeError` that nothing catches is answered
  *
  * ```ts
  * const handler = attach(app.fetch, { defaults: { timeout: 30_000 } });
@@ -36,7 +44,10 @@ export type DenoHandler = (request: Request, ...more: never) => unknown;
  * Deno.addSignalListener("SIGTERM", () => handler.sockets.drain().then(() => server.shutdown()));
  * ```
  *
- * @throws TypeError for an option that does not exist
+ * @param handler the handler that would be passed to `Deno.serve`, such as `app.fetch`
+ * @param options the options of all connections, and error handling
+ * @returns the handler for `Deno.serve`; its property `sockets` counts, closes and drains the connections
+ * @throws TypeError for an unknown option, and if `handler` is not a function
  */
 export const attach = <Handler extends DenoHandler>(
   handler: Handler,
@@ -54,14 +65,14 @@ export const attach = <Handler extends DenoHandler>(
 
 const unattached = new DenoHost();
 
-/** The connections that were upgraded without {@link attach}. */
+/** Counts, closes and drains the connections that were upgraded without {@link attach}. */
 export const sockets: Attachment = unattached.attachment;
 
-// Elsewhere this module is only looked at.
+// On other hosts, this module is imported only for its types and capabilities.
 if ("Deno" in globalThis) {
   const { Deno } = globalThis as unknown as { readonly Deno: { serve: DenoServe } };
   Deno.serve = watchServe(Deno.serve);
-  // Hono keeps there what Deno tells of a request.
+  // Hono keeps the second argument of its `fetch` in `env`: here the `info` of Deno.
   const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
   upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
 }

@@ -1,4 +1,4 @@
-/** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
+/** `websock-js/ws`: runs handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
@@ -21,14 +21,16 @@ import { capabilities, WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
 import { runOn, TOO_LATE, WsAdapter } from "./ws/upgrade.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
+export { upgrade } from "../upgrade.ts";
 export type { Attachment, HostOptions } from "./shared/host.ts";
 export { capabilities } from "./ws/transport.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` by an implementation of its own, which writes its answer past the response (so that there
- * would be two of them) and tells neither what arrives nor what is unsent.
+ * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be two
+ * responses) and exposes neither the received bytes nor the number of unsent bytes.
  *
  * @throws Error on Bun
  */
@@ -42,27 +44,36 @@ const refuseBun = (name: string): void => {
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
-  /** The HTTP server whose app the requests travel through. Default: the one that the WebSocketServer was made with. */
+  /**
+   * The HTTP server of the app. Required for a WebSocketServer that was created with `noServer`. Default: the server that the
+   * WebSocketServer was created with.
+   */
   readonly server?: HttpServer;
   /**
-   * Which upgrade requests are ours. The others are the WebSocketServer's, which emits `connection` for them; with
-   * `noServer`, they are left to the HTTP server's other `upgrade` listeners. Default: all.
+   * Selects the upgrade requests that go to the app. For all others the WebSocketServer emits `connection` as usual; with
+   * `noServer`, they go to the other `upgrade` listeners of the HTTP server. The function must return `true` or `false`
+   * synchronously. If it throws or returns a promise, the error is reported to `onError` and the request is refused with
+   * 400. Default: all upgrade requests go to the app.
    */
   readonly only?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Lets the upgrade requests of a WebSocketServer travel through the `request` listeners of its HTTP server like any other
- * request, where a route may `upgrade` them; the frames are the WebSocketServer's. Of those requests it emits no
- * `connection`, but its `verifyClient`, `headers` and `clients` are what they were.
+ * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server, like any other request, so
+ * that a route can `upgrade` them. The package `ws` performs the handshake and carries the frames. The WebSocketServer emits
+ * no `connection` for these requests, but `verifyClient`, `headers` and `clients` work as usual.
  *
  * ```ts
  * const server = http.createServer(app);
  * const sockets = attach(new WebSocketServer({ server }));
  * ```
  *
- * @throws TypeError for an option that does not exist, or if there is no HTTP server
- * @throws Error if the HTTP server is attached already, or on Bun, which has no `ws` but a replacement of its own
+ * @param sockets a WebSocketServer
+ * @param options the HTTP server, the options of all connections, and error handling
+ * @returns counts, closes and drains the connections
+ * @throws TypeError for an unknown option, for anything but a WebSocketServer, or if the HTTP server is missing
+ * @throws Error if `attach` has already been called for the HTTP server, and on Bun, which replaces the package `ws` with
+ * its own implementation
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
   checkWebSocketServer(sockets);
@@ -91,9 +102,9 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   return adapter.attachment;
 };
 
-/** Runs handlers on sockets that a WebSocketServer has accepted. */
+/** What {@link hosting} returns: runs handlers on sockets, and counts, closes and drains the connections. */
 export interface Hosting extends Attachment {
-  /** As the function {@link host}, for connections that belong together. */
+  /** Same as the function {@link host}, for the connections of this object. */
   readonly host: <Arg, State, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,
@@ -103,14 +114,18 @@ export interface Hosting extends Attachment {
 }
 
 /**
- * What {@link host} does, with defaults and an `onError` of your own, and an `Attachment` for the connections: to be made
- * once for each server. Throws on Bun, as {@link attach} does.
+ * Creates a {@link host} function with its own defaults and `onError`, and an `Attachment` for its connections. Call it once
+ * for each server.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
  * webSocketServer.on("connection", (socket, request) => sockets.host(socket, request, Chat, "lobby"));
  * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain());
  * ```
+ *
+ * @param options the options of all connections, and error handling
+ * @throws TypeError for an unknown option
+ * @throws Error on Bun, which replaces the package `ws` with its own implementation
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
   refuseBun("hosting()");
@@ -176,18 +191,24 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
 const shared = makeHosting({});
 
 /**
- * Runs `handler` on a socket that a WebSocketServer has accepted, and gives `arg` to its `init`. To be called as soon as
- * the socket is there: what it has received before is lost. What belongs to the handshake (`headers`, `subprotocols`,
- * `origins`) was the WebSocketServer's to decide.
+ * Runs `handler` on a socket that a WebSocketServer has accepted. Call it synchronously in the `connection` listener:
+ * messages that arrive earlier are lost. The WebSocketServer has already performed the handshake, so the options `headers`,
+ * `subprotocols`, `origins` and `earlyValidateUpgrade` have no effect.
  *
  * ```ts
  * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));
  * ```
  *
- * @throws TypeError for an option or a callback that does not exist
- * @throws Error if the socket has a handler already, or on Bun, as {@link attach} does
+ * If the client has already disconnected, `host` returns normally and `init` never runs.
+ *
+ * @param socket the `WebSocket` of the event `connection`
+ * @param request the upgrade request of the event `connection`
+ * @param handler a module, an object or a class instance with the callbacks of `WebSock`
+ * @param rest `arg` for `init` and `options` for this connection, as in `upgrade`
+ * @throws TypeError for an invalid handler or an unknown or invalid option
+ * @throws Error if the socket already has a handler, and on Bun, which replaces the package `ws` with its own implementation
  */
 export const host: Hosting["host"] = shared.host;
 
-/** The connections of {@link host}. */
+/** Counts, closes and drains the connections of {@link host}. */
 export const hosted: Attachment = shared;
