@@ -1,26 +1,28 @@
-/** A transport without a wire: what the session sends is at the client at once. */
+/** A transport in memory: the client receives synchronously what the session sends. */
 import type { IoData, Opcode } from "../message.ts";
 import { portableOctets } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
 import type { Capabilities, Transport } from "../transport.ts";
 
-/** A message as the client gets it. */
+/** A message from the server, as the client receives it. */
 export type ReceivedMessage =
   | { readonly opcode: "text"; readonly data: string }
   | { readonly opcode: "binary" | "ping" | "pong"; readonly data: Uint8Array<ArrayBuffer> };
 
-/** The client's end of the transport. */
+/** The client, as the transport notifies it. */
 export interface MemoryPeer {
+  /** The server sent a message. */
   onMessage(message: ReceivedMessage): void;
-  /** The server's close frame. */
+  /** The server sent a close frame. */
   onClose(frame: CloseFrame): void;
-  /** The server cut the connection off. */
+  /** The server destroyed the connection. */
   onAbort(): void;
-  /** The server reads again. */
+  /** The server resumed reading. */
   onResume(): void;
 }
 
+/** What the transport in memory can do. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "memory",
   control: true,
@@ -41,6 +43,7 @@ interface Sent {
   readonly arrive: () => void;
 }
 
+/** Connects a session to a {@link MemoryPeer}. */
 export class MemoryTransport implements Transport {
   readonly capabilities = capabilities;
   buffered = 0;
@@ -76,7 +79,7 @@ export class MemoryTransport implements Transport {
     this.peer.onResume();
   }
 
-  /** The client begins or stops to take what is sent. `true`: all that waited is taken now. */
+  /** Starts or stops reading by the client. Returns whether nothing is buffered any more. */
   setReading(reads: boolean): boolean {
     this.peerReads = reads;
     while (this.peerReads && this.waiting.length > 0) {
