@@ -258,15 +258,19 @@ export const init = ({ id, script }: Scripted, self: Self<unknown>): Result => {
   return callback("init", running, "", "", self) as Result;
 };
 
+/** Runs the next step for a message. */
 export const handleIn = (message: DataMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleIn", connectionOf(id), message, value, self) as Result;
 
+/** Runs the next step for a ping or pong. */
 export const handleControl = (message: ControlMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleControl", connectionOf(id), message, value, self) as Result;
 
+/** Runs the next step for an info. */
 export const handleInfo = (info: unknown, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleInfo", connectionOf(id), info, value, self) as Result;
 
+/** Completes the report, and runs the step for the end. */
 export const terminate = (
   reason: CloseReason,
   { id, value }: ScriptedState,
