@@ -25,11 +25,11 @@ export class UpgradeError extends Error {
   /**
    * The HTTP status of the response:
    *
-   * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5
+   * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5, or the function `only` of `attach` failed
    * - 403: the origin is not allowed
    * - 405: wrong method
    * - 426: not an upgrade request, or an unsupported WebSocket version
-   * - 500: one of the functions `origins` and `subprotocols` threw
+   * - 500: one of the functions `origins` and `subprotocols` failed
    * - 501: an extended CONNECT (HTTP/2) for another protocol
    * - 503: the server is shutting down
    */
@@ -90,7 +90,7 @@ export class AbortError extends Error {
 
 /**
  * The connection was lost: it ended without a close frame from the client. `terminate` receives it as
- * `{ error: ConnectionLost }`; nothing reports it to `onError`.
+ * `{ error: ConnectionLost }`. It is not reported to `onError`.
  */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";

@@ -39,7 +39,7 @@ export interface CompressOptions {
   readonly level?: number;
   /** The zlib memory level, 1 to 9: how much memory is used while a message is compressed. Default: 8. */
   readonly memLevel?: number;
-  /** Smaller messages, in bytes, are sent uncompressed. `Infinity`: all. Default: 512. */
+  /** Messages of fewer bytes than this are sent uncompressed. `Infinity`: all of them. Default: 512. */
   readonly threshold?: number;
   /** Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`. */
   readonly serverNoContextTakeover?: boolean;
@@ -69,9 +69,9 @@ export interface CompressOptions {
  */
 export interface WebSockOptions {
   /**
-   * The idle timeout in milliseconds. The connection is closed with 1001 if nothing is received from the client for this
-   * long; pongs count. It is closed with 1013 if the client reads none of the buffered bytes for this long. `Infinity`
-   * disables both. Default: 60 000.
+   * The idle timeout in milliseconds. The connection is closed with 1001 if nothing, not even a pong, is received from the
+   * client for this long. Time during which the server pauses reading does not count. The connection is closed with 1013 if
+   * the client reads none of the buffered bytes for this long. `Infinity` disables both. Default: 60 000.
    */
   readonly timeout?: number;
   /**
@@ -106,7 +106,7 @@ export interface WebSockOptions {
    */
   readonly validateUtf8?: boolean;
   /**
-   * Whether `upgrade` throws an {@link UpgradeError} if the request must be refused. With `false`, `upgrade` returns
+   * Whether `upgrade` throws an `UpgradeError` if the request must be refused. With `false`, `upgrade` returns
    * normally, and the server answers the request with the error. Default: `true`.
    */
   readonly earlyValidateUpgrade?: boolean;
@@ -157,7 +157,7 @@ export interface WebSockOptions {
    * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
    */
   readonly fullsweepAfter?: number;
-  /** Has no effect, like {@link fullsweepAfter}. */
+  /** Has no effect, like `fullsweepAfter`. */
   readonly maxHeapSize?: number;
 }
 
@@ -222,16 +222,16 @@ const RESERVED_HEADERS = new Set([
   "transfer-encoding",
 ]);
 
-const positive = (value: unknown): boolean => typeof value === "number" && value > 0;
-const whole = (value: unknown): boolean =>
-  positive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
-const boolean = (value: unknown): boolean => typeof value === "boolean";
-const tokens = (value: unknown): boolean =>
+const isPositive = (value: unknown): boolean => typeof value === "number" && value > 0;
+const isWhole = (value: unknown): boolean =>
+  isPositive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
+const isBoolean = (value: unknown): boolean => typeof value === "boolean";
+const areTokens = (value: unknown): boolean =>
   Array.isArray(value) && value.every((name) => typeof name === "string" && isToken(name));
-const answerHeader = ([name, value]: [string, unknown]): boolean =>
+const isExtraHeader = ([name, values]: [string, unknown]): boolean =>
   isToken(name) &&
   !RESERVED_HEADERS.has(name.toLowerCase()) &&
-  [value].flat().every((one) => typeof one === "string" && isFieldValue(one));
+  [values].flat().every((value) => typeof value === "string" && isFieldValue(value));
 
 /** @throws TypeError that names the wrong entry and its replacement */
 const checkOrigin = (entry: unknown): boolean => {
@@ -243,39 +243,41 @@ const checkOrigin = (entry: unknown): boolean => {
   return true;
 };
 
-const integer =
+const isInteger =
   (from: number, to: number) =>
   (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
 
 /** For each option: a description of its valid values, and the check. */
-type Rules<Options> = { readonly [Name in keyof Options]: readonly [is: string, check: (value: unknown) => boolean] };
+type Rules<Options> = {
+  readonly [Name in keyof Options]: readonly [expected: string, check: (value: unknown) => boolean];
+};
 
-const WINDOW_BITS = ["a whole number from 8 to 15", integer(8, 15)] as const;
+const WINDOW_BITS = ["a whole number from 8 to 15", isInteger(8, 15)] as const;
 
 const COMPRESSION_RULES: Rules<CompressionSettings> = {
-  level: ["a whole number from 0 to 9", integer(0, 9)],
-  memLevel: ["a whole number from 1 to 9", integer(1, 9)],
-  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || whole(value)],
-  serverNoContextTakeover: ["true or false", boolean],
-  clientNoContextTakeover: ["true or false", boolean],
+  level: ["a whole number from 0 to 9", isInteger(0, 9)],
+  memLevel: ["a whole number from 1 to 9", isInteger(1, 9)],
+  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || isWhole(value)],
+  serverNoContextTakeover: ["true or false", isBoolean],
+  clientNoContextTakeover: ["true or false", isBoolean],
   serverMaxWindowBits: WINDOW_BITS,
   clientMaxWindowBits: WINDOW_BITS,
-  maxInflation: ["a number above zero, or Infinity", positive],
+  maxInflation: ["a number above zero, or Infinity", isPositive],
 };
 
 const RULES: Rules<ResolvedOptions> = {
-  timeout: ["a number of milliseconds above zero, or Infinity", positive],
-  heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || positive(value)],
-  compress: ["true, false or an object", (value) => boolean(value) || (typeof value === "object" && value !== null)],
-  maxFrameSize: ["a whole number of bytes above zero, or Infinity", whole],
-  maxMessageSize: ["a whole number of bytes above zero, or Infinity", whole],
-  maxFragments: ["a whole number above zero, or Infinity", whole],
-  validateUtf8: ["true or false", boolean],
-  earlyValidateUpgrade: ["true or false", boolean],
+  timeout: ["a number of milliseconds above zero, or Infinity", isPositive],
+  heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || isPositive(value)],
+  compress: ["true, false or an object", (value) => isBoolean(value) || (typeof value === "object" && value !== null)],
+  maxFrameSize: ["a whole number of bytes above zero, or Infinity", isWhole],
+  maxMessageSize: ["a whole number of bytes above zero, or Infinity", isWhole],
+  maxFragments: ["a whole number above zero, or Infinity", isWhole],
+  validateUtf8: ["true or false", isBoolean],
+  earlyValidateUpgrade: ["true or false", isBoolean],
   subprotocols: [
     "an array of tokens (RFC 9110 §5.6.2), or a function",
-    (value) => typeof value === "function" || tokens(value),
+    (value) => typeof value === "function" || areTokens(value),
   ],
   headers: [
     `an object of header names and values, without ${[...RESERVED_HEADERS].join(", ")}`,
@@ -284,16 +286,16 @@ const RULES: Rules<ResolvedOptions> = {
       typeof value === "object" &&
       value !== null &&
       !(Symbol.iterator in value) &&
-      Object.entries(value).every(answerHeader),
+      Object.entries(value).every(isExtraHeader),
   ],
   origins: [
     '"*", an array of origins ("https://example.com") and RegExps, or a function',
     (value) => value === "*" || typeof value === "function" || (Array.isArray(value) && value.every(checkOrigin)),
   ],
-  maxBuffered: ["a whole number of bytes above zero, or Infinity", whole],
-  closeTimeout: ["a number of milliseconds above zero", positive],
-  fullsweepAfter: ["a whole number above zero", whole],
-  maxHeapSize: ["a whole number above zero", whole],
+  maxBuffered: ["a whole number of bytes above zero, or Infinity", isWhole],
+  closeTimeout: ["a number of milliseconds above zero", isPositive],
+  fullsweepAfter: ["a whole number above zero", isWhole],
+  maxHeapSize: ["a whole number above zero", isWhole],
 };
 
 /** Whether an option of this name exists. */
@@ -312,7 +314,7 @@ export const resolveOptions = (
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`options must be an object, not ${show(options)}`);
   }
-  const { compress, heartbeat, ...resolved } = { ...defaults, ...given("", options, RULES) };
+  const { compress, heartbeat, ...resolved } = { ...defaults, ...checked("", options, RULES) };
   return {
     ...resolved,
     heartbeat: heartbeat === false ? Number.POSITIVE_INFINITY : heartbeat,
@@ -323,16 +325,16 @@ export const resolveOptions = (
 const resolveCompression = (compress: boolean | CompressOptions | undefined): CompressionSettings | undefined => {
   if (compress === undefined || compress === false) return undefined;
   if (compress === true) return DEFAULT_COMPRESSION;
-  return { ...DEFAULT_COMPRESSION, ...given("compress.", compress, COMPRESSION_RULES) } as CompressionSettings;
+  return { ...DEFAULT_COMPRESSION, ...checked("compress.", compress, COMPRESSION_RULES) } as CompressionSettings;
 };
 
 /** Checks `options`, and returns those that have a value. */
-const given = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
+const checked = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
   checkKeys(options, Object.keys(rules), prefix);
   const entries = Object.entries(options).filter(([name, value]) => {
     if (value === undefined) return false;
-    const [is, check] = (rules as Rules<Record<string, unknown>>)[name]!;
-    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${is}, not ${show(value)}`);
+    const [expected, check] = (rules as Rules<Record<string, unknown>>)[name]!;
+    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${expected}, not ${show(value)}`);
     return true;
   });
   return Object.fromEntries(entries) as Options;

@@ -19,9 +19,11 @@ export const originProblem = (entry: unknown): string | undefined => {
   // RFC 6454 §6.1: the origin of sandboxed pages and local files.
   if (entry === "null") return undefined;
   if (entry.includes("*")) return `wildcards are not supported; use a RegExp such as ${patternFor(entry)}`;
-  const cure = normalize(entry);
-  if (cure === undefined) return "an entry must be scheme://host or scheme://host:port";
-  return ORIGIN.test(entry) && cure.toLowerCase() === entry.toLowerCase() ? undefined : `browsers send ${show(cure)}`;
+  const normalized = normalize(entry);
+  if (normalized === undefined) return "an entry must be scheme://host or scheme://host:port";
+  return ORIGIN.test(entry) && normalized.toLowerCase() === entry.toLowerCase()
+    ? undefined
+    : `browsers send ${show(normalized)}`;
 };
 
 /** The origin as a browser serializes it: without default port, path or user, and with the host in ASCII. */

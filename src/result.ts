@@ -74,8 +74,8 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
     checkKeys(options, names);
     return;
   }
-  const cure = typeof options === "number" ? `; use { code: ${options} }` : "";
-  throw new TypeError(`the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${cure}`);
+  const hint = typeof options === "number" ? `; use { code: ${options} }` : "";
+  throw new TypeError(`the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${hint}`);
 };
 
 /** How `self.stop` ends a connection. */

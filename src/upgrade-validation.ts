@@ -103,7 +103,7 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
   const origin = request.header("origin");
   if (origin === undefined || allowed === "*") return undefined;
   if (typeof allowed === "function") {
-    const answer = decidedNow("origins", allowed(origin, request));
+    const answer = requireSynchronous("origins", allowed(origin, request));
     return answer === true ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
   }
   if (allowed !== undefined) {
@@ -146,7 +146,7 @@ export const selectSubprotocol = (
 ): string | undefined => {
   const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
   if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
-  const chosen = decidedNow("subprotocols", ours(offered, request)) ?? undefined;
+  const chosen = requireSynchronous("subprotocols", ours(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
     throw new RangeError(
       `the function "subprotocols" returned ${JSON.stringify(chosen)}, which the client did not offer`,
@@ -161,7 +161,7 @@ export const selectSubprotocol = (
  *
  * @throws TypeError for a promise
  */
-export const decidedNow = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
+export const requireSynchronous = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
   if (typeof (returned as { readonly then?: unknown } | null | undefined)?.then !== "function") return returned;
   Promise.resolve(returned).catch(() => undefined);
   throw new TypeError(

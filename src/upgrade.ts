@@ -62,7 +62,9 @@ export type UpgradeResult<Conn> = Conn extends
  * @returns the value that the route must return: a `Response` where routes return one, `undefined` on Fastify, otherwise
  * `conn`, which can be ignored
  * @throws UpgradeError if the request is not a valid upgrade request, its origin is not allowed, or the server is shutting
- * down, unless the option `earlyValidateUpgrade` is `false`. Do not catch it: frameworks turn it into the right response
+ * down, unless the option `earlyValidateUpgrade` is `false`. Do not catch it: frameworks turn it into the right response.
+ * On Node, a call from a bare callback (of a timer, for example), where nothing could catch the error, answers the request
+ * instead of throwing
  * @throws UnknownAdapterError if no adapter has registered `conn`, usually because `attach` was not called
  * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`
  * @throws Error if the request has already been upgraded or answered

@@ -1,7 +1,7 @@
 /** What the requests of one Node server have in common, whatever version of HTTP brings them in. */
 import type { UpgradeError } from "../../errors.ts";
 import type { Capabilities } from "../../transport.ts";
-import { decidedNow } from "../../upgrade-validation.ts";
+import { requireSynchronous } from "../../upgrade-validation.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
 import { nodeOctets } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
@@ -52,7 +52,7 @@ export class NodeAdapter extends Host {
   isOurs(request: NodeRequest): boolean | UpgradeError {
     const { only } = this;
     if (only === undefined) return true;
-    return this.ask("only", request, () => Boolean(decidedNow("only", only(request))));
+    return this.ask("only", request, () => Boolean(requireSynchronous("only", only(request))));
   }
 
   /** How many `upgrade` listeners the server has for requests that are none of ours: all but {@link ignoreUpgrade}. */
