@@ -69,7 +69,8 @@ export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { reado
 
 /**
  * A handle to one connection, which callbacks receive as their last argument. It may be stored and used from anywhere: in
- * timers, in other requests, in the callbacks of other connections.
+ * timers, in other requests, in the callbacks of other connections. (On hosts without the capability `crossConnection`, other
+ * requests and connections cannot use it.)
  *
  * @typeParam Info the type of the infos that `send` accepts. Default: none
  */

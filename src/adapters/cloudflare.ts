@@ -34,8 +34,8 @@ type Attach = {
 
 /**
  * Enables `upgrade` in a Durable Object, with connections that survive its hibernation. The state that callbacks return is
- * stored with the connection, and passed to the next callback when the object wakes up. Variables lose their values, so keep
- * everything in the state or in `ctx.storage`.
+ * stored with the connection, and passed to the next callback when the object wakes up. Variables lose their values during
+ * hibernation, so keep everything in the state or in `ctx.storage`.
  *
  * Call it in the constructor or in a class field. A Worker needs no `attach`: there, `upgrade` works by itself.
  *
@@ -63,7 +63,7 @@ type Attach = {
  * @param handler the handler, or an object of several named handlers: `{ chat: Chat, admin: Admin }`. A hibernated connection
  * finds its handler by that name, also after a deployment
  * @param options the options of all connections, and error handling
- * @returns counts, closes and drains the connections
+ * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, an invalid handler, or anything but a Durable Object and its context
  */
 export const attach = ((

@@ -48,7 +48,7 @@ export interface AttachOptions extends HostOptions {
  * @param server a server of `node:http`, `node:https` or `node:http2`; on HTTP/2, WebSockets use the extended CONNECT of
  * RFC 8441
  * @param options the options of all connections, and error handling
- * @returns counts, closes and drains the connections
+ * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, and for anything but a server, such as an Express or Hono app
  * @throws Error if `attach` has already been called for the server
  */

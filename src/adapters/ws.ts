@@ -70,7 +70,7 @@ export interface AttachOptions extends HostOptions {
  *
  * @param sockets a WebSocketServer
  * @param options the HTTP server, the options of all connections, and error handling
- * @returns counts, closes and drains the connections
+ * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, for anything but a WebSocketServer, or if the HTTP server is missing
  * @throws Error if `attach` has already been called for the HTTP server, and on Bun, which replaces the package `ws` with
  * its own implementation
