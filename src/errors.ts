@@ -1,7 +1,10 @@
-/** Every error that the library makes. */
+/** The error classes that the library throws and reports. */
 import type { CloseReason } from "./websock.ts";
 
-/** `upgrade` was given something that no adapter knows. The message says what, and which `attach` is missing. */
+/**
+ * Thrown by `upgrade` if no adapter has registered the request it received, usually because `attach` was not called for the
+ * server. The message names the value and the missing call.
+ */
 export class UnknownAdapterError extends TypeError {
   override readonly name = "UnknownAdapterError";
 }
@@ -9,23 +12,43 @@ export class UnknownAdapterError extends TypeError {
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /**
- * The request may not become a WebSocket. Frameworks make the right response of it by themselves; without one,
- * `getResponse()` is that response.
+ * Thrown by `upgrade` if the upgrade request must be refused. Frameworks turn it into the right HTTP response by themselves
+ * (from `status`, `statusCode`, `headers` and `expose`). Elsewhere `getResponse()` returns that response. If nothing
+ * catches the error, the adapter answers the request with it.
  *
- * It prints as one line, without a stack trace: the client is at fault, and it can cause as many as it likes. Every refusal
- * is counted (`Attachment.refused`) and published on the diagnostics channel `websock-js:refused`.
+ * It prints as a single line without a stack trace, because a client can cause any number of them. Every refusal is counted
+ * in `Attachment.refused` and published on the diagnostics channel `websock-js:refused`, where the host has
+ * `node:diagnostics_channel`.
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
-  /** The HTTP status: 400, 403, 405, 426, 501 or 503. */
+  /**
+   * The HTTP status of the response:
+   *
+   * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5, or the function `only` of `attach` failed
+   * - 403: the origin is not allowed
+   * - 405: wrong method
+   * - 426: not an upgrade request, or an unsupported WebSocket version
+   * - 500: one of the functions `origins` and `subprotocols` failed
+   * - 501: an extended CONNECT (HTTP/2) for another protocol
+   * - 503: the server is shutting down
+   */
   readonly status: number;
-  /** The same, under the name that some frameworks look for. */
+  /** Same as `status`, under the name that some frameworks read. */
   readonly statusCode: number;
-  /** Headers that belong to the response: `allow`, `upgrade`, `sec-websocket-version`, `retry-after`. */
+  /**
+   * Headers of the response, by lower-case name: `allow`, `upgrade` and `connection`, `sec-websocket-version`,
+   * `retry-after`.
+   */
   readonly headers: Readonly<Record<string, string>>;
-  /** The message is meant for the client; some frameworks hide it otherwise. */
+  /** Tells frameworks that the message may be shown to the client. */
   readonly expose = true;
 
+  /**
+   * @param status the HTTP status of the response
+   * @param message the body of the response
+   * @param headers headers of the response. Default: none
+   */
   constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
     super(message);
     this.status = status;
@@ -34,12 +57,12 @@ export class UpgradeError extends Error {
     this.stack = `UpgradeError: ${message.replaceAll(/[\r\n]+/g, " ")}`;
   }
 
-  /** For `console.log`: the properties would take ten lines. */
+  /** Used by `console.log`, which would otherwise print every property. */
   [INSPECT](): string {
     return this.stack!;
   }
 
-  /** The response that a server should give. */
+  /** The response to send: `status`, `headers`, and the message as plain text. */
   getResponse(): Response {
     return new Response(`${this.message}\n`, {
       status: this.status,
@@ -48,21 +71,27 @@ export class UpgradeError extends Error {
   }
 }
 
-/** The `reason` of `self.signal` once the end of the connection is decided. */
+/** The `reason` of `self.signal` once that is aborted, which happens as soon as the end of the connection is decided. */
 export class AbortError extends Error {
   override readonly name = "AbortError";
-  /** Why the connection ends, as `terminate` gets it. */
+  /** Why the connection is ending: the same value that `terminate` receives. */
   readonly reason: CloseReason;
 
   constructor(reason: CloseReason) {
-    super(typeof reason === "string" ? `the connection ends: ${reason}` : "the connection ends with an error", {
-      cause: typeof reason === "string" ? undefined : reason.error,
-    });
+    super(
+      typeof reason === "string" ? `the connection is ending: ${reason}` : "the connection is ending with an error",
+      {
+        cause: typeof reason === "string" ? undefined : reason.error,
+      },
+    );
     this.reason = reason;
   }
 }
 
-/** The connection ended without a close frame. */
+/**
+ * The connection was lost: it ended without a close frame from the client. `terminate` receives it as
+ * `{ error: ConnectionLost }`. It is not reported to `onError`.
+ */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
   constructor(message = "the connection was lost without a close frame") {
@@ -70,9 +99,17 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** The peer broke the protocol, or one of the limits. `code` is the close code it was sent (RFC 6455 §7.4.1). */
+/**
+ * The client violated the protocol or exceeded a limit such as `maxMessageSize`. `terminate` receives it as
+ * `{ error: ProtocolError }`.
+ */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
+  /**
+   * The close code that was sent to the client: 1002, 1007, 1008 or 1009.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+   */
   readonly code: number;
   constructor(code: number, message: string) {
     super(message);
@@ -80,12 +117,19 @@ export class ProtocolError extends Error {
   }
 }
 
-/** The peer reads too slowly: more than `maxBuffered` octets would wait, or none was taken for `timeout` ms. */
+/**
+ * The client reads too slowly: more than `maxBuffered` bytes would have been buffered, or the client read none of the
+ * buffered bytes for `timeout` ms. The connection was closed with 1013. `terminate` receives it as
+ * `{ error: SlowConsumer }`.
+ */
 export class SlowConsumer extends Error {
   override readonly name = "SlowConsumer";
 }
 
-/** More infos were sent to a connection than it handled: 65 536 are waiting. */
+/**
+ * More than 65 536 infos sent with `self.send` are waiting for `handleInfo`. The connection was closed with 1011. `terminate`
+ * receives it as `{ error: MailboxOverflow }`, and it is reported to `onError`.
+ */
 export class MailboxOverflow extends Error {
   override readonly name = "MailboxOverflow";
 }

@@ -1,6 +1,10 @@
-/** Options are objects with known names: a misspelt one must throw, because it would have no effect. */
+/** Checks the names of options, and describes values in error messages. */
 
-/** @throws TypeError for a key of `options` that is none of `names` */
+/**
+ * Refuses misspelt options, which would otherwise have no effect.
+ *
+ * @throws TypeError for a key of `options` that is not in `names`
+ */
 export const checkKeys = (options: object, names: readonly string[], prefix = ""): void => {
   const unknown = Object.keys(options).find((name) => !names.includes(name));
   if (unknown === undefined) return;
@@ -9,14 +13,14 @@ export const checkKeys = (options: object, names: readonly string[], prefix = ""
 
 const MAX_SHOWN = 60;
 
-/** A value as error messages show it: short, on one line, and never with the contents of an object. */
+/** Describes a value for an error message: short, on one line, and without the contents of objects. */
 export const show = (value: unknown): string => {
   if (typeof value === "string") {
     return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
   }
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name === "" ? "a function" : `the function ${value.name}`;
-  if (Array.isArray(value)) return "a list";
+  if (Array.isArray(value)) return "an array";
   if (typeof value !== "object" || value === null) return String(value);
   const { constructor: Class } = value;
   if (typeof Class !== "function" || Class === Object || Class.name === "") return "an object";

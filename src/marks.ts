@@ -1,4 +1,4 @@
-/** Marks on requests, by which `upgrade` finds the adapter. */
+/** The mark by which `upgrade` finds the adapter of a request. */
 
 import type { Route } from "./frameworks/route.ts";
 import type { WebSockOptions } from "./options.ts";
@@ -19,10 +19,10 @@ interface Marked {
   [UPGRADABLE]?: Upgradable;
 }
 
-/** Marks a request, unless it is marked already. Called by adapters. */
+/** Marks `request`, so that `upgrade` finds `upgradable`. A request that is already marked keeps its mark. */
 export const markUpgradable = (request: object, upgradable: Upgradable): void => {
   (request as Marked)[UPGRADABLE] ??= upgradable;
 };
 
-/** The mark of a request. */
+/** The mark of a request, if it has one. */
 export const markOf = (request: object): Upgradable | undefined => (request as Marked)[UPGRADABLE];

@@ -1,44 +1,70 @@
-/** Messages, in and out. */
+/** The types of messages, and the functions that create outgoing ones. */
 import { show } from "./known-keys.ts";
 
-/** A whole message from the client. `data` of a binary one belongs to the handler: nobody else writes to it. */
+/**
+ * A complete text or binary message from the client, as `handleIn` receives it. The handler may keep and modify the bytes
+ * of a binary message: the library does not reuse their memory.
+ */
 export type DataMessage =
   | { readonly opcode: "text"; readonly data: string }
   | { readonly opcode: "binary"; readonly data: Uint8Array<ArrayBuffer> };
 
-/** A ping or pong from the client, with its payload of at most 125 octets (RFC 6455 §5.5). */
+/** A ping or pong from the client, as `handleControl` receives it. `data` has at most 125 bytes (RFC 6455 §5.5). */
 export interface ControlMessage {
   readonly opcode: "ping" | "pong";
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * What a message may be made of. Nested lists are written out in order without being joined first. The library does not
- * copy large data: it must not be changed after it was handed over.
+ * The data of an outgoing message: a string, bytes, or an array of these, nested to any depth. The parts of an array are
+ * sent in order as one message, without being concatenated first.
+ *
+ * The library does not copy large data. Do not modify it after passing it on.
+ *
+ * ```ts
+ * push(text(["<b>", name, "</b>"]), state)
+ * ```
  */
 export type IoData = string | Uint8Array | ArrayBuffer | readonly IoData[];
 
+/** The kinds of messages that can be sent (RFC 6455 §5.2). A close frame is sent by `stop`. */
 export type Opcode = "text" | "binary" | "ping" | "pong";
 
-/** A message to the client; no `data` is an empty one. */
+/** A message to the client. Without `data`, or with `null`, its payload is empty. */
 export interface OutMessage {
   readonly opcode: Opcode;
   readonly data?: IoData | null;
 }
 
-/** One message or a list of them, sent in order. */
+/** One message, or an array of messages that are sent in order. An empty array sends nothing. */
 export type Messages = OutMessage | readonly OutMessage[];
 
-/** A text message. Octets in `data` must be UTF-8. `push(text("hello"), state)` */
+/**
+ * Creates a text message.
+ *
+ * ```ts
+ * push(text("hello"), state)
+ * ```
+ *
+ * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then a
+ * TypeError, and bytes that are not UTF-8 are a RangeError. `self.push` throws that error. In the result of a callback,
+ * the error is reported to `onError` and closes the connection with 1011.
+ *
+ * @param data the text. Bytes in it must be UTF-8; a character may be split between two parts that are bytes
+ */
 export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
 
 /**
- * A text message with `value` as JSON. `push(json({ type: "task", id: 1 }), state)`
+ * Creates a text message that contains `value` as JSON.
  *
- * It is converted at the call, by `JSON.stringify` and its rules: a property that is `undefined` is left out, `NaN` becomes
- * `null`.
+ * ```ts
+ * push(json({ type: "task", id: 1 }), state)
+ * ```
  *
- * @throws TypeError for a value that JSON cannot express: `undefined`, a function, a symbol, a BigInt, a cycle
+ * The value is serialized immediately, by the rules of `JSON.stringify`: properties that are `undefined` are omitted, and
+ * `NaN` becomes `null`.
+ *
+ * @throws TypeError if JSON cannot represent the value: `undefined`, a function, a symbol, a BigInt or a circular structure
  */
 export const json = (value: unknown): OutMessage => ({ opcode: "text", data: stringify(value) });
 
@@ -47,17 +73,40 @@ const stringify = (value: unknown): string => {
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`json() cannot express ${show(value)} as JSON: ${(error as Error)?.message}`, { cause: error });
+    throw new TypeError(`json() cannot serialize ${show(value)}: ${(error as Error)?.message}`, { cause: error });
   }
-  if (data === undefined) throw new TypeError(`json() cannot express ${show(value)}: JSON has no such value`);
+  if (data === undefined) throw new TypeError(`json() cannot serialize ${show(value)}: it has no JSON representation`);
   return data;
 };
 
-/** A binary message. `push(binary(new Uint8Array([1, 2])), state)` */
+/**
+ * Creates a binary message. Strings in `data` are sent as UTF-8.
+ *
+ * ```ts
+ * push(binary(new Uint8Array([1, 2])), state)
+ * ```
+ *
+ * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then a
+ * TypeError: `self.push` throws it, and in the result of a callback it closes the connection with 1011.
+ */
 export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data });
 
-/** A ping; the client answers with a pong, which arrives at `handleControl`. At most 125 octets. */
+/**
+ * Creates a ping. The client answers with a pong that has the same payload, which `handleControl` receives. There is no
+ * need to send pings to keep a connection alive: the option `heartbeat` does that.
+ *
+ * The size is checked when the message is sent. A larger payload is then a RangeError: `self.push` throws it, and in the
+ * result of a callback it closes the connection with 1011. On a host without control frames (see `Capabilities.control`),
+ * the ping is dropped.
+ *
+ * @param data the payload: at most 125 bytes (RFC 6455 §5.5). Default: empty
+ */
 export const ping = (data: IoData = ""): OutMessage => ({ opcode: "ping", data });
 
-/** An unsolicited pong (RFC 6455 §5.5.3). Pings are answered by the library. At most 125 octets. */
+/**
+ * Creates an unsolicited pong (RFC 6455 §5.5.3). Pings from the client need no pong from the handler: they are answered
+ * automatically.
+ *
+ * @param data the payload, with the same limit and errors as that of {@link ping}. Default: empty
+ */
 export const pong = (data: IoData = ""): OutMessage => ({ opcode: "pong", data });

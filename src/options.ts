@@ -1,100 +1,167 @@
-/** The options of `upgrade`: their meaning, their defaults, and the one place where they are resolved. */
+/** The options of `upgrade`: their meaning, defaults and checks. */
 import { checkKeys, show } from "./known-keys.ts";
 import { originProblem } from "./origins.ts";
 import type { CompressionSettings } from "./protocol/deflate/negotiation.ts";
 import { isFieldValue, isToken } from "./protocol/http/syntax.ts";
 
-/** The facts of an upgrade request, the same on every host. */
+/** An upgrade request, in the same form on every host. The functions `origins` and `subprotocols` receive it. */
 export interface UpgradeRequest {
-  /** The method that the client sent: `GET`, or `CONNECT` on HTTP/2. */
+  /** The request method that the client sent: `GET`, or `CONNECT` on HTTP/2. */
   readonly method: string;
-  /** `"1.1"`, `"2.0"`, … */
+  /** The HTTP version: `"1.1"` or `"2.0"`. Always `"1.1"` on hosts with fetch handlers, which do not expose it. */
   readonly httpVersion: string;
-  /** The request target, as received: a path and query. */
+  /** The path and query of the request, undecoded. */
   readonly url: string;
   /** The `Host` header, or `:authority` on HTTP/2. */
   readonly authority: string | undefined;
-  /** A header by its lower-case name, or a pseudo-header of HTTP/2; one that came several times is joined with commas. */
+  /**
+   * Returns a header of the request, `undefined` if it is missing. The values of a header that was sent several times are
+   * joined with commas.
+   *
+   * @param name the lower-case name of a header, or of an HTTP/2 pseudo-header such as `:protocol`
+   */
   readonly header: (name: string) => string | undefined;
 }
 
-/** `headers` of the answer: a name to a value or to several. */
+/** Extra headers for the handshake response: header names and their values, one or several for each name. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /**
- * How messages are compressed (permessage-deflate, RFC 7692). Without context takeover, the default, a connection holds no
- * zlib state, and one that is idle costs what it costs without compression.
+ * Settings of compression (permessage-deflate). With the default of no context takeover, a connection holds no zlib state
+ * between messages, so that an idle connection takes no extra memory.
+ *
+ * A host may ignore some of these settings: see `Capabilities.ignores`.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7692
  */
 export interface CompressOptions {
-  /** 0–9, as zlib has it: from none to as small as can be. Default: 6. */
+  /** The zlib compression level, 0 (none) to 9 (best). Default: 6. */
   readonly level?: number;
-  /** 1–9, as zlib has it: how much memory compressing takes while it lasts. Default: 8. */
+  /** The zlib memory level, 1 to 9: how much memory is used while a message is compressed. Default: 8. */
   readonly memLevel?: number;
-  /** Messages of fewer octets are sent as they are. Default: 512. */
+  /** Messages of fewer bytes than this are sent uncompressed. `Infinity`: all of them. Default: 512. */
   readonly threshold?: number;
-  /** We compress each message on its own, without reference to those before it. Default: `true`. */
+  /** Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`. */
   readonly serverNoContextTakeover?: boolean;
-  /** We ask the client to do so. Default: `true`. */
+  /** Whether the client is asked to do the same. Default: `true`. */
   readonly clientNoContextTakeover?: boolean;
-  /** The base-2 logarithm of the window that we compress with, 8–15. Default: 15. */
+  /**
+   * The base-2 logarithm of the LZ77 window that the server compresses with, 8 to 15; less if the client asks for less
+   * (RFC 7692 §7.1.2). Default: 15.
+   */
   readonly serverMaxWindowBits?: number;
-  /** The same for the client, if it lets us choose. Default: 15. */
+  /** The same for the client. Has an effect only if the client offers `client_max_window_bits`. Default: 15. */
   readonly clientMaxWindowBits?: number;
   /**
-   * A message above 64 KiB may be so many times as large as it came over the wire; a larger one closes with 1009 while it
-   * is inflated. Written text is rarely above 20; DEFLATE can't reach more than 1 032. Default: `Infinity`, so that only
-   * `maxMessageSize` counts.
+   * The highest accepted compression ratio of a received message: its inflated size divided by its compressed size. A
+   * message that inflates to more than 64 KiB and exceeds the ratio closes the connection with 1009, before it is fully
+   * inflated. The ratio of written text is rarely above 20. DEFLATE cannot exceed 1 032. Default: `Infinity`, so that only
+   * `maxMessageSize` limits the size.
    */
   readonly maxInflation?: number;
 }
 
-/** Options of {@link upgrade}, and `defaults` of `attach`. */
+/**
+ * Options of {@link upgrade} for one connection, and of `attach` (as `defaults`) for all connections of a server.
+ *
+ * Every option that is unknown or has an invalid value throws a TypeError. An option that is `undefined` has its default. A
+ * host may ignore some options: see `Capabilities.ignores`. Setting an ignored option is reported once to `onError`.
+ */
 export interface WebSockOptions {
-  /** Nothing received for so many ms closes the connection with 1001. `Infinity`: never. Default: 60 000. */
+  /**
+   * The idle timeout in milliseconds. The connection is closed with 1001 if nothing, not even a pong, is received from the
+   * client for this long. Time during which the server pauses reading does not count. The connection is closed with 1013 if
+   * the client reads none of the buffered bytes for this long. `Infinity` disables both. Default: 60 000.
+   */
   readonly timeout?: number;
-  /** Ping when nothing was received for so many ms. `false`: never, nor where it is not below `timeout`. Default: 30 000. */
+  /**
+   * Sends a ping after this many milliseconds without receiving anything. Disabled by `false`, and whenever
+   * `heartbeat >= timeout`. The handler does not see the pongs. Default: 30 000.
+   */
   readonly heartbeat?: number | false;
   /**
-   * Agree on compression (permessage-deflate, RFC 7692) with clients that offer it: `true`, or how. Messages of up to
-   * 64 KiB are compressed at once, larger ones in another thread, in order all the same. Default: `false`.
+   * Whether to negotiate compression (permessage-deflate, RFC 7692) with clients that offer it, or the settings to use.
+   * On Node, messages of up to 64 KiB are compressed synchronously and larger ones in another thread, without changing the
+   * order of messages. Default: `false`.
    */
   readonly compress?: boolean | CompressOptions;
-  /** Octets of one frame; a larger one closes with 1009, judged from its header. Default: `Infinity`. */
+  /**
+   * The maximum payload size of a received frame in bytes, before inflation. A larger frame closes the connection with
+   * 1009 as soon as its header is received. Default: `Infinity`.
+   */
   readonly maxFrameSize?: number;
-  /** Octets of a whole message, once inflated; a larger one closes with 1009 as early as it is known. Default: 10 000 000. */
+  /**
+   * The maximum size of a received message in bytes, after inflation. A larger message closes the connection with 1009, as
+   * soon as its size is known to exceed the limit. Default: 10 000 000.
+   */
   readonly maxMessageSize?: number;
-  /** Frames of one message, empty ones too; more close with 1008. Default: 524 288. */
+  /**
+   * The maximum number of frames in a received message, including empty frames. A message of more frames closes the
+   * connection with 1008. Default: 524 288.
+   */
   readonly maxFragments?: number;
-  /** Close with 1007 on a text that is not UTF-8 (RFC 6455 §8.1). `false`: replace what is not. Default: `true`. */
+  /**
+   * Whether a text message that is not valid UTF-8 closes the connection with 1007 (RFC 6455 §8.1). With `false`, invalid
+   * bytes are replaced by U+FFFD. Default: `true`.
+   */
   readonly validateUtf8?: boolean;
-  /** Check the request when `upgrade` is called, and throw; `false`: when it is performed, and answer. Default: `true`. */
+  /**
+   * Whether `upgrade` throws an `UpgradeError` if the request must be refused. With `false`, `upgrade` returns
+   * normally, and the server answers the request with the error. Default: `true`.
+   */
   readonly earlyValidateUpgrade?: boolean;
   /**
-   * The subprotocols that we speak: the first that the client offers, in its order, is agreed on. Or a function that
-   * picks one of the offered. Default: none.
+   * The supported subprotocols. The first one in the client's order of preference that is in this array is selected. Or a
+   * function that returns one of the offered subprotocols, or `null` or `undefined` for none. It must not return a promise.
+   * If it throws, returns a promise or returns anything else, the error is reported to `onError` and the request is refused
+   * with 500. Default: none.
+   *
+   * @see https://www.rfc-editor.org/rfc/rfc6455#section-1.9
    */
   readonly subprotocols?:
     | readonly string[]
     | ((offered: readonly string[], request: UpgradeRequest) => string | null | undefined);
-  /** Extra headers of the answer. Those of the handshake itself can't be set. Default: none. */
+  /**
+   * Extra headers of the handshake response. The headers of the handshake itself (`upgrade`, `sec-websocket-protocol`, …)
+   * and those of a body (`content-length`, …) throw a TypeError. Default: none.
+   */
   readonly headers?: AnswerHeaders;
   /**
-   * Which pages may connect: `"*"`, a list of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps, or
-   * a function. An entry that no browser sends as an origin (a path, a default port, a wildcard, no scheme) throws.
-   * Default: those of the request's own host and port; what sends no Origin is not a browser, and may.
+   * Which web pages may connect, by the `Origin` header of the request (RFC 6455 §10.2):
+   *
+   * - `"*"`: all
+   * - an array of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps. An entry that no browser sends
+   *   as an origin (with a path, a default port, a wildcard or no scheme) throws a TypeError
+   * - a function that returns `true` for an allowed origin. It must not return a promise. If it throws or returns a promise,
+   *   the error is reported to `onError` and the request is refused with 500
+   *
+   * A request from another origin is refused with 403. Requests without an `Origin` header do not come from browsers and
+   * are always allowed. Default: the origins whose host and port are those of the request.
    */
   readonly origins?: "*" | readonly (string | RegExp)[] | ((origin: string, request: UpgradeRequest) => boolean);
-  /** Octets that may wait for a client that reads slowly; past it the connection ends with 1013. Default: 16 MiB. */
+  /**
+   * The maximum number of bytes that may be buffered for a client that reads slowly. A message that would exceed it closes
+   * the connection with 1013. A single message of any size may be sent while nothing is buffered. Default: 16 777 216
+   * (16 MiB).
+   */
   readonly maxBuffered?: number;
-  /** How many ms to wait for the client's close frame, and for a pending callback at the end. Default: 5 000. */
+  /**
+   * How many milliseconds a connection that is ending may wait: for the client's close frame, after which the socket is
+   * destroyed, and for a pending callback, after which the callback is abandoned. Default: 5 000.
+   */
   readonly closeTimeout?: number;
-  /** From the original; honoured only where each connection has a heap of its own (see `Capabilities.ignores`). */
+  /**
+   * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap per
+   * connection.
+   *
+   * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
+   */
   readonly fullsweepAfter?: number;
-  /** From the original; honoured only where each connection has a heap of its own (see `Capabilities.ignores`). */
+  /** Has no effect, like `fullsweepAfter`. */
   readonly maxHeapSize?: number;
 }
 
-/** Every option with its value; `undefined` where the default is to have none. */
+/** All options with their defaults filled in; `undefined` for an option without a default. */
 export interface ResolvedOptions {
   readonly timeout: number;
   readonly heartbeat: number;
@@ -113,7 +180,7 @@ export interface ResolvedOptions {
   readonly maxHeapSize: number | undefined;
 }
 
-/** `compress: true`. */
+/** The settings of `compress: true`. */
 const DEFAULT_COMPRESSION: CompressionSettings = Object.freeze({
   level: 6,
   memLevel: 8,
@@ -143,7 +210,7 @@ export const DEFAULT_OPTIONS: ResolvedOptions = Object.freeze({
   maxHeapSize: undefined,
 });
 
-/** Headers that belong to the handshake or would give a 101 a body (RFC 6455 §4.2.2, RFC 9110 §6.4.1). */
+/** Headers of the handshake (RFC 6455 §4.2.2), and headers of a body, which a 101 response cannot have (RFC 9110 §6.4.1). */
 const RESERVED_HEADERS = new Set([
   "connection",
   "upgrade",
@@ -155,87 +222,89 @@ const RESERVED_HEADERS = new Set([
   "transfer-encoding",
 ]);
 
-const positive = (value: unknown): boolean => typeof value === "number" && value > 0;
-const whole = (value: unknown): boolean =>
-  positive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
-const boolean = (value: unknown): boolean => typeof value === "boolean";
-const tokens = (value: unknown): boolean =>
+const isPositive = (value: unknown): boolean => typeof value === "number" && value > 0;
+const isWhole = (value: unknown): boolean =>
+  isPositive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
+const isBoolean = (value: unknown): boolean => typeof value === "boolean";
+const areTokens = (value: unknown): boolean =>
   Array.isArray(value) && value.every((name) => typeof name === "string" && isToken(name));
-const answerHeader = ([name, value]: [string, unknown]): boolean =>
+const isExtraHeader = ([name, values]: [string, unknown]): boolean =>
   isToken(name) &&
   !RESERVED_HEADERS.has(name.toLowerCase()) &&
-  [value].flat().every((one) => typeof one === "string" && isFieldValue(one));
+  [values].flat().every((value) => typeof value === "string" && isFieldValue(value));
 
-/** @throws TypeError with the cure, because the rule of the option does not say which entry is wrong */
+/** @throws TypeError that names the wrong entry and its replacement */
 const checkOrigin = (entry: unknown): boolean => {
   const problem = originProblem(entry);
   if (problem !== undefined)
     throw new TypeError(
-      `option "origins" must be a list of what browsers send as Origin, and ${show(entry)} is not: ${problem}`,
+      `option "origins" must be an array of origins as browsers send them, and ${show(entry)} is not one: ${problem}`,
     );
   return true;
 };
 
-const integer =
+const isInteger =
   (from: number, to: number) =>
   (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
 
-/** For each option: what it must be, in words, and the check. */
-type Rules<Options> = { readonly [Name in keyof Options]: readonly [is: string, check: (value: unknown) => boolean] };
+/** For each option: a description of its valid values, and the check. */
+type Rules<Options> = {
+  readonly [Name in keyof Options]: readonly [expected: string, check: (value: unknown) => boolean];
+};
 
-const WINDOW_BITS = ["a whole number from 8 to 15", integer(8, 15)] as const;
+const WINDOW_BITS = ["a whole number from 8 to 15", isInteger(8, 15)] as const;
 
 const COMPRESSION_RULES: Rules<CompressionSettings> = {
-  level: ["a whole number from 0 to 9", integer(0, 9)],
-  memLevel: ["a whole number from 1 to 9", integer(1, 9)],
-  threshold: ["a whole number of octets, or Infinity", (value) => value === 0 || whole(value)],
-  serverNoContextTakeover: ["true or false", boolean],
-  clientNoContextTakeover: ["true or false", boolean],
+  level: ["a whole number from 0 to 9", isInteger(0, 9)],
+  memLevel: ["a whole number from 1 to 9", isInteger(1, 9)],
+  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || isWhole(value)],
+  serverNoContextTakeover: ["true or false", isBoolean],
+  clientNoContextTakeover: ["true or false", isBoolean],
   serverMaxWindowBits: WINDOW_BITS,
   clientMaxWindowBits: WINDOW_BITS,
-  maxInflation: ["a number above zero, or Infinity", positive],
+  maxInflation: ["a number above zero, or Infinity", isPositive],
 };
 
 const RULES: Rules<ResolvedOptions> = {
-  timeout: ["a number of milliseconds above zero, or Infinity", positive],
-  heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || positive(value)],
-  compress: ["true, false or an object", (value) => boolean(value) || (typeof value === "object" && value !== null)],
-  maxFrameSize: ["a whole number of octets above zero, or Infinity", whole],
-  maxMessageSize: ["a whole number of octets above zero, or Infinity", whole],
-  maxFragments: ["a whole number above zero, or Infinity", whole],
-  validateUtf8: ["true or false", boolean],
-  earlyValidateUpgrade: ["true or false", boolean],
+  timeout: ["a number of milliseconds above zero, or Infinity", isPositive],
+  heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || isPositive(value)],
+  compress: ["true, false or an object", (value) => isBoolean(value) || (typeof value === "object" && value !== null)],
+  maxFrameSize: ["a whole number of bytes above zero, or Infinity", isWhole],
+  maxMessageSize: ["a whole number of bytes above zero, or Infinity", isWhole],
+  maxFragments: ["a whole number above zero, or Infinity", isWhole],
+  validateUtf8: ["true or false", isBoolean],
+  earlyValidateUpgrade: ["true or false", isBoolean],
   subprotocols: [
-    "a list of tokens (RFC 9110 §5.6.2), or a function",
-    (value) => typeof value === "function" || tokens(value),
+    "an array of tokens (RFC 9110 §5.6.2), or a function",
+    (value) => typeof value === "function" || areTokens(value),
   ],
   headers: [
     `an object of header names and values, without ${[...RESERVED_HEADERS].join(", ")}`,
-    // Not what can be iterated, such as Headers, a Map or a list: its entries are no properties, and would be lost.
+    // No iterables (Headers, a Map, an array): their entries are not properties and would be ignored.
     (value) =>
       typeof value === "object" &&
       value !== null &&
       !(Symbol.iterator in value) &&
-      Object.entries(value).every(answerHeader),
+      Object.entries(value).every(isExtraHeader),
   ],
   origins: [
-    '"*", a list of origins ("https://example.com") and RegExps, or a function',
+    '"*", an array of origins ("https://example.com") and RegExps, or a function',
     (value) => value === "*" || typeof value === "function" || (Array.isArray(value) && value.every(checkOrigin)),
   ],
-  maxBuffered: ["a whole number of octets above zero, or Infinity", whole],
-  closeTimeout: ["a number of milliseconds above zero", positive],
-  fullsweepAfter: ["a whole number above zero", whole],
-  maxHeapSize: ["a whole number above zero", whole],
+  maxBuffered: ["a whole number of bytes above zero, or Infinity", isWhole],
+  closeTimeout: ["a number of milliseconds above zero", isPositive],
+  fullsweepAfter: ["a whole number above zero", isWhole],
+  maxHeapSize: ["a whole number above zero", isWhole],
 };
 
-/** Whether there is an option of this name. */
+/** Whether an option of this name exists. */
 export const isOptionName = (name: string): boolean => Object.hasOwn(RULES, name);
 
 /**
- * Checks `options` and lays them over `defaults`.
+ * Checks `options` and merges them into `defaults`.
  *
- * @throws TypeError for an option that is unknown or whose value cannot be meant
+ * @throws TypeError for an unknown option or an invalid value
  */
 export const resolveOptions = (
   options: WebSockOptions | undefined,
@@ -245,7 +314,7 @@ export const resolveOptions = (
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`options must be an object, not ${show(options)}`);
   }
-  const { compress, heartbeat, ...resolved } = { ...defaults, ...given("", options, RULES) };
+  const { compress, heartbeat, ...resolved } = { ...defaults, ...checked("", options, RULES) };
   return {
     ...resolved,
     heartbeat: heartbeat === false ? Number.POSITIVE_INFINITY : heartbeat,
@@ -256,16 +325,16 @@ export const resolveOptions = (
 const resolveCompression = (compress: boolean | CompressOptions | undefined): CompressionSettings | undefined => {
   if (compress === undefined || compress === false) return undefined;
   if (compress === true) return DEFAULT_COMPRESSION;
-  return { ...DEFAULT_COMPRESSION, ...given("compress.", compress, COMPRESSION_RULES) } as CompressionSettings;
+  return { ...DEFAULT_COMPRESSION, ...checked("compress.", compress, COMPRESSION_RULES) } as CompressionSettings;
 };
 
-/** The options that have a value, checked. */
-const given = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
+/** Checks `options`, and returns those that have a value. */
+const checked = <Options extends object>(prefix: string, options: Options, rules: Rules<object>): Options => {
   checkKeys(options, Object.keys(rules), prefix);
   const entries = Object.entries(options).filter(([name, value]) => {
     if (value === undefined) return false;
-    const [is, check] = (rules as Rules<Record<string, unknown>>)[name]!;
-    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${is}, not ${show(value)}`);
+    const [expected, check] = (rules as Rules<Record<string, unknown>>)[name]!;
+    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${expected}, not ${show(value)}`);
     return true;
   });
   return Object.fromEntries(entries) as Options;

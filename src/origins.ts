@@ -1,34 +1,36 @@
-/** The entries of the option `origins`: which of them can match what a browser sends as `Origin`. */
+/** Checks whether entries of the option `origins` can match the `Origin` header of a browser. */
 import { show } from "./known-keys.ts";
 
-/** RFC 6454 §6.2: scheme, host and port, where a default port is left out. */
+/** The serialization of an origin (RFC 6454 §6.2): scheme, host and port. */
 const ORIGIN = /^([a-z][a-z\d+.-]*):\/\/[^/?#\\@\s*]+$/i;
 
-/** Most entries: what needs no URL parser, because options are resolved for every upgrade. */
+/** Matches most entries without the URL parser. Options are resolved for every upgrade, so this must be fast. */
 const PLAIN = /^https?:\/\/(?:[a-z\d-]+\.)*[a-z][a-z\d-]*$/i;
 
 /**
- * Says why an entry of `origins` can match no Origin header, and what to write instead; `undefined` if it can match.
- * Letter case does not matter: origins are compared without it.
+ * Explains why an entry of `origins` matches no Origin header, and what to write instead. Returns `undefined` for a valid
+ * entry. Letter case is ignored, as it is when origins are compared.
  */
 export const originProblem = (entry: unknown): string | undefined => {
   if (entry instanceof RegExp) return undefined;
-  if (typeof entry !== "string") return `it must be a string or a RegExp, not ${show(entry)}`;
-  if (entry === "*") return 'to allow every page, give origins: "*", which is not in a list';
+  if (typeof entry !== "string") return "an entry must be a string or a RegExp";
+  if (entry === "*") return 'to allow every origin, use origins: "*", without an array';
   if (PLAIN.test(entry)) return undefined;
-  // RFC 6454 §6.1: the origin of sandboxed pages and local files. Whoever lists it means it.
+  // RFC 6454 §6.1: the origin of sandboxed pages and local files.
   if (entry === "null") return undefined;
-  if (entry.includes("*")) return `wildcards are not known; give a RegExp such as ${patternFor(entry)}`;
-  const cure = normalize(entry);
-  if (cure === undefined) return "it must be scheme://host or scheme://host:port";
-  return ORIGIN.test(entry) && cure.toLowerCase() === entry.toLowerCase() ? undefined : `browsers send ${show(cure)}`;
+  if (entry.includes("*")) return `wildcards are not supported; use a RegExp such as ${patternFor(entry)}`;
+  const normalized = normalize(entry);
+  if (normalized === undefined) return "an entry must be scheme://host or scheme://host:port";
+  return ORIGIN.test(entry) && normalized.toLowerCase() === entry.toLowerCase()
+    ? undefined
+    : `browsers send ${show(normalized)}`;
 };
 
-/** As a browser writes it: without default port, path or user, and with a host in ASCII. */
+/** The origin as a browser serializes it: without default port, path or user, and with the host in ASCII. */
 const normalize = (entry: string): string | undefined => {
   const trimmed = entry.trim();
   const [, scheme = ""] = /^([a-z][a-z\d+.-]*):\/\//i.exec(trimmed) ?? [];
-  // A page is never loaded by ws: or wss:.
+  // Pages are loaded with http: or https:, never with ws: or wss:.
   const page = { "": "https", ws: "http", wss: "https" }[scheme.toLowerCase()] ?? scheme;
   try {
     const { protocol, host } = new URL(`${page}://${trimmed.replace(/^(?:[a-z][a-z\d+.-]*:)?\/\//i, "")}`);
@@ -38,7 +40,7 @@ const normalize = (entry: string): string | undefined => {
   }
 };
 
-/** A subdomain each, and nothing that ends alike: `https://evil-example.com` must not match `https://*.example.com`. */
+/** A wildcard becomes one subdomain label: `https://evil-example.com` must not match `https://*.example.com`. */
 const patternFor = (entry: string): string => {
   const escaped = entry.replace(/[\\^$.+?()[\]{}|/]/g, "\\$&").replaceAll("*", "[\\w-]+");
   return `/^${escaped}$/i`;

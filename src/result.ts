@@ -1,11 +1,19 @@
-/** What a callback returns: what to send, whether to go on, and the next state. */
+/** The results that callbacks return: messages to send, whether to stop, and the next state. */
 import { checkKeys, show } from "./known-keys.ts";
 import type { Messages } from "./message.ts";
 
-/** A close code (RFC 6455 §7.4), alone or with a text of at most 123 octets of UTF-8. */
+/**
+ * A close code (RFC 6455 §7.4), alone or with a close reason text of at most 123 bytes in UTF-8. {@link StopOptions} lists
+ * the valid codes.
+ */
 export type CloseDetail = number | readonly [code: number, text?: string | null];
 
-/** Tagged tuples; {@link ok}, {@link push}, {@link reply} and {@link stop} make them. */
+/**
+ * The result of a callback: a tagged tuple whose last element is the next state. Create it with {@link ok}, {@link push},
+ * {@link reply} or {@link stop}.
+ *
+ * @typeParam S the type of the state
+ */
 export type HandleResult<S> =
   | readonly ["ok", S]
   | readonly ["push", Messages, S]
@@ -14,13 +22,24 @@ export type HandleResult<S> =
   | readonly ["stop", reason: unknown, CloseDetail, S]
   | readonly ["stop", reason: unknown, CloseDetail, Messages, S];
 
-/** Goes on with `state` and sends nothing. */
+/** The result that sends nothing and continues with `state`. */
 export const ok = <S>(state: S): HandleResult<S> => ["ok", state];
 
-/** Sends `messages`, in order, and goes on with `state`. `push(text("hi"), state)`, `push([a, b], state)` */
+/**
+ * The result that sends `messages` in order and continues with `state`.
+ *
+ * ```ts
+ * push(text("hi"), state)
+ * push([text("one"), text("two")], state)
+ * ```
+ */
 export const push = <S>(messages: Messages, state: S): HandleResult<S> => ["push", messages, state];
 
-/** The same as {@link push}; `status` is ignored. It is there for handlers that come from other implementations. */
+/**
+ * Same as {@link push}; `status` is ignored. It exists for handlers that are ported from WebSock for Elixir.
+ *
+ * @see https://hexdocs.pm/websock/WebSock.html
+ */
 export const reply = <S>(status: unknown, messages: Messages, state: S): HandleResult<S> => [
   "reply",
   status,
@@ -28,24 +47,26 @@ export const reply = <S>(status: unknown, messages: Messages, state: S): HandleR
   state,
 ];
 
-/** How to end: the close frame's `code` and `text`, and `messages` to send before it. */
+/** How to close the connection: the code and reason text of the close frame, and the messages to send before it. */
 export interface StopOptions {
-  /** 1000–1003, 1007–1014 or 3000–4999. Default: by the reason, see {@link stop}. */
+  /**
+   * The close code: 1000–1003, 1007–1014 or 3000–4999 (RFC 6455 §7.4). Use 4000–4999 for codes of the application.
+   * Default: 1000, 1011 or 1012, depending on the reason; see {@link stop}.
+   */
   readonly code?: number;
-  /** At most 123 octets of UTF-8. Default: none. */
+  /** The close reason text that the client sees: at most 123 bytes of UTF-8 (RFC 6455 §5.5). Default: none. */
   readonly text?: string | null;
-  /** Sent before the close frame. Default: none. */
+  /** Messages to send before the close frame. Default: none. */
   readonly messages?: Messages;
 }
 
 const STOP_OPTIONS = ["code", "text", "messages"] as const;
 
 /**
- * Checks what `stop` and `self.stop` are given as their detail: a key that is unknown would have no effect. The values are
- * checked when the close frame is made.
+ * Checks the names in the options of `stop` and `self.stop`. The values are checked when the close frame is created.
  *
- * @param more keys that are valid, too
- * @throws TypeError that names the unknown key
+ * @param more other valid names
+ * @throws TypeError that names the unknown option
  */
 export const checkStopOptions = (options: object, ...more: readonly string[]): void => {
   const names = [...STOP_OPTIONS, ...more];
@@ -53,27 +74,37 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
     checkKeys(options, names);
     return;
   }
-  const cure = typeof options === "number" ? `; give { code: ${options} }` : "";
-  throw new TypeError(`the detail of a stop must be an object with ${names.join(", ")}, not ${show(options)}${cure}`);
+  const hint = typeof options === "number" ? `; use { code: ${options} }` : "";
+  throw new TypeError(`the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${hint}`);
 };
+
 /** How `self.stop` ends a connection. */
 export interface StopDetail extends StopOptions {
-  /** Cuts the connection without a closing handshake: the client sees a loss (1006). Default: `false`. */
+  /**
+   * Destroys the socket without sending a close frame, so that the client sees code 1006. `code` and `text` then have no
+   * effect. Hosts without the capability `abort` may send a close frame nevertheless. Default: `false`.
+   */
   readonly abort?: boolean;
 }
 
 /**
- * Ends the connection.
+ * The result that closes the connection.
  *
- * The client gets close code 1000 for the reasons `"normal"` and `"disconnected"`, 1012 for `"restart"`, 1011 for any
- * other, unless `options.code` says otherwise. `terminate` gets `"normal"` for those three, else `{ error: reason }`.
+ * Unless `options.code` is set, the close code is 1000 for the reasons `"normal"` and `"disconnected"`, 1012 for
+ * `"restart"`, and 1011 for any other. `terminate` receives `"normal"` for these three reasons, otherwise
+ * `{ error: reason }`. The client does not see the reason.
  *
  * ```ts
  * stop("normal", state);
  * stop("kicked", state, { code: 4001, text: "be nice", messages: text("bye") });
  * ```
  *
- * @throws TypeError for an option that does not exist. A code or a text that may not be sent ends the connection with 1011
+ * An invalid close code, reason text or message is reported to `onError` and closes the connection with 1011.
+ *
+ * @param reason why the handler stops: any value
+ * @param state the state that `terminate` receives
+ * @param options the close code, the close reason text, and messages to send first
+ * @throws TypeError for an unknown option
  */
 export const stop = <S>(reason: unknown, state: S, options?: StopOptions): HandleResult<S> => {
   if (options === undefined) return ["stop", reason, state];
@@ -84,10 +115,10 @@ export const stop = <S>(reason: unknown, state: S, options?: StopOptions): Handl
     : ["stop", reason, detail, options.messages, state];
 };
 
-/** Whether a handler that stops for this reason ends as it meant to. */
+/** Whether `terminate` receives `"normal"` for this reason. */
 export const isNormalStop = (reason: unknown): boolean =>
   reason === "normal" || reason === "disconnected" || reason === "restart";
 
-/** The close code for a stop that names none. */
+/** The close code of a stop without `code`. */
 export const defaultCloseCode = (reason: unknown): number =>
   reason === "restart" ? 1012 : isNormalStop(reason) ? 1000 : 1011;

@@ -1,21 +1,23 @@
-/** What follows the handler in a call of `upgrade`, `host` or `connect`: `arg` for its `init`, and options. */
+/** The arguments after the handler in a call of `upgrade`, `host` or `connect`: `arg` and `options`. */
 import { isOptionName, type WebSockOptions } from "./options.ts";
 import { type Callback, type Callbacks, callbacksOf } from "./session/handler.ts";
 
-/** Without the names of options, but for `headers`: requests, for one, have those, too. */
+/** An object without properties that are named like options, except `headers`, which requests have, too. */
 type WithoutOptions = { readonly [Name in Exclude<keyof WebSockOptions, "headers">]?: undefined };
 
-/** Any value but options. The two kinds of objects are literals, and instances of classes and interfaces. */
+/** Any value that does not look like options. The two object types are for literals and for instances of classes. */
 type AnythingButOptions =
   | (string | number | boolean | symbol | bigint | null | undefined)
   | (WithoutOptions & { readonly [name: string]: unknown })
   | (WithoutOptions & object);
 
 /**
- * `arg` may be left out where `init` takes none. Options come after it: `upgrade(req, Handler, undefined, options)`; in the
- * place of an `arg` that `init` does not take, they are refused.
+ * The last arguments of `upgrade`: `[arg, options?]`. If `init` takes no argument, `arg` may be omitted or `undefined`, as in
+ * `upgrade(req, Handler, undefined, options)`. Options in the place of `arg` do not compile.
+ *
+ * @typeParam Arg the type of the first parameter of the handler's `init`
  */
-// Not by a default of `Arg` instead: TypeScript would fix it before it reads the parameters of an inline `init`.
+// `Arg` has no default: TypeScript would apply it before it infers the type from the parameters of an inline `init`.
 export type UpgradeArguments<Arg> = unknown extends Arg
   ? [arg?: AnythingButOptions, options?: WebSockOptions]
   : undefined extends Arg
@@ -23,23 +25,23 @@ export type UpgradeArguments<Arg> = unknown extends Arg
     : [arg: Arg, options?: WebSockOptions];
 
 /**
- * The callbacks of a handler that is called with these arguments.
+ * Looks up the callbacks of a handler.
  *
- * @throws TypeError for what is no handler, and for options in the place of `arg`: they would have no effect
+ * @throws TypeError for an invalid handler, and for options in the place of `arg`, where they would have no effect
  */
 export const callbacksFor = (handler: object, arg: unknown, options: unknown): Callbacks => {
   const callbacks = callbacksOf(handler);
   if (options === undefined && looksLikeOptions(arg) && takesNothing(callbacks.init)) {
     const names = Object.keys(arg).join(", ");
     throw new TypeError(
-      `the handler's init takes no arg, and was given { ${names} }, which looks like options: ` +
-        `options come after arg, as in upgrade(req, Handler, undefined, { ${names} })`,
+      `the handler's "init" takes no argument but received { ${names} }, which looks like options; ` +
+        `pass options after arg, as in upgrade(req, Handler, undefined, { ${names} })`,
     );
   }
   return callbacks;
 };
 
-/** A plain object with names of options only. */
+/** Whether a value is a plain object whose properties are all named like options. */
 const looksLikeOptions = (arg: unknown): arg is object => {
   if (typeof arg !== "object" || arg === null) return false;
   const prototype: unknown = Object.getPrototypeOf(arg);
@@ -49,8 +51,8 @@ const looksLikeOptions = (arg: unknown): arg is object => {
 };
 
 /**
- * Whether a function certainly takes no argument. Its `length` is 0 with a default value or rest parameters, too, so the
- * source has to show an empty list; native and bound functions show none, and are left alone.
+ * Whether a function certainly takes no argument. `length` is also 0 for parameters with a default value and for rest
+ * parameters, so the parameter list in the source must be empty, too. Native and bound functions have no source.
  */
 const takesNothing = (init: Callback): boolean => {
   if (init.length > 0) return false;

@@ -1,4 +1,4 @@
-/** May this request become a WebSocket? One answer for every host (RFC 6455 §4.2.1, RFC 8441 §5). */
+/** Validates upgrade requests, for all hosts (RFC 6455 §4.2.1, RFC 8441 §5), and negotiates subprotocol and compression. */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
 import { type DeflateParameters, negotiateDeflate } from "./protocol/deflate/negotiation.ts";
@@ -6,26 +6,26 @@ import { parseExtensions } from "./protocol/http/extensions.ts";
 import { isKey, offeredSubprotocols, VERSION } from "./protocol/http/handshake.ts";
 import { listHas } from "./protocol/http/syntax.ts";
 
-/** Whether the client asks for a WebSocket at all; everything else is an ordinary request. */
+/** Whether the headers of an HTTP/1.1 request ask for a WebSocket. */
 export const wantsWebSocket = (request: UpgradeRequest): boolean =>
   listHas(request.header("upgrade"), "websocket") && listHas(request.header("connection"), "upgrade");
 
-/** Whether the request announces a body. An intermediary may read one where we would read frames. */
+/** Whether the request announces a body. An intermediary could read frames as that body (request smuggling). */
 export const hasBody = (request: UpgradeRequest): boolean =>
   request.header("transfer-encoding") !== undefined || !/^0*$/.test(request.header("content-length") ?? "");
 
-/** RFC 6455 §4.4: the versions that we speak go with the refusal. */
+/** RFC 6455 §4.4: the refusal lists the supported versions. */
 const versionHeader = { "sec-websocket-version": VERSION } as const;
 
-/** RFC 9110 §15.5.22: a 426 names the protocol to change to; `Upgrade` is hop-by-hop, so `Connection` lists it. */
+/** RFC 9110 §15.5.22: a 426 response names the required protocol. `Upgrade` is hop-by-hop, so `Connection` lists it. */
 const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" } as const;
 
 const isHttp2 = (request: UpgradeRequest): boolean => request.httpVersion.startsWith("2");
 
 /**
- * Checks a request over HTTP/1.1 or HTTP/2.
+ * Validates a request over HTTP/1.1 or HTTP/2.
  *
- * @returns why it must be refused, or `undefined` if it is sound
+ * @returns the error if the request must be refused, otherwise `undefined`
  */
 export const validateUpgrade = (request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
   (isHttp2(request) ? validateConnect(request) : validateGet(request)) ?? validateOrigin(request, options.origins);
@@ -37,40 +37,44 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
   }
   if (hasBody(request)) return new UpgradeError(400, "an upgrade request must not have a body");
   if (!wantsWebSocket(request)) {
-    return new UpgradeError(426, "this resource is a WebSocket: it needs an upgrade request", upgradeHeaders);
+    return new UpgradeError(426, "this resource is a WebSocket endpoint and needs an upgrade request", upgradeHeaders);
   }
   if (request.httpVersion !== "1.1") {
     return new UpgradeError(400, `a WebSocket needs HTTP/1.1, not HTTP/${request.httpVersion}`);
   }
-  if (!request.authority) return new UpgradeError(400, "Host is missing");
+  if (!request.authority) return new UpgradeError(400, "the header Host is missing");
   const refusal = validateVersion(request, { ...versionHeader, ...upgradeHeaders });
   if (refusal !== undefined) return refusal;
   if (!isKey(request.header("sec-websocket-key"))) {
-    return new UpgradeError(400, "Sec-WebSocket-Key must be the base64 of 16 octets, once");
+    return new UpgradeError(400, "Sec-WebSocket-Key must appear once and be 16 bytes in base64");
   }
   return validateOffers(request);
 };
 
-/** RFC 8441 §4 and §5. The key has no meaning here, and `Upgrade` no place in any answer (RFC 9113 §8.2.2). */
+/** RFC 8441 §4 and §5. There is no key, and responses must not have `Upgrade` or `Connection` (RFC 9113 §8.2.2). */
 const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   const protocol = request.header(":protocol");
   if (request.method === "CONNECT" && protocol === undefined) {
-    return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT: :protocol is missing", {
+    return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT, but :protocol is missing", {
       allow: "GET",
     });
   }
   if (request.method === "GET") {
-    return new UpgradeError(426, "this resource is a WebSocket: on HTTP/2 it needs an extended CONNECT", versionHeader);
+    return new UpgradeError(
+      426,
+      "this resource is a WebSocket endpoint and, on HTTP/2, needs an extended CONNECT",
+      versionHeader,
+    );
   }
   if (request.method !== "CONNECT") {
     return new UpgradeError(405, `a WebSocket is opened with CONNECT, not ${request.method}`, { allow: "CONNECT" });
   }
-  // RFC 9220 §3: 501 for a protocol that is not known.
-  if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not known here`);
+  // RFC 9220 §3: 501 for an unknown protocol.
+  if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not supported`);
   if (request.header("upgrade") !== undefined || request.header("connection") !== undefined) {
-    return new UpgradeError(400, "Upgrade and Connection are not for HTTP/2");
+    return new UpgradeError(400, "the headers Upgrade and Connection must not be sent on HTTP/2");
   }
-  if (hasBody(request)) return new UpgradeError(400, "a request for a WebSocket must not have a body");
+  if (hasBody(request)) return new UpgradeError(400, "a WebSocket request must not have a body");
   if (!request.authority) return new UpgradeError(400, ":authority is missing");
   return validateVersion(request, versionHeader) ?? validateOffers(request);
 };
@@ -80,58 +84,61 @@ const validateVersion = (
   headers: Readonly<Record<string, string>>,
 ): UpgradeError | undefined => {
   const version = request.header("sec-websocket-version");
-  if (version === undefined) return new UpgradeError(400, "Sec-WebSocket-Version is missing", versionHeader);
+  if (version === undefined) return new UpgradeError(400, "the header Sec-WebSocket-Version is missing", versionHeader);
   return version === VERSION ? undefined : new UpgradeError(426, `Sec-WebSocket-Version must be ${VERSION}`, headers);
 };
 
-/** RFC 6455 §4.1 and §9.1: a header that does not follow its grammar is no offer of anything. */
+/** RFC 6455 §4.1 and §9.1: headers that violate their grammar make the request invalid. */
 const validateOffers = (request: UpgradeRequest): UpgradeError | undefined => {
   if (offeredSubprotocols(request.header("sec-websocket-protocol")) === undefined) {
-    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of different tokens");
+    return new UpgradeError(400, "Sec-WebSocket-Protocol must be a list of distinct tokens");
   }
   return parseExtensions(request.header("sec-websocket-extensions")) === undefined
     ? new UpgradeError(400, "Sec-WebSocket-Extensions is malformed")
     : undefined;
 };
 
-/** RFC 6455 §10.2: a server that is not meant for scripts of any page checks where the page came from. */
+/** RFC 6455 §10.2: a server that is not intended for all web pages checks the origin of the page. */
 const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origins"]): UpgradeError | undefined => {
   const origin = request.header("origin");
   if (origin === undefined || allowed === "*") return undefined;
   if (typeof allowed === "function") {
-    const answer = decidedNow("origins", allowed(origin, request));
+    const answer = requireSynchronous("origins", allowed(origin, request));
     return answer === true ? undefined : new UpgradeError(403, `the origin ${origin} is not allowed`);
   }
   if (allowed !== undefined) {
     const listed = allowed.some((entry) =>
       typeof entry === "string" ? entry.toLowerCase() === origin.toLowerCase() : origin.search(entry) !== -1,
     );
-    return listed ? undefined : new UpgradeError(403, `the origin ${origin} is not in the list "origins"`);
+    return listed ? undefined : new UpgradeError(403, `the origin ${origin} is not in the option "origins"`);
   }
   if (isSameHost(origin, request.authority)) return undefined;
   return new UpgradeError(
     403,
-    `the page's origin is ${origin}, but the request is for the host ${request.authority ?? "(none)"}. ` +
-      `If a proxy rewrites Host, let it pass the original one, or set the option "origins"`,
+    `the origin ${origin} does not match the request's host ${request.authority ?? "(none)"}. ` +
+      `If a proxy rewrites Host, make it forward the original value, or set the option "origins"`,
   );
 };
 
-/** Host and port are equal, a scheme's default port written or not. A TLS proxy hides our scheme: the origin's counts. */
+/**
+ * Whether host and port are equal, with or without a default port. Behind a TLS proxy, the server does not know the scheme
+ * of the request, so the scheme of the origin determines the default port.
+ */
 const isSameHost = (origin: string, authority: string | undefined): boolean => {
   if (authority === undefined || /[/\\?#@]/.test(authority)) return false;
   try {
     const page = new URL(origin);
     return page.host !== "" && page.host === new URL(`${page.protocol}//${authority}`).host;
   } catch {
-    return false; // "null" (a sandboxed page, a file), or no URL at all
+    return false; // "null" (a sandboxed page or a local file), or not a URL
   }
 };
 
 /**
- * Picks the subprotocol (RFC 6455 §4.2.2).
+ * Selects the subprotocol (RFC 6455 §4.2.2).
  *
- * @throws RangeError if the application's function picks one that the client has not offered
- * @throws TypeError if it returns a promise
+ * @throws RangeError if the application's function returns one that the client did not offer
+ * @throws TypeError if the function returns a promise
  */
 export const selectSubprotocol = (
   request: UpgradeRequest,
@@ -139,29 +146,31 @@ export const selectSubprotocol = (
 ): string | undefined => {
   const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
   if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
-  const chosen = decidedNow("subprotocols", ours(offered, request)) ?? undefined;
+  const chosen = requireSynchronous("subprotocols", ours(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
-    throw new RangeError(`subprotocols() picked ${JSON.stringify(chosen)}, which the client has not offered`);
+    throw new RangeError(
+      `the function "subprotocols" returned ${JSON.stringify(chosen)}, which the client did not offer`,
+    );
   }
   return chosen;
 };
 
 /**
- * What an application's function has returned, if that is not a promise: a promise is truthy whatever it resolves to. Its
- * rejection must not become an unhandled one, which would end the process.
+ * Checks the return value of an application's function. A promise is truthy whatever it resolves to, so it must not count
+ * as a decision. Its rejection is swallowed, because an unhandled rejection would end the process.
  *
- * @throws TypeError if it is a promise
+ * @throws TypeError for a promise
  */
-export const decidedNow = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
+export const requireSynchronous = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
   if (typeof (returned as { readonly then?: unknown } | null | undefined)?.then !== "function") return returned;
   Promise.resolve(returned).catch(() => undefined);
   throw new TypeError(
-    `the function "${name}" returned a promise, but it must decide synchronously: ` +
-      "await what it needs in the route, before upgrade()",
+    `the function "${name}" returned a promise, but it must decide synchronously; ` +
+      "do asynchronous work in the route, before calling upgrade()",
   );
 };
 
-/** Agrees on compression (RFC 7692 §5); `undefined`: there is none. */
+/** Negotiates compression (RFC 7692 §5). Returns `undefined` if messages are not compressed. */
 export const selectCompression = (
   request: UpgradeRequest,
   ours: ResolvedOptions["compress"],

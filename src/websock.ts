@@ -1,62 +1,91 @@
-/**
- * The behaviour: what an application writes, and what every host runs.
- *
- * A handler is a module, an object or a class instance with these callbacks. Each callback gets the state that the one
- * before it returned, and returns what to send and the next state (see `result.ts`). Callbacks of one connection never
- * overlap: one that returns a promise holds back the next event of its connection until the promise settles.
- */
+/** The types of handlers: their callbacks, and `self`, through which they reach their connection. */
 import type { ControlMessage, DataMessage, Messages } from "./message.ts";
 import type { HandleResult, StopDetail } from "./result.ts";
 
+/** A value, or a promise of it. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
 /**
- * The callbacks of a handler.
+ * The callbacks of a handler. A handler is a module, an object or a class instance with these functions; only `init` and
+ * `handleIn` are required.
  *
- * @typeParam Arg what `upgrade` hands to `init`
- * @typeParam State what callbacks return and get back
- * @typeParam Info what may be sent with `self.send`
+ * Each callback receives the state that the previous one returned, and returns a result, or a promise of one: `ok`, `push`,
+ * `reply` or `stop` with the next state. The callbacks of a connection never overlap: while the promise of a callback is
+ * pending, the next event of the connection waits.
+ *
+ * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, the connection is closed
+ * with 1011, and `terminate` receives `{ error }`. Other connections are not affected.
+ *
+ * ```ts
+ * // echo.ts: counts and echoes messages
+ * export const init = (): HandleResult<number> => ok(0);
+ * export const handleIn = (message: DataMessage, count: number): HandleResult<number> => push(message, count + 1);
+ * ```
+ *
+ * @typeParam Arg the type of the argument that `upgrade` passes to `init`
+ * @typeParam State the type of the state
+ * @typeParam Info the type of the infos that `self.send` accepts. Default: none
  */
-// Property syntax on purpose: methods are compared bivariantly, and would let wrong states and arguments compile.
+// Properties instead of methods: methods are compared bivariantly, so that wrong states and arguments would compile.
 export interface WebSock<Arg, State, Info = never> {
-  /** The connection is open. Runs once, before anything that the client sent is seen. */
+  /**
+   * Called once, when the connection is open, before any message is handled. If it fails, the connection is closed with
+   * 1011 and `terminate` is not called, because there is no state yet.
+   */
   readonly init: (arg: Arg, self: Self<Info>) => Awaitable<HandleResult<State>>;
-  /** A whole text or binary message arrived. */
+  /** Called for each text or binary message, once it is complete. */
   readonly handleIn: (message: DataMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
-  /** A ping or pong arrived. A ping has been answered already; pongs to our own heartbeat are not reported. */
+  /**
+   * Called for each ping and pong. Pings have already been answered; pongs that answer the heartbeat are not passed on.
+   * Never called on hosts without the capability `control`.
+   */
   readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
-  /** Something sent with `self.send` arrived. */
+  /** Called for each info that was sent with `self.send`. Without this callback, infos are dropped and reported once. */
   readonly handleInfo?: (info: Info, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
-   * The end is decided. Runs exactly once after an `init` that returned. What it returns is ignored, but a promise counts
-   * as long as it is pending; what it throws is reported, never thrown.
+   * Called when the connection ends: exactly once if `init` returned a result, otherwise never. It is called as soon as the
+   * end is decided, without waiting for the closing handshake. A pending callback is awaited first, for at most
+   * `closeTimeout`.
+   *
+   * The return value is ignored. If it is a promise, `close` and `drain` of the attachment wait for it, for at most
+   * `closeTimeout`. An error is reported to `onError`.
    */
   readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => unknown;
-  /** What the handler is called in reports, where it is no class instance. Only a string counts. */
+  /** The name of the handler in reports, if it is a string. A class instance is reported by the name of its class instead. */
   readonly name?: unknown;
 }
 
 /**
- * Why a connection ended, as `terminate` is told.
+ * The reason why a connection ended, as `terminate` receives it.
  *
- * - `"normal"`: the handler stopped with `normal`, `disconnected` or `restart`
- * - `"remote"`: the client closed (its code and text are in `self.connection`)
- * - `"shutdown"`: the server closes or drains
+ * - `"normal"`: the handler stopped with the reason `"normal"`, `"disconnected"` or `"restart"`
+ * - `"remote"`: the client closed the connection; `self.connection` has its close code and reason text
+ * - `"shutdown"`: the server is closing or draining its connections
  * - `"timeout"`: nothing was received for `timeout` ms
- * - `{ error }`: anything else: what a callback threw, the reason it stopped with, or one of the errors in `errors.ts`
+ * - `{ error }`: anything else. `error` is what a callback threw, any other reason that the handler stopped with, or a
+ *   `ConnectionLost`, `ProtocolError`, `SlowConsumer` or `MailboxOverflow`
  */
 export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { readonly error: unknown };
 
-/** The address and the facts of one connection. It may be kept, and used from anywhere. */
+/**
+ * A handle to one connection, which callbacks receive as their last argument. It may be stored and used from anywhere: in
+ * timers, in other requests, in the callbacks of other connections. (On hosts without the capability `crossConnection`, other
+ * requests and connections cannot use it.)
+ *
+ * @typeParam Info the type of the infos that `send` accepts. Default: none
+ */
 export interface Self<in Info = never> {
   /**
-   * Delivers `info` to this connection's `handleInfo`, in a later turn of the event loop, in the order of the calls.
+   * Delivers `info` to the `handleInfo` of this connection, in a later event-loop tick and in the order of the calls. It
+   * never calls the handler synchronously.
    *
-   * @returns `false` once the end of the connection is decided: then nobody will see `info`
+   * More than 65 536 waiting infos close the connection with 1011 (`MailboxOverflow`).
+   *
+   * @returns `false` if `info` was dropped because the connection is ending or has too many waiting infos
    */
   readonly send: (info: Info) => boolean;
   /**
-   * Sends `messages` to the client now: before the result of a callback that is pending, and in `init` too.
+   * Sends `messages` to the client immediately: before the result of a pending callback, and also within `init`.
    *
    * ```ts
    * handleIn: async (message, state, self) => {
@@ -65,30 +94,32 @@ export interface Self<in Info = never> {
    * },
    * ```
    *
-   * @returns `false` if nothing can be sent any more: the end of the connection is decided, or this call has decided it,
-   * because `messages` exceed `maxBuffered` (the client then counts as a slow consumer)
-   * @throws RangeError for a message that may not be sent, such as a ping of more than 125 bytes; nothing is sent then, and
-   * the connection stays open
-   * @throws TypeError for a value that is not a message
+   * @returns `false` if the connection is ending, possibly because `messages` exceed `maxBuffered`, which closes it with
+   * 1013 (`SlowConsumer`)
+   * @throws RangeError for an invalid message, such as a ping of more than 125 bytes. Nothing is sent, and the connection
+   * stays open
+   * @throws TypeError for a value that is not a message, likewise
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Ends the connection now, from anywhere: it waits neither for messages that are queued, which are dropped, nor for a
-   * callback that is pending. The close frame is sent before this call returns; `terminate` runs later, once a pending
-   * callback has settled. Reasons and close codes are those of the result {@link stop}.
+   * Closes the connection immediately. Received messages that the handler has not seen yet are dropped, and a pending
+   * callback is not awaited. The close frame is sent before this call returns. `terminate` is called in a later event-loop
+   * tick, once a pending callback has settled. Reasons and close codes are those of the result {@link stop}.
    *
    * ```ts
    * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });
    * ```
    *
-   * @returns `false` if the end of the connection was decided before: the first decision counts
-   * @throws RangeError for a close code, text or message that may not be sent
-   * @throws TypeError for a detail that does not exist
+   * @param reason why the connection is closed: any value. The client does not see it
+   * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
+   * @returns `false` if the connection was already ending; the first reason counts
+   * @throws RangeError for an invalid close code, reason text or message. The connection stays open
+   * @throws TypeError for an unknown option or a value that is not a message, likewise
    */
   readonly stop: (reason: unknown, detail?: StopDetail) => boolean;
   /**
-   * Waits until at most 64 KiB (the outbound high-water mark) are waiting for the client. A source that pushes more than
-   * its client reads awaits it between two pushes.
+   * Waits until at most 64 KiB (the outbound high-water mark) are buffered for the client. Await it between pushes of a
+   * source that may be faster than the client.
    *
    * ```ts
    * for await (const row of rows) {
@@ -97,54 +128,55 @@ export interface Self<in Info = never> {
    * }
    * ```
    *
-   * @returns a promise of `true`, or of `false` if the connection ends first; it never rejects
+   * @returns a promise of `true`, or of `false` if the connection ends first. It never rejects
    */
   readonly drained: () => Promise<boolean>;
-  /** Unique to this connection, in this process and in others. */
+  /** A random UUID that identifies the connection, also across processes. */
   readonly id: string;
-  /** Bytes that wait for the client to read. */
+  /** The number of bytes that are buffered for the client. Always 0 on Cloudflare, which does not expose it. */
   readonly buffered: number;
   /**
-   * Aborted as soon as the end of the connection is decided. Its `reason` is an {@link AbortError}, whose own `reason` is
-   * what `terminate` gets.
+   * Aborted as soon as the end of the connection is decided, also if `init` fails. Its `reason` is an `AbortError`, whose
+   * own `reason` is the value that `terminate` receives.
    */
   readonly signal: AbortSignal;
   /** Facts about the connection. */
   readonly connection: ConnectionInfo;
 }
 
-/** What is known of a connection; read it at any time, in `terminate` too. */
+/** Facts about a connection. They can be read at any time, also in `terminate`. */
 export interface ConnectionInfo {
-  /** The peer's IP address, where the host tells. */
+  /** The IP address of the client (or of a proxy in between); `undefined` if the host does not expose it. */
   readonly remoteAddress: string | undefined;
-  /** The peer's port, where the host tells. */
+  /** The TCP port of the client; `undefined` if the host does not expose it. */
   readonly remotePort: number | undefined;
-  /** The version of HTTP that the connection was opened with: `"1.1"`, `"2.0"`. */
+  /** The HTTP version of the upgrade request: `"1.1"` or `"2.0"`. */
   readonly httpVersion: string;
-  /** The method that the client sent: `"GET"`, or `"CONNECT"` on HTTP/2, where the app saw `GET` all the same. */
+  /** The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, which the application sees as `GET`. */
   readonly method: string;
   /**
-   * The path of the upgrade request, without its query, which may hold secrets. Of a longer one, the first 256 characters
-   * and an ellipsis.
+   * The path of the upgrade request, without its query, which may contain secrets. A path of more than 256 characters is
+   * cut off and ends with an ellipsis.
    */
   readonly path: string;
-  /** The subprotocol that was agreed on. */
+  /** The selected subprotocol; `undefined` if there is none. */
   readonly subprotocol: string | undefined;
-  /** The extension that was agreed on with its parameters, as in `Sec-WebSocket-Extensions`. */
+  /** The negotiated compression, as in the header `Sec-WebSocket-Extensions` of the response; `undefined` if there is none. */
   readonly compression: string | undefined;
-  /** The code of the peer's close frame; `undefined` while there is none, or where it had none. */
+  /** The close code that the client sent; `undefined` if it has sent no close frame, or one without a code. */
   readonly closeCode: number | undefined;
-  /** The text of the peer's close frame; `undefined` while there is none. */
+  /** The close reason text that the client sent; `undefined` if it has sent no close frame. */
   readonly closeText: string | undefined;
 }
 
-/** A handler whose `self.send` takes infos has to have a `handleInfo` for them: without one they are dropped. */
+/** Requires `handleInfo` from a handler whose `self.send` accepts infos. Without it, infos would be dropped. */
 export type HandlesInfo<Arg, State, Info> = [Info] extends [never]
   ? unknown
   : { readonly handleInfo: NonNullable<WebSock<Arg, State, Info>["handleInfo"]> };
 
 /**
- * Types an inline handler that uses `self.send`; returns it unchanged. With an `Info`, `handleInfo` is required.
+ * Infers the types of an inline handler, and returns it unchanged. Needed only for the type of infos, which cannot be
+ * inferred; with it, `handleInfo` is required. Note the two pairs of parentheses.
  *
  * ```ts
  * const Clock = handler<"tick">()({
@@ -158,7 +190,7 @@ export type HandlesInfo<Arg, State, Info> = [Info] extends [never]
  * });
  * ```
  *
- * @typeParam Info what may be sent with `self.send`. Default: nothing
+ * @typeParam Info the type of the infos that `self.send` accepts. Default: none
  */
 export const handler =
   <Info = never>() =>

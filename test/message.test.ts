@@ -20,13 +20,13 @@ describe("json", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   test.each<[unknown, RegExp]>([
-    [undefined, /^json\(\) cannot express undefined: JSON has no such value$/],
-    [function task() {}, /^json\(\) cannot express the function task: JSON has no such value$/],
-    [Symbol("x"), /^json\(\) cannot express Symbol\(x\): JSON has no such value$/],
-    [1n, /^json\(\) cannot express 1n as JSON: .*BigInt/],
-    [{ a: [1n] }, /^json\(\) cannot express an object as JSON: .*BigInt/],
-    [cycle, /^json\(\) cannot express an object as JSON: .*circular/],
-    [{ toJSON: () => undefined }, /^json\(\) cannot express an object: JSON has no such value$/],
+    [undefined, /^json\(\) cannot serialize undefined: it has no JSON representation$/],
+    [function task() {}, /^json\(\) cannot serialize the function task: it has no JSON representation$/],
+    [Symbol("x"), /^json\(\) cannot serialize Symbol\(x\): it has no JSON representation$/],
+    [1n, /^json\(\) cannot serialize 1n: .*BigInt/],
+    [{ a: [1n] }, /^json\(\) cannot serialize an object: .*BigInt/],
+    [cycle, /^json\(\) cannot serialize an object: .*circular/],
+    [{ toJSON: () => undefined }, /^json\(\) cannot serialize an object: it has no JSON representation$/],
   ])("refuses %o at the call", (value, message) => {
     expect(() => json(value)).toThrow(TypeError);
     expect(() => json(value)).toThrow(message);
@@ -45,20 +45,23 @@ describe("json", () => {
 
 describe("what is no message", () => {
   test.each<[unknown, string]>([
-    ["x", 'not a message: "x"; send text("x")'],
-    [{ type: "task" }, "not a message: an object; send json({ … })"],
-    [new Map(), "not a message: a Map; send json({ … })"],
-    [5, 'not a message: 5; send json(5) or text("5")'],
-    [new Uint8Array(1), "not a message: a Uint8Array; send binary(data)"],
-    [Buffer.from("x"), "not a message: a Buffer; send binary(data)"],
-    [new ArrayBuffer(1), "not a message: an ArrayBuffer; send binary(data)"],
+    ["x", 'not a message: "x"; use text("x")'],
+    [{ type: "task" }, "not a message: an object; use json({ … })"],
+    [new Map(), "not a message: a Map; use json({ … })"],
+    [5, 'not a message: 5; use json(5) or text("5")'],
+    [new Uint8Array(1), "not a message: a Uint8Array; use binary(data)"],
+    [Buffer.from("x"), "not a message: a Buffer; use binary(data)"],
+    [new ArrayBuffer(1), "not a message: an ArrayBuffer; use binary(data)"],
     [Promise.resolve(text("x")), "not a message: a Promise; await it first"],
-    [[text("x")], "not a message: a list; a list of messages may not contain lists"],
-    [undefined, "not a message: undefined; messages are made by text(), json(), binary(), ping() and pong()"],
-    [null, "not a message: null; messages are made by text(), json(), binary(), ping() and pong()"],
-    [text, "not a message: the function text; messages are made by text(), json(), binary(), ping() and pong()"],
-    [{ opcode: "close" }, 'not a message: its opcode is "close"; stop(reason, state, { code, text }) closes'],
-    [{ opcode: "task" }, 'not a message: its opcode is "task"; opcodes are "text", "binary", "ping" and "pong"'],
+    [[text("x")], "not a message: an array; an array of messages must not contain arrays"],
+    [undefined, "not a message: undefined; create messages with text(), json(), binary(), ping() or pong()"],
+    [null, "not a message: null; create messages with text(), json(), binary(), ping() or pong()"],
+    [text, "not a message: the function text; create messages with text(), json(), binary(), ping() or pong()"],
+    [
+      { opcode: "close" },
+      'not a message: its opcode is "close"; to close the connection, return stop(reason, state, { code, text })',
+    ],
+    [{ opcode: "task" }, 'not a message: its opcode is "task"; valid opcodes are "text", "binary", "ping" and "pong"'],
     [{ opcode: 1 }, "not a message: its opcode is 1;"],
     [JSON.stringify({ text: "long".repeat(50) }), "…"],
   ])("%o: the error says how one is made of it", (value, message) => {

@@ -25,7 +25,7 @@ describe("an entry of origins", () => {
   });
 
   test.each<[unknown, cure: string]>([
-    ["*", 'give origins: "*"'],
+    ["*", 'use origins: "*"'],
     ["https://a.example/", 'browsers send "https://a.example"'],
     ["https://a.example/chat", 'browsers send "https://a.example"'],
     ["https://a.example?x", 'browsers send "https://a.example"'],
@@ -56,7 +56,7 @@ describe("an entry of origins", () => {
     ["https://a b.example", "scheme://host"],
     [1, "a string or a RegExp"],
     [null, "a string or a RegExp"],
-    [new URL("https://a.example"), "a string or a RegExp, not a URL"],
+    [new URL("https://a.example"), "a URL is not one: an entry must be a string or a RegExp"],
   ])("may not be %j, and the error has the cure", (entry, cure) => {
     const resolve = () => resolveOptions({ origins: ["https://b.example", entry as string] });
     expect(resolve).toThrow(TypeError);

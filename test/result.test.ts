@@ -91,8 +91,8 @@ describe("the detail of a stop", () => {
     [{ reason: "bye" }, 'unknown option "reason"; valid options are code, text, messages'],
     [{ code: 4000, message: text("x") }, 'unknown option "message"; valid options are code, text, messages'],
     [{ abort: true }, 'unknown option "abort"; valid options are code, text, messages'],
-    [4000, "must be an object with code, text, messages, not 4000; give { code: 4000 }"],
-    [[4000, "bye"], "must be an object with code, text, messages, not a list"],
+    [4000, "must be an object with code, text, messages, not 4000; use { code: 4000 }"],
+    [[4000, "bye"], "must be an object with code, text, messages, not an array"],
     ["bye", 'must be an object with code, text, messages, not "bye"'],
     [null, "must be an object with code, text, messages, not null"],
   ])("may not be %o", (detail, message) => {

@@ -47,8 +47,8 @@ describe("options in the place of arg", () => {
   ])("throw where init takes nothing: %s", (_name, handler) => {
     expect(() => callbacksFor(handler, options, undefined)).toThrow(TypeError);
     expect(() => callbacksFor(handler, options, undefined)).toThrow(
-      "init takes no arg, and was given { timeout, origins }, which looks like options: " +
-        "options come after arg, as in upgrade(req, Handler, undefined, { timeout, origins })",
+      '"init" takes no argument but received { timeout, origins }, which looks like options; ' +
+        "pass options after arg, as in upgrade(req, Handler, undefined, { timeout, origins })",
     );
     expect(() => callbacksFor(handler, Object.assign(Object.create(null), options), undefined)).toThrow(TypeError);
     // In their place they are welcome.

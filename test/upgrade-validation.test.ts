@@ -260,7 +260,7 @@ describe("origins", () => {
       ["rejects", async () => Promise.reject(new Error("unhandled"))],
     ])("that returns a promise which %s lets nobody in, and throws with the cure", (_name, origins) => {
       expect(() => judge("https://a.example", "example.com", origins as never)).toThrow(
-        /"origins" returned a promise.*before upgrade\(\)/,
+        /"origins" returned a promise.*before calling upgrade\(\)/,
       );
     });
 
@@ -307,7 +307,7 @@ describe("selectSubprotocol", () => {
 
   test.each(["b", "A", "", "a, b"])("by a function that picks %j, which was not offered: throws", (picked) => {
     expect(() => selectSubprotocol(offer("a"), () => picked)).toThrow(RangeError);
-    expect(() => selectSubprotocol(offer(undefined), () => picked)).toThrow(/has not offered/);
+    expect(() => selectSubprotocol(offer(undefined), () => picked)).toThrow(/did not offer/);
   });
 });
 

@@ -1,4 +1,4 @@
-/** `websock-js/bun`: hosts handlers on `Bun.serve`. */
+/** `websock-js/bun`: WebSockets on `Bun.serve`. */
 
 import { type HostedSocket, TRANSPORT } from "./bun/transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun/types.ts";
@@ -7,6 +7,7 @@ import { guardFetch } from "./fetch/upgrade.ts";
 import { checkBunOptions } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
 export { capabilities } from "./bun/transport.ts";
@@ -16,19 +17,23 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: the options for `Bun.serve`, and `sockets` to control the connections. */
+/**
+ * What {@link attach} returns: options for `Bun.serve`, with an object that controls the connections.
+ *
+ * @typeParam Options the type of the options that were passed to `attach`
+ */
 export type Attached<Options> = Omit<Options, "websocket"> & {
+  /** The WebSocket handlers for `Bun.serve`. */
   readonly websocket: BunWebSocketHandlers;
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** Larger than any message. Bun accepts only integers here, not `Infinity`. */
+/** Larger than any message. Bun accepts integers only, not `Infinity`. */
 const UNLIMITED = 2 ** 40;
 
 /**
- * Adds WebSockets to the options of `Bun.serve`: requests in `fetch` and in the functions of `routes` can be {@link
- * upgrade}d.
+ * Adds WebSockets to the options of `Bun.serve`: `fetch` and the functions in `routes` can then {@link upgrade} requests.
  *
  * ```ts
  * const app = attach({ port: 4000, fetch: hono.fetch });
@@ -36,11 +41,13 @@ const UNLIMITED = 2 ** 40;
  * process.once("SIGTERM", () => app.sockets.drain().then(() => server.stop()));
  * ```
  *
- * The upgrade takes place after the app has returned its response; the response's headers are sent with the answer. Bun
- * has one message size limit for all connections: `maxMessageSize` in `defaults` is the upper bound for every `upgrade`
- * call.
+ * The handshake response is sent when the app has returned its response, and has the headers of that response. Bun has one
+ * limit of the message size for all connections, so `maxMessageSize` of `upgrade` cannot exceed that of `defaults`.
  *
- * @throws TypeError for an unknown option, or if `options` has a `websocket` property
+ * @param options the options of `Bun.serve`, without `websocket`
+ * @param hostOptions the options of all connections, and error handling
+ * @returns options for `Bun.serve`; their property `sockets` counts, closes and drains the connections
+ * @throws TypeError for an unknown option, for anything but options of `Bun.serve`, and if `websocket` is already set
  */
 export const attach = <Options extends BunServeOptions>(
   options: Options,
@@ -48,7 +55,7 @@ export const attach = <Options extends BunServeOptions>(
 ): Attached<Options> => {
   checkBunOptions(options);
   checkHostOptions(hostOptions);
-  if (options.websocket !== undefined) throw new TypeError('"websocket" is what attach adds: leave it out');
+  if (options.websocket !== undefined) throw new TypeError('option "websocket" must not be set: attach() adds it');
   const host = new BunHost(hostOptions);
   const guard = (handle: BunFetch): BunFetch =>
     guardFetch(

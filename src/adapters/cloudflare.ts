@@ -1,4 +1,4 @@
-/** `websock-js/cloudflare`: hosts handlers on Cloudflare's Workers and Durable Objects. */
+/** `websock-js/cloudflare`: WebSockets on Cloudflare Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
 import { DurableHost } from "./cloudflare/durable-object.ts";
@@ -7,30 +7,37 @@ import { workerUpgrades } from "./cloudflare/worker.ts";
 import { checkDurableObject } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
 export { capabilities, durableCapabilities } from "./cloudflare/transport.ts";
 export type { DurableObjectContext } from "./cloudflare/types.ts";
 export type { Attachment, HostOptions } from "./shared/host.ts";
 
+/** Options of {@link attach}. */
+export type AttachOptions = HostOptions;
+
 type Attach = {
   <Arg, State, Info = never>(
     object: object,
     ctx: DurableObjectContext,
     handler: WebSock<Arg, State, Info>,
-    options?: HostOptions,
+    options?: AttachOptions,
   ): Attachment<Info>;
   (
     object: object,
     ctx: DurableObjectContext,
     handlers: Readonly<Record<string, object>>,
-    options?: HostOptions,
+    options?: AttachOptions,
   ): Attachment;
 };
 
 /**
- * Adds WebSockets to a Durable Object. The object can hibernate between messages: the state that callbacks return is
- * stored with the connection and restored when the object wakes up.
+ * Enables `upgrade` in a Durable Object, with connections that survive its hibernation. The state that callbacks return is
+ * stored with the connection, and passed to the next callback when the object wakes up. Variables lose their values during
+ * hibernation, so keep everything in the state or in `ctx.storage`.
+ *
+ * Call it in the constructor or in a class field. A Worker needs no `attach`: there, `upgrade` works by itself.
  *
  * ```ts
  * export class Room extends DurableObject {
@@ -44,17 +51,26 @@ type Attach = {
  * }
  * ```
  *
- * Call it in the constructor or as a property initializer. Variables do not survive hibernation; use iteration and
- * `get(id)` to find connections again, which keep their ids. Pass several handlers by name: `{ chat: Chat, admin: Admin
- * }`. The name is stored with each connection and identifies its handler after hibernation or a deployment.
+ * After hibernation, iteration and `get(id)` of the returned object still find all connections, with the same ids.
  *
- * @throws TypeError for an unknown option or callback
+ * The state must be serializable by the structured clone algorithm, and fit into the attachment of a WebSocket. A state that
+ * does not is reported to `onError` and closes the connection with 1011.
+ *
+ * @see https://developers.cloudflare.com/durable-objects/best-practices/websockets/
+ *
+ * @param object the Durable Object: `this`
+ * @param ctx the context of the Durable Object: `this.ctx`
+ * @param handler the handler, or an object of several named handlers: `{ chat: Chat, admin: Admin }`. A hibernated connection
+ * finds its handler by that name, also after a deployment
+ * @param options the options of all connections, and error handling
+ * @returns an object that counts, closes and drains the connections
+ * @throws TypeError for an unknown option, an invalid handler, or anything but a Durable Object and its context
  */
 export const attach = ((
   object: object,
   ctx: DurableObjectContext,
   handlers: object,
-  options: HostOptions = {},
+  options: AttachOptions = {},
 ): Attachment => {
   checkDurableObject(object, ctx, handlers);
   checkHostOptions(options);
@@ -67,7 +83,7 @@ export const attach = ((
   host.listen(object);
   const { attachment } = host;
   const { close, drain } = attachment;
-  // Connections have to be restored before they can be counted or closed.
+  // A hibernated connection has no session until it is restored, and only a session can be closed.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
@@ -89,5 +105,5 @@ export const attach = ((
   };
 }) as Attach;
 
-// Importing this module on another host has no effect.
+// On other hosts, this module is imported only for its types and capabilities.
 if ("WebSocketPair" in globalThis) upgradeUnmarked(workerUpgrades);

@@ -1,4 +1,4 @@
-/** `websock-js/deno`: hosts handlers on `Deno.serve`. */
+/** `websock-js/deno`: WebSockets on `Deno.serve`. */
 import { serveInfoOf } from "../frameworks/hono.ts";
 import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
@@ -8,6 +8,7 @@ import { guardFetch, upgradesWithoutAttach } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
 export { capabilities } from "./deno/transport.ts";
@@ -17,20 +18,26 @@ export type { Attachment } from "./shared/host.ts";
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
 
-/** What {@link attach} returns: a handler for `Deno.serve`, with `sockets` to control its connections. */
+/**
+ * What {@link attach} returns: a handler for `Deno.serve`, with an object that controls its connections.
+ *
+ * @typeParam Handler the type of the handler that was passed to `attach`
+ */
 export type Attached<Handler> = Handler & {
   /** Counts, closes and drains the connections. */
   readonly sockets: Attachment;
 };
 
-/** A handler of `Deno.serve`, with any parameters after the request. */
+/** A handler of `Deno.serve`. Its parameters after the request may have any type. */
 export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
- * Wraps a handler of `Deno.serve`. Headers that middleware sets after the route are sent with the answer, a route that
- * throws after `upgrade` cancels it, and an uncaught `UpgradeError` is answered. `upgrade` also works without `attach`,
- * but then the upgrade takes place immediately, and Deno stops the server if the handler returns another response or
- * throws.
+ * Wraps a handler of `Deno.serve`. `upgrade` works without it, but then sends the handshake response immediately, and Deno
+ * stops a server whose handler afterwards throws or returns another response. With it,
+ *
+ * - the handshake response has the headers that middleware sets after the route
+ * - a route that throws after `upgrade` cancels the upgrade
+ * - an `UpgradeError` that nothing catches is answered
  *
  * ```ts
  * const handler = attach(app.fetch, { defaults: { timeout: 30_000 } });
@@ -38,7 +45,10 @@ export type DenoHandler = (request: Request, ...more: never) => unknown;
  * Deno.addSignalListener("SIGTERM", () => handler.sockets.drain().then(() => server.shutdown()));
  * ```
  *
- * @throws TypeError for an unknown option
+ * @param handler the handler that would be passed to `Deno.serve`, such as `app.fetch`
+ * @param options the options of all connections, and error handling
+ * @returns the handler for `Deno.serve`; its property `sockets` counts, closes and drains the connections
+ * @throws TypeError for an unknown option, and if `handler` is not a function
  */
 export const attach = <Handler extends DenoHandler>(
   handler: Handler,
@@ -56,7 +66,7 @@ export const attach = <Handler extends DenoHandler>(
 
 const unattached = new DenoHost();
 
-/** The connections that were upgraded without {@link attach}. */
+/** Counts, closes and drains the connections that were upgraded without {@link attach}. */
 export const sockets: Attachment = unattached.attachment;
 
 // Importing this module on another host has no effect.

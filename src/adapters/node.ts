@@ -1,4 +1,4 @@
-/** `websock-js/node`: hosts handlers on the servers of `node:http`, `node:https` and `node:http2`. */
+/** `websock-js/node`: WebSockets on the servers of `node:http`, `node:https` and `node:http2`. */
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
@@ -12,23 +12,30 @@ import { guardRequests, type Interceptor } from "./node/requests.ts";
 import { checkNodeServer } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
+export { upgrade } from "../upgrade.ts";
 export { capabilities } from "./node/host.ts";
 export type { Attachment } from "./shared/host.ts";
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
   /**
-   * Selects the upgrade requests for the app. The server's other `upgrade` listeners (those of Vite or socket.io, for
-   * example; on HTTP/2 its `connect` listeners) receive only the requests for which it returns `false`. It must return
-   * a boolean synchronously. If it throws, the error is reported and the request refused with 400. Default: all.
+   * Selects the upgrade requests that go to the app. The other `upgrade` listeners of the server (those of Vite or
+   * socket.io, for example), and on HTTP/2 its `connect` listeners, receive all other requests, and none of the selected
+   * ones. The function must return `true` or `false` synchronously. If it throws or returns a promise, the error is
+   * reported to `onError` and the request is refused with 400. Default: all upgrade requests go to the app.
+   *
+   * ```ts
+   * attach(server, { only: (request) => /^\/socket(\?|$)/.test(request.url ?? "") })
+   * ```
    */
   readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;
 }
 
 /**
- * Passes upgrade requests to the server's `request` listeners like any other request, so that a route can {@link
- * upgrade} them. Call it once, before or after the listeners are added.
+ * Passes the upgrade requests of a server to its `request` listeners, like any other request, so that a route can
+ * {@link upgrade} them. Call it once for each server, before or after the listeners are added.
  *
  * ```ts
  * const server = http.createServer(app);
@@ -36,10 +43,14 @@ export interface AttachOptions extends HostOptions {
  * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain().then(() => server.close()));
  * ```
  *
- * When the server is closed, its WebSockets are closed with 1001.
+ * Closing the server closes its WebSockets with 1001.
  *
- * @throws TypeError for an unknown option, or if `server` is not a Node server (but an app of Express, Hono, …)
- * @throws Error if `attach` has been called for this server before
+ * @param server a server of `node:http`, `node:https` or `node:http2`; on HTTP/2, WebSockets use the extended CONNECT of
+ * RFC 8441
+ * @param options the options of all connections, and error handling
+ * @returns an object that counts, closes and drains the connections
+ * @throws TypeError for an unknown option, and for anything but a server, such as an Express or Hono app
+ * @throws Error if `attach` has already been called for the server
  */
 export const attach = (
   server: HttpServer | HttpsServer | Http2Server | Http2SecureServer,
@@ -47,7 +58,7 @@ export const attach = (
 ): Attachment => {
   checkNodeServer(server);
   checkHostOptions(options, "only");
-  if (attached.has(server)) throw new Error("this server is attached already");
+  if (attached.has(server)) throw new Error("attach() has already been called for this server");
   const host = new NodeHost(server, options.only, options);
   attached.add(server);
   const takers = new Map<unknown, Interceptor>([["upgrade", interceptUpgrades(host)]]);

@@ -1,4 +1,4 @@
-/** `websock-js/ws`: hosts handlers on the servers and sockets of the package `ws`. */
+/** `websock-js/ws`: runs handlers on the servers and sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
@@ -21,48 +21,59 @@ import { capabilities, WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
 import { HANDSHAKE_OPTIONS, runOn, WsHost } from "./ws/upgrade.ts";
 
+export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
+export { upgrade } from "../upgrade.ts";
 export type { Attachment, HostOptions } from "./shared/host.ts";
 export { capabilities } from "./ws/transport.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past
- * the ServerResponse, and does not expose incoming data or the number of unsent bytes.
+ * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be two
+ * responses) and exposes neither the received bytes nor the number of unsent bytes.
  *
  * @throws Error on Bun
  */
 const refuseBun = (name: string): void => {
   if (!isBun) return;
   throw new Error(
-    `${name} of "websock-js/ws" does not work on Bun, which replaces the package ws by an implementation of its own: ` +
-      'use attach() of "websock-js/bun" with Bun.serve, or attach() of "websock-js/node" with node:http',
+    `${name} from "websock-js/ws" does not work on Bun, which replaces the package ws with its own implementation; ` +
+      'use attach() from "websock-js/bun" with Bun.serve, or attach() from "websock-js/node" with node:http',
   );
 };
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
-  /** The HTTP server of the app. Default: the server that was passed to the WebSocketServer. */
+  /**
+   * The HTTP server of the app. Required for a WebSocketServer that was created with `noServer`. Default: the server that the
+   * WebSocketServer was created with.
+   */
   readonly server?: HttpServer;
   /**
-   * Selects the upgrade requests for the app. For all others the WebSocketServer emits `connection`; with `noServer`,
-   * they go to the HTTP server's other `upgrade` listeners. Default: all.
+   * Selects the upgrade requests that go to the app. For all others the WebSocketServer emits `connection` as usual; with
+   * `noServer`, they go to the other `upgrade` listeners of the HTTP server. The function must return `true` or `false`
+   * synchronously. If it throws or returns a promise, the error is reported to `onError` and the request is refused with
+   * 400. Default: all upgrade requests go to the app.
    */
   readonly only?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server like any other
- * request, so that a route can `upgrade` them. The WebSocketServer still processes the frames, and its `verifyClient`,
- * `headers` and `clients` work as before, but it emits no `connection` for these requests.
+ * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server, like any other request, so
+ * that a route can `upgrade` them. The package `ws` performs the handshake and carries the frames. The WebSocketServer emits
+ * no `connection` for these requests, but `verifyClient`, `headers` and `clients` work as usual.
  *
  * ```ts
  * const server = http.createServer(app);
  * const sockets = attach(new WebSocketServer({ server }));
  * ```
  *
- * @throws TypeError for an unknown option, or if there is no HTTP server
- * @throws Error if `attach` has been called for the HTTP server before, or on Bun, which replaces `ws`
+ * @param sockets a WebSocketServer
+ * @param options the HTTP server, the options of all connections, and error handling
+ * @returns an object that counts, closes and drains the connections
+ * @throws TypeError for an unknown option, for anything but a WebSocketServer, or if the HTTP server is missing
+ * @throws Error if `attach` has already been called for the HTTP server, and on Bun, which replaces the package `ws` with
+ * its own implementation
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
   checkWebSocketServer(sockets);
@@ -73,11 +84,11 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   const server = given ?? own;
   if (server === undefined || (own !== undefined && own !== server)) {
     throw new TypeError(
-      'the HTTP server with the app is missing: make the WebSocketServer with the option "server", or with "noServer" ' +
-        'and give "server" to attach()',
+      'attach() needs the HTTP server of the app: create the WebSocketServer with the option "server", or with ' +
+        '"noServer" and pass the option "server" to attach()',
     );
   }
-  if (attached.has(server)) throw new Error("this server is attached already");
+  if (attached.has(server)) throw new Error("attach() has already been called for this server");
   const wsHost = new WsHost(sockets, server, only, options);
   attached.add(server);
   guardRequests(
@@ -91,9 +102,9 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   return wsHost.attachment;
 };
 
-/** Runs handlers on sockets that a WebSocketServer has accepted. */
+/** What {@link hosting} returns: runs handlers on sockets, and counts, closes and drains the connections. */
 export interface Hosting extends Attachment {
-  /** Like the function {@link host}, for the connections of this group. */
+  /** Same as the function {@link host}, for the connections of this object. */
   readonly host: <Arg, State, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,
@@ -103,8 +114,8 @@ export interface Hosting extends Attachment {
 }
 
 /**
- * Like {@link host}, with your own `defaults` and `onError`, and an `Attachment` for the connections. Call it once for
- * each server.
+ * Creates a {@link host} function with its own defaults and `onError`, and an `Attachment` for its connections. Call it once
+ * for each server.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
@@ -112,8 +123,9 @@ export interface Hosting extends Attachment {
  * for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => sockets.drain());
  * ```
  *
+ * @param options the options of all connections, and error handling
  * @throws TypeError for an unknown option
- * @throws Error on Bun, which replaces `ws`
+ * @throws Error on Bun, which replaces the package `ws` with its own implementation
  */
 export const hosting = (options: HostOptions = {}): Hosting => {
   refuseBun("hosting()");
@@ -132,7 +144,7 @@ const createHosting = (options: HostOptions): Hosting => {
         refuseBun("host()");
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
-        if (WsTransport.has(socket)) throw new Error("this socket has a handler already");
+        if (WsTransport.has(socket)) throw new Error("this socket already has a handler");
         // If the client has disconnected by now, `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;
@@ -179,18 +191,24 @@ const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | un
 const shared = createHosting({});
 
 /**
- * Runs `handler` on a socket that a WebSocketServer has accepted, and passes `arg` to its `init`. Call it synchronously
- * in the `connection` listener: messages that arrive before are lost. The options of the handshake (`headers`,
- * `subprotocols`, `origins`) have no effect, because the WebSocketServer has already answered it.
+ * Runs `handler` on a socket that a WebSocketServer has accepted. Call it synchronously in the `connection` listener:
+ * messages that arrive earlier are lost. The WebSocketServer has already performed the handshake, so the options `headers`,
+ * `subprotocols`, `origins` and `earlyValidateUpgrade` have no effect.
  *
  * ```ts
  * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));
  * ```
  *
- * @throws TypeError for an unknown option or callback
- * @throws Error if the socket already has a handler, or on Bun, which replaces `ws`
+ * If the client has already disconnected, `host` returns normally and `init` never runs.
+ *
+ * @param socket the `WebSocket` of the event `connection`
+ * @param request the upgrade request of the event `connection`
+ * @param handler a module, an object or a class instance with the callbacks of `WebSock`
+ * @param rest `arg` for `init` and `options` for this connection, as in `upgrade`
+ * @throws TypeError for an invalid handler or an unknown or invalid option
+ * @throws Error if the socket already has a handler, and on Bun, which replaces the package `ws` with its own implementation
  */
 export const host: Hosting["host"] = shared.host;
 
-/** The connections of {@link host}. */
+/** Counts, closes and drains the connections of {@link host}. */
 export const hosted: Attachment = shared;

@@ -31,8 +31,12 @@ export const isCloseCode = (code: number): boolean =>
  * @throws RangeError for a code or a text that may not be sent
  */
 export const checkClose = (code: number, text: string): void => {
-  if (!isCloseCode(code)) throw new RangeError(`close code ${code} may not be sent (RFC 6455 §7.4)`);
-  if (utf8Length(text) > MAX_CONTROL_PAYLOAD - 2) throw new RangeError("a close text has 123 octets at most");
+  if (!isCloseCode(code))
+    throw new RangeError(
+      `close code ${code} must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4)`,
+    );
+  if (utf8Length(text) > MAX_CONTROL_PAYLOAD - 2)
+    throw new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)");
 };
 
 /** What a close frame says; no code: the frame is empty. */
@@ -44,11 +48,13 @@ export interface CloseFrame {
 /** Reads a close frame's payload. */
 export const parseClose = (payload: Uint8Array, byteOps: ByteOps): CloseFrame => {
   if (payload.length === 0) return { code: undefined, text: "" };
-  if (payload.length === 1) throw new ProtocolError(CLOSE.protocolError, "a close payload of one octet");
+  if (payload.length === 1)
+    throw new ProtocolError(CLOSE.protocolError, "received a close frame with a payload of one byte");
   const code = (payload[0]! << 8) | payload[1]!;
-  if (!isCloseCode(code)) throw new ProtocolError(CLOSE.protocolError, `close code ${code}`);
+  if (!isCloseCode(code))
+    throw new ProtocolError(CLOSE.protocolError, `received a close frame with the invalid close code ${code}`);
   if (!byteOps.isUtf8(payload.subarray(2)))
-    throw new ProtocolError(CLOSE.invalidPayload, "a close text that is not UTF-8");
+    throw new ProtocolError(CLOSE.invalidPayload, "received a close frame with a reason text that is not valid UTF-8");
   return { code, text: byteOps.decodeUtf8(payload, 2, payload.length) };
 };
 

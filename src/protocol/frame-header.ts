@@ -15,31 +15,32 @@ export const checkHeader = (first: number, second: number, inMessage: boolean, c
   // §5.2: MUST be 0 unless an extension is negotiated that defines meanings for non-zero values.
   if ((first & (RSV1 | RSV2_RSV3)) !== 0) checkReservedBits(first, opcode, compression);
   // §5.1: the server MUST close the connection upon receiving a frame that is not masked.
-  if ((second & MASKED) === 0) throw violation("a frame that is not masked");
+  if ((second & MASKED) === 0) throw violation("received an unmasked frame");
   if (opcode >= OPCODE.close) {
     checkControlHeader(first, second, opcode);
     return;
   }
-  if (opcode > OPCODE.binary) throw violation(`opcode ${opcode} is reserved`);
+  if (opcode > OPCODE.binary) throw violation(`received a frame with the reserved opcode ${opcode}`);
   // §5.4: the fragments of one message are not interleaved with those of another.
   if (opcode === OPCODE.continuation) {
-    if (!inMessage) throw violation("a continuation frame outside of a message");
+    if (!inMessage) throw violation("received a continuation frame that continues no message");
   } else if (inMessage) {
-    throw violation("a new message within a fragmented message");
+    throw violation("received a new message before the last fragment of the previous one");
   }
 };
 
 /** §5.5: control frames are not fragmented, and have a payload of 125 octets at most. */
 const checkControlHeader = (first: number, second: number, opcode: number): void => {
-  if (opcode > OPCODE.pong) throw violation(`opcode ${opcode} is reserved`);
-  if ((first & FIN) === 0) throw violation("a fragmented control frame");
-  if ((second & 0x7f) > MAX_CONTROL_PAYLOAD) throw violation("a control frame of more than 125 bytes");
+  if (opcode > OPCODE.pong) throw violation(`received a frame with the reserved opcode ${opcode}`);
+  if ((first & FIN) === 0) throw violation("received a fragmented control frame");
+  if ((second & 0x7f) > MAX_CONTROL_PAYLOAD)
+    throw violation("received a control frame with a payload of more than 125 bytes");
 };
 
 /** RFC 7692 §6.1: RSV1 marks the first frame of a compressed message, and no other frame. */
 const checkReservedBits = (first: number, opcode: number, compression: boolean): void => {
   const marksCompressed = compression && (opcode === OPCODE.text || opcode === OPCODE.binary);
-  if (!marksCompressed || (first & RSV2_RSV3) !== 0) throw violation("a reserved bit is set");
+  if (!marksCompressed || (first & RSV2_RSV3) !== 0) throw violation("received a frame with a reserved bit set");
 };
 
 /**
@@ -49,7 +50,7 @@ const checkReservedBits = (first: number, opcode: number, compression: boolean):
  */
 export const readLength16 = (chunk: Uint8Array, at: number): number => {
   const length = (chunk[at]! << 8) | chunk[at + 1]!;
-  if (length < 126) throw violation("a length that is not in its shortest form");
+  if (length < 126) throw violation("received a frame with a payload length that is not minimally encoded");
   return length;
 };
 
@@ -59,10 +60,10 @@ export const readLength16 = (chunk: Uint8Array, at: number): number => {
  * @throws ProtocolError 1002 unless it needs eight octets, or if its most significant bit is set (§5.2)
  */
 export const readLength64 = (chunk: Uint8Array, at: number): number => {
-  if (chunk[at]! & 0x80) throw violation("a length with its most significant bit set");
+  if (chunk[at]! & 0x80) throw violation("received a frame with a payload length that has its highest bit set");
   let length = 0;
   for (let i = 0; i < 8; i++) length = length * 256 + chunk[at + i]!;
-  if (length < 65_536) throw violation("a length that is not in its shortest form");
+  if (length < 65_536) throw violation("received a frame with a payload length that is not minimally encoded");
   return length;
 };
 

@@ -162,11 +162,12 @@ export class FrameParser {
 
   private checkLength(length: number, compressed: boolean): void {
     const { maxFrameSize, maxMessageSize } = this.limits;
-    if (length > maxFrameSize) throw new ProtocolError(CLOSE.tooBig, `a frame of more than ${maxFrameSize} octets`);
+    if (length > maxFrameSize)
+      throw new ProtocolError(CLOSE.tooBig, `received a frame of more than ${maxFrameSize} bytes`);
     const size = length + (this.partial?.buffer.length ?? 0);
     // What can't be compressed grows by five octets for every 16 KiB or so.
     if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
-      throw new ProtocolError(CLOSE.tooBig, `a message of more than ${maxMessageSize} octets`);
+      throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${maxMessageSize} bytes`);
     }
   }
 
@@ -252,7 +253,7 @@ export class FrameParser {
     partial.startFrame(length, final, key);
     const { maxFragments } = this.limits;
     if (partial.fragments > maxFragments) {
-      throw new ProtocolError(CLOSE.policyViolation, `a message of more than ${maxFragments} fragments`);
+      throw new ProtocolError(CLOSE.policyViolation, `received a message of more than ${maxFragments} fragments`);
     }
   }
 

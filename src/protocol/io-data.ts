@@ -57,14 +57,14 @@ export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => 
       const list: readonly IoData[] = part;
       if (path.length >= CHECKED_DEPTH) {
         checked ??= new Set(path.map((level) => level.list));
-        if (checked.has(list)) throw new TypeError("data is a list that contains itself");
+        if (checked.has(list)) throw new TypeError("data must not be an array that contains itself");
         checked.add(list);
       }
       path.push({ list, next: 0 });
     } else {
-      const cure = "; json(value) makes a text message of any other value";
+      const cure = "; to send any other value, use json(value)";
       throw new TypeError(
-        `data must be a string, a Uint8Array, an ArrayBuffer or a list of them, not ${show(part)}${cure}`,
+        `data must be a string, a Uint8Array, an ArrayBuffer or an array of them, not ${show(part)}${cure}`,
       );
     }
   };

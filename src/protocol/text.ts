@@ -5,7 +5,8 @@ import { CLOSE } from "./close.ts";
 import { LAST_TEXT_FROM } from "./short-text/last-text.ts";
 
 /** RFC 6455 §8.1: a server that finds invalid UTF-8 MUST fail the connection. */
-export const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload, "a text that is not UTF-8");
+export const invalidUtf8 = (): ProtocolError =>
+  new ProtocolError(CLOSE.invalidPayload, "received a text message that is not valid UTF-8");
 
 /**
  * Decodes a text of which nothing is known yet.
@@ -53,4 +54,5 @@ const remember = (
 };
 
 /** Possible only with a `maxMessageSize` beyond the longest string. */
-const tooLong = (): ProtocolError => new ProtocolError(CLOSE.tooBig, "a text longer than a string can be");
+const tooLong = (): ProtocolError =>
+  new ProtocolError(CLOSE.tooBig, "received a text message longer than the maximum length of a string");

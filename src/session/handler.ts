@@ -45,7 +45,7 @@ const lookUp = (handler: object): Callbacks => {
   for (const name of propertyNames(handler)) {
     if (RESERVED.test(name) && !(NAMES as readonly string[]).includes(name)) {
       throw new TypeError(
-        `a handler has no callback "${name}"; valid callbacks are ${NAMES.join(", ")}. Rename it if it is a helper`,
+        `unknown callback "${name}"; valid callbacks are ${NAMES.join(", ")}. If it is a helper, rename it`,
       );
     }
   }

@@ -21,7 +21,9 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
   switch (opcode) {
     case "text":
       if (typeof data !== "string" && length > 0 && !isUtf8(data!, byteOps)) {
-        throw new RangeError("the octets of a text message must be UTF-8 (RFC 6455 §5.6)");
+        throw new RangeError(
+          "the bytes of a text message must be valid UTF-8 (RFC 6455 §5.6); use binary() for other data",
+        );
       }
       return length;
     case "binary":
@@ -29,7 +31,9 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
     case "ping":
     case "pong":
       if (length > MAX_CONTROL_PAYLOAD) {
-        throw new RangeError(`a ${opcode} has ${MAX_CONTROL_PAYLOAD} octets at most, not ${length} (RFC 6455 §5.5)`);
+        throw new RangeError(
+          `a ${opcode} payload must be at most ${MAX_CONTROL_PAYLOAD} bytes, not ${length} (RFC 6455 §5.5)`,
+        );
       }
       return length;
     default:
@@ -53,22 +57,22 @@ const refuseMessage = (value: unknown): never => {
   if (opcode !== undefined) {
     const cure =
       opcode === "close"
-        ? "; stop(reason, state, { code, text }) closes"
-        : '; opcodes are "text", "binary", "ping" and "pong", and json({ … }) sends any object';
+        ? "; to close the connection, return stop(reason, state, { code, text })"
+        : '; valid opcodes are "text", "binary", "ping" and "pong". To send an object, use json({ … })';
     throw new TypeError(`not a message: its opcode is ${show(opcode)}${cure}`);
   }
   throw new TypeError(`not a message: ${show(value)}${cureOf(value)}`);
 };
 
 const cureOf = (value: unknown): string => {
-  if (typeof value === "string") return `; send text(${show(value)})`;
-  if (typeof value === "number" || typeof value === "boolean") return `; send json(${value}) or text("${value}")`;
+  if (typeof value === "string") return `; use text(${show(value)})`;
+  if (typeof value === "number" || typeof value === "boolean") return `; use json(${value}) or text("${value}")`;
   if (typeof value !== "object" || value === null) {
-    return "; messages are made by text(), json(), binary(), ping() and pong()";
+    return "; create messages with text(), json(), binary(), ping() or pong()";
   }
-  if (value instanceof Uint8Array || value instanceof ArrayBuffer) return "; send binary(data)";
+  if (value instanceof Uint8Array || value instanceof ArrayBuffer) return "; use binary(data)";
   if (typeof (value as { readonly then?: unknown }).then === "function") return "; await it first";
-  return Array.isArray(value) ? "; a list of messages may not contain lists" : "; send json({ … })";
+  return Array.isArray(value) ? "; an array of messages must not contain arrays" : "; use json({ … })";
 };
 
 /** A text that is one string: the most frequent of messages, which needs no check. */
@@ -87,7 +91,7 @@ const NO_MESSAGE = {};
 export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
   const [code, text] = Array.isArray(detail) ? detail : [detail, null];
   if (typeof code !== "number" || (typeof text !== "string" && text !== null && text !== undefined)) {
-    throw new TypeError("a close detail is a code, or a list of a code and a text");
+    throw new TypeError("a close detail must be a close code or an array of a close code and a reason text");
   }
   checkClose(code, text ?? "");
   return { code, text: text ?? "" };

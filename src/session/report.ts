@@ -2,22 +2,28 @@
 import type { ConnectionInfo } from "../websock.ts";
 import type { CallbackName } from "./handler.ts";
 
-/** Where an error came from. */
+/** Where a reported error came from. */
 export interface ErrorContext {
-  /** The callback that it came from, if it was one. */
+  /** The callback that failed; `undefined` if the error came from none. */
   readonly callback: CallbackName | undefined;
-  /** The id of the connection, as `self.id`. */
+  /** The id of the connection: its `self.id`. */
   readonly id: string;
-  /** Facts about the connection, as `self.connection`. */
+  /** Facts about the connection, such as the address of the client: its `self.connection`. */
   readonly connection: ConnectionInfo;
   /**
-   * What the handler is called: a class instance by its class, a module or an object by its property `name`, if it has
-   * one (`export const name = "chat"`). In a Durable Object with several handlers, the name given to `attach`.
+   * The name of the handler: of a class instance, the name of its class; of a module or an object, its property `name`
+   * (`export const name = "chat"`), if it has one. In a Durable Object with several handlers, the name passed to `attach`.
    */
   readonly handler: string | undefined;
-  /** The path of the upgrade request, as `self.connection.path`. */
+  /** The path of the upgrade request: `self.connection.path`. */
   readonly path: string;
 }
 
-/** Is told of errors in callbacks, of what they returned wrong, of full mailboxes, and of infos and options that nobody honours. */
+/**
+ * Receives the errors that the library reports: errors of callbacks, invalid results, mailbox overflows, infos without a
+ * `handleInfo`, and options without effect. What it throws or rejects with is printed with `console.error`.
+ *
+ * @param error the error, which may be any value that the application threw
+ * @param context the connection and the callback; `undefined` if the error belongs to the server rather than a connection
+ */
 export type OnError = (error: unknown, context: ErrorContext | undefined) => void;

@@ -22,8 +22,8 @@ export const stateOf = (result: HandleResult<unknown>): unknown => result[result
 
 /** @throws TypeError that names the callback */
 export const refuseResult = (value: unknown, callback: CallbackName): never => {
-  const got = Array.isArray(value) ? `a list that begins with ${describe(value[0])}` : describe(value);
-  throw new TypeError(`${callback} returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`);
+  const got = Array.isArray(value) ? `an array that begins with ${describe(value[0])}` : describe(value);
+  throw new TypeError(`"${callback}" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`);
 };
 
 const describe = (value: unknown): string =>

@@ -239,7 +239,10 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
       if (!this.warnedOfInfo)
-        this.report(new TypeError("an info was sent to a handler without handleInfo"), "handleInfo");
+        this.report(
+          new TypeError('an info was dropped: the handler has no "handleInfo" to receive what self.send() sends'),
+          "handleInfo",
+        );
       this.warnedOfInfo = true;
       return true;
     }
@@ -266,7 +269,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   private overflow(): void {
     if (this.phase !== OPEN) return;
-    const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
+    const error = new MailboxOverflow(`more than ${MAX_INFOS} infos are waiting for "handleInfo"`);
     this.report(error, "handleInfo");
     this.end({ error }, CLOSE.internalError, "");
     this.terminateWhenFree();
@@ -647,7 +650,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private hasRoom(size: number): boolean {
     const waiting = this.transport.buffered;
     if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
-    this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+    this.slowConsumer(`${waiting} bytes are buffered, and ${size} more would exceed "maxBuffered"`);
     return false;
   }
 
@@ -698,7 +701,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     const { mailbox } = this;
     const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
     if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
-    this.onProtocolError(new ProtocolError(CLOSE.policyViolation, "more messages than the handler keeps up with"));
+    this.onProtocolError(
+      new ProtocolError(CLOSE.policyViolation, "the client sends messages faster than the handler handles them"),
+    );
   }
 
   // --- the end
@@ -758,7 +763,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       return;
     }
     const { running } = this;
-    this.report(new Error(`${running} has not settled within closeTimeout, and is given up`), running);
+    this.report(new Error(`"${running}" did not settle within "closeTimeout" and was abandoned`), running);
     this.running = undefined;
     this.abandonAt = undefined;
     if (this.phase === OPEN) this.endByPeer();
@@ -828,7 +833,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private watch(): void {
     const { options } = this.context;
     if (this.isStalled()) {
-      this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
+      this.slowConsumer(`the client read nothing for ${options.timeout} ms`);
       return;
     }
     if (!this.watchesIdle) return;

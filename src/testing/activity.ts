@@ -1,18 +1,19 @@
-/** Knows whether a connection in memory has anything left to do: what `TestClient.settled` waits for. */
+/** Tracks the pending work of a connection in memory, for `TestClient.settled`. */
 import { later } from "../adapters/shared/timers.ts";
 import type { Callback, Callbacks } from "../session/handler.ts";
 import { isPromiseLike } from "../session/session.ts";
 import { ManualClock } from "./manual-clock.ts";
 
+/** Counts pending callbacks and deferred work. */
 export class Activity {
   private pending = 0;
-  private over = false;
+  private ended = false;
   private waiters: (() => void)[] = [];
 
   /**
-   * Resolves when nothing is pending. What is pending may be followed by more: a callback that settles makes way for the
-   * next message, whose callback may return a promise in turn. Each step of that takes microtasks only, so a whole turn of
-   * the event loop with nothing pending means that nothing follows.
+   * Resolves when nothing is pending. A callback that settles may start the callback of the next message, which may return
+   * a promise again. Each of these steps takes microtasks only, so one event-loop tick without pending work means that no
+   * more will follow.
    */
   async settled(): Promise<void> {
     do {
@@ -21,13 +22,13 @@ export class Activity {
     } while (this.isPending);
   }
 
-  /** The connection has ended: the session waits for no callback any more, even if one never settles. */
+  /** Call when the connection has ended: the session no longer waits for callbacks, even for one that never settles. */
   end(): void {
-    this.over = true;
+    this.ended = true;
     this.wakeUp();
   }
 
-  /** The same callbacks; the promises that they return are pending until they settle. */
+  /** Wraps callbacks, so that a promise that one returns counts as pending until it settles. */
   watch(callbacks: Callbacks): Callbacks {
     const watched = (callback: Callback): Callback => {
       return (...args) => this.awaited(callback.apply(callbacks.target, args));
@@ -45,7 +46,7 @@ export class Activity {
     };
   }
 
-  /** A clock on which deferred work is pending until it has run. */
+  /** A clock whose deferred work counts as pending until it has run. */
   get clock(): ManualClock {
     const activity = this;
     return new (class extends ManualClock {
@@ -55,7 +56,7 @@ export class Activity {
           try {
             run();
           } finally {
-            activity.leave();
+            activity.finished();
           }
         });
       }
@@ -64,18 +65,18 @@ export class Activity {
 
   private awaited(result: unknown): unknown {
     if (!isPromiseLike(result)) return result;
-    // A thenable may start its work when `then` is called: that must happen once.
+    // A thenable may start its work when `then` is called, so call it only once.
     const promise = Promise.resolve(result);
     this.pending++;
-    promise.then(this.leave, this.leave);
+    promise.then(this.finished, this.finished);
     return promise;
   }
 
   private get isPending(): boolean {
-    return this.pending > 0 && !this.over;
+    return this.pending > 0 && !this.ended;
   }
 
-  private readonly leave = (): void => {
+  private readonly finished = (): void => {
     this.pending--;
     if (this.pending === 0) this.wakeUp();
   };

@@ -1,4 +1,4 @@
-/** `connectRoute` for apps of `node:http`: Node's own parser, server and client, over a connection without a network. */
+/** `connectRoute` for apps of `node:http`: Node's HTTP server and client, connected by sockets in memory. */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -12,11 +12,12 @@ import { UpgradeError } from "../errors.ts";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import type { TestClient } from "./connect.ts";
-import { type ConnectedRoute, connected, type NodeApp, type RouteResponse, testCapabilities } from "./connect-route.ts";
+import { type ConnectedRoute, connected, type NodeApp, type RouteResponse, testCapabilities } from "./memory-route.ts";
 import { MemorySocket } from "./memory-socket.ts";
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
 
+/** Sends an upgrade request through `app`, and connects a client if the route upgrades it. */
 export const connectNodeApp = async (
   url: URL,
   app: NodeApp,
@@ -60,11 +61,11 @@ export const connectNodeApp = async (
 const listenerOf = (app: NodeApp): Listener => {
   if ("server" in app) return (request, response) => app.server.emit("request", request, response);
   const { listener } = app;
-  if (typeof listener !== "function") throw new TypeError(`a listener must be a function, not ${String(listener)}`);
+  if (typeof listener !== "function") throw new TypeError(`"listener" must be a function, not ${String(listener)}`);
   return listener as Listener;
 };
 
-/** An error that no server answers is the test's to see, instead of the process's. */
+/** Passes errors that the server does not answer to the test; otherwise they would end the process. */
 const reporting =
   (listener: Listener, report: (error: unknown) => void): Listener =>
   (...args) => {
@@ -80,7 +81,7 @@ const reporting =
     }
   };
 
-/** Decides, and answers, as on a server of `node:http`; then the connection goes on in memory. */
+/** Decides and responds like a server of `node:http`, but runs the connection in memory. */
 const upgradeTo = (connect: (decision: Decision, facts: UpgradeRequest) => void): typeof Http1Upgrade =>
   class extends Http1Upgrade {
     protected override perform(decision: Decision): void {

@@ -1,61 +1,33 @@
-/** Runs a whole route without a port: the framework's own router and middleware, `upgrade`, and the handler behind it. */
-
+/** `connectRoute`: runs a route without a network, including router, middleware, `upgrade` and handler. */
 import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
 import { Host } from "../adapters/shared/host.ts";
-import { sharedPathOf } from "../adapters/shared/request-path.ts";
 import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { markUpgradable } from "../upgrade.ts";
-import { beginSession, type TestClient } from "./connect.ts";
-import { capabilities } from "./memory-transport.ts";
+import type { TestClient } from "./connect.ts";
+import { type ConnectedRoute, connected, type NodeApp, type RouteResponse, testCapabilities } from "./memory-route.ts";
 
-/** What Fastify's `inject` takes. */
+/** An upgrade request in the form that `inject` of Fastify takes. */
 export interface Injection {
+  /** The method of an upgrade request. */
   readonly method: "GET";
+  /** The path and query. */
   readonly url: string;
+  /** The headers of the handshake and of the options. */
   readonly headers: Record<string, string>;
-  /** What the request of the test inherits from; `upgrade` knows the test by it. */
+  /** The base class of the request object, which marks it for `upgrade`. */
   readonly Request: object;
 }
 
 /** Options of {@link connectRoute}. */
 export interface RouteRequestOptions {
-  /** On top of those of a valid handshake, by lower-case name. */
+  /** Headers, by lower-case name, that are added to those of a valid handshake or replace them. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the server gives to `attach` as `defaults`. */
+  /** The `defaults` of `attach`. Default: none. */
   readonly defaults?: WebSockOptions;
-}
-
-/**
- * An app for Node's servers: what would be given to `http.createServer`, or the server that a framework has made. It needs
- * neither `listen` nor `attach`.
- */
-export type NodeApp =
-  /** Express's app, Koa's `app.callback()`, Nest's `app.getHttpAdapter().getInstance()`, any `(req, res) => …`. */
-  | { readonly listener: (request: never, response: never) => unknown }
-  /** The server whose `request` listeners are the app: Nest's `app.getHttpServer()`, Fastify's `app.server`. */
-  | { readonly server: { emit(event: string, ...args: unknown[]): boolean } };
-
-/** What a {@link NodeApp} has answered: what a client reads from the wire. */
-export interface RouteResponse {
-  /** 101 where the route has upgraded. */
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: string;
-}
-
-/** What came of it. */
-export interface ConnectedRoute<Answer, Info> {
-  /**
-   * What the app answered. Apps that take a `Request`, and Fastify's `inject`, return their own answer: where the route has
-   * upgraded, a server makes a 101 of it, whatever its status.
-   */
-  readonly response: Answer;
-  /** The client's end of the connection; `undefined` if the route has not upgraded. */
-  readonly client: TestClient<Info> | undefined;
 }
 
 /** The handshake of RFC 6455 §1.2. */
@@ -69,27 +41,28 @@ const HANDSHAKE = {
 type Send<Answer> = (request: Request, injection: Injection) => Answer | PromiseLike<Answer>;
 
 /**
- * Sends a request for a WebSocket through an app, and connects a client to the handler that its route upgrades to.
+ * Sends an upgrade request through an app, without a network. If the route upgrades the request, the client of the returned
+ * object is connected to its handler.
  *
  * ```ts
- * // Express, Koa, Nest, node:http: what http.createServer takes, or the framework's own server
+ * // Express, Koa, Nest, node:http: the listener for http.createServer, or the server of the framework
  * const { client, response } = await connectRoute("/chat/lobby", { listener: app }, { headers: { cookie: "user=ada" } });
  * const { client, response } = await connectRoute("/chat/lobby", { server: nest.getHttpServer() });
- * // Hono, h3 and whatever else takes a Request
+ * // Hono, h3 and other apps that take a Request
  * const { client, response } = await connectRoute("/chat/lobby", (request) => app.request(request));
  * // Fastify
  * const { client, response } = await connectRoute("/chat/lobby", (_, injection) => app.inject(injection));
  * ```
  *
- * Only the network is missing. The upgrade is decided as on a server, and behind it is the client of `connect`.
- * `{ listener }` and `{ server }` need Node: there the request goes through Node's own parser, and what the app writes
- * comes back through Node's own client.
+ * The request is validated as on a server, and the client is that of `connect`. `{ listener }` and `{ server }` need Node:
+ * the request goes through the HTTP parser of Node, and the response through its HTTP client.
  *
- * @param url the path, or a whole URL; `https:` makes the request a secure one
- * @param app what answers the request: a function that hands it to the app and returns the answer, or a {@link NodeApp}
- * @param options the request's headers, and the server's defaults
- * @throws TypeError if `app` is none of these
- * @throws what the listener throws, or rejects with, apart from an `UpgradeError`, which the server answers
+ * @param url the path, or a full URL. `https:` makes the request secure (`req.secure` in Express)
+ * @param app a {@link NodeApp}, or a function that passes the request to the app and returns the response
+ * @param options headers of the request, and the `defaults` of `attach`
+ * @returns a promise of the response and the client
+ * @throws TypeError if `app` is neither of these
+ * @throws any error that the app throws or rejects with, except an `UpgradeError` in a {@link NodeApp}, which is answered
  */
 export function connectRoute<Info = unknown>(
   url: string,
@@ -111,10 +84,10 @@ export async function connectRoute(
   if (typeof app === "function") return connectSent(address, app, all, defaults);
   if (typeof app !== "object" || app === null || !("listener" in app || "server" in app)) {
     throw new TypeError(
-      `connectRoute takes { listener: app }, { server }, or (request, injection) => answer, not ${String(app)}`,
+      `connectRoute() expects { listener: app }, { server } or (request, injection) => answer, not ${String(app)}`,
     );
   }
-  // Loaded only here: not every host that runs handlers in tests has node:http.
+  // Imported on demand: some hosts that run such tests have no node:http.
   const { connectNodeApp } = await import("./connect-node-app.ts");
   return connectNodeApp(address, app, all, defaults);
 }
@@ -125,7 +98,7 @@ const connectSent = async <Answer extends { status: number } | { statusCode: num
   headers: Record<string, string>,
   defaults: WebSockOptions | undefined,
 ): Promise<ConnectedRoute<Answer, unknown>> => {
-  // Only where routes are tested: not every host that runs handlers in tests has this.
+  // Imported on demand: some hosts that run such tests have no node:stream.
   const { Readable } = await import("node:stream");
   const request = new Request(href, { headers });
   const upgrade = new TestUpgrade(testHost(defaults), request, new Headers(headers));
@@ -138,19 +111,16 @@ const connectSent = async <Answer extends { status: number } | { statusCode: num
   return { response, client: await upgrade.connect("status" in response ? response.status : response.statusCode) };
 };
 
-/** The options of a host that ignores none: what the memory has no use for is no mistake of the app's. */
-export const testCapabilities = { ...capabilities, ignores: [] };
-
 const testHost = (defaults: WebSockOptions | undefined): Host =>
   new Host(testCapabilities, portableByteOps, undefined, { onError: () => undefined, ...(defaults && { defaults }) });
 
-/** Decides as every fetch-style server does. What it decides on runs in memory. */
+/** Decides on the upgrade like the adapter of a fetch-style host, and runs the connection in memory. */
 class TestUpgrade extends FetchUpgrade {
   readonly isUpgradeRequest = true;
   private client: Promise<TestClient<unknown>> | undefined = undefined;
 
   constructor(host: Host, request: Request, headers: Headers) {
-    // Some runtimes hide the handshake's headers in a request that is made by hand.
+    // Some runtimes remove the headers of the handshake from a `Request` that is constructed by an application.
     super(host, { method: "GET", url: request.url, headers } as Request);
   }
 
@@ -170,20 +140,9 @@ class TestUpgrade extends FetchUpgrade {
     this.client = connected(decision, upgradeRequest);
   }
 
-  /** The app has answered with this status: a client, if that leaves the upgrade as it was decided. */
+  /** Call when the app has responded with `status`. Returns the client if the upgrade was performed. */
   async connect<Info>(status: number): Promise<TestClient<Info> | undefined> {
     this.respond(new Response(null, { status: status >= 200 ? status : 500 }));
     return this.client as Promise<TestClient<Info>> | undefined;
   }
 }
-
-/** Runs what was decided on, and resolves when `init` has settled. */
-export const connected = async <Info>(
-  { callbacks, arg, options, subprotocol, asyncContext }: Decision,
-  { url }: UpgradeRequest,
-): Promise<TestClient<Info>> => {
-  const facts = { subprotocol, path: sharedPathOf(url) };
-  const { client, initialized } = beginSession<Info>(callbacks, arg, options, facts, asyncContext);
-  await initialized;
-  return client;
-};

@@ -1,4 +1,4 @@
-/** Runs a handler without a server: the real session, a client in memory, and a clock that is moved by hand. */
+/** `connect`: runs a handler without a server, with the real session, a client in memory and a manual clock. */
 import { captureContext } from "../adapters/shared/async-context.ts";
 import { microtask } from "../adapters/shared/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
@@ -15,30 +15,32 @@ import { Activity } from "./activity.ts";
 import type { ManualClock } from "./manual-clock.ts";
 import { capabilities, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
 
-/** How a connection ended, as the client and as `terminate` saw it. */
+/** How a connection ended. */
 export interface Ended {
-  /** The code of the server's close frame; `undefined` if there was none, or if it was empty. */
+  /** The close code that the server sent; `undefined` if it sent no close frame, or one without a code. */
   readonly code: number | undefined;
-  /** The text of the server's close frame. */
+  /** The close reason text that the server sent; empty if there was none. */
   readonly text: string;
-  /** What `terminate` was given. */
+  /** The reason that `terminate` received. */
   readonly reason: CloseReason;
 }
 
 /**
- * Connects a client to `handler`, as a server would, and resolves when `init` has settled.
+ * Connects a client to `handler` in memory, as a server would. Resolves when `init` has settled, even if it failed.
  *
  * ```ts
  * const client = await connect(Echo, "hello");
  * client.send("hi");
- * expect(await client.receive()).toEqual({ opcode: "text", data: "hello" }); // what the `init` of the README's Echo pushes
+ * expect(await client.receive()).toEqual({ opcode: "text", data: "hello" }); // pushed by the `init` of Echo
  * expect(await client.receive()).toEqual({ opcode: "text", data: "hi" });
  * ```
  *
  * @param handler a module, an object or a class instance with the callbacks of `WebSock`
- * @param arg what `init` takes
- * @param options as of `upgrade`
- * @throws TypeError for an option or a callback that does not exist, and for options in the place of `arg`
+ * @param arg the value that `init` receives as its first argument. May be omitted if `init` takes none
+ * @param options options of `upgrade`. Those of the handshake and of frames (`origins`, `compress`, `maxFrameSize`, …) have
+ * no effect
+ * @returns a promise of the client
+ * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`
  */
 export const connect = async <Arg, State, Info = never>(
   handler: WebSock<Arg, State, Info>,
@@ -49,17 +51,17 @@ export const connect = async <Arg, State, Info = never>(
   return client;
 };
 
-/** The same, without waiting for `init`. */
+/** Same as {@link connect}, but does not wait for `init`. */
 export const begin = <Info>(handler: object, arg: unknown, options?: WebSockOptions): Begun<Info> =>
   beginSession(callbacksFor(handler, arg, options), arg, resolveOptions(options), {}, captureContext());
 
 interface Begun<Info> {
   readonly client: TestClient<Info>;
-  /** `init` has settled. */
+  /** Resolves when `init` has settled. */
   readonly initialized: Promise<void>;
 }
 
-/** Runs what `upgrade` has decided on. */
+/** Starts a session with a client in memory. */
 export const beginSession = <Info>(
   callbacks: Callbacks,
   arg: unknown,
@@ -93,7 +95,7 @@ export const beginSession = <Info>(
   return { client, initialized };
 };
 
-/** Of a connection that is in memory only. */
+/** The facts of a connection in memory. */
 export const FACTS: ConnectionInfo = {
   remoteAddress: "127.0.0.1",
   remotePort: 50_000,
@@ -108,19 +110,23 @@ export const FACTS: ConnectionInfo = {
 
 const encoder = new TextEncoder();
 
-/** The other end of the connection, and the hands of the clock. */
+/**
+ * The client of a connection in memory. It also controls the clock of the connection.
+ *
+ * @typeParam Info the type of the infos that the handler receives. Default: none
+ */
 export class TestClient<in Info = never> {
-  /** Every message so far. */
+  /** All messages that the client has received so far, including pings and pongs. */
   readonly received: ReceivedMessage[] = [];
-  /** What was reported to `onError`. */
+  /** All errors that were reported to `onError` so far. */
   readonly errors: unknown[] = [];
-  /** Resolves with the server's close frame when it arrives, or with `undefined` if the connection is gone without one. */
+  /** Resolves with the close frame of the server, or with `undefined` if the connection ends without one. */
   readonly closed: Promise<CloseFrame | undefined>;
-  /** Resolves when the connection is gone and `terminate` is done. */
+  /** Resolves when the connection is closed and `terminate` has finished. */
   readonly ended: Promise<Ended>;
-  /** Whether pings of the server are answered, heartbeats among them; they are among the messages received all the same. */
+  /** Whether the client answers pings, including heartbeats. Default: `true`. */
   answersPings = true;
-  /** Whether a close frame of the server is answered; `false` is a client that hangs. */
+  /** Whether the client answers a close frame of the server. `false` simulates a client that hangs. Default: `true`. */
   answersClose = true;
 
   /** @internal */
@@ -138,7 +144,7 @@ export class TestClient<in Info = never> {
   private session!: Session;
   private closeFrame: CloseFrame | undefined;
   private closeSent = false;
-  private gone = false;
+  private disconnected = false;
   private next = 0;
   private waiters: (() => void)[] = [];
   private readonly outgoing: (() => void)[] = [];
@@ -160,7 +166,7 @@ export class TestClient<in Info = never> {
     this.session = session;
   }
 
-  /** Sends a message: text for a string, else binary. It waits here while the server does not read. */
+  /** Sends a message: a text message for a string, otherwise a binary one. It is held back while the server does not read. */
   send(data: string | Uint8Array | ArrayBuffer): void {
     if (typeof data === "string") {
       this.sendMessage({ opcode: "text", data }, utf8Length(data));
@@ -170,17 +176,17 @@ export class TestClient<in Info = never> {
     }
   }
 
-  /** Sends a ping; the server's pong arrives like a message. */
+  /** Sends a ping. The pong of the server is received like a message. */
   ping(data = ""): void {
     this.sendControl({ opcode: "ping", data: encoder.encode(data) });
   }
 
-  /** Sends a pong. */
+  /** Sends an unsolicited pong. */
   pong(data = ""): void {
     this.sendControl({ opcode: "pong", data: encoder.encode(data) });
   }
 
-  /** Sends a close frame. No code: an empty one. */
+  /** Sends a close frame, unless the client has already sent one. Without `code`, its payload is empty. */
   close(code?: number, text = ""): void {
     if (this.closeSent) return;
     this.closeSent = true;
@@ -190,24 +196,25 @@ export class TestClient<in Info = never> {
     });
   }
 
-  /** Is gone, without a close frame. */
+  /** Disconnects without sending a close frame. */
   drop(): void {
     this.disconnect();
   }
 
-  /** Sends `info` to the connection's own `handleInfo`, as `self.send` does. */
+  /** Sends `info` to the `handleInfo` of the connection, like `self.send`. */
   info(info: Info): boolean {
     return this.session.deliver(info);
   }
 
   /**
-   * The next message that was not received this way yet, as soon as it is there.
+   * Returns the next message that no earlier call of `receive` has returned, and waits for it if necessary.
    *
-   * @throws Error if the connection ends without one
+   * @throws Error if the connection ends before another message arrives
    */
   async receive(): Promise<ReceivedMessage> {
     while (this.next >= this.received.length) {
-      if (this.gone || this.closeFrame !== undefined) throw new Error("the connection ended without another message");
+      if (this.disconnected || this.closeFrame !== undefined)
+        throw new Error("the connection ended before another message arrived");
       await new Promise<void>((resolve) => {
         this.waiters.push(resolve);
       });
@@ -216,9 +223,9 @@ export class TestClient<in Info = never> {
   }
 
   /**
-   * Resolves when nothing more happens by itself: no callback is pending, no info is queued, and every message that was
-   * sent has been handled, or is held back until the client reads again. What the server sends by then is in
-   * {@link received}, so that a test can say that nothing else has come.
+   * Resolves when the connection is idle: no callback is pending, no info is queued, and every message that the client sent
+   * has been handled, or is held back until the client reads again. {@link received} then contains everything that the
+   * server has sent, so that a test can assert that nothing else was.
    *
    * ```ts
    * client.send("hello");
@@ -226,34 +233,35 @@ export class TestClient<in Info = never> {
    * expect(client.received).toEqual([]);
    * ```
    *
-   * A callback that is pending is waited for, whatever it awaits; where it waits for something that the test does later, call
-   * `settled` after that. It cannot know what the application has started without returning its promise: timers, I/O,
-   * and what a callback of another connection will send here. Settle the sender first.
+   * It waits for pending callbacks, whatever they await. If a callback awaits something that the test does later, call
+   * `settled` after that. It does not wait for work whose promise no callback returned (timers, I/O), nor for what callbacks
+   * of other connections will send to this one: await `settled` of the sender first.
    */
   settled(): Promise<void> {
     return this.activity.settled();
   }
 
-  /** Lets time pass. */
+  /** Moves the clock of the connection forward by `ms` milliseconds, which runs the timeouts that become due. */
   advance(ms: number): void {
     this.clock.advance(ms);
   }
 
-  /** Stops taking what the server sends, until {@link resumeReading}. */
+  /** Stops reading, until {@link resumeReading}: messages of the server are then buffered, as for a slow client. */
   stopReading(): void {
     this.transport.setReading(false);
   }
 
+  /** Reads the buffered messages, and continues reading. */
   resumeReading(): void {
     if (this.transport.setReading(true)) this.session.onDrain();
   }
 
-  /** The server closes (1001), or drains for a restart (1012). */
+  /** Closes the connection as a server does that closes (1001, the default) or drains for a restart (1012). */
   shutdown(code: 1001 | 1012 = 1001): void {
     this.session.shutdown(code);
   }
 
-  /** @internal The session is over. */
+  /** @internal The session has ended. */
   onEnd(reason: CloseReason): void {
     this.activity.end();
     this.resolveEnded({ code: this.closeFrame?.code, text: this.closeFrame?.text ?? "", reason });
@@ -265,7 +273,7 @@ export class TestClient<in Info = never> {
     this.received.push(message);
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
-    // Not in the server's stack, as over a network.
+    // Asynchronously, as over a network.
     microtask(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 
@@ -306,14 +314,14 @@ export class TestClient<in Info = never> {
   }
 
   private transmit(arrive: () => void): void {
-    if (this.gone) return;
+    if (this.disconnected) return;
     if (this.transport.paused || this.outgoing.length > 0) this.outgoing.push(arrive);
     else arrive();
   }
 
   private disconnect(): void {
-    if (this.gone) return;
-    this.gone = true;
+    if (this.disconnected) return;
+    this.disconnected = true;
     this.outgoing.length = 0;
     this.session.onDisconnect();
     this.resolveClosed(undefined);

@@ -1,16 +1,17 @@
-/** Both ends of a connection without a network, for Node's own HTTP server and client. */
+/** A pair of connected sockets in memory, for Node's HTTP server and client. */
 import { Duplex } from "node:stream";
 import { FACTS } from "./connect.ts";
 
-/** One end: what is written to it is read from the other one. (`stream.duplexPair` is not in every Node 20.) */
+/** One of two connected sockets: data written to one is read from the other. (Some Node 20 versions lack `stream.duplexPair`.) */
 export class MemorySocket extends Duplex {
-  /** For apps that ask where a request comes from, and whether it is secure (Express's `req.ip` and `req.secure`). */
+  // Read by apps: Express computes `req.ip` and `req.secure` from these properties.
   readonly remoteAddress = FACTS.remoteAddress;
   readonly remotePort = FACTS.remotePort;
   readonly remoteFamily = "IPv4";
   readonly encrypted: boolean;
   private peer!: MemorySocket;
-  private taken: () => void = () => undefined;
+  /** Completes the write of the peer whose chunk is being read. */
+  private onRead: () => void = () => undefined;
 
   private constructor(encrypted: boolean) {
     super();
@@ -25,13 +26,13 @@ export class MemorySocket extends Duplex {
   }
 
   override _read(): void {
-    const { taken } = this;
-    this.taken = () => undefined;
-    taken();
+    const { onRead } = this;
+    this.onRead = () => undefined;
+    onRead();
   }
 
   override _write(chunk: Uint8Array, _encoding: string, callback: () => void): void {
-    this.peer.taken = callback;
+    this.peer.onRead = callback;
     this.peer.push(chunk);
   }
 
@@ -41,12 +42,12 @@ export class MemorySocket extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    // As a socket whose other end has disconnected; an error concerns this end alone.
+    // Like a TCP socket whose peer has disconnected. The error belongs to this end only.
     if (!this.peer.destroyed) this.peer.destroy();
     callback(error);
   }
 
-  /** What middleware and HTTP call on every socket; there is nothing to time, and no delay. */
+  // Methods of `net.Socket` that Node's HTTP implementation and middleware call.
   setTimeout(): this {
     return this;
   }

@@ -1,5 +1,4 @@
-/** A transport without a wire: what the session sends is at the client at once. */
-
+/** A transport in memory: the client receives synchronously what the session sends. */
 import type { Capabilities } from "../capabilities.ts";
 import type { IoData, Opcode } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
@@ -7,22 +6,24 @@ import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
 import type { Transport } from "../transport.ts";
 
-/** A message as the client gets it. */
+/** A message from the server, as the client receives it. */
 export type ReceivedMessage =
   | { readonly opcode: "text"; readonly data: string }
   | { readonly opcode: "binary" | "ping" | "pong"; readonly data: Uint8Array<ArrayBuffer> };
 
-/** The client's end of the transport. */
+/** The client, as the transport notifies it. */
 export interface MemoryPeer {
+  /** The server sent a message. */
   onMessage(message: ReceivedMessage): void;
-  /** The server's close frame. */
+  /** The server sent a close frame. */
   onClose(frame: CloseFrame): void;
-  /** The server cut the connection off. */
+  /** The server destroyed the connection. */
   onAbort(): void;
-  /** The server reads again. */
+  /** The server resumed reading. */
   onResume(): void;
 }
 
+/** What the transport in memory can do. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "memory",
   control: true,
@@ -43,6 +44,7 @@ interface Sent {
   readonly arrive: () => void;
 }
 
+/** Connects a session to a {@link MemoryPeer}. */
 export class MemoryTransport implements Transport {
   buffered = 0;
   bytesFlushed = 0;
@@ -80,7 +82,7 @@ export class MemoryTransport implements Transport {
     this.peer.onResume();
   }
 
-  /** The client begins or stops to take what is sent. `true`: all that waited is taken now. */
+  /** Starts or stops reading by the client. Returns whether nothing is buffered any more. */
   setReading(reads: boolean): boolean {
     this.peerReads = reads;
     while (this.peerReads && this.waiting.length > 0) {

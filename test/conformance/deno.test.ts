@@ -5,7 +5,7 @@ await conformRemotely({
   program: "test/hosts/deno.mjs",
   deviations: [
     [
-      "a context that a callback enters by enterWith does not reach callbacks for what arrives later",
+      "a store that a callback sets with enterWith does not reach the callbacks of later messages",
       "Deno restores a socket's context from the end of the event before; entering it anew takes 700 ns a message",
     ],
   ],

@@ -169,7 +169,7 @@ const refusal = (error: unknown): boolean => error instanceof TypeError || error
 export const predict = (spec: ResultSpec, callback: string): Prediction => {
   const goesOn = { isResult: true, reported: undefined, ending: undefined };
   if (spec.kind === "nonsense")
-    return crash((error) => error instanceof TypeError && error.message.startsWith(`${callback} returned `));
+    return crash((error) => error instanceof TypeError && error.message.startsWith(`"${callback}" returned `));
   if (spec.kind === "ok") return { ...goesOn, sends: [] };
   if (spec.kind === "stop" && spec.detail?.says === "unsound") return crash(refusal, true);
   const attempts = attemptsOf(spec.sends);

@@ -296,10 +296,11 @@ export class SessionWorld implements Watcher {
   private onError(error: unknown): void {
     const { verdict } = this;
     if (error instanceof MailboxOverflow) verdict.holds(this.overflowed, "reported an overflow where there is none");
-    else if (error instanceof TypeError && error.message.includes("handler without handleInfo")) {
+    else if (error instanceof TypeError && error.message.includes('the handler has no "handleInfo"')) {
       verdict.holds(!this.setting.has.handleInfo && !this.toldOfInfo, "told twice of an info without handleInfo");
       this.toldOfInfo = true;
-    } else if (error instanceof Error && error.message.includes("has not settled within closeTimeout")) this.onGiveUp();
+    } else if (error instanceof Error && error.message.includes('did not settle within "closeTimeout"'))
+      this.onGiveUp();
     else {
       // In any order: a list whose second message ends the connection is read to its end, after `terminate` has run.
       const expected = this.reports.findIndex((isIt) => isIt(error));

@@ -63,17 +63,17 @@ describe("refuseResult", () => {
     [42, "42"],
     ["ok", '"ok"'],
     [{ a: 1 }, "an object"],
-    [[], "a list that begins with undefined"],
-    [["okay", 1], 'a list that begins with "okay"'],
-    [[{}], "a list that begins with an object"],
+    [[], "an array that begins with undefined"],
+    [["okay", 1], 'an array that begins with "okay"'],
+    [[{}], "an array that begins with an object"],
     [Symbol("s"), "Symbol(s)"],
   ])("says what it got: %o", (value, got) => {
     expect(() => refuseResult(value, "handleIn")).toThrow(
-      new TypeError(`handleIn returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`),
+      new TypeError(`"handleIn" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`),
     );
   });
 
   test.each(["init", "handleControl", "handleInfo"] as const)("names the callback: %s", (callback) => {
-    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^${callback} returned 1;`));
+    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^"${callback}" returned 1;`));
   });
 });

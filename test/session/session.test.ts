@@ -176,7 +176,7 @@ describe("the close handshake", () => {
     await nextTick();
     expect(client.received).toEqual([]);
     expect(handler.reasons).toEqual(["shutdown"]);
-    expect(client.errors.map(String)).toEqual([expect.stringMatching(/handleIn has not settled/)]);
+    expect(client.errors.map(String)).toEqual([expect.stringMatching(/"handleIn" did not settle/)]);
   });
 
   test("a result whose `then` cannot be read is an error of its callback", async () => {

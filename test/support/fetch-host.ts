@@ -195,9 +195,9 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     const reported = (await events()).filter((event) => event.startsWith("reported"));
     if (isBare) return;
     expect(reported).toEqual([
-      'reported a client offered the subprotocols "a", "b", and the route /offers (offers) agrees on none: browsers and ' +
-        "most other clients then fail the connection (ConnectionLost). Name those that the route speaks in the option " +
-        '"subprotocols": ["a", "b"]',
+      'reported a client offered the subprotocols "a", "b", but the route /offers (offers) selected none: browsers and ' +
+        "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
+        '"subprotocols", for example ["a", "b"]',
     ]);
   });
 
@@ -211,7 +211,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
 
   test("a second upgrade throws", async () => {
     (await open("/twice")).close();
-    await events("this request is upgraded already");
+    await events("this request has already been upgraded");
   });
 
   test("options without effect are reported, each once", async () => {

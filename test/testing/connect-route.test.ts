@@ -389,7 +389,7 @@ describe("an app of Node's", () => {
   });
 
   test("what is no app is refused, with what is taken", async () => {
-    await expect(connectRoute("/", {} as NodeApp)).rejects.toThrow("connectRoute takes { listener: app }");
-    await expect(connectRoute("/", { listener: {} } as never)).rejects.toThrow("a listener must be a function");
+    await expect(connectRoute("/", {} as NodeApp)).rejects.toThrow("connectRoute() expects { listener: app }");
+    await expect(connectRoute("/", { listener: {} } as never)).rejects.toThrow('"listener" must be a function');
   });
 });

@@ -48,7 +48,9 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
   private warnOfMessageSize({ maxMessageSize }: ResolvedOptions): void {
     const { host } = this;
     if (maxMessageSize <= host.defaults.maxMessageSize) return;
-    host.warnOnce(`on ${host.capabilities.host}, maxMessageSize can't be larger than in the defaults of attach`);
+    host.warnOnce(
+      `on ${host.capabilities.host}, the option "maxMessageSize" cannot be larger than in the defaults of attach()`,
+    );
   }
 }
 

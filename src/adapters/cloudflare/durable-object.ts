@@ -70,8 +70,8 @@ class DurableTransport extends CloudflareTransport {
       this.store(false, state);
     } catch (error) {
       throw new TypeError(
-        "the state of a connection that hibernates must be cloneable, and fit into its socket's attachment: keep what " +
-          `it is made of in ctx.storage, and in the state only where that is (${(error as Error).message})`,
+        "the state of a connection in a Durable Object must be cloneable and fit into the socket's attachment; keep large " +
+          `data in ctx.storage and only its key in the state (${(error as Error).message})`,
         { cause: error },
       );
     }
@@ -157,7 +157,9 @@ export class DurableHost extends CloudflareHost {
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const handler = [...this.handlers].find(([, known]) => known === callbacks)?.[0];
     if (handler === undefined) {
-      throw new TypeError("attach() was not given this handler: nobody would find it when the object wakes up");
+      throw new TypeError(
+        "attach() did not receive this handler, so that its connections could not be restored after hibernation",
+      );
     }
     const { socket, respond } = openPair(decision, headers);
     this.ctx.acceptWebSocket(socket as never);
@@ -185,7 +187,9 @@ export class DurableHost extends CloudflareHost {
     if (known !== undefined || stored.over) return known;
     const { handler, id, facts, limits, state } = stored;
     if (!this.handlers.has(handler)) {
-      this.warnOnce(`attach() has no handler "${handler}" any more, which a connection had: it is closed with 1011`);
+      this.warnOnce(
+        `attach() received no handler "${handler}", which a hibernated connection needs: the connection is closed with 1011`,
+      );
       closeAbandoned(socket);
       return undefined;
     }

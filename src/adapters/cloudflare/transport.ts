@@ -112,7 +112,7 @@ export class CloudflareTransport implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reporter.warnOnce(`a ${opcode} can't be sent on ${this.host}, and is left out`);
+      this.reporter.warnOnce(`a ${opcode} cannot be sent on ${this.host} and was dropped`);
       return;
     }
     if (this.closeSent || this.disconnected) return;

@@ -132,7 +132,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
     if (opcode === "text") socket.send(joinText(data, size, nodeByteOps));
     else if (opcode === "binary") socket.send(joinOctets(data, size, nodeByteOps));
     else {
-      this.warnOnce(`a ${opcode} can't be sent on deno, and is left out`);
+      this.warnOnce(`a ${opcode} cannot be sent on deno and was dropped`);
       return;
     }
     this.bytesAccepted += size;

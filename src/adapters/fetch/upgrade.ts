@@ -40,8 +40,8 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   }
 
   private decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): void {
-    if (this.decision !== undefined) throw new Error("this request is upgraded already");
-    if (this.answered) throw new Error("this request is answered already");
+    if (this.decision !== undefined) throw new Error("this request has already been upgraded");
+    if (this.answered) throw new Error("this request has already been answered");
     const decision = decide(this.host, upgradeRequestOf(this.request), callbacks, arg, options, route);
     if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) {
       this.recordRefusal(decision.refusal, callbacks);

@@ -1,7 +1,9 @@
 /** The host class of Node servers, for HTTP/1.1 and HTTP/2. */
 import type { Capabilities } from "../../capabilities.ts";
 import type { UpgradeError } from "../../errors.ts";
-import { decidedNow } from "../../upgrade-validation.ts";
+
+import { requireSynchronous } from "../../upgrade-validation.ts";
+
 import { Host, type HostOptions } from "../shared/host.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
@@ -51,7 +53,7 @@ export class NodeHost extends Host {
   isOurs(request: NodeRequest): boolean | UpgradeError {
     const { only } = this;
     if (only === undefined) return true;
-    return this.callUserFunction("only", request, () => Boolean(decidedNow("only", only(request))));
+    return this.callUserFunction("only", request, () => Boolean(requireSynchronous("only", only(request))));
   }
 
   /** The number of `upgrade` listeners other than {@link ignoreUpgrade}. */
@@ -62,8 +64,8 @@ export class NodeHost extends Host {
   /** Warns once that other listeners receive no requests. */
   warnOfOtherListeners(event: "upgrade" | "connect"): void {
     this.warnOnce(
-      `this server has other "${event}" listeners, but attach() was given no "only", so that every such request goes to ` +
-        "the app and none to them. Say which requests are yours, for example " +
+      `this server has other "${event}" listeners, but attach() received no option "only": these requests all go to the ` +
+        "app, and none to those listeners. Select the requests of the app, for example " +
         'attach(server, { only: (request) => request.url === "/socket" })',
     );
   }

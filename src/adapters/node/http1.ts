@@ -130,7 +130,7 @@ export class Http1Upgrade extends NodeUpgrade {
     response.once("finish", () => publishResponseFinish(exchange));
     this.dispatch(
       mayLackHeaders(this.host.server as Server, this.request)
-        ? new UpgradeError(400, "an upgrade request with too many headers")
+        ? new UpgradeError(400, "the upgrade request has too many headers")
         : refusal,
     );
   }

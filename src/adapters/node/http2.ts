@@ -40,7 +40,7 @@ export const interceptConnects = (host: NodeHost): Interceptor => {
     // Node would answer every such request with 405, whatever the reason.
     const refusal =
       findRefusal(host, upgradeRequest, host.defaults) ??
-      new UpgradeError(405, "this server takes no such CONNECT", { allow: "GET" });
+      new UpgradeError(405, "this server does not accept this CONNECT request", { allow: "GET" });
     return () => {
       host.refusals.add(refusal, request, upgradeRequest, undefined);
       respondWithError(refusal, response);
@@ -76,7 +76,9 @@ class Http2Upgrade extends NodeUpgrade {
     (request as { method: string }).method = "GET";
     this.rejectSuccessStatus();
     this.dispatch(
-      stream.endAfterHeaders ? new UpgradeError(400, "a WebSocket needs its stream open in both directions") : refusal,
+      stream.endAfterHeaders
+        ? new UpgradeError(400, "a WebSocket needs a stream that is open in both directions")
+        : refusal,
     );
   }
 

@@ -79,7 +79,7 @@ class RefusedResponse implements Replacement {
 
 /** For a valid upgrade request that the option `only` leaves to others. */
 const notUpgradable = (): UpgradeError =>
-  new UpgradeError(426, "this server serves this request as an ordinary one: it can't be upgraded", {
+  new UpgradeError(426, "this request cannot be upgraded: the server handles it as an ordinary HTTP request", {
     upgrade: "websocket",
     connection: "Upgrade",
   });

@@ -81,8 +81,8 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     route: Route,
   ): unknown {
     const { response } = this;
-    if (this.decision !== undefined) throw new Error("this request is upgraded already");
-    if (response.headersSent) throw new Error("this request is answered already: its headers were sent");
+    if (this.decision !== undefined) throw new Error("this request has already been upgraded");
+    if (response.headersSent) throw new Error("this request has already been answered: its response headers were sent");
     const decision = decide(this.host, this.upgradeRequest, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {

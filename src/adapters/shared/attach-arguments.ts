@@ -20,22 +20,22 @@ const isListener = (value: Given): boolean => typeof value === "function";
 
 /** A description of the value, and how to get a Node server from it. */
 const appOf = (value: Given): readonly [what: string, cure: string] => {
-  if (isWebSocketServer(value)) return ["a WebSocketServer", 'use attach from "websock-js/ws"'];
-  if (isFastify(value)) return ["a Fastify instance", "give its server: attach(app.server)"];
-  if (isNest(value)) return ["a Nest application", "give its server: attach(app.getHttpServer())"];
-  if (has(value, "callback", "use")) return ["a Koa app", "give the server: attach(app.listen(port))"];
+  if (isWebSocketServer(value)) return ["a WebSocketServer", 'use attach() from "websock-js/ws"'];
+  if (isFastify(value)) return ["a Fastify instance", "pass its server, as in attach(app.server)"];
+  if (isNest(value)) return ["a Nest application", "pass its server, as in attach(app.getHttpServer())"];
+  if (has(value, "callback", "use")) return ["a Koa app", "pass the server, as in attach(app.listen(port))"];
   if (isListener(value)) {
     return [
       has(value, "use", "listen") ? "an Express app" : show(value),
-      "give the server: const server = http.createServer(app); attach(server)",
+      "pass the server, as in const server = http.createServer(app); attach(server)",
     ];
   }
-  if (has(value, "upgrade", "publish")) return ["a server of Bun", 'use attach from "websock-js/bun"'];
+  if (has(value, "upgrade", "publish")) return ["a Bun server", 'use attach() from "websock-js/bun"'];
   if (isFetchApp(value)) {
     const name = show(value).replace("an object", "an object with fetch");
-    return [name, 'give the server, as in: attach(serve({ fetch: app.fetch })) with "@hono/node-server"'];
+    return [name, 'pass the server, as in attach(serve({ fetch: app.fetch })) with "@hono/node-server"'];
   }
-  return [show(value), "give what http.createServer(app) returns"];
+  return [show(value), "pass the result of http.createServer(app)"];
 };
 
 /** @throws TypeError unless `value` is a Node server */
@@ -43,7 +43,7 @@ export const checkNodeServer = (value: unknown): void => {
   if (isNodeServer(value) && !isListener(value) && !isNest(value)) return;
   const [what, cure] = appOf(value);
   throw new TypeError(
-    `attach() of "websock-js/node" takes a server of node:http, https or http2, not ${what}: ${cure}`,
+    `attach() from "websock-js/node" expects a server of node:http, https or http2, not ${what}; ${cure}`,
   );
 };
 
@@ -51,9 +51,9 @@ export const checkNodeServer = (value: unknown): void => {
 export const checkWebSocketServer = (value: unknown): void => {
   if (isWebSocketServer(value)) return;
   const cure = isNodeServer(value)
-    ? 'to attach a server of node:http, use "websock-js/node"'
-    : "give new WebSocketServer({ server })";
-  throw new TypeError(`attach() of "websock-js/ws" takes a WebSocketServer, not ${show(value)}: ${cure}`);
+    ? 'for a server of node:http, use attach() from "websock-js/node"'
+    : "pass new WebSocketServer({ server })";
+  throw new TypeError(`attach() from "websock-js/ws" expects a WebSocketServer, not ${show(value)}; ${cure}`);
 };
 
 /** @throws TypeError unless `value` looks like options of `Bun.serve` */
@@ -61,15 +61,15 @@ export const checkBunOptions = (value: unknown): void => {
   const { fetch, routes } = (value ?? {}) as { readonly fetch?: unknown; readonly routes?: unknown };
   const isApp = typeof value === "function" || Array.isArray(routes) || has(value, "upgrade", "publish");
   if (!isApp && typeof value === "object" && value !== null && (fetch !== undefined || routes !== undefined)) return;
-  const cure = isFetchApp(value) ? "attach({ port, fetch: app.fetch })" : "Bun.serve(attach({ port, fetch }))";
-  throw new TypeError(`attach() of "websock-js/bun" takes the options of Bun.serve, not ${show(value)}: ${cure}`);
+  const cure = isFetchApp(value) ? "use attach({ port, fetch: app.fetch })" : "use Bun.serve(attach({ port, fetch }))";
+  throw new TypeError(`attach() from "websock-js/bun" expects the options of Bun.serve, not ${show(value)}; ${cure}`);
 };
 
 /** @throws TypeError unless `value` is a handler of `Deno.serve` */
 export const checkDenoHandler = (value: unknown): void => {
   if (typeof value === "function") return;
-  const cure = isFetchApp(value) ? "attach(app.fetch)" : "Deno.serve(attach((request) => …))";
-  throw new TypeError(`attach() of "websock-js/deno" takes a handler of Deno.serve, not ${show(value)}: ${cure}`);
+  const cure = isFetchApp(value) ? "use attach(app.fetch)" : "use Deno.serve(attach((request) => …))";
+  throw new TypeError(`attach() from "websock-js/deno" expects a handler of Deno.serve, not ${show(value)}; ${cure}`);
 };
 
 /** @throws TypeError unless the arguments are a Durable Object, its context, and a handler or named handlers */
@@ -77,11 +77,13 @@ export const checkDurableObject = (object: unknown, ctx: unknown, handlers: unkn
   const isObject = typeof object === "object" && object !== null;
   if (!isObject || !has(ctx, "acceptWebSocket", "getWebSockets")) {
     throw new TypeError(
-      `attach() of "websock-js/cloudflare" takes a Durable Object, its context and a handler: attach(this, this.ctx, Chat), ` +
-        `not ${show(object)} and ${show(ctx)}. A Worker needs no attach()`,
+      `attach() from "websock-js/cloudflare" expects a Durable Object, its context and a handler, as in ` +
+        `attach(this, this.ctx, Chat), not ${show(object)} and ${show(ctx)}. In a Worker, call upgrade() without attach()`,
     );
   }
   if (typeof handlers !== "object" || handlers === null) {
-    throw new TypeError(`the third argument of attach() must be a handler, or handlers by name, not ${show(handlers)}`);
+    throw new TypeError(
+      `the third argument of attach() must be a handler or an object of named handlers, not ${show(handlers)}`,
+    );
   }
 };

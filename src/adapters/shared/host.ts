@@ -65,7 +65,9 @@ export const checkHostOptions = (options: HostOptions, ...more: readonly string[
   }
   const ofUpgrade = Object.keys(options).find((name) => isOptionName(name) && !names.includes(name));
   if (ofUpgrade !== undefined) {
-    throw new TypeError(`"${ofUpgrade}" is an option of upgrade(): attach() takes it as defaults: { ${ofUpgrade}: … }`);
+    throw new TypeError(
+      `"${ofUpgrade}" is an option of upgrade(); pass it to attach() as { defaults: { ${ofUpgrade}: … } }`,
+    );
   }
   checkKeys(options, names);
 };
@@ -155,7 +157,7 @@ export class Host {
       this.reportThrown(name, error, request);
       return name === "only"
         ? new UpgradeError(400, "this request could not be understood")
-        : new UpgradeError(500, "the server failed to decide about this request");
+        : new UpgradeError(500, "the server failed to decide whether to accept this request");
     }
   }
 
@@ -221,9 +223,9 @@ export class Host {
 const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
   const names = offered.slice(0, 5).map(show).join(", ");
   return new TypeError(
-    `a client offered the subprotocols ${names}, and the route ${path}${handler === undefined ? "" : ` (${handler})`} ` +
-      "agrees on none: browsers and most other clients then fail the connection (ConnectionLost). " +
-      `Name those that the route speaks in the option "subprotocols": [${names}]`,
+    `a client offered the subprotocols ${names}, but the route ${path}${handler === undefined ? "" : ` (${handler})`} ` +
+      "selected none: browsers and most other clients then fail the connection (ConnectionLost). " +
+      `List those that the route supports in the option "subprotocols", for example [${names}]`,
   );
 };
 

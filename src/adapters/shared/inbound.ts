@@ -11,7 +11,7 @@ export const NO_CLOSE_CODE = 1005;
 export const CONNECTION_LOST = 1006;
 
 const tooBig = (size: number): ProtocolError =>
-  new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);
+  new ProtocolError(CLOSE.tooBig, `received a message of ${size} bytes, which is too big`);
 
 /** Passes a text on, unless it is larger than `max` bytes. */
 export const receiveText = (session: TransportEvents, data: string, max: number, byteOps: ByteOps): void => {

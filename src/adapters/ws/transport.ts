@@ -125,7 +125,7 @@ export class WsTransport implements Transport {
     const size = data.length;
     if (size > this.maxMessageSize) {
       this.session.onProtocolError(
-        new ProtocolError(CLOSE.tooBig, `a message of more than ${this.maxMessageSize} octets`),
+        new ProtocolError(CLOSE.tooBig, `received a message of more than ${this.maxMessageSize} bytes`),
       );
     } else if (isBinary) {
       this.session.onBinary(unpooled(data));

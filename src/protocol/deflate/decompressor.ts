@@ -107,10 +107,10 @@ const next = (
 /** Takes what came out of a stream. Returns whether it was the last one of the message. */
 const advance = (progress: Progress, result: Inflated | InflateFailure): boolean => {
   if (result === "corrupt" || progress.parts.length === MAX_STREAMS) {
-    throw new ProtocolError(CLOSE.invalidPayload, "a compressed message that is no DEFLATE stream");
+    throw new ProtocolError(CLOSE.invalidPayload, "received a compressed message that is not a valid DEFLATE stream");
   }
   if (result === "too big" || progress.size + result.bytes.length > progress.limit) {
-    throw new ProtocolError(CLOSE.tooBig, `a message of more than ${progress.limit} octets`);
+    throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${progress.limit} bytes`);
   }
   progress.parts.push(result.bytes);
   progress.size += result.bytes.length;

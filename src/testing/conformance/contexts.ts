@@ -1,4 +1,4 @@
-/** Every callback, and every listener of `self.signal`, runs in the AsyncLocalStorage context of its own `upgrade` call. */
+/** Cases: callbacks and listeners of `self.signal` run in the AsyncLocalStorage context of their own `upgrade` call. */
 import { expectEnd, open } from "./endings.ts";
 import {
   type ConformanceCase,
@@ -10,7 +10,7 @@ import {
 } from "./host.ts";
 import type { Step } from "./script.ts";
 
-/** Two connections: a fault of this kind shows in whichever was not the first. */
+/** Opens two connections: with a single one, a context that leaks between connections would go unnoticed. */
 const openTwo = async (host: ConformanceHost, scenario: Scenario): Promise<readonly Connected[]> => [
   await open(host, scenario),
   await open(host, scenario),
@@ -22,12 +22,12 @@ const expectOwnContext = async ({ report }: Connected): Promise<void> =>
 const steps: Readonly<Record<string, Step>> = {
   "a synchronous handler": { echo: true },
   "an asynchronous handler": { async: "turn", echo: true },
-  "infos, which handlers of both send": { infos: ["a", "b"], echo: true },
+  "infos, which the handlers of both connections send": { infos: ["a", "b"], echo: true },
 };
 
 const ends: Readonly<Record<string, readonly [(connected: Connected, host: ConformanceHost) => unknown, string]>> = {
   "the client closes": [({ client }) => client.close(1000), "remote"],
-  "the client vanishes": [({ client }) => client.drop(), "error ConnectionLost"],
+  "the client disconnects": [({ client }) => client.drop(), "error ConnectionLost"],
   "self.stop from outside": [({ act }) => act({ do: "stop", reason: "normal" }), "normal"],
   "the server closes": [(_, host) => host.shutdown!(1001), "shutdown"],
   "the idle timeout": [(_, host) => host.advance!(1_000), "timeout"],
@@ -74,7 +74,7 @@ export const contexts: readonly ConformanceCase[] = [
     }),
   ),
   {
-    name: "a context that a callback enters by enterWith does not reach callbacks for what arrives later",
+    name: "a store that a callback sets with enterWith does not reach the callbacks of later messages",
     needs: ["asyncContext"],
     run: async (host) => {
       const [first, second] = await openTwo(host, { script: { handleIn: [{ enterWith: "leaked", echo: true }] } });

@@ -1,4 +1,4 @@
-/** How a connection ends when it is not a result that ends it: who gets what, and `terminate` exactly once. */
+/** Cases: connections that end for another reason than a result; `terminate` runs exactly once with the right reason. */
 import {
   type ConformanceCase,
   type ConformanceHost,
@@ -12,14 +12,14 @@ import type { Step } from "./script.ts";
 
 const ready = ["push", { opcode: "text", data: "ready" }, "S"];
 
-/** Connects, and waits until the handler is at work. */
+/** Connects, and waits until `init` has been called. */
 export const open = async (host: ConformanceHost, scenario: Scenario): Promise<Connected> => {
   const connected = await host.connect({ ...scenario, script: { init: [{ return: ready }], ...scenario.script } });
   equal(await connected.client.next(), ["text", "ready"], "the client got");
   return connected;
 };
 
-/** `terminate` ran once, with this reason, after these calls. */
+/** Checks that `terminate` ran once, with this reason, after these calls. */
 export const expectEnd = async (
   connected: Connected,
   reason: string,
@@ -47,7 +47,7 @@ const clientCloses: readonly ConformanceCase[] = (
     const connected = await open(host, { script: {} });
     connected.client.close(code, text);
     const got = await connected.client.next();
-    // A host that answers by itself may send the text back: RFC 6455 §5.5.1 does not forbid it.
+    // A host that answers by itself may echo the reason text, which RFC 6455 §5.5.1 does not forbid.
     if (answersClose) equal(got, ["close", answer, answerText], "the client got");
     else equal(got.slice(0, 2), ["close", answer], "the client got");
     await expectEnd(connected, "remote", [], closeDetail ? seen : "- ");
@@ -55,8 +55,8 @@ const clientCloses: readonly ConformanceCase[] = (
 }));
 
 /**
- * In ms: short, because it really passes where the host finds idle clients by itself; and long enough that a busy machine
- * answers the host's ping in half of it.
+ * An idle timeout in milliseconds. Short, because it passes in real time on hosts that detect idle clients by themselves, but
+ * long enough that a client on a busy machine answers the host's ping in half of it.
  */
 const REAL_TIMEOUT = 1_000;
 
@@ -66,7 +66,7 @@ const stuck: Step = { async: "never" };
 export const endings: readonly ConformanceCase[] = [
   ...clientCloses,
   {
-    name: "the client vanishes",
+    name: "the client disconnects without a close frame",
     run: async (host) => {
       const connected = await open(host, { script: {} });
       connected.client.drop();
@@ -74,7 +74,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "what arrived before a close is handled first, then the close is answered",
+    name: "messages received before a close frame are handled first, then the close frame is answered",
     needs: ["answersClose"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [pending, { echo: true }] } });
@@ -87,7 +87,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that answers a close by itself: what arrived before it is handled all the same",
+    name: "a host that answers close frames by itself: messages received before one are handled nevertheless",
     lacks: ["answersClose"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [pending, { echo: true }] } });
@@ -99,7 +99,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "what arrived before a loss is handled first",
+    name: "messages received before a loss are handled first",
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [{ async: "turn" }] } });
       for (const data of ["1", "2", "3"]) connected.client.send("text", data);
@@ -125,7 +125,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "after a stop, what waits is dropped",
+    name: "after a stop, queued messages are dropped",
     run: async (host) => {
       const step: Step = { async: "gate", return: ["stop", "normal", "last"] };
       const connected = await open(host, { script: { handleIn: [step] } });
@@ -136,7 +136,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "terminate that throws hurts nobody",
+    name: "a terminate that throws has no further effect",
     run: async (host) => {
       const connected = await open(host, { script: { terminate: [{ throw: "in terminate" }] } });
       connected.client.close(1000);
@@ -145,7 +145,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "terminate that rejects hurts nobody",
+    name: "a terminate that rejects has no further effect",
     run: async (host) => {
       const connected = await open(host, { script: { terminate: [{ throw: "in terminate", async: "turn" }] } });
       connected.client.close(1000);
@@ -192,7 +192,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "the server closes while a callback is pending: the wire at once, terminate after it, with its state",
+    name: "the server closes while a callback is pending: the connection immediately, terminate after the callback, with its state",
     needs: ["shutdown"],
     run: async (host) => {
       const step: Step = { async: "gate", return: ["push", { opcode: "text", data: "too late" }, "last"] };
@@ -213,7 +213,7 @@ export const endings: readonly ConformanceCase[] = [
     run: async (host) => {
       const connected = await open(host, { script: {} });
       await host.stop!();
-      // The text may be the host's own.
+      // The host may send a reason text of its own.
       equal((await connected.client.next()).slice(0, 2), ["close", 1001], "the client got");
       await expectEnd(connected, "shutdown", [], "- -");
     },
@@ -232,7 +232,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that finds idle clients by itself: nothing is received for timeout",
+    name: "a host that detects idle clients by itself: nothing is received for timeout",
     lacks: ["idleClock"],
     honours: ["timeout"],
     run: async (host) => {
@@ -244,7 +244,7 @@ export const endings: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that ignores timeout: who is silent stays",
+    name: "a host that ignores timeout: a silent client stays connected",
     needs: ["advance"],
     ignores: ["timeout"],
     run: async (host) => {
@@ -257,7 +257,7 @@ export const endings: readonly ConformanceCase[] = [
   },
   ...(["close", "loss", "shutdown", "idle"] as const).map(
     (end): ConformanceCase => ({
-      name: `a callback that never settles × ${end}: given up after closeTimeout`,
+      name: `a callback that never settles × ${end}: abandoned after closeTimeout`,
       needs: end === "shutdown" ? ["shutdown"] : [],
       honours: end === "idle" ? ["timeout"] : [],
       run: async (host) => {
@@ -279,7 +279,7 @@ export const endings: readonly ConformanceCase[] = [
   ),
 ];
 
-/** Ends a connection whose callback is stuck; returns what `terminate` is to be given. */
+/** Ends a connection whose callback never settles. Returns the reason that `terminate` must receive. */
 const ENDS = {
   close: async ({ client }: Connected) => {
     client.close(1000);

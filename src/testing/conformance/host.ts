@@ -1,77 +1,91 @@
-/** What a host brings to the conformance suite. */
+/** The interface that a host implements to be tested by the conformance suite. */
 
 import type { Ability, Capabilities } from "../../capabilities.ts";
 import type { WebSockOptions } from "../../options.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Action, Report, Script } from "./script.ts";
 
-/** What the client got: a message, or the end with the close frame's code and text, `lost` if there was none. */
+/**
+ * What a client received: a message, a close frame with its code and reason text, or `lost` if the connection ended without a
+ * close frame.
+ */
 export type Got =
   | readonly [opcode: string, data: string]
   | readonly ["close", code: number | undefined, text: string]
   | readonly ["lost"];
 
-/** A WebSocket client. It answers pings and close frames by itself, as clients do. */
+/** A WebSocket client. It answers pings and close frames by itself. */
 export interface ConformanceClient {
-  /** What came next; waits for it. Pings are not told. Binary data is told like text: one character an octet. */
+  /** Waits for and returns what is received next, except pings. Binary data is a string with one character for each byte. */
   next(): Promise<Got>;
+  /** Sends a message or control frame. For a binary message, `data` has one character for each byte. */
   send(opcode: "text" | "binary" | "ping" | "pong", data: string): void;
-  /** Sends a close frame; no code: an empty one. */
+  /** Sends a close frame. Without `code`, its payload is empty. */
   close(code?: number, text?: string): void;
-  /** Is gone, without a close frame. */
+  /** Disconnects without sending a close frame. */
   drop(): void;
-  /** Stops to read, or begins again. */
+  /** Stops or resumes reading. */
   setReading(reads: boolean): void;
-  /** How many pings it has answered. */
+  /** The number of pings that the client has answered. */
   readonly pings: number;
 }
 
-/** One connection: how the handler behaves, and with which options it is upgraded. */
+/** The parameters of one connection. */
 export interface Scenario {
+  /** What the callbacks do. */
   readonly script: Script;
+  /** The options of `upgrade`. */
   readonly options?: WebSockOptions;
 }
 
-/** A connection of the scripted handler (`script.ts`), seen from both sides. */
+/** A connection to the scripted handler, with access to both sides. */
 export interface Connected {
+  /** The client's side. */
   readonly client: ConformanceClient;
-  /** What the callbacks have seen until now. */
+  /** Returns what the callbacks have seen so far. */
   report(): Promise<Report>;
   /** Resolves when `terminate` has run. */
   terminated(): Promise<void>;
-  /** Opens the gate that callbacks wait at. */
+  /** Lets the callbacks settle that wait because of `async: "gate"` in their script. */
   openGate(): Awaitable<void>;
-  /** Acts on the connection from outside of its callbacks; resolves with what `self` returned, or its error's name. */
+  /**
+   * Calls a method of the connection's `self` from outside its callbacks. Resolves with the return value, or with the name of
+   * the error that it threw.
+   */
   act(action: Action): Promise<string>;
 }
 
-/** A server under test. */
+/** The host under test. */
 export interface ConformanceHost {
+  /** What the host can do; determines the cases that apply. */
   readonly capabilities: Capabilities;
+  /** Connects a client to the scripted handler. */
   connect(scenario: Scenario): Promise<Connected>;
-  /** Lets time pass. A host that cannot leaves it out; then it really passes. */
+  /** Moves the clock forward. Without this method, the cases that need it are skipped, and others wait in real time. */
   advance?(ms: number): Awaitable<void>;
-  /** Closes every connection (1001), or drains them for a restart (1012). */
+  /** Closes all connections (1001), or drains them for a restart (1012). */
   shutdown?(code: 1001 | 1012): Awaitable<void>;
-  /** Stops the host's own server in the way that closes its connections; does not wait until it has stopped. */
+  /** Stops the host's own server in a way that closes its connections, without waiting until it has stopped. */
   stop?(): Awaitable<void>;
 }
 
 /** One case of the suite. */
 export interface ConformanceCase {
+  /** The name for the test runner. */
   readonly name: string;
-  /** What a host must be able to do for the case to make sense. */
+  /** Capabilities and methods of the host that the case needs. */
   readonly needs?: readonly (Ability | "shutdown" | "stop" | "advance")[];
-  /** What it must not be able to do: the case checks what is so instead. */
+  /** Capabilities that the host must not have: the case checks the behaviour of hosts without them. */
   readonly lacks?: readonly Ability[];
   /** Options that must have an effect on the host. */
   readonly honours?: readonly (keyof WebSockOptions)[];
-  /** Options that must have none. */
+  /** Options that must have no effect on the host. */
   readonly ignores?: readonly (keyof WebSockOptions)[];
+  /** Runs the case. Rejects if the host fails it. */
   run(host: ConformanceHost): Promise<void>;
 }
 
-/** Waits, turn by turn, until the callbacks have seen enough. `between`: what to do in each turn. */
+/** Waits until `enough` is true of the report, which is requested once per tick. `between` is called between two requests. */
 export const eventually = async (
   { report }: Connected,
   enough: (report: Report) => boolean,
@@ -83,12 +97,12 @@ export const eventually = async (
   }
 };
 
-/** @throws Error if they differ */
+/** @throws Error if `actual` and `expected` differ when serialized as JSON */
 export const equal = (actual: unknown, expected: unknown, what: string): void => {
   const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (a !== e) throw new Error(`${what}: expected ${e}, got ${a}`);
 };
 
-/** In `terminate`, nothing reaches the connection any more, and its signal says why. */
+/** Checks that in `terminate`, the methods of `self` returned `false`, and that its signal had the reason. */
 export const expectUnreachable = ({ ended }: Report, reason: string): void =>
   equal(ended, `false false false AbortError ${reason}`, "in terminate, self.send, push, stop, and self.signal.reason");

@@ -1,13 +1,13 @@
 /**
- * The conformance suite: the semantics of a handler, as cases that any host can be run against. A host brings a
- * {@link ConformanceHost}, which serves the scripted handler, and hands each case to its test runner:
+ * The conformance suite: test cases for the behaviour of handlers, which every host must pass. The author of a host
+ * implements {@link ConformanceHost}, which serves the scripted handler, and passes each case to a test runner:
  *
  * ```ts
  * for (const { name, run } of casesFor(host)) test(name, () => run(host));
  * ```
  */
 
-import { closingAtOnce } from "./closing-at-once.ts";
+import { closingBehindMessages } from "./closing-behind-messages.ts";
 import { contexts } from "./contexts.ts";
 import { endings } from "./endings.ts";
 import type { ConformanceCase, ConformanceHost } from "./host.ts";
@@ -17,6 +17,7 @@ import { results } from "./results.ts";
 
 export type { ConformanceCase, ConformanceClient, ConformanceHost, Connected, Got, Scenario } from "./host.ts";
 export { connectPath, control, type RemoteControls, scenarioOf } from "./remote.ts";
+/** The handler that the host must serve: pass it to `upgrade`. */
 export * as ScriptedHandler from "./script.ts";
 export {
   type Action,
@@ -31,17 +32,17 @@ export {
   whenTerminated,
 } from "./script.ts";
 
-/** Every case. */
+/** All cases of the suite. {@link casesFor} selects those that apply to a host. */
 export const conformance: readonly ConformanceCase[] = [
   ...results,
   ...endings,
   ...order,
-  ...closingAtOnce,
+  ...closingBehindMessages,
   ...outside,
   ...contexts,
 ];
 
-/** The cases that make sense for a host, by what it says that it can do. */
+/** Returns the cases that apply to a host, according to its capabilities. */
 export const casesFor = (host: ConformanceHost): readonly ConformanceCase[] =>
   conformance.filter(
     ({ needs = [], lacks = [], honours = [], ignores = [] }) =>

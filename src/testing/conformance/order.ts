@@ -1,4 +1,4 @@
-/** One callback at a time, in the order of arrival; pings at once; heartbeats; backpressure. */
+/** Cases: one callback at a time, in the order of arrival; immediate answers to pings; heartbeats; backpressure. */
 import { type ConformanceCase, type Connected, equal, eventually } from "./host.ts";
 import type { Step } from "./script.ts";
 
@@ -6,7 +6,7 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, i
 
 const slowEcho: Step = { async: "turn", echo: true };
 
-/** Nothing has ended, and nothing but pings came. */
+/** Checks that the connection is open and the client has received nothing but pings. */
 const expectListening = async (connected: Connected): Promise<void> => {
   const { client } = connected;
   const { calls, reason } = await connected.report();
@@ -57,7 +57,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "two messages of 40 KB to a handler that is not ready for them are nothing special",
+    name: "two messages of 40 KB to a handler that is busy are handled later",
     run: async (host) => {
       const { client, openGate } = await host.connect({ script: { handleIn: [{ async: "gate", echo: true }] } });
       const sent = ["a", "b"].map((letter) => letter.repeat(40_000));
@@ -68,7 +68,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "infos arrive in the order of their sending, never within the sender's callback",
+    name: "infos are handled in the order in which they were sent, never within the callback of the sender",
     run: async (host) => {
       const connected = await host.connect({
         script: { handleIn: [{ infos: ["a", "b"] }], handleInfo: [{ infos: ["c"], async: "turn" }, { async: "turn" }] },
@@ -82,7 +82,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "an info to itself in every callback starves nobody",
+    name: "a handler that sends itself an info in every callback still receives messages",
     run: async (host) => {
       const connected = await host.connect({
         script: { init: [{ infos: ["again"] }], handleInfo: [{ infos: ["again"] }], handleIn: [{ echo: true }] },
@@ -96,7 +96,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a ping is answered while a callback is pending, and seen in its turn",
+    name: "a ping is answered while a callback is pending, and handled in order",
     needs: ["control"],
     run: async (host) => {
       const connected = await host.connect({ script: { handleIn: [{ async: "gate", echo: true }] } });
@@ -112,7 +112,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that hides pings: they are answered, and handleControl hears nothing of them",
+    name: "a host that hides pings: they are answered, and handleControl does not receive them",
     lacks: ["control"],
     run: async (host) => {
       const { client, report } = await host.connect({ script: { handleIn: [{ echo: true }] } });
@@ -126,7 +126,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a client that answers heartbeats stays, and handleControl hears nothing of them",
+    name: "a client that answers heartbeats stays connected, and handleControl does not receive the pongs",
     needs: ["control", "advance"],
     run: async (host) => {
       const options = { heartbeat: 1_000, timeout: 2_500 };
@@ -134,7 +134,7 @@ export const order: readonly ConformanceCase[] = [
       const { client } = connected;
       for (const data of ["1", "2", "3"]) {
         await host.advance!(1_000);
-        // The pong to the heartbeat comes before what is sent after it.
+        // The pong that answers the heartbeat arrives before this message.
         client.send("text", data);
         equal(await client.next(), ["text", data], "the client got");
       }
@@ -150,7 +150,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a client that is alive and only listens is kept beyond timeout",
+    name: "a client that only listens stays connected beyond timeout",
     needs: ["idleClock", "control", "advance"],
     run: async (host) => {
       const options = { heartbeat: 1_000, timeout: 2_500 };
@@ -158,7 +158,7 @@ export const order: readonly ConformanceCase[] = [
       for (let pings = 1; pings <= 6; pings++) {
         await host.advance!(1_000);
         await eventually(connected, () => connected.client.pings === pings);
-        // The pong is on its way: it has arrived after a whole tick of the server's event loop.
+        // The pong is in flight. It has arrived after one event-loop tick of the server.
         let ticks = 0;
         await eventually(connected, () => ++ticks > 3);
       }
@@ -166,11 +166,11 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that finds idle clients by itself: a client that is alive and only listens is kept beyond timeout",
+    name: "a host that detects idle clients by itself: a client that only listens stays connected beyond timeout",
     lacks: ["idleClock"],
     honours: ["timeout"],
     run: async (host) => {
-      // Really passes. A ping comes after half of it, and a busy machine must answer it in the other half.
+      // In real time. The host sends a ping after half of it, which a client on a busy machine must answer in the other half.
       const options = { timeout: 1_500 };
       const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
       await eventually(connected, ({ reason }) => connected.client.pings >= 3 || reason !== undefined);
@@ -196,7 +196,7 @@ export const order: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "a host that can't pause: a client too fast for the handler gets 1008",
+    name: "a host that cannot pause: a client that is too fast for the handler receives 1008",
     lacks: ["pause"],
     run: async (host) => {
       const connected = await host.connect({

@@ -1,4 +1,4 @@
-/** `self.push`, `self.stop` and `self.drained`: what acts on a connection at any time, also from outside of its callbacks. */
+/** Cases: `self.push`, `self.stop` and `self.drained`, within callbacks and from outside. */
 import { expectEnd, open } from "./endings.ts";
 import { type ConformanceCase, type Connected, equal, eventually } from "./host.ts";
 import type { Action, Step } from "./script.ts";
@@ -9,7 +9,7 @@ const stop = (reason: unknown, detail?: object): Action => ({ do: "stop", reason
 
 const gated: Step = { async: "gate", echo: true };
 
-/** Sends messages to a handler that is busy with the first of them. */
+/** Sends messages to a handler whose callback for the first message is pending. */
 const keepBusy = async (connected: Connected, count: number): Promise<void> => {
   for (let i = 0; i < count; i++) connected.client.send("text", String(i));
   await eventually(connected, ({ calls }) => calls.length === 2);
@@ -40,7 +40,7 @@ const stops: readonly ConformanceCase[] = (
 export const outside: readonly ConformanceCase[] = [
   ...stops,
   {
-    name: "self.push from outside is sent before the result of the callback that is pending",
+    name: "self.push from outside is sent before the result of the pending callback",
     needs: ["crossConnection"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [gated] } });
@@ -53,7 +53,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.push within callbacks, init among them, comes before what they return",
+    name: "self.push within callbacks, including init, is sent before their results",
     run: async (host) => {
       const init: Step = { acts: [push(text("1"))], return: ["push", text("2"), "S"] };
       const handleIn: Step = { acts: [push(text("3")), push()], return: ["push", text("4"), "S"] };
@@ -65,7 +65,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.push of what may not be sent throws at the caller, sends nothing, and the connection lives",
+    name: "self.push of an invalid message throws, sends nothing, and the connection stays open",
     run: async (host) => {
       const tooLong = { opcode: "ping", data: "x".repeat(126) };
       const acts = [push(text("not this"), tooLong), push({ opcode: "nonsense" }), push(text("this"))];
@@ -78,7 +78,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop with what may not be sent throws at the caller, and the connection lives",
+    name: "self.stop with an invalid code, text or message throws, and the connection stays open",
     run: async (host) => {
       const acts = [
         stop("normal", { code: 1005 }),
@@ -95,7 +95,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop from outside sends its messages, waits for no callback, and drops what is queued and returned",
+    name: "self.stop from outside sends its messages, awaits no callback, and drops queued messages and the pending result",
     needs: ["crossConnection"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [gated] } });
@@ -109,7 +109,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop from outside behind a callback that rejects later",
+    name: "self.stop from outside while a callback is pending that rejects later",
     needs: ["crossConnection"],
     run: async (host) => {
       const connected = await open(host, { script: { handleIn: [{ async: "gate", throw: "late" }] } });
@@ -121,7 +121,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop from outside behind a callback that never settles",
+    name: "self.stop from outside while a callback is pending that never settles",
     needs: ["crossConnection"],
     run: async (host) => {
       const options = { closeTimeout: 1_000 };
@@ -139,7 +139,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop within a callback: its result is dropped, its state is not",
+    name: "self.stop within a callback: the messages of its result are dropped, its state is not",
     run: async (host) => {
       const step: Step = { acts: [stop("first")], return: ["stop", "second", 4000, text("late"), "last"] };
       const connected = await open(host, { script: { handleIn: [step] } });
@@ -172,7 +172,7 @@ export const outside: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "self.stop with abort cuts the connection",
+    name: "self.stop with abort destroys the connection",
     needs: ["abort"],
     run: async (host) => {
       const connected = await open(host, { script: {} });

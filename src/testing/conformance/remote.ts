@@ -1,6 +1,7 @@
 /**
- * The half of the suite that runs where the host runs. The other half is a {@link ConformanceHost} in another process,
- * which drives it with requests: whatever a host does with those, it needs nothing but their URL and a text to answer.
+ * Runs the suite against a host in another process. The process of the host uses this module; the {@link ConformanceHost} in
+ * the process of the test runner drives it by HTTP requests, for each of which the host needs only the URL and a text
+ * response.
  */
 
 import type { Capabilities } from "../../capabilities.ts";
@@ -9,16 +10,17 @@ import type { Awaitable } from "../../websock.ts";
 import type { Scenario } from "./host.ts";
 import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";
 
-/** What the program that serves the host lets be done to it. */
+/** The controls that the host's process offers. */
 export interface RemoteControls {
+  /** What the host can do. */
   readonly capabilities: Capabilities;
-  /** Lets time pass, where the host takes a clock. */
+  /** Moves the clock forward, if the host accepts one. */
   readonly advance?: (ms: number) => void;
-  /** Closes every connection, or drains them; does not wait until they are gone. */
+  /** Closes (1001) or drains (1012) all connections, without waiting until they are closed. */
   readonly shutdown?: (code: 1001 | 1012) => void;
-  /** Stops the host's own server; does not wait until it has stopped. */
+  /** Stops the host's own server, without waiting until it has stopped. */
   readonly stop?: () => void;
-  /** Begins anew after a shutdown or a stop; returns the port for connections from now on. */
+  /** Starts a new server after a shutdown or a stop, and returns its port. */
   readonly renew?: () => Awaitable<number>;
 }
 
@@ -28,11 +30,11 @@ const partsOf = (url: string): { readonly command: string; readonly id: string; 
   return { command, id, query: searchParams };
 };
 
-/** Where a client connects to for this scenario. */
+/** The path and query of the upgrade request for a scenario. `id` identifies the connection in later requests. */
 export const connectPath = (id: string, scenario: Scenario): string =>
   `/connect/${id}?${new URLSearchParams({ scenario: JSON.stringify(scenario) })}`;
 
-/** What a client's request asks for: what to upgrade with. `undefined`: it is a request for {@link control}. */
+/** Returns the arguments of `upgrade` for a request to {@link connectPath}; `undefined` for a request to {@link control}. */
 export const scenarioOf = (
   url: string,
 ): { readonly arg: Scripted; readonly options: WebSockOptions | undefined } | undefined => {
@@ -43,9 +45,10 @@ export const scenarioOf = (
 };
 
 /**
- * Does what a request says, and returns what to answer it, as JSON.
+ * Executes a request of the suite that is not an upgrade request, and returns the JSON to respond with.
  *
- * @throws Error for what is no request of the suite
+ * @param url the URL of the request
+ * @throws Error for an unknown request
  */
 export const control = async (url: string, controls: RemoteControls): Promise<string> => {
   const { command, id, query } = partsOf(url);

@@ -1,4 +1,4 @@
-/** Callback × result: what each callback may return, and what the client and `terminate` get of it. */
+/** Cases: each result of each callback, with what the client and `terminate` receive. */
 import {
   type ConformanceCase,
   type ConformanceHost,
@@ -13,9 +13,9 @@ import type { Script, Step } from "./script.ts";
 interface Row {
   readonly name: string;
   readonly step: Step;
-  /** What the client gets, before the close if there is one. */
+  /** What the client receives, without the close frame. */
   readonly gets?: readonly Got[];
-  /** The close frame, and what `terminate` is given. Without: the connection goes on, with this state. */
+  /** The close frame, and the reason that `terminate` receives. If undefined, the connection stays open. */
   readonly ends?: readonly [code: number, text: string, reason: string];
   readonly state?: string;
 }
@@ -27,7 +27,7 @@ const ROWS: readonly Row[] = [
   { name: "ok", step: { return: ok }, state: "next" },
   { name: "push of one message", step: { return: ["push", hi, "next"] }, gets: [["text", "hi"]], state: "next" },
   {
-    name: "push of a list, in order",
+    name: "push of an array, in order",
     step: { return: ["push", [hi, { opcode: "binary", data: "12" }, { opcode: "pong", data: "p" }, hi], "next"] },
     gets: [
       ["text", "hi"],
@@ -37,7 +37,7 @@ const ROWS: readonly Row[] = [
     ],
     state: "next",
   },
-  { name: "push of an empty list", step: { return: ["push", [], "next"] }, state: "next" },
+  { name: "push of an empty array", step: { return: ["push", [], "next"] }, state: "next" },
   {
     name: "push of nested data",
     step: { return: ["push", { opcode: "text", data: ["a", ["b", [], "c"], ""] }, "next"] },
@@ -97,45 +97,45 @@ const ROWS: readonly Row[] = [
     state: "last",
   },
   { name: "throw", step: { throw: "secret" }, ends: [1011, "", "error secret"] },
-  { name: "nonsense: nothing", step: { nothing: true }, ends: [1011, "", "error TypeError"] },
+  { name: "invalid result: undefined", step: { nothing: true }, ends: [1011, "", "error TypeError"] },
   ...(
     [
       ["null", null],
       ["a string", "ok"],
       ["an unknown tag", ["nope", "state"]],
       ["a tag alone", ["push"]],
-      ["too long a tuple", ["ok", "x", "state"]],
-      ["a push of nonsense", ["push", 7, "state"]],
+      ["a tuple that is too long", ["ok", "x", "state"]],
+      ["a push of a number", ["push", 7, "state"]],
       ["a push of an unknown opcode", ["push", { opcode: "close", data: "" }, "state"]],
-      ["a push of data that is none", ["push", { opcode: "text", data: 7 }, "state"]],
-      ["a close detail that is none", ["stop", "normal", { code: 1000 }, "state"]],
+      ["a push of invalid data", ["push", { opcode: "text", data: 7 }, "state"]],
+      ["a close detail of the wrong type", ["stop", "normal", { code: 1000 }, "state"]],
     ] as const
   ).map(
     ([name, value]): Row => ({
-      name: `nonsense: ${name}`,
+      name: `invalid result: ${name}`,
       step: { return: value },
       ends: [1011, "", "error TypeError"],
     }),
   ),
   ...(
     [
-      ["a ping of 126 octets", ["push", { opcode: "ping", data: "x".repeat(126) }, "state"]],
-      ["a pong of 126 octets", ["push", { opcode: "pong", data: "é".repeat(63) }, "state"]],
-      ["a close text of 124 octets", ["stop", "normal", [1000, "x".repeat(124)], "state"]],
+      ["a ping of 126 bytes", ["push", { opcode: "ping", data: "x".repeat(126) }, "state"]],
+      ["a pong of 126 bytes", ["push", { opcode: "pong", data: "é".repeat(63) }, "state"]],
+      ["a close reason text of 124 bytes", ["stop", "normal", [1000, "x".repeat(124)], "state"]],
       ...[0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 1000.5].map(
         (code) => [`close code ${code}`, ["stop", "normal", code, "state"]] as const,
       ),
     ] as const
   ).map(
     ([name, value]): Row => ({
-      name: `may not be sent: ${name}`,
+      name: `invalid message: ${name}`,
       step: { return: value },
       ends: [1011, "", "error RangeError"],
     }),
   ),
 ];
 
-/** How each callback is made to run, and what the client gets on the way. */
+/** How the suite causes each callback to be called, and what the client receives meanwhile. */
 const TRIGGERS: Readonly<
   Record<
     "init" | "handleIn" | "handleControl" | "handleInfo",
@@ -174,7 +174,7 @@ const run = async (host: ConformanceHost, callback: Trigger, row: Row, async: St
     equal(await client.next(), expected, "the client got");
   }
   if (row.ends === undefined) {
-    // It goes on: whatever comes next is answered next, with the state that was returned.
+    // The connection stays open: the next message is answered with the returned state.
     if (callback === "handleInfo") await eventually(connected, ({ calls }) => calls.length === 3);
     client.send("text", "still there?");
     equal(await client.next(), ["text", "still there?"], "the client got");
@@ -186,7 +186,7 @@ const run = async (host: ConformanceHost, callback: Trigger, row: Row, async: St
   }
   const [code, text, reason] = row.ends;
   equal(await client.next(), ["close", code, text], "the client got");
-  // Without a state there is nothing to terminate.
+  // Without a state, `terminate` is not called.
   if (callback === "init" && row.state === undefined && !returnsState(row)) {
     equal((await connected.report()).calls, ["init  "], "the calls");
     return;
@@ -198,14 +198,14 @@ const run = async (host: ConformanceHost, callback: Trigger, row: Row, async: St
   if (row.state !== undefined) equal(report.calls.at(-1), `terminate ${reason} ${row.state}`, "the last call");
 };
 
-/** A result that is refused for what it sends has a state all the same. */
+/** A result with an invalid message still provides a state. */
 const returnsState = (row: Row): boolean =>
-  row.ends?.[2] === "error RangeError" || /nonsense: a (?:push of|close detail)/.test(row.name);
+  row.ends?.[2] === "error RangeError" || /^invalid result: a (?:push of|close detail)/.test(row.name);
 
 const HOW: readonly (readonly [name: string, async: Step["async"]])[] = [
   ["", undefined],
   [", in a promise", "microtask"],
-  [", a turn later", "turn"],
+  [", a tick later", "turn"],
 ];
 
 export const results: readonly ConformanceCase[] = (Object.keys(TRIGGERS) as Trigger[]).flatMap((callback) =>

@@ -1,6 +1,6 @@
 /**
- * The handler that the conformance suite runs. What its callbacks do is a script that comes with the connection, so that
- * it can run in another process and another runtime (see `remote.ts`); what they see is kept as a report.
+ * The handler that the conformance suite runs. Its callbacks follow a script that is sent with the upgrade request, so that
+ * it can run in another process and runtime (see `remote.ts`). What they see is stored in a report.
  */
 
 import { later } from "../../adapters/shared/timers.ts";
@@ -9,36 +9,36 @@ import type { ControlMessage, DataMessage, Messages, OutMessage } from "../../me
 import type { HandleResult, StopDetail } from "../../result.ts";
 import type { CloseReason, Self } from "../../websock.ts";
 
-/** What a callback does when it is called. */
+/** What one call of a callback does. */
 export interface Step {
-  /** What it returns, to the letter. Default: `["ok", state]`. */
+  /** The result that it returns, unchecked. Default: `["ok", state]`. */
   readonly return?: unknown;
-  /** Returns nothing. */
+  /** Returns `undefined`. */
   readonly nothing?: true;
-  /** Returns `["push", message, state]` with the message that it got. */
+  /** Returns `["push", message, state]` with the received message. */
   readonly echo?: true;
-  /** Returns a push of so many binary messages of 1 MiB each. */
+  /** Returns a push of this many binary messages of 1 MiB each. */
   readonly blocks?: number;
-  /** Throws an Error with this message; in a promise, it rejects. */
+  /** Throws an Error with this message, or rejects with it if `async` is set. */
   readonly throw?: string;
-  /** Sends these to itself first. */
+  /** First sends these infos to its own connection. */
   readonly infos?: readonly unknown[];
-  /** Does these by its `self` first, during the call. */
+  /** First calls these methods of its `self`, synchronously. */
   readonly acts?: readonly Action[];
-  /** Enters another AsyncLocalStorage context by `enterWith`, as some tracing libraries do. */
+  /** First replaces the AsyncLocalStorage store with `enterWith`, as some tracing libraries do. */
   readonly enterWith?: string;
-  /** Returns a promise: settled after a microtask, after a turn of the event loop, when the gate is opened, or never. */
+  /** Returns a promise that settles after a microtask, after an event-loop tick, when the gate is opened, or never. */
   readonly async?: "microtask" | "turn" | "gate" | "never";
 }
 
-/** Something done by the `self` of a connection. */
+/** A call of a method of `self`. */
 export type Action =
   | { readonly do: "send"; readonly info: unknown }
   | { readonly do: "push"; readonly messages: unknown }
   | { readonly do: "stop"; readonly reason: unknown; readonly detail?: StopDetail }
   | { readonly do: "drained" };
 
-/** For each callback what it does when it is called first, second, …; the last step repeats. Default: nothing. */
+/** For each callback, the steps of its first, second, … call. The last step repeats. Default: `[{}]`. */
 export interface Script {
   readonly init?: readonly Step[];
   readonly handleIn?: readonly Step[];
@@ -47,27 +47,29 @@ export interface Script {
   readonly terminate?: readonly Step[];
 }
 
-/** What `init` of the scripted handler is given. */
+/** The argument of the scripted handler's `init`. */
 export interface Scripted {
+  /** Identifies the connection in the functions of this module. */
   readonly id: string;
+  /** What the callbacks do. */
   readonly script: Script;
 }
 
 /** What the callbacks of a connection saw. */
 export interface Report {
-  /** Every call, as `name argument state`. */
+  /** All calls, as `name argument state`. */
   readonly calls: string[];
-  /** What `terminate` was given; `undefined` while it has not run. */
+  /** The reason that `terminate` received; `undefined` until it is called. */
   reason: string | undefined;
-  /** The most callbacks that ran at once. */
+  /** The highest number of callbacks that were pending at the same time. */
   concurrent: number;
-  /** The code and text of the peer's close frame, as `self.connection` had them in `terminate`. */
+  /** The client's close code and reason text, from `self.connection` in `terminate`. */
   close: string | undefined;
   /** What `self.send`, `push` and `stop` returned in `terminate`, and the `reason` of `self.signal`. */
   ended: string | undefined;
-  /** What the actions of steps returned, or the name of the error that they threw. */
+  /** The return values of the steps' actions, or the names of the errors that they threw. */
   readonly acted: string[];
-  /** The AsyncLocalStorage contexts that callbacks and listeners of `self.signal` ran in, each once. */
+  /** The AsyncLocalStorage contexts in which callbacks and listeners of `self.signal` ran, without duplicates. */
   readonly contexts: string[];
 }
 
@@ -111,16 +113,16 @@ const connectionOf = (id: string, script: Script = {}): Running => {
   return running;
 };
 
-/** The report of a connection as it is now. */
+/** Returns the report of a connection. */
 export const reportOf = (id: string): Report => connectionOf(id).report;
 
-/** Resolves when `terminate` of the connection has run. */
+/** Resolves when `terminate` of the connection has been called. */
 export const whenTerminated = (id: string): Promise<void> => connectionOf(id).whenEnded;
 
-/** Lets the callbacks of the connection go on that wait at its gate. */
+/** Lets the callbacks of a connection settle that wait because of `async: "gate"`. */
 export const openGate = (id: string): void => connectionOf(id).open();
 
-/** Does something to a connection from outside of its callbacks; resolves with what that returned. */
+/** Calls a method of `self` from outside the callbacks. Resolves with its return value, or the name of its error. */
 export const actOn = (id: string, action: Action): Promise<string> => act(connectionOf(id).self!, action);
 
 const act = async (self: Self<unknown>, action: Action): Promise<string> => {
@@ -151,7 +153,7 @@ const { process } = globalThis as { process?: { getBuiltinModule?(name: string):
 const hooks = process?.getBuiltinModule?.("node:async_hooks");
 const storage = hooks && new hooks.AsyncLocalStorage<string>();
 
-/** Calls `upgrade` in a context of the connection's own; the suite checks that its callbacks run in that one. */
+/** Calls `upgrade` in an AsyncLocalStorage context of its own. The suite checks that the callbacks run in that context. */
 export const inOwnContext = <T>(id: string, upgrade: () => T): T =>
   storage === undefined ? upgrade() : storage.run(id, upgrade);
 
@@ -159,7 +161,7 @@ const enterOther = (store: string): void => {
   try {
     storage?.enterWith(store);
   } catch {
-    // workerd does not support it: no context can leak there.
+    // workerd does not support `enterWith`, so no context can leak there.
   }
 };
 
@@ -169,7 +171,7 @@ const noteContext = ({ id, report }: Running): void => {
   if (!report.contexts.includes(context)) report.contexts.push(context);
 };
 
-/** Of plain values, so that a host can keep it where the process may be gone before the connection is. */
+/** Contains plain values only, so that a Durable Object can store it during hibernation. */
 interface ScriptedState {
   readonly id: string;
   readonly value: unknown;
@@ -215,7 +217,7 @@ const callback = (
     case "never":
       return new Promise(() => undefined);
     default:
-      throw new Error(`the script says async: ${String(step.async)}`);
+      throw new Error(`unknown value of "async" in the script: ${String(step.async)}`);
   }
 };
 
@@ -224,11 +226,11 @@ const blocks = (count: number): OutMessage[] =>
 
 const wrap = ({ id }: Running, value: unknown): ScriptedState => ({ id, value });
 
-/** Scripts give plain states; the handler's also know their connection. */
+/** Adds the id of the connection to the state in a scripted result. */
 const withState = (result: unknown, running: Running): unknown =>
   Array.isArray(result) && result.length > 1 ? [...result.slice(0, -1), wrap(running, result.at(-1))] : result;
 
-/** A longer text is reported by its length. */
+/** A longer text is reported as its length. */
 const LONGEST = 100_000;
 
 const show = (value: unknown): string => {
@@ -244,10 +246,11 @@ const showReason = (reason: CloseReason): string => {
   const { error } = reason;
   if (!(error instanceof Error)) return `error ${show(error)}`;
   const code = "code" in error ? ` ${String(error.code)}` : "";
-  // Our own errors are told by name, an application's by its message.
+  // Errors of the library are reported by name, those of the script by their message.
   return error.constructor === Error ? `error ${error.message}` : `error ${error.name}${code}`;
 };
 
+/** Starts a connection of the scripted handler. */
 export const init = ({ id, script }: Scripted, self: Self<unknown>): Result => {
   const running = connectionOf(id, script);
   running.self = self;
@@ -255,15 +258,19 @@ export const init = ({ id, script }: Scripted, self: Self<unknown>): Result => {
   return callback("init", running, "", "", self) as Result;
 };
 
+/** Runs the next step for a message. */
 export const handleIn = (message: DataMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleIn", connectionOf(id), message, value, self) as Result;
 
+/** Runs the next step for a ping or pong. */
 export const handleControl = (message: ControlMessage, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleControl", connectionOf(id), message, value, self) as Result;
 
+/** Runs the next step for an info. */
 export const handleInfo = (info: unknown, { id, value }: ScriptedState, self: Self<unknown>): Result =>
   callback("handleInfo", connectionOf(id), info, value, self) as Result;
 
+/** Completes the report, and runs the step for the end. */
 export const terminate = (
   reason: CloseReason,
   { id, value }: ScriptedState,

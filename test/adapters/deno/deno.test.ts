@@ -16,7 +16,7 @@ await describe("with attach", async () => {
       const socket = await knocker.open("/ping");
       socket.on("ping", () => expect.unreachable());
       socket.send("go");
-      await knocker.events("reported a ping can't be sent on deno, and is left out");
+      await knocker.events("reported a ping cannot be sent on deno and was dropped");
       socket.close();
     });
 

@@ -30,7 +30,7 @@ describe("attach", () => {
   test("throws if called twice for a server", () => {
     const server = http.createServer();
     attach(server);
-    expect(() => attach(server)).toThrow("attached already");
+    expect(() => attach(server)).toThrow("already been called");
   });
 
   test.each([

@@ -43,7 +43,7 @@ describe.runIf(haveRuntime("bun"))("/ws on Bun, which replaces ws with its own i
       import { attach, host, hosting } from "websock-js/ws";
       try { ${call} } catch (error) { console.log(error.message) }`;
     const printed = execFileSync(fileOf("bun"), ["--eval", script], { encoding: "utf8" });
-    expect(printed).toContain(`${name}() of "websock-js/ws" does not work on Bun`);
+    expect(printed).toContain(`${name}() from "websock-js/ws" does not work on Bun`);
     expect(printed).toMatch(/"websock-js\/bun".*"websock-js\/node"/);
   });
 });

@@ -251,7 +251,7 @@ describe("upgrade() refuses", () => {
       upgrade(req, recorder, 1);
       upgrade(req, recorder, 2);
     });
-    expect(error).toMatchObject({ message: "this request is upgraded already" });
+    expect(error).toMatchObject({ message: "this request has already been upgraded" });
     expect(recorder.inits).toEqual([1]);
   });
 

@@ -100,7 +100,7 @@ describe("a client that has disconnected before an async route upgrades", () => 
     await leave(client);
     await gone;
     expect(upgrade(req, recorder)).toBe(req);
-    expect(() => upgrade(req, recorder)).toThrow("upgraded already");
+    expect(() => upgrade(req, recorder)).toThrow("already been upgraded");
     await closed;
     expect(recorder.inits).toEqual([]);
     expect(served.sockets.connections).toBe(0);

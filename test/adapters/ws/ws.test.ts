@@ -342,7 +342,7 @@ describe("attach", () => {
     expect(() => attach(webSocketServer, { onErorr: () => {} } as never)).toThrow('unknown option "onErorr"');
     expect(() => attach(webSocketServer, { defaults: { tiemout: 1 } as never })).toThrow("tiemout");
     attach(webSocketServer);
-    expect(() => attach(new WebSocketServer({ noServer: true }), { server })).toThrow("attached already");
+    expect(() => attach(new WebSocketServer({ noServer: true }), { server })).toThrow("already been called");
   });
 });
 
@@ -357,7 +357,7 @@ describe("host", () => {
         return;
       }
       sockets.host(socket, request, Echo);
-      expect(() => sockets.host(socket, request, Echo)).toThrow("a handler already");
+      expect(() => sockets.host(socket, request, Echo)).toThrow("already has a handler");
     });
     const client = await RawClient.upgraded(port);
     expect(await client.send(frame(TEXT, "one")).text()).toBe("one");

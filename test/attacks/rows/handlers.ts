@@ -18,24 +18,24 @@ const fail = async (field: Field, handlers: readonly string[], opcode = TEXT): P
 
 /** What `onError` hears of what a callback must not return; see `handlers.mjs`. */
 const NONSENSE = {
-  undefined: "TypeError: CALLBACK returned undefined; it must return ok(…), push(…), reply(…) or stop(…)",
-  null: "TypeError: CALLBACK returned null; it must return ok(…), push(…), reply(…) or stop(…)",
-  string: 'TypeError: CALLBACK returned "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
-  number: "TypeError: CALLBACK returned 42; it must return ok(…), push(…), reply(…) or stop(…)",
-  symbol: "TypeError: CALLBACK returned Symbol(ok); it must return ok(…), push(…), reply(…) or stop(…)",
-  object: "TypeError: CALLBACK returned an object; it must return ok(…), push(…), reply(…) or stop(…)",
-  late: 'TypeError: CALLBACK returned "later"; it must return ok(…), push(…), reply(…) or stop(…)',
+  undefined: 'TypeError: "CALLBACK" returned undefined; it must return ok(…), push(…), reply(…) or stop(…)',
+  null: 'TypeError: "CALLBACK" returned null; it must return ok(…), push(…), reply(…) or stop(…)',
+  string: 'TypeError: "CALLBACK" returned "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
+  number: 'TypeError: "CALLBACK" returned 42; it must return ok(…), push(…), reply(…) or stop(…)',
+  symbol: 'TypeError: "CALLBACK" returned Symbol(ok); it must return ok(…), push(…), reply(…) or stop(…)',
+  object: 'TypeError: "CALLBACK" returned an object; it must return ok(…), push(…), reply(…) or stop(…)',
+  late: 'TypeError: "CALLBACK" returned "later"; it must return ok(…), push(…), reply(…) or stop(…)',
   "empty-list":
-    "TypeError: CALLBACK returned a list that begins with undefined; it must return ok(…), push(…), reply(…) or stop(…)",
+    'TypeError: "CALLBACK" returned an array that begins with undefined; it must return ok(…), push(…), reply(…) or stop(…)',
   "no-state":
-    'TypeError: CALLBACK returned a list that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
-  tag: 'TypeError: CALLBACK returned a list that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
+    'TypeError: "CALLBACK" returned an array that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
+  tag: 'TypeError: "CALLBACK" returned an array that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
   "message-data":
-    "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or a list of them, not 5; json(value) makes a text message of any other value",
+    "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or an array of them, not 5; to send any other value, use json(value)",
   "message-opcode":
-    'TypeError: not a message: its opcode is "frame"; opcodes are "text", "binary", "ping" and "pong", and json({ … }) sends ' +
-    "any object",
-  "close-code": "RangeError: close code 1005 may not be sent (RFC 6455 §7.4)",
+    'TypeError: not a message: its opcode is "frame"; valid opcodes are "text", "binary", "ping" and "pong". To send an object, use json({ … })',
+  "close-code":
+    "RangeError: close code 1005 must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4)",
 } as const;
 
 /** The same of what throws as soon as it is looked at. */
@@ -109,8 +109,8 @@ export const handlerAttacks: readonly Attack[] = [
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 60, remote: 40 }, // no state, no `terminate`: those that never left `init`
     told: [
-      "handleIn: Error: handleIn has not settled within closeTimeout, and is given up",
-      "init: Error: init has not settled within closeTimeout, and is given up",
+      'handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned',
+      'init: Error: "init" did not settle within "closeTimeout" and was abandoned',
     ],
     run: async (field) => {
       const names = ["hangs", "init-hangs", "terminate-hangs"] as const;

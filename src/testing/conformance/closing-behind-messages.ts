@@ -1,7 +1,7 @@
-/** A client that closes right behind its messages gets every answer: as many as from a host without us. */
+/** Cases: a client that sends messages and immediately closes gets all answers, as it would from the bare host. */
 import { type ConformanceCase, type ConformanceHost, equal } from "./host.ts";
 
-/** From less than a frame header to more than every buffer between the handler and the client. */
+/** Sizes in bytes: from a tiny message to one larger than all buffers between handler and client. */
 const SIZES = [1, 70_000, 300_000, 4_000_000, 8_000_000, 16_000_000] as const;
 
 const options = { maxMessageSize: 20_000_000 } as const;
@@ -12,7 +12,7 @@ const run = async (host: ConformanceHost, size: number, behind: number): Promise
   for (let i = 0; i < behind; i++) client.send("text", `${i}....`);
   client.close(1000);
   const [opcode, data] = await client.next();
-  // Not the text itself: a failure would print all of it.
+  // Compare the length, because a failure would print the whole text.
   equal([opcode, typeof data === "string" ? data.length : data], ["text", size], "the client got");
   for (let i = 0; i < behind; i++) equal(await client.next(), ["text", `${i}....`], "the client got");
   equal((await client.next()).slice(0, 2), ["close", 1000], "the client got");
@@ -20,9 +20,9 @@ const run = async (host: ConformanceHost, size: number, behind: number): Promise
   equal((await report()).reason, "remote", "terminate got");
 };
 
-export const closingAtOnce: readonly ConformanceCase[] = SIZES.flatMap((size) =>
+export const closingBehindMessages: readonly ConformanceCase[] = SIZES.flatMap((size) =>
   [0, 5].map((behind) => ({
-    name: `a client closes right behind a message of ${size} bytes and ${behind} short ones: it gets every answer`,
+    name: `a client closes right after a message of ${size} bytes and ${behind} short ones: it receives every answer`,
     run: (host: ConformanceHost) => run(host, size, behind),
   })),
 );
