@@ -5,14 +5,15 @@ import { DurableHost } from "./cloudflare/durable-object.ts";
 import type { DurableObjectContext } from "./cloudflare/types.ts";
 import { workerUpgrades } from "./cloudflare/worker.ts";
 import { checkDurableObject } from "./shared/attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities, durableCapabilities } from "./cloudflare/transport.ts";
+export { capabilities, durableCapabilities } from "./cloudflare/capabilities.ts";
 export type { DurableObjectContext } from "./cloudflare/types.ts";
-export type { Attachment, HostOptions } from "./shared/host.ts";
+export type { Attachment, HostOptions } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
