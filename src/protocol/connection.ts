@@ -34,7 +34,7 @@ interface DeflateState {
 }
 
 /** So much is gathered before it is written although more may follow in this turn. */
-const FLUSH_AT = 65_536;
+const FLUSH_THRESHOLD = 65_536;
 
 export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
@@ -50,7 +50,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
   private closeQueued = false;
   /** It is written: what was sent before it may have had to be compressed first. */
-  private closeFlushed = false;
+  private closeWritten = false;
   /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
   private discarding = false;
 
@@ -104,7 +104,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
    * answer is still to come.
    */
   onEnd(): void {
-    if (!this.discarding || this.closeFlushed) this.stream.destroy();
+    if (!this.discarding || this.closeWritten) this.stream.destroy();
   }
 
   onHostStop(): void {
@@ -148,7 +148,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
-    this.stream.write(this.writer.take());
+    this.stream.write(this.writer.takeParts());
     if (this.stream.buffered === 0) this.writer.onFlushed();
   }
 
@@ -172,7 +172,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.closeQueued) return;
     const deflate = this.deflate!;
     const message = deflate.decompressor.decompress(payload, (result) =>
-      this.session.runInContext(this.inflated, this, opcode, result),
+      this.session.runInContext(this.onInflated, this, opcode, result),
     );
     if (message !== undefined) {
       this.deliver(opcode, message);
@@ -183,7 +183,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   /** A large message is inflated; what waits behind it is next. */
-  private inflated(opcode: number, result: Uint8Array | ProtocolError): void {
+  private onInflated(opcode: number, result: Uint8Array | ProtocolError): void {
     const deflate = this.deflate!;
     deflate.inflating = false;
     // Not with `resume`, which ends the session's own pause.
@@ -226,7 +226,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
-    if (this.closeFlushed) this.stream.end();
+    if (this.closeWritten) this.stream.end();
     // Of a close that answers ours too, the session keeps what it says.
     this.session.onClose(code, text);
   }
@@ -234,7 +234,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private fail(error: ProtocolError): void {
     this.stopReading();
     // RFC 6455 §7.1.7: a close frame with the reason, and no waiting for an answer that could not be read.
-    if (this.closeFlushed) this.stream.end();
+    if (this.closeWritten) this.stream.end();
     else if (!this.closeQueued) this.session.onProtocolError(error);
   }
 
@@ -245,7 +245,9 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   // --- what the session asks
 
   get buffered(): number {
-    return this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.waiting);
+    return (
+      this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.queuedBytes)
+    );
   }
 
   get bytesFlushed(): number {
@@ -269,18 +271,18 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private write(first: number, data: IoData, size: number): void {
-    if (this.closeFlushed) return;
+    if (this.closeWritten) return;
     // It may have to wait for long. Mostly what was written is taken before there is more.
     if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
     this.writer.add(first, data, size);
-    if (first === (FIN | OPCODE.close)) this.wroteClose();
-    else if (this.writer.bytes >= FLUSH_AT) this.writeOut();
+    if (first === (FIN | OPCODE.close)) this.onCloseWritten();
+    else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
     // What is sent while a chunk is parsed goes out when all of it is.
     else if (!this.parsing) this.scheduleFlush();
   }
 
-  private wroteClose(): void {
-    this.closeFlushed = true;
+  private onCloseWritten(): void {
+    this.closeWritten = true;
     this.writeOut();
     // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
     if (this.discarding) this.stream.end();

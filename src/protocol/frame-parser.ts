@@ -3,13 +3,13 @@ import { ProtocolError } from "../errors.ts";
 import type { ControlMessage } from "../message.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
-import { COPY_BY_HAND, copy } from "./copy.ts";
+import { copy, MAX_LOOP_COPY } from "./copy.ts";
 import { FIN, OPCODE, RSV1 } from "./frame.ts";
 import { checkHeader, readLength16, readLength64 } from "./frame-header.ts";
 import { applyMask, applyMaskInView, copyUnmasked, copyUnmaskedInView } from "./mask.ts";
 import { PartialMessage } from "./partial-message.ts";
 import { pingsIn } from "./pings-ahead.ts";
-import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
+import { MAX_SHORT, maskRun, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { decodeAscii, decodeText, decodeUtf8 } from "./text.ts";
 
 /** What the parser found, in the order in which it arrived. */
@@ -35,10 +35,10 @@ export interface ParserLimits {
 const NOTHING = new Uint8Array(0);
 
 /** A chunk of at least this size gets a DataView: it is likely to contain several short frames. */
-const VIEW_FROM = 128;
+const MIN_VIEW_CHUNK = 128;
 
 /** Payloads up to this size are unmasked through the DataView of their chunk. */
-const UNMASK_IN_VIEW = 128;
+const MAX_UNMASK_IN_VIEW = 128;
 
 /**
  * Pure: octets go in through {@link feed}, events come out of {@link parse}, which throws a ProtocolError at the first
@@ -63,7 +63,7 @@ export class FrameParser {
   private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
   /** How many of the next pings have been answered before they are parsed. */
-  private pingsAnswered = 0;
+  private pingsAnsweredAhead = 0;
 
   constructor(limits: ParserLimits, byteOps: ByteOps, events: FrameEvents, compression = false) {
     this.limits = limits;
@@ -75,27 +75,27 @@ export class FrameParser {
   /** Hands over the next octets. They belong to the parser now: it unmasks in place. */
   feed(chunk: Uint8Array): void {
     this.endRun();
-    const left = this.chunk.length - this.offset;
-    if (left === 0) {
+    const remaining = this.chunk.length - this.offset;
+    if (remaining === 0) {
       this.chunk = chunk;
     } else {
-      const joined = this.byteOps.alloc(left + chunk.length);
+      const joined = this.byteOps.alloc(remaining + chunk.length);
       joined.set(this.chunk.subarray(this.offset));
-      joined.set(chunk, left);
+      joined.set(chunk, remaining);
       this.chunk = joined;
     }
     this.offset = 0;
     const { length } = this.chunk;
-    this.view = length < VIEW_FROM ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
+    this.view = length < MIN_VIEW_CHUNK ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
   }
 
   /** Reads what was fed, until it is used up or {@link stopped} is set. */
   parse(): void {
     while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
     // The start of a frame that waits for its rest must not pin the chunk it came in; nor must nothing at all.
-    const left = this.chunk.length - this.offset;
-    if (left === 0) this.chunk = NOTHING;
-    else if (!this.stopped && left < this.chunk.buffer.byteLength) {
+    const remaining = this.chunk.length - this.offset;
+    if (remaining === 0) this.chunk = NOTHING;
+    else if (!this.stopped && remaining < this.chunk.buffer.byteLength) {
       this.chunk = copy(this.chunk, this.offset, this.chunk.length);
     } else return;
     this.view = undefined;
@@ -109,9 +109,9 @@ export class FrameParser {
   takePingsAhead(): readonly Uint8Array<ArrayBuffer>[] {
     const at = this.offset + (this.partial?.inPayload ? this.partial.remaining : 0);
     const pings = pingsIn(this.chunk, at);
-    const fresh = pings.slice(this.pingsAnswered);
-    this.pingsAnswered = pings.length;
-    return fresh;
+    const unanswered = pings.slice(this.pingsAnsweredAhead);
+    this.pingsAnsweredAhead = pings.length;
+    return unanswered;
   }
 
   /** Reads one frame, or the header of one. `false`: more octets are needed. */
@@ -176,8 +176,8 @@ export class FrameParser {
     if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.byteOps));
     else if (opcode === OPCODE.pong) this.events.onControl({ opcode: "pong", data }, false);
     else {
-      const answered = this.pingsAnswered > 0;
-      if (answered) this.pingsAnswered--;
+      const answered = this.pingsAnsweredAhead > 0;
+      if (answered) this.pingsAnsweredAhead--;
       this.events.onControl({ opcode: "ping", data }, answered);
     }
   }
@@ -186,18 +186,18 @@ export class FrameParser {
   private readWhole(opcode: number, start: number, end: number, key: number): void {
     const { chunk, view } = this;
     const size = end - start;
-    if (opcode === OPCODE.text && size <= SHORT && view !== undefined) {
+    if (opcode === OPCODE.text && size <= MAX_SHORT && view !== undefined) {
       this.readTexts(view, start, end, key);
       return;
     }
-    if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
+    if (opcode === OPCODE.binary && size <= MAX_LOOP_COPY) {
       const data =
         view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedInView(view, start, size, key);
       this.events.onBinary(data);
       return;
     }
     const ascii =
-      view !== undefined && size <= UNMASK_IN_VIEW
+      view !== undefined && size <= MAX_UNMASK_IN_VIEW
         ? applyMaskInView(view, start, end, key)
         : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
@@ -225,7 +225,7 @@ export class FrameParser {
       return;
     }
     const { lastText } = byteOps;
-    this.runEnd = unmaskRun(view, start, end, Math.min(SHORT, maxFrameSize, maxMessageSize));
+    this.runEnd = unmaskRun(view, start, end, Math.min(MAX_SHORT, maxFrameSize, maxMessageSize));
     const texts = byteOps.decodeAscii(chunk, start, this.runEnd);
     for (let at = start; ; at = end + SHORT_HEADER, end = at + (view.getUint8(end + 1) & 0x7f)) {
       const data = texts.substring(at - start, end - start);

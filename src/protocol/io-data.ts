@@ -80,7 +80,7 @@ export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => 
 };
 
 /** Up to here a loop is faster than a call of the host. */
-const WRITE_BY_HAND = 48;
+const MAX_LOOP_WRITE = 48;
 
 /** Writes it to `target` from `at` on, where there is room, and returns where it ends. */
 export const writeIoData = (
@@ -92,7 +92,7 @@ export const writeIoData = (
 ): number => {
   if (typeof data === "string") {
     // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
-    if (size <= WRITE_BY_HAND && size === data.length) {
+    if (size <= MAX_LOOP_WRITE && size === data.length) {
       for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
     } else if (data === byteOps.lastText.text) {
       target.set(byteOps.lastText.bytes, at);

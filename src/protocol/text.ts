@@ -2,7 +2,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { CLOSE } from "./close.ts";
-import { LAST_TEXT_FROM } from "./short-text/last-text.ts";
+import { MIN_LAST_TEXT } from "./short-text/last-text.ts";
 
 /** RFC 6455 §8.1: a server that finds invalid UTF-8 MUST fail the connection. */
 export const invalidUtf8 = (): ProtocolError => new ProtocolError(CLOSE.invalidPayload, "a text that is not UTF-8");
@@ -48,7 +48,7 @@ const remember = (
   { lastText }: ByteOps,
   valid: boolean,
 ): string => {
-  if (valid && end - start >= LAST_TEXT_FROM) lastText.set(text, bytes, start, end);
+  if (valid && end - start >= MIN_LAST_TEXT) lastText.set(text, bytes, start, end);
   return text;
 };
 

@@ -22,7 +22,7 @@ export const utf8Length = (text: string): number => {
 const sequenceLength = (first: number): number => (first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1);
 
 /** Below this many octets, stepping through them costs less than a call of the host. */
-const STEP_LIMIT = 32;
+const MAX_STEPPED = 32;
 
 /** What the validator needs of `ByteOps`, which imports this module. */
 interface Utf8Ops {
@@ -48,11 +48,11 @@ export class Utf8Validator {
   push(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
     let at = start;
     while (this.missing > 0 && at < end) if (!this.step(bytes[at++]!)) return false;
-    if (end - at > STEP_LIMIT) {
+    if (end - at > MAX_STEPPED) {
       // Whole characters go to the host at once; a last one that is cut off is for us to remember.
-      const cut = startOfCutCharacter(bytes, at, end);
-      if (!this.byteOps.isUtf8(bytes.subarray(at, cut))) return false;
-      at = cut;
+      const wholeEnd = startOfTruncatedCharacter(bytes, at, end);
+      if (!this.byteOps.isUtf8(bytes.subarray(at, wholeEnd))) return false;
+      at = wholeEnd;
     }
     while (at < end) if (!this.step(bytes[at++]!)) return false;
     return true;
@@ -83,7 +83,7 @@ export class Utf8Validator {
   }
 }
 
-const startOfCutCharacter = (bytes: Uint8Array, start: number, end: number): number => {
+const startOfTruncatedCharacter = (bytes: Uint8Array, start: number, end: number): number => {
   for (let at = end - 1; at >= start && at >= end - 3; at--) {
     const byte = bytes[at]!;
     if (byte >= 0xc0) return sequenceLength(byte) > end - at ? at : end;

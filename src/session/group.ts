@@ -23,7 +23,7 @@ export class SessionGroup {
   private readonly clock: Clock;
   private readonly sessions = new Set<Session>();
   /** The connections that were asked for their id: nobody can ask for the others by it. */
-  private readonly identified = new Map<string, Session>();
+  private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -49,7 +49,7 @@ export class SessionGroup {
 
   /** The connection with this id, unless its end is decided. */
   get(id: string): Self<unknown> | undefined {
-    const session = this.identified.get(id);
+    const session = this.byId.get(id);
     return session === undefined || session.ended ? undefined : session.self;
   }
 
@@ -57,13 +57,13 @@ export class SessionGroup {
 
   readonly identify = (session: Session, id: string): void => {
     // A connection may be asked for its id when it has ended.
-    if (this.sessions.has(session)) this.identified.set(id, session);
+    if (this.sessions.has(session)) this.byId.set(id, session);
   };
 
   readonly delete = (session: Session): void => {
     this.sessions.delete(session);
     const id = SessionSelf.knownId(session.self);
-    if (id !== undefined) this.identified.delete(id);
+    if (id !== undefined) this.byId.delete(id);
     if (this.sessions.size > 0) return;
     for (const resolve of this.waiters.splice(0)) resolve();
   };
@@ -72,7 +72,7 @@ export class SessionGroup {
   close(): Promise<void> {
     this.closing = true;
     this.closeAll();
-    return this.empty();
+    return this.whenEmpty();
   }
 
   /** Closes every connection with 1001. New ones may come. */
@@ -89,11 +89,11 @@ export class SessionGroup {
     }
     this.closing = true;
     const queue = [...this.sessions];
-    const end = this.clock.now() + deadline;
-    const ticks: Timed = {
+    const endAt = this.clock.now() + deadline;
+    const batches: Timed = {
       slot: 0,
       tick: (now) => {
-        if (now >= end) {
+        if (now >= endAt) {
           for (const session of this.sessions) {
             session.shutdown(CLOSE.serviceRestart);
             session.abort();
@@ -101,14 +101,14 @@ export class SessionGroup {
           return;
         }
         for (const session of queue.splice(0, Math.ceil(batch))) session.shutdown(CLOSE.serviceRestart);
-        this.clock.schedule(ticks, queue.length > 0 ? Math.min(now + interval, end) : end);
+        this.clock.schedule(batches, queue.length > 0 ? Math.min(now + interval, endAt) : endAt);
       },
     };
-    ticks.tick(this.clock.now());
-    return this.empty().finally(() => this.clock.cancel(ticks));
+    batches.tick(this.clock.now());
+    return this.whenEmpty().finally(() => this.clock.cancel(batches));
   }
 
-  private empty(): Promise<void> {
+  private whenEmpty(): Promise<void> {
     return this.sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => this.waiters.push(resolve));
   }
 }

@@ -25,7 +25,7 @@ const NAMES = ["init", "handleIn", "handleControl", "handleInfo", "terminate"] a
 const RESERVED = /^handle[A-Z]/;
 const REQUIRED: ReadonlySet<string> = new Set(["init", "handleIn"]);
 
-const known = new WeakMap<object, Callbacks>();
+const cache = new WeakMap<object, Callbacks>();
 
 /**
  * Looks up the callbacks of a module, an object or a class instance.
@@ -36,8 +36,8 @@ export const callbacksOf = (handler: object): Callbacks => {
   if (typeof handler !== "object" || handler === null) {
     throw new TypeError(`a handler must be a module, an object or a class instance, not ${show(handler)}`);
   }
-  let callbacks = known.get(handler);
-  if (callbacks === undefined) known.set(handler, (callbacks = lookUp(handler)));
+  let callbacks = cache.get(handler);
+  if (callbacks === undefined) cache.set(handler, (callbacks = lookUp(handler)));
   return callbacks;
 };
 

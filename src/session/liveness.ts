@@ -7,26 +7,26 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
 export const HEARTBEAT = "websock heartbeat";
 
-const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
+const heartbeatBytes = new TextEncoder().encode(HEARTBEAT);
 
 export class Liveness {
   private receivedAt: number;
   // `undefined` where there is none: every connection has these, and a number has to be kept somewhere.
-  private pingedAt: number | undefined = undefined;
+  private heartbeatSentAt: number | undefined = undefined;
   /** Since when we are not reading; `undefined` while we are. */
   private pausedAt: number | undefined = undefined;
   /** How many heartbeats wait for their pongs: a slow peer's may come after the next one is sent. */
-  private heartbeats = 0;
+  private unansweredHeartbeats = 0;
   /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
   private stalledAt: number | undefined = undefined;
-  private takenThen = 0;
+  private flushedWhenStalled = 0;
 
   constructor(now: number) {
     this.receivedAt = now;
   }
 
   /** The newest moment at which something was received, which may be known already. */
-  received(at: number): void {
+  noteActivity(at: number): void {
     if (at > this.receivedAt) this.receivedAt = at;
   }
 
@@ -46,38 +46,38 @@ export class Liveness {
   }
 
   /** Something waits for the peer, of which it takes nothing; from the first call on that says so. */
-  isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, taken: number): boolean {
+  isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, bytesFlushed: number): boolean {
     if (buffered === 0) this.stalledAt = undefined;
-    else if (this.stalledAt === undefined || taken !== this.takenThen) {
+    else if (this.stalledAt === undefined || bytesFlushed !== this.flushedWhenStalled) {
       this.stalledAt = now;
-      this.takenThen = taken;
+      this.flushedWhenStalled = bytesFlushed;
     }
     return now - (this.stalledAt ?? NEVER) >= timeout;
   }
 
   /** A heartbeat is due. */
-  isSilent(now: number, options: ResolvedOptions): boolean {
+  isHeartbeatDue(now: number, options: ResolvedOptions): boolean {
     return now >= this.heartbeatAt(options);
   }
 
   /** A heartbeat is sent; not so if what already waits for the peer tests the connection just as well. */
-  ping(now: number, sent: boolean): void {
-    this.pingedAt = now;
-    if (sent) this.heartbeats++;
+  noteHeartbeat(now: number, sent: boolean): void {
+    this.heartbeatSentAt = now;
+    if (sent) this.unansweredHeartbeats++;
   }
 
   /** Whether this answers our own heartbeat, which is nobody else's business. */
-  takesPong({ opcode, data }: ControlMessage): boolean {
-    if (this.heartbeats === 0 || opcode !== "pong" || data.length !== heartbeatOctets.length) return false;
-    if (!data.every((octet, i) => octet === heartbeatOctets[i])) return false;
-    this.heartbeats--;
+  consumePong({ opcode, data }: ControlMessage): boolean {
+    if (this.unansweredHeartbeats === 0 || opcode !== "pong" || data.length !== heartbeatBytes.length) return false;
+    if (!data.every((byte, i) => byte === heartbeatBytes[i])) return false;
+    this.unansweredHeartbeats--;
     return true;
   }
 
   /** When to look again. `listening`: something is still expected of the peer. */
-  next(options: ResolvedOptions, listening: boolean, canPing: boolean): number {
+  nextDeadline(options: ResolvedOptions, checksIdle: boolean, canPing: boolean): number {
     const stalled = (this.stalledAt ?? NEVER) + options.timeout;
-    if (!listening) return stalled;
+    if (!checksIdle) return stalled;
     return Math.min(stalled, this.idleAt(options.timeout), canPing ? this.heartbeatAt(options) : NEVER);
   }
 
@@ -86,6 +86,6 @@ export class Liveness {
   }
 
   private heartbeatAt({ heartbeat, timeout }: ResolvedOptions): number {
-    return heartbeat < timeout ? Math.max(this.receivedAt, this.pingedAt ?? 0) + heartbeat : NEVER;
+    return heartbeat < timeout ? Math.max(this.receivedAt, this.heartbeatSentAt ?? 0) + heartbeat : NEVER;
   }
 }

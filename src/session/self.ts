@@ -25,7 +25,7 @@ export class SessionSelf implements Self<unknown> {
   readonly connection: ConnectionInfo;
   readonly #session: SessionHandle;
   #id: string | undefined = undefined;
-  #abort: AbortController | undefined = undefined;
+  #abortController: AbortController | undefined = undefined;
 
   constructor(session: SessionHandle, connection: ConnectionInfo) {
     this.#session = session;
@@ -69,12 +69,12 @@ export class SessionSelf implements Self<unknown> {
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
+    if (this.#abortController === undefined) {
+      this.#abortController = new AbortController();
       const { endedBy } = this.#session;
-      if (endedBy !== undefined) this.#abort.abort(new AbortError(endedBy));
+      if (endedBy !== undefined) this.#abortController.abort(new AbortError(endedBy));
     }
-    return this.#abort.signal;
+    return this.#abortController.signal;
   }
 
   /** For the library: the id, unless nobody has asked for it. */
@@ -84,11 +84,11 @@ export class SessionSelf implements Self<unknown> {
 
   /** For the session: whether anybody has asked for the signal. */
   static hasSignal(self: SessionSelf): boolean {
-    return self.#abort !== undefined;
+    return self.#abortController !== undefined;
   }
 
   /** For the session: the end is decided. */
   static abort(self: SessionSelf, reason: CloseReason): void {
-    self.#abort?.abort(new AbortError(reason));
+    self.#abortController?.abort(new AbortError(reason));
   }
 }

@@ -51,7 +51,7 @@ import type { Clock, Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
-import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
+import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
@@ -79,11 +79,11 @@ const ENDED = 2;
 /** More than the outbound high-water mark is buffered: nothing is read until the peer catches up. See `canHandle`. */
 const BLOCKED = 1;
 /** The current code does not run in the connection's AsyncLocalStorage context, which must be entered to call a callback. */
-const OUTSIDE = 2;
+const OUTSIDE_CONTEXT = 2;
 /** The application's own code has called `self.push` or `self.stop`, which has not returned: no callback may be called. */
-const ACTING = 4;
+const IN_SELF_CALL = 4;
 /** What a message has to wait for, or requires a detour. */
-const HELD = BLOCKED | OUTSIDE;
+const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
 /** What all sessions of a host with the same options share. */
 export interface SessionContext {
@@ -107,8 +107,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** {@link BLOCKED}, {@link OUTSIDE} and {@link ACTING}. One field, because it is read for every message. */
-  private hold = 0;
+  /** {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}. One field, because it is read for every message. */
+  private flags = 0;
   /** The handler: the object on which {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
@@ -136,7 +136,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private paused = false;
   private infosScheduled = false;
   private overflowed = false;
-  private warnedOfInfo = false;
+  private reportedMissingHandleInfo = false;
 
   constructor(
     callbacks: Callbacks,
@@ -154,7 +154,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.callbacks = callbacks;
     this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
-    this.outside = asyncContext !== undefined;
+    this.outsideContext = asyncContext !== undefined;
   }
 
   runInContext<Target, Args extends unknown[]>(
@@ -162,15 +162,15 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     target: Target,
     ...args: Args
   ): void {
-    if (!this.outside) {
+    if (!this.outsideContext) {
       task.apply(target, args);
       return;
     }
-    this.outside = false;
+    this.outsideContext = false;
     try {
       this.asyncContext!.run(task, target, ...args);
     } finally {
-      this.outside = true;
+      this.outsideContext = true;
     }
   }
 
@@ -179,12 +179,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     target: Target,
     ...args: Args
   ): void {
-    const { outside } = this;
-    this.outside = false;
+    const { outsideContext } = this;
+    this.outsideContext = false;
     try {
       task.apply(target, args);
     } finally {
-      this.outside = outside;
+      this.outsideContext = outsideContext;
     }
   }
 
@@ -212,7 +212,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   /** The server goes away (1001) or restarts (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
     this.end("shutdown", code, "");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   /** Cuts the connection off. */
@@ -238,9 +238,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   deliver(info: unknown): boolean {
     if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
-      if (!this.warnedOfInfo)
+      if (!this.reportedMissingHandleInfo)
         this.report(new TypeError("an info was sent to a handler without handleInfo"), "handleInfo");
-      this.warnedOfInfo = true;
+      this.reportedMissingHandleInfo = true;
       return true;
     }
     const { clock } = this;
@@ -269,14 +269,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     const error = new MailboxOverflow(`more than ${MAX_INFOS} infos wait for handleInfo`);
     this.report(error, "handleInfo");
     this.end({ error }, CLOSE.internalError, "");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   /** `self.push`: sends now, whatever callback is running or pending. */
   pushNow(messages: Messages): boolean {
     checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN || this.isDisconnected) return false;
-    this.actNow(() => this.send(messages));
+    this.runSelfCall(() => this.send(messages));
     return this.phase === OPEN && !this.isDisconnected;
   }
 
@@ -287,28 +287,28 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
     checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN) return false;
-    let decides!: boolean;
-    this.actNow(() => {
+    let decided!: boolean;
+    this.runSelfCall(() => {
       this.send(messages);
-      decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
+      decided = this.phase === OPEN; // unless its messages exceed `maxBuffered`
       this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
     });
-    return decides;
+    return decided;
   }
 
   /** On the application's stack, no callback is called: those that have become due meanwhile are called in a later tick. */
-  private actNow(act: () => void): void {
-    const { acting } = this;
-    this.acting = true;
+  private runSelfCall(action: () => void): void {
+    const { inSelfCall } = this;
+    this.inSelfCall = true;
     try {
-      act();
+      action();
     } finally {
-      this.acting = acting;
+      this.inSelfCall = inSelfCall;
     }
     if ((this.phase === OPEN && !this.isDisconnected) || this.running !== undefined) return;
     this.clock.defer(() => {
       this.pump();
-      this.terminateWhenFree();
+      this.terminateIfReady();
     });
   }
 
@@ -322,7 +322,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     });
   }
 
-  private answerDrainWaiters(drained: boolean): void {
+  private settleDrainWaiters(drained: boolean): void {
     const waiters = this.drainWaiters;
     this.drainWaiters = undefined;
     if (waiters !== undefined) for (const resolve of waiters) resolve(drained);
@@ -352,29 +352,29 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     try {
       const result = this.target.handleIn({ opcode: "text", data }, this.state, this.self);
       if (!isPush(result)) this.interpret(result, "handleIn");
-      else if (this.accept(result[2])) this.send(result[1]);
+      else if (this.completeCallback(result[2])) this.send(result[1]);
     } catch (error) {
-      this.crash(error, "handleIn");
+      this.endWithError(error, "handleIn");
     }
-    this.terminateWhenFree();
-    this.afterArrival();
+    this.terminateIfReady();
+    this.pumpIfNeeded();
   }
 
   /** The slow path of {@link onText}. It is a function of its own, so that {@link onText} stays small enough to be inlined. */
   private onTextSlow(data: string, size: number): void {
-    if (this.outside) this.runInContext(this.onText, this, data, size);
-    else this.arrive({ opcode: "text", data }, size);
+    if (this.outsideContext) this.runInContext(this.onText, this, data, size);
+    else this.receive({ opcode: "text", data }, size);
   }
 
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    this.arrive({ opcode: "binary", data }, data.length);
+    this.receive({ opcode: "binary", data }, data.length);
   }
 
   onControl(message: ControlMessage): void {
-    if (this.liveness.takesPong(message)) return;
+    if (this.liveness.consumePong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
-    this.noteOutbound();
-    if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
+    this.applyBackpressure();
+    if (this.callbacks.handleControl !== undefined) this.receive(message, message.data.length);
   }
 
   onClose(code: number | undefined, text: string): void {
@@ -389,12 +389,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   onProtocolError(error: ProtocolError): void {
     this.end({ error }, error.code, error.message);
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   onDrain(): void {
     if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
-      this.answerDrainWaiters(true);
+      this.settleDrainWaiters(true);
     if (!this.blocked) return;
     if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
@@ -402,7 +402,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   onIdle(): void {
     this.end("timeout", CLOSE.goingAway, "idle timeout");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   onHostStop(): void {
@@ -413,7 +413,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (this.isDisconnected) return;
     this.isDisconnected = true;
     if (this.ending !== undefined) this.ending.abortAt = undefined;
-    this.answerDrainWaiters(false);
+    this.settleDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
       this.startCloseTimeout();
@@ -426,7 +426,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && (this.hold & HELD) === 0 && this.mailbox.isCaughtUp;
+    return (
+      this.phase === OPEN && this.running === undefined && (this.flags & NOT_READY) === 0 && this.mailbox.isCaughtUp
+    );
   }
 
   private get facts(): ConnectionFacts {
@@ -434,27 +436,27 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   private get blocked(): boolean {
-    return (this.hold & BLOCKED) !== 0;
+    return (this.flags & BLOCKED) !== 0;
   }
 
   private set blocked(blocked: boolean) {
-    this.hold = blocked ? this.hold | BLOCKED : this.hold & ~BLOCKED;
+    this.flags = blocked ? this.flags | BLOCKED : this.flags & ~BLOCKED;
   }
 
-  private get acting(): boolean {
-    return (this.hold & ACTING) !== 0;
+  private get inSelfCall(): boolean {
+    return (this.flags & IN_SELF_CALL) !== 0;
   }
 
-  private set acting(acting: boolean) {
-    this.hold = acting ? this.hold | ACTING : this.hold & ~ACTING;
+  private set inSelfCall(inSelfCall: boolean) {
+    this.flags = inSelfCall ? this.flags | IN_SELF_CALL : this.flags & ~IN_SELF_CALL;
   }
 
-  private get outside(): boolean {
-    return (this.hold & OUTSIDE) !== 0;
+  private get outsideContext(): boolean {
+    return (this.flags & OUTSIDE_CONTEXT) !== 0;
   }
 
-  private set outside(outside: boolean) {
-    this.hold = outside ? this.hold | OUTSIDE : this.hold & ~OUTSIDE;
+  private set outsideContext(outsideContext: boolean) {
+    this.flags = outsideContext ? this.flags | OUTSIDE_CONTEXT : this.flags & ~OUTSIDE_CONTEXT;
   }
 
   /**
@@ -471,25 +473,30 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
   private isReadyWhileBlocked(size: number): boolean {
-    if ((this.hold & HELD) !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
+    if (
+      (this.flags & NOT_READY) !== BLOCKED ||
+      this.phase !== OPEN ||
+      this.running !== undefined ||
+      !this.mailbox.isCaughtUp
+    )
       return false;
     return this.canHandle(size);
   }
 
-  private arrive(event: Arrived, size: number): void {
+  private receive(event: InboundMessage, size: number): void {
     if (this.isReady || this.isReadyWhileBlocked(size)) {
       this.handle(event);
-      this.afterArrival();
-    } else if (this.outside) this.runInContext(this.arrive, this, event, size);
+      this.pumpIfNeeded();
+    } else if (this.outsideContext) this.runInContext(this.receive, this, event, size);
     else this.queue(event, size);
   }
 
   /** Only a transport that answers within `send` brings more in the meantime. */
-  private afterArrival(): void {
+  private pumpIfNeeded(): void {
     if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }
 
-  private queue(event: Arrived, size: number): void {
+  private queue(event: InboundMessage, size: number): void {
     if (this.phase !== OPEN) return;
     this.ownMailbox.addMessage(event, size);
     if (this.context.capabilities.pause) this.updateReading();
@@ -503,23 +510,23 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Handles what waits, in order, until there is nothing, or a callback is pending. */
   private pump(): void {
-    if (this.outside) {
+    if (this.outsideContext) {
       this.runInContext(this.pump, this);
       return;
     }
     do {
-      while (this.phase === OPEN && this.running === undefined && !this.acting) {
-        const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
-        const event = held ? undefined : this.mailbox.takeMessage();
+      while (this.phase === OPEN && this.running === undefined && !this.inSelfCall) {
+        const mustWait = this.blocked && !this.canHandle(this.mailbox.nextSize);
+        const event = mustWait ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
         else if (this.mailbox.hasInfo) this.invoke("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
-    if (this.phase !== OPEN || this.running !== undefined || this.acting || this.mailbox.messages > 0) return;
+    if (this.phase !== OPEN || this.running !== undefined || this.inSelfCall || this.mailbox.messages > 0) return;
     if (!this.closeReceived && !this.isDisconnected) return;
     this.endByPeer();
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   /** All that the peer had sent is handled. */
@@ -528,13 +535,13 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     else this.end({ error: new ConnectionLost() }, undefined, "");
   }
 
-  private handle(event: Arrived): void {
+  private handle(event: InboundMessage): void {
     if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
     else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
   private invoke(name: CallbackName, callback: Callback, argument: unknown): void {
-    if (this.outside) {
+    if (this.outsideContext) {
       this.runInContext(this.invoke, this, name, callback, argument);
       return;
     }
@@ -542,18 +549,18 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     try {
       this.interpret(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
-      this.crash(error, name);
+      this.endWithError(error, name);
     }
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   private interpret(result: unknown, name: CallbackName): void {
     if (!isResult(result)) this.awaitResult(result, name);
-    else if (this.accept(stateOf(result))) this.apply(result);
+    else if (this.completeCallback(stateOf(result))) this.apply(result);
   }
 
   /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
-  private accept(state: unknown): boolean {
+  private completeCallback(state: unknown): boolean {
     this.running = undefined;
     this.abandonAt = undefined;
     this.state = state;
@@ -572,19 +579,19 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
     this.settlement ??= {
-      fulfilled: (result) => this.runInContext(this.settle, this, returnIt, result),
-      rejected: (error) => this.runInContext(this.settle, this, throwIt, error),
+      fulfilled: (result) => this.runInContext(this.settle, this, returnValue, result),
+      rejected: (error) => this.runInContext(this.settle, this, throwValue, error),
     };
     Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
-  private settle(outcome: Callback, value: unknown): void {
+  private settle(settler: Callback, value: unknown): void {
     if (this.phase === ENDED) return;
-    this.invoke(this.running!, outcome, value);
+    this.invoke(this.running!, settler, value);
     this.pump();
   }
 
-  private crash(error: unknown, callback: CallbackName): void {
+  private endWithError(error: unknown, callback: CallbackName): void {
     // Nothing else is handled until the end is decided: whoever is told of the error may cause more to arrive.
     this.report(error, callback);
     this.running = undefined;
@@ -617,7 +624,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private send(messages: Messages): void {
     if (isPlainText(messages)) this.sendText(messages.data);
     else this.sendAll(messages);
-    this.noteOutbound();
+    this.applyBackpressure();
   }
 
   private sendAll(messages: Messages): void {
@@ -645,9 +652,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   /** Else the connection is closed. One message is always taken when nothing waits, however large: it could never be sent. */
   private hasRoom(size: number): boolean {
-    const waiting = this.transport.buffered;
-    if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
-    this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
+    const buffered = this.transport.buffered;
+    if (buffered === 0 || buffered + size <= this.context.options.maxBuffered) return true;
+    this.slowConsumer(`${buffered} octets wait, and ${size} more would exceed maxBuffered`);
     return false;
   }
 
@@ -657,7 +664,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- backpressure
 
-  private noteOutbound(): void {
+  private applyBackpressure(): void {
     if (
       this.blocked ||
       this.phase !== OPEN ||
@@ -674,24 +681,24 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   /** Pauses or resumes reading as the marks say. `true`: it resumed, and more may have arrived. */
   private updateReading(): boolean {
     const { mailbox } = this;
-    const share = this.paused ? 0.5 : 1;
-    const full =
+    const factor = this.paused ? 0.5 : 1;
+    const shouldPause =
       this.blocked ||
-      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * share ||
+      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * factor ||
       // One message never stops the reading, however large: pings behind it are still seen, and answered.
-      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * share);
-    if (full === this.paused) return false;
-    this.paused = full;
+      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * factor);
+    if (shouldPause === this.paused) return false;
+    this.paused = shouldPause;
     const now = this.clock.activeNow();
-    if (full) {
-      this.peer.pause(now);
+    if (shouldPause) {
+      this.currentLiveness.pause(now);
       this.transport.pause();
     } else {
-      this.peer.resume(now);
+      this.currentLiveness.resume(now);
       this.reschedule();
       this.transport.resume();
     }
-    return !full;
+    return !shouldPause;
   }
 
   private limitMailbox(): void {
@@ -710,7 +717,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.phase = ENDING;
     this.ending = new Ending(reason);
     this.mailbox.clear();
-    this.answerDrainWaiters(false);
+    this.settleDrainWaiters(false);
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
     this.startCloseTimeout();
     this.reschedule();
@@ -739,7 +746,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /** Calls `terminate` if the end is decided and no callback is pending. */
-  private terminateWhenFree(): void {
+  private terminateIfReady(): void {
     if (this.phase === ENDING && this.running === undefined) this.terminate();
   }
 
@@ -762,12 +769,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.running = undefined;
     this.abandonAt = undefined;
     if (this.phase === OPEN) this.endByPeer();
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   private terminate(): void {
-    if (this.acting) return;
-    if (this.outside) {
+    if (this.inSelfCall) return;
+    if (this.outsideContext) {
       this.runInContext(this.terminate, this);
       return;
     }
@@ -820,26 +827,26 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       ending!.abortAt = undefined;
       this.transport.abort();
     }
-    if (this.phase === OPEN && !this.isDisconnected) this.watch();
-    this.terminateWhenFree();
+    if (this.phase === OPEN && !this.isDisconnected) this.checkPeer();
+    this.terminateIfReady();
     this.reschedule();
   }
 
-  private watch(): void {
+  private checkPeer(): void {
     const { options } = this.context;
     if (this.isStalled()) {
       this.slowConsumer(`nothing was taken for ${options.timeout} ms`);
       return;
     }
-    if (!this.watchesIdle) return;
+    if (!this.checksIdle) return;
     const now = this.clock.activeNow();
-    if (this.peer.isIdle(now, options)) this.onIdle();
-    else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
+    if (this.currentLiveness.isIdle(now, options)) this.onIdle();
+    else if (this.canPing && this.currentLiveness.isHeartbeatDue(now, options)) this.sendHeartbeat(now);
   }
 
   /** What is known of the peer, with when it was heard last. */
-  private get peer(): Liveness {
-    this.liveness.received(this.activeAt);
+  private get currentLiveness(): Liveness {
+    this.liveness.noteActivity(this.activeAt);
     return this.liveness;
   }
 
@@ -849,14 +856,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.liveness.isStalled(this.clock.activeNow(), options, buffered, taken);
   }
 
-  private ping(now: number): void {
+  private sendHeartbeat(now: number): void {
     const send = this.transport.buffered === 0;
-    this.liveness.ping(now, send);
+    this.liveness.noteHeartbeat(now, send);
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
   /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
-  private get watchesIdle(): boolean {
+  private get checksIdle(): boolean {
     return !this.closeReceived && this.context.capabilities.idleClock;
   }
 
@@ -870,8 +877,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     const { options } = this.context;
     let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
-      const unheard = this.clock.now() - this.clock.activeNow();
-      next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
+      const inactive = this.clock.now() - this.clock.activeNow();
+      next = Math.min(next, this.currentLiveness.nextDeadline(options, this.checksIdle, this.canPing) + inactive);
     }
     this.clock.schedule(this, next);
   }
@@ -893,9 +900,9 @@ interface Settlement {
   readonly rejected: (error: unknown) => void;
 }
 
-const returnIt: Callback = (result) => result;
+const returnValue: Callback = (result) => result;
 
-const throwIt: Callback = (error) => {
+const throwValue: Callback = (error) => {
   throw error;
 };
 

@@ -151,7 +151,7 @@ export const roundTrips = [
       }));
       const take = (one: (typeof writers)[number]): void => {
         assert.equal(one.writer.bytes, one.waiting);
-        const parts = one.writer.take();
+        const parts = one.writer.takeParts();
         assert.equal(join(...parts).length, one.waiting);
         one.parts.push(...parts);
         one.waiting = 0;
@@ -200,7 +200,7 @@ export const roundTrips = [
       ({ host, compression }, messages, masks, cuts, split, habits) => {
         const writer = new FrameWriter(host.byteOps);
         for (const { opcode, data } of messages) writer.add(0x80 | OP[opcode], data, ioLength(data));
-        const frames = serverFrames(join(...writer.take()));
+        const frames = serverFrames(join(...writer.takeParts()));
         const wire = join(
           ...frames.map(({ first, payload }, i) =>
             clientMessage(first & 0x0f, 0, payload, masks[i % masks.length]!, cuts),

@@ -24,7 +24,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const writer = new FrameWriter(fresh(byteOps));
     add(writer, data, OPCODE.binary);
     const size = writer.bytes;
-    const wire = join(...writer.take());
+    const wire = join(...writer.takeParts());
     expect(wire.length).toBe(size);
     const [frame, ...others] = serverFrames(wire);
     expect(others).toEqual([]);
@@ -42,13 +42,13 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
   ] as const)("writes the opcode of a %s", (name, first) => {
     const writer = new FrameWriter(fresh(byteOps));
     add(writer, "x", OPCODE[name]);
-    expect(join(...writer.take())).toEqual(Uint8Array.of(first, 1, 0x78));
+    expect(join(...writer.takeParts())).toEqual(Uint8Array.of(first, 1, 0x78));
   });
 
   it("puts small frames side by side, so that one part has them all", () => {
     const writer = new FrameWriter(fresh(byteOps));
     for (let i = 0; i < 100; i++) add(writer, `message ${i}`);
-    const parts = writer.take();
+    const parts = writer.takeParts();
     expect(parts.length).toBe(1);
     expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
   });
@@ -61,19 +61,19 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
       add(writer, data, OPCODE.binary);
     }
     add(writer, "last");
-    expect(texts(writer.take())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
+    expect(texts(writer.takeParts())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
   });
 
   it("starts anew when it was taken", () => {
     const writer = new FrameWriter(fresh(byteOps));
     expect(writer.bytes).toBe(0);
-    expect(writer.take()).toEqual([]);
+    expect(writer.takeParts()).toEqual([]);
     add(writer, "one");
-    const first = writer.take();
+    const first = writer.takeParts();
     expect(writer.bytes).toBe(0);
-    expect(writer.take()).toEqual([]);
+    expect(writer.takeParts()).toEqual([]);
     add(writer, "two");
-    const second = writer.take();
+    const second = writer.takeParts();
     // What was handed over is not touched by what comes after it.
     expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
   });
@@ -84,7 +84,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     add(writer, "before");
     add(writer, data);
     add(writer, "after");
-    const parts = writer.take();
+    const parts = writer.takeParts();
     expect(parts.length).toBe(3);
     expect(parts[1]).toBe(data);
     expect(texts(parts)).toEqual(["before", "a".repeat(LARGE), "after"]);
@@ -95,7 +95,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const data = new Uint8Array(LARGE - 1).fill(0x61);
     add(writer, data);
     data.fill(0x62);
-    expect(texts(writer.take())).toEqual(["a".repeat(LARGE - 1)]);
+    expect(texts(writer.takeParts())).toEqual(["a".repeat(LARGE - 1)]);
   });
 
   it("hands large parts of a nested list on as they are, and joins the small ones", () => {
@@ -104,7 +104,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const long = "é".repeat(LARGE);
     add(writer, ["a", [one, ["b", "", ["c"]]], two, [], long, "d", Uint8Array.of(0x65)]);
     add(writer, "next");
-    const parts = writer.take();
+    const parts = writer.takeParts();
     expect(parts.map((part) => part.length)).toEqual([
       10 + 1, // header and "a"
       LARGE,
@@ -122,14 +122,14 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = Array.from({ length: 5000 }, (_, i) => `part ${i};`);
     add(writer, data);
-    expect(texts(writer.take())).toEqual([data.join("")]);
+    expect(texts(writer.takeParts())).toEqual([data.join("")]);
   });
 
   it("goes on when the shared memory is used up", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const sent = Array.from({ length: 200 }, (_, i) => String(i).padStart(1000, "."));
     for (const data of sent) add(writer, data);
-    const parts = writer.take();
+    const parts = writer.takeParts();
     expect(parts.length).toBeLessThan(6);
     expect(texts(parts)).toEqual(sent);
   });
@@ -138,7 +138,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const host = fresh(byteOps);
     const writers = [new FrameWriter(host), new FrameWriter(host), new FrameWriter(host)];
     for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
-    const all = writers.map((writer) => writer.take());
+    const all = writers.map((writer) => writer.takeParts());
     expect(all.map(texts)).toEqual([0, 1, 2].map((w) => Array.from({ length: 50 }, (_, i) => `${w}.${i}`)));
     // One memory for all of them, and each octet of it handed out once.
     expect(new Set(all.flat().map((part) => part.buffer)).size).toBe(1);
@@ -152,7 +152,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     const [one, other] = [new FrameWriter(host), new FrameWriter(host)];
     const where = (writer: FrameWriter): number => {
       add(writer, new Uint8Array(10), OPCODE.binary);
-      const [part] = writer.take();
+      const [part] = writer.takeParts();
       return part!.byteOffset;
     };
     const start = where(one);
@@ -175,15 +175,15 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
       add(slow, `slow ${i}`);
       add(busy, `busy ${i}`);
     }
-    const parts = slow.take();
+    const parts = slow.takeParts();
     expect(parts.length).toBe(2);
     const own = parts[1]!.buffer;
-    expect(busy.take().every((part) => part.buffer !== own)).toBe(true);
+    expect(busy.takeParts().every((part) => part.buffer !== own)).toBe(true);
     expect(texts(parts)).toEqual(["shared", ...Array.from({ length: 50 }, (_, i) => `slow ${i}`)]);
 
     slow.useOwnSlab(false);
     add(slow, "back");
-    const back = slow.take();
+    const back = slow.takeParts();
     expect(back[0]!.buffer).not.toBe(own);
     expect(back[0]!.buffer).toBe(parts[0]!.buffer);
     expect(texts(back)).toEqual(["back"]);
@@ -195,6 +195,6 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
       add(writer, `${i}`);
       writer.useOwnSlab(apart);
     }
-    expect(texts(writer.take())).toEqual(["0", "1", "2", "3", "4", "5"]);
+    expect(texts(writer.takeParts())).toEqual(["0", "1", "2", "3", "4", "5"]);
   });
 });

@@ -22,7 +22,7 @@ export class Compressor {
   private readonly options: Omit<DeflateOptions, "dictionary">;
   private readonly window: MessageWindow | undefined;
   /** The message before, and what became of it: one that goes to many is compressed once. */
-  private last: { readonly input: string | Uint8Array; readonly output: Uint8Array | undefined } | undefined;
+  private previous: { readonly input: string | Uint8Array; readonly output: Uint8Array | undefined } | undefined;
 
   constructor(settings: CompressionSettings, parameters: DeflateParameters, deflater: Deflate, byteOps: ByteOps) {
     const { level, memLevel, threshold } = settings;
@@ -36,27 +36,28 @@ export class Compressor {
 
   /** The payload of the frame with RSV1; `undefined` where the message is better sent as it is. */
   compress(data: IoData, size: number): Uint8Array | undefined {
-    const { last } = this;
-    if (last !== undefined && typeof data === "string" && data === last.input) return last.output;
+    const { previous } = this;
+    if (previous !== undefined && typeof data === "string" && data === previous.input) return previous.output;
     const bytes = this.flatten(data, size);
-    if (last !== undefined && bytes.length === last.input.length && sameOctets(bytes, last.input)) return last.output;
-    const output = this.payload(bytes, this.deflater.deflateSync(bytes, this.optionsNow));
+    if (previous !== undefined && bytes.length === previous.input.length && equalBytes(bytes, previous.input))
+      return previous.output;
+    const output = this.toPayload(bytes, this.deflater.deflateSync(bytes, this.currentOptions));
     if (this.window === undefined)
-      this.last = { input: typeof data === "string" ? data : new Uint8Array(bytes), output };
+      this.previous = { input: typeof data === "string" ? data : new Uint8Array(bytes), output };
     return output;
   }
 
   /** The same for large messages, in a later turn. */
-  compressLater(data: IoData, size: number, done: (payload: Uint8Array | undefined) => void): void {
+  compressAsync(data: IoData, size: number, done: (payload: Uint8Array | undefined) => void): void {
     const bytes = this.flatten(data, size);
-    this.deflater.deflate(bytes, this.optionsNow, (deflated) => done(this.payload(bytes, deflated)));
+    this.deflater.deflate(bytes, this.currentOptions, (deflated) => done(this.toPayload(bytes, deflated)));
   }
 
-  private get optionsNow(): DeflateOptions {
+  private get currentOptions(): DeflateOptions {
     return { ...this.options, dictionary: this.window?.dictionary };
   }
 
-  private payload(bytes: Uint8Array, deflated: Uint8Array): Uint8Array | undefined {
+  private toPayload(bytes: Uint8Array, deflated: Uint8Array): Uint8Array | undefined {
     const length = deflated.length - TAIL_LENGTH;
     // Never larger than it was; an empty message's one octet is the exception that the RFC makes (§7.2.3.6).
     if (length >= bytes.length && bytes.length > 0) return undefined;
@@ -73,7 +74,7 @@ export class Compressor {
   }
 }
 
-const sameOctets = (a: Uint8Array, b: string | Uint8Array): boolean => {
+const equalBytes = (a: Uint8Array, b: string | Uint8Array): boolean => {
   if (typeof b === "string") return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

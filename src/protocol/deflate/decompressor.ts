@@ -56,7 +56,7 @@ export class Decompressor {
    *
    * @throws ProtocolError 1007 for what is no DEFLATE stream, 1009 for a message that is too large
    */
-  decompress(payload: Uint8Array, later: (result: Uint8Array | ProtocolError) => void): Uint8Array | undefined {
+  decompress(payload: Uint8Array, done: (result: Uint8Array | ProtocolError) => void): Uint8Array | undefined {
     const { length } = payload;
     const stream = new Uint8Array(length + TAIL.length);
     stream.set(payload);
@@ -74,29 +74,29 @@ export class Decompressor {
       size: 0,
     };
     while (length <= SYNC_LIMIT) {
-      const result = this.deflater.inflateSync(...next(progress, Math.min(limit, SYNC_LIMIT)));
+      const result = this.deflater.inflateSync(...nextInput(progress, Math.min(limit, SYNC_LIMIT)));
       if (result === "too big" && limit > SYNC_LIMIT) break;
-      if (advance(progress, result)) return whole(progress);
+      if (advance(progress, result)) return joinParts(progress);
     }
-    this.inflateLater(progress, later);
+    this.inflateAsync(progress, done);
     return undefined;
   }
 
-  private inflateLater(progress: Progress, later: (result: Uint8Array | ProtocolError) => void): void {
-    this.deflater.inflate(...next(progress, progress.limit), (result) => {
+  private inflateAsync(progress: Progress, done: (result: Uint8Array | ProtocolError) => void): void {
+    this.deflater.inflate(...nextInput(progress, progress.limit), (result) => {
       try {
-        if (advance(progress, result)) later(whole(progress));
-        else this.inflateLater(progress, later);
+        if (advance(progress, result)) done(joinParts(progress));
+        else this.inflateAsync(progress, done);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        later(error);
+        done(error);
       }
     });
   }
 }
 
 /** What is to be inflated next; zlib must be given room for one octet at least. */
-const next = (
+const nextInput = (
   { stream, consumed, size, window }: Progress,
   limit: number,
 ): [data: Uint8Array, options: InflateOptions] => [
@@ -120,7 +120,7 @@ const advance = (progress: Progress, result: Inflated | InflateFailure): boolean
   return isLast;
 };
 
-const whole = ({ parts, size }: Progress): Uint8Array => {
+const joinParts = ({ parts, size }: Progress): Uint8Array => {
   if (parts.length === 1) return parts[0]!;
   const message = new Uint8Array(size);
   let at = 0;

@@ -17,12 +17,12 @@ class Reader {
     this.text = text;
   }
 
-  get ended(): boolean {
+  get atEnd(): boolean {
     return this.at >= this.text.length;
   }
 
   /** Takes `char` with the white space around it, if it comes next. */
-  take(char: string): boolean {
+  consume(char: string): boolean {
     this.skipSpace();
     if (this.text[this.at] !== char) return false;
     this.at++;
@@ -65,20 +65,20 @@ export const parseExtensions = (header: string | undefined): ExtensionOffer[] | 
   const reader = new Reader(header ?? "");
   do {
     // RFC 9110 §5.6.1: a recipient reads over empty elements of a list.
-    while (reader.take(","));
-    if (reader.ended) break;
+    while (reader.consume(","));
+    if (reader.atEnd) break;
     const name = reader.token();
     if (name === undefined) return undefined;
     const parameters: [string, string | undefined][] = [];
-    while (reader.take(";")) {
+    while (reader.consume(";")) {
       const parameter = reader.token();
       if (parameter === undefined) return undefined;
-      const hasValue = reader.take("=");
+      const hasValue = reader.consume("=");
       const value = hasValue ? reader.value() : undefined;
       if (hasValue && value === undefined) return undefined;
       parameters.push([parameter, value]);
     }
     offers.push({ name, parameters });
-  } while (reader.take(","));
-  return reader.ended ? offers : undefined;
+  } while (reader.consume(","));
+  return reader.atEnd ? offers : undefined;
 };

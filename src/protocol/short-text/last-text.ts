@@ -34,9 +34,9 @@ export class LastText {
   copyTo(target: DataView, at: number): number {
     const { end } = this;
     const view = this.view!;
-    let from = this.start;
-    for (; from + 3 < end; from += 4, at += 4) target.setInt32(at, view.getInt32(from, true), true);
-    for (; from < end; from++, at++) target.setUint8(at, view.getUint8(from));
+    let source = this.start;
+    for (; source + 3 < end; source += 4, at += 4) target.setInt32(at, view.getInt32(source, true), true);
+    for (; source < end; source++, at++) target.setUint8(at, view.getUint8(source));
     return at;
   }
 
@@ -49,4 +49,4 @@ export class LastText {
 const NOTHING = new Uint8Array(0);
 
 /** Below this many octets, measuring and encoding once more costs less than remembering; but for short ones in a run. */
-export const LAST_TEXT_FROM = 512;
+export const MIN_LAST_TEXT = 512;

@@ -6,7 +6,7 @@ import { FIN, MASKED, OPCODE } from "../frame.ts";
 import { applyMaskInView } from "../mask.ts";
 
 /** Payloads of up to so many octets have their length in the second octet of their header (RFC 6455 §5.2). */
-export const SHORT = 125;
+export const MAX_SHORT = 125;
 
 /** A masked header for such a length: two octets and the key. */
 export const SHORT_HEADER = 6;
@@ -18,19 +18,19 @@ export const SHORT_HEADER = 6;
 const MAX_RUN = 256;
 
 /** The first octet of a text in one frame. */
-export const TEXT = FIN | OPCODE.text;
+export const TEXT_FRAME = FIN | OPCODE.text;
 
 /**
  * Unmasks the frames from `at` on, where one ends that begins at `start`, for as long as they are whole, ASCII, and have
  * `longest` octets at most. Returns where the last of them ends.
  */
-export const unmaskRun = (view: DataView, start: number, at: number, longest: number): number => {
+export const unmaskRun = (view: DataView, start: number, at: number, maxSize: number): number => {
   const limit = Math.min(view.byteLength, start + MAX_RUN);
-  while (at + SHORT_HEADER <= limit && view.getUint8(at) === TEXT) {
+  while (at + SHORT_HEADER <= limit && view.getUint8(at) === TEXT_FRAME) {
     const size = view.getUint8(at + 1) - MASKED;
     const payload = at + SHORT_HEADER;
     const end = payload + size;
-    if (size < 0 || size > longest || end > limit) break;
+    if (size < 0 || size > maxSize || end > limit) break;
     const key = view.getInt32(at + 2, true);
     if (!applyMaskInView(view, payload, end, key)) {
       applyMaskInView(view, payload, end, key);

@@ -31,7 +31,7 @@ const compress = (compressor: Compressor, data: IoData): Uint8Array | undefined 
   compressor.compress(data, ioLength(data));
 
 const later = (compressor: Compressor, data: IoData): Promise<Uint8Array | undefined> =>
-  new Promise((resolve) => compressor.compressLater(data, ioLength(data), resolve));
+  new Promise((resolve) => compressor.compressAsync(data, ioLength(data), resolve));
 
 const inflate = (payload: Uint8Array): string =>
   inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).toString();

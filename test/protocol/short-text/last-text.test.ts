@@ -1,6 +1,6 @@
 /** What arrived and is sent on as it is: the same octets, whatever way it takes, and nothing is kept alive afterwards. */
 import { describe, expect, it } from "vitest";
-import { LAST_TEXT_FROM } from "../../../src/protocol/short-text/last-text.ts";
+import { MIN_LAST_TEXT } from "../../../src/protocol/short-text/last-text.ts";
 import { type Frame, OP, octetsOf } from "../client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
 import { allOctets } from "../parsing.ts";
@@ -13,7 +13,7 @@ const whole = (text: string): Frame[] => [{ opcode: OP.text, payload: text }];
 
 describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => {
   const { lastText } = byteOps;
-  const lengths = [LAST_TEXT_FROM - 1, LAST_TEXT_FROM, 16_383, 16_384, 70_000];
+  const lengths = [MIN_LAST_TEXT - 1, MIN_LAST_TEXT, 16_383, 16_384, 70_000];
 
   it.each(lengths.flatMap((n) => [`a${"x".repeat(n - 1)}`, "é".repeat(n / 2), "€🎉".repeat(n / 7)]))(
     "arrives as it came: %#",
