@@ -1,5 +1,6 @@
 /**
- * Masking (RFC 6455 §5.3). A key is a number whose lowest eight bits are its first octet.
+ * Masking and unmasking (RFC 6455 §5.3). A key is a 32-bit integer; its least significant byte is the first one on the
+ * network.
  *
  * | function             | source                  | result   | used for                                             |
  * |----------------------|-------------------------|----------|------------------------------------------------------|
@@ -18,13 +19,13 @@ const MIN_WORDS = 96;
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** The key for the rest of a payload, of which `done` octets have been masked. */
+/** The key for the rest of a payload after its first `count` bytes. */
 export const rotateKey = (key: number, count: number): number => {
   const bits = (count & 3) << 3;
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 };
 
-/** Masks or unmasks in place. Returns whether the result is ASCII, which costs nothing here and speeds up decoding text. */
+/** Masks or unmasks in place. Returns whether the result is ASCII: this costs nothing here, and speeds up decoding text. */
 export const applyMask = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
   let union = 0;
   let at = start;
@@ -51,7 +52,7 @@ export const applyMask = (bytes: Uint8Array, start: number, end: number, key: nu
   return (union & 0x80) === 0;
 };
 
-/** Four words per step take half as long as one. Returns the union of the bits of all words. */
+/** Masks or unmasks in place. Returns the bitwise OR of the result. Four words per step take half as long as one. */
 const applyMaskToWords = (words: Int32Array, key: number): number => {
   let union = 0;
   let i = 0;
@@ -70,7 +71,7 @@ const applyMaskToWords = (words: Int32Array, key: number): number => {
   return union;
 };
 
-/** The same as {@link applyMask}, through a view of the chunk. */
+/** Like {@link applyMask}, through a view of the chunk. */
 export const applyMaskInView = (view: DataView, start: number, end: number, key: number): boolean => {
   let union = 0;
   let at = start;
@@ -89,7 +90,7 @@ export const applyMaskInView = (view: DataView, start: number, end: number, key:
 
 const scratchView = new DataView(scratch.buffer);
 
-/** Returns an unmasked copy of `size` octets, at most {@link MAX_LOOP_COPY}. */
+/** Returns an unmasked copy of `size` bytes, at most {@link MAX_LOOP_COPY}. */
 export const copyUnmasked = (source: Uint8Array, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
   const k0 = key & 0xff;
   const k1 = (key >>> 8) & 0xff;
@@ -106,7 +107,7 @@ export const copyUnmasked = (source: Uint8Array, start: number, size: number, ke
   return new Uint8Array(scratchOfSize[size]!);
 };
 
-/** The same through a view of the source. */
+/** Like {@link copyUnmasked}, through a view of the chunk. */
 export const copyUnmaskedInView = (
   source: DataView,
   start: number,

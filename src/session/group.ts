@@ -1,4 +1,4 @@
-/** All connections of one server: counting them, and ending them well. */
+/** All sessions of one server: looking them up, closing them, and draining them for a restart. */
 import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
@@ -6,23 +6,23 @@ import type { Clock, Timed } from "./clock.ts";
 import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
 
-/** How {@link SessionGroup.drain} goes about it. */
+/** The options of {@link SessionGroup.drain}. */
 export interface DrainOptions {
-  /** How many connections are asked to leave at once. Default: 10 000. */
+  /** How many connections are closed at a time. Default: 10 000. */
   readonly batch?: number;
-  /** How many ms lie between two batches. Default: 2 000. */
+  /** The time between two batches in ms. Default: 2 000. */
   readonly interval?: number;
-  /** After so many ms, what is left is cut off. Default: 30 000. */
+  /** The time in ms after which all remaining connections are aborted. Default: 30 000. */
   readonly deadline?: number;
 }
 
 export class SessionGroup {
-  /** New connections are refused: the server is on its way out. */
+  /** The server is shutting down: new connections are refused. */
   closing = false;
 
   private readonly clock: Clock;
   private readonly sessions = new Set<Session>();
-  /** The connections that were asked for their id: nobody can ask for the others by it. */
+  /** The connections whose `self.id` has been read. The ids of the others are unknown, so nothing can look them up. */
   private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
@@ -53,10 +53,10 @@ export class SessionGroup {
     return session === undefined || session.ended ? undefined : session.self;
   }
 
-  // Properties, so that they can be handed over as the session's `onIdentified` and `onEnd`.
+  // Arrow functions, because they are passed as `SessionContext.onIdentified` and `onEnd`.
 
   readonly identify = (session: Session, id: string): void => {
-    // A connection may be asked for its id when it has ended.
+    // The id may be read after the session was deleted.
     if (this.sessions.has(session)) this.byId.set(id, session);
   };
 
@@ -68,19 +68,19 @@ export class SessionGroup {
     for (const resolve of this.waiters.splice(0)) resolve();
   };
 
-  /** Closes every connection with 1001. Resolves when all are gone; the sessions see to it themselves. */
+  /** Closes all connections with 1001 and refuses new ones. Resolves when all sessions are released, as they are in time. */
   close(): Promise<void> {
     this.closing = true;
     this.closeAll();
     return this.whenEmpty();
   }
 
-  /** Closes every connection with 1001. New ones may come. */
+  /** Closes all connections with 1001. New ones are still accepted. */
   closeAll(): void {
     for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
   }
 
-  /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */
+  /** Closes all connections with 1012 in batches, so that the clients don't all reconnect at the same time. */
   drain(options: DrainOptions = {}): Promise<void> {
     checkKeys(options, ["batch", "interval", "deadline"]);
     const { batch = 10_000, interval = 2_000, deadline = 30_000 } = options;

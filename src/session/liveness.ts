@@ -1,23 +1,22 @@
-/** Is the peer still there, and does it take what it is sent? What the session knows of that, with time as an input. */
+/** Tracks whether the peer is alive and reads what it is sent. All times are parameters. */
 import type { ControlMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { NEVER } from "./clock.ts";
 
-const NEVER = Number.POSITIVE_INFINITY;
-
-/** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
+/** The payload of heartbeat pings. It distinguishes their pongs from those of the application's pings. */
 export const HEARTBEAT = "websock heartbeat";
 
 const heartbeatBytes = new TextEncoder().encode(HEARTBEAT);
 
 export class Liveness {
   private receivedAt: number;
-  // `undefined` where there is none: every connection has these, and a number has to be kept somewhere.
+  // `undefined` rather than `-Infinity` while there is none: V8 would allocate a heap number per connection.
   private heartbeatSentAt: number | undefined = undefined;
-  /** Since when we are not reading; `undefined` while we are. */
+  /** Since when reading is paused; `undefined` while it is not. */
   private pausedAt: number | undefined = undefined;
-  /** How many heartbeats wait for their pongs: a slow peer's may come after the next one is sent. */
+  /** How many heartbeats wait for a pong. More than one if the peer is slow to answer. */
   private unansweredHeartbeats = 0;
-  /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
+  /** Since when none of the buffered bytes has been flushed, and how many had been flushed by then. */
   private stalledAt: number | undefined = undefined;
   private flushedWhenStalled = 0;
 
@@ -25,7 +24,7 @@ export class Liveness {
     this.receivedAt = now;
   }
 
-  /** The newest moment at which something was received, which may be known already. */
+  /** Records that something was received at `at`, which may be earlier than the latest recorded time. */
   noteActivity(at: number): void {
     if (at > this.receivedAt) this.receivedAt = at;
   }
@@ -34,18 +33,18 @@ export class Liveness {
     this.pausedAt = now;
   }
 
-  /** The idle clock stood still while we were not reading. */
+  /** Excludes the time of the pause from the idle time. */
   resume(now: number): void {
     this.receivedAt += now - Math.max(this.pausedAt ?? now, this.receivedAt);
     this.pausedAt = undefined;
   }
 
-  /** Nothing was received for `timeout`, although we were reading. */
+  /** Whether nothing was received for `timeout` while reading was not paused. */
   isIdle(now: number, { timeout }: ResolvedOptions): boolean {
     return now >= this.idleAt(timeout);
   }
 
-  /** Something waits for the peer, of which it takes nothing; from the first call on that says so. */
+  /** Whether bytes are buffered and none was flushed for `timeout`, counted from the first call that shows it. */
   isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, bytesFlushed: number): boolean {
     if (buffered === 0) this.stalledAt = undefined;
     else if (this.stalledAt === undefined || bytesFlushed !== this.flushedWhenStalled) {
@@ -55,18 +54,18 @@ export class Liveness {
     return now - (this.stalledAt ?? NEVER) >= timeout;
   }
 
-  /** A heartbeat is due. */
+  /** Whether a heartbeat is due. */
   isHeartbeatDue(now: number, options: ResolvedOptions): boolean {
     return now >= this.heartbeatAt(options);
   }
 
-  /** A heartbeat is sent; not so if what already waits for the peer tests the connection just as well. */
+  /** Records that a heartbeat was due. `sent`: a ping was sent. With bytes buffered none is: they test the connection, too. */
   noteHeartbeat(now: number, sent: boolean): void {
     this.heartbeatSentAt = now;
     if (sent) this.unansweredHeartbeats++;
   }
 
-  /** Whether this answers our own heartbeat, which is nobody else's business. */
+  /** Returns true for a pong that answers a heartbeat, which is not reported to the handler. */
   consumePong({ opcode, data }: ControlMessage): boolean {
     if (this.unansweredHeartbeats === 0 || opcode !== "pong" || data.length !== heartbeatBytes.length) return false;
     if (!data.every((byte, i) => byte === heartbeatBytes[i])) return false;
@@ -74,7 +73,7 @@ export class Liveness {
     return true;
   }
 
-  /** When to look again. `listening`: something is still expected of the peer. */
+  /** The next time at which one of the checks above can become true. */
   nextDeadline(options: ResolvedOptions, checksIdle: boolean, canPing: boolean): number {
     const stalled = (this.stalledAt ?? NEVER) + options.timeout;
     if (!checksIdle) return stalled;

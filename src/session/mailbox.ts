@@ -1,11 +1,11 @@
-/** What waits for a connection: messages from its peer and infos from its own side, in the order in which they arrived. */
+/** The queue of messages and infos that wait for the handler, in order of arrival. */
 import type { ControlMessage, DataMessage } from "../message.ts";
 
 export type InboundMessage = DataMessage | ControlMessage;
 
 const NO_ITEMS: never[] = [];
 
-/** A queue that takes little memory while it is empty. */
+/** A FIFO queue that needs little memory while it is empty. */
 class Queue<T> {
   private items: T[] = NO_ITEMS;
   private head = 0;
@@ -45,13 +45,14 @@ class Queue<T> {
 interface QueuedMessage {
   readonly event: InboundMessage;
   readonly size: number;
-  /** How many infos had been sent when it arrived: those come first. */
+  /** How many infos had been sent when the message arrived. They are handled first. */
   readonly infosBefore: number;
 }
 
 export class Mailbox {
-  /** How many messages wait, and how many octets they have. */
+  /** The number of queued messages. */
   messages = 0;
+  /** Their size in bytes. */
   bytes = 0;
 
   private readonly messageQueue = new Queue<QueuedMessage>();
@@ -65,12 +66,12 @@ export class Mailbox {
     return this.infoQueue.length;
   }
 
-  /** Something arrives from the peer: what {@link addMessage} adds until the next call came in this moment. */
+  /** Called when bytes arrive from the peer. Messages that are added until the next call count as having arrived now. */
   markArrival(): void {
     this.infosAtArrival = this.sentInfos;
   }
 
-  /** Whether a message that arrives now may be handled at once: nothing came before it. */
+  /** Whether a message that arrives now can be handled immediately: nothing is queued before it. */
   get isCaughtUp(): boolean {
     return this.messages === 0 && this.handledInfos >= this.infosAtArrival;
   }
@@ -86,17 +87,17 @@ export class Mailbox {
     this.sentInfos++;
   }
 
-  /** A turn of the event loop has passed: the infos sent until now may be handled. */
+  /** Called in a later event-loop tick: the infos that were sent until now may be handled. */
   releaseInfos(): void {
     this.releasedInfos = this.sentInfos;
   }
 
-  /** The size of the next message; 0 if there is none. */
+  /** The size of the next message in bytes; 0 if there is none. */
   get nextSize(): number {
     return this.messageQueue.peek()?.size ?? 0;
   }
 
-  /** The next message, if it is its turn. */
+  /** Removes and returns the next message, unless infos have to be handled before it. */
   takeMessage(): InboundMessage | undefined {
     const next = this.messageQueue.peek();
     if (next === undefined || next.infosBefore > this.handledInfos) return undefined;
@@ -116,7 +117,6 @@ export class Mailbox {
     return this.infoQueue.shift();
   }
 
-  /** Drops everything. */
   clear(): void {
     this.messageQueue.clear();
     this.infoQueue.clear();
@@ -126,7 +126,7 @@ export class Mailbox {
 }
 
 /**
- * Stands for the mailbox of every connection for which nothing has ever waited; nothing is added to it. Most connections
- * need no other, and the processor has this one at hand, whichever of them it looks at.
+ * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection and
+ * stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

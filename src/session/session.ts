@@ -1,15 +1,15 @@
 /**
- * The session: everything between a handler's callbacks and a host's transport, the same on every host.
+ * The session: the code between a handler and a transport, one per connection, the same on every host.
  *
- * It calls one callback at a time, interprets results, decides when and why a connection ends, applies backpressure, and
- * keeps deadlines. It does no I/O: the transport, the clock and `onError` are given to it.
+ * It calls one callback at a time, applies the results, decides when and why a connection ends, applies backpressure, and
+ * enforces timeouts. It does no I/O: it is given the transport, the clock and `onError`.
  *
  * ## The end of a connection
  *
  * | phase    | meaning                                                                                               |
  * |----------|-------------------------------------------------------------------------------------------------------|
  * | `OPEN`   | messages and infos are handled, results are applied                                                   |
- * | `ENDING` | the end is decided and our close frame is sent (or the transport aborted); a callback is still running |
+ * | `ENDING` | the end is decided, and our close frame sent (or the transport aborted); a callback is still running   |
  * | `ENDED`  | `terminate` has been called, or was not due because `init` had failed                                 |
  *
  * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
@@ -47,7 +47,7 @@ import {
 import type { Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
-import type { Clock, Timed } from "./clock.ts";
+import { type Clock, NEVER, type Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
@@ -57,65 +57,63 @@ import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
 
-/** Reading is paused while more than this waits in the mailbox; it resumes at half of it. */
+/** Reading is paused while the mailbox contains this much or more, and resumes below half of it. */
 const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
 
-/** Where the host cannot pause reading: the limit of the mailbox, in messages, and in bytes beyond one message. */
+/** The mailbox's limit where the host can't pause reading: `events`, or `maxMessageSize` plus `extraBytes`. */
 const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more bytes than this are buffered for the peer, none of its messages is read or handled. */
+/** While more bytes than this are buffered, the peer's messages are neither read nor handled. */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
-/** More infos than this in a mailbox end the connection. */
+/** A mailbox with more infos than this ends the connection. */
 const MAX_INFOS = 65_536;
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 const OPEN = 0;
 const ENDING = 1;
 const ENDED = 2;
 
 // The bits of `Session.hold`.
-/** More than the outbound high-water mark is buffered: nothing is read until the peer catches up. See `canHandle`. */
+/** More than the outbound high-water mark is buffered: the peer's messages are held back. See `canHandle`. */
 const BLOCKED = 1;
-/** The current code does not run in the connection's AsyncLocalStorage context, which must be entered to call a callback. */
+/** The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback. */
 const OUTSIDE_CONTEXT = 2;
-/** The application's own code has called `self.push` or `self.stop`, which has not returned: no callback may be called. */
+/** Set during a call of `self.push` or `self.stop`: no callback may be called on the application's stack. */
 const IN_SELF_CALL = 4;
-/** What a message has to wait for, or requires a detour. */
+/** With one of these set, a message can't be handled on the fast path. */
 const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
-/** What all sessions of a host with the same options share. */
+/** The part of a session that it shares with all sessions of a host that have the same options. */
 export interface SessionContext {
   readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause">;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   readonly byteOps: ByteOps;
   readonly onError: OnError;
-  /** The connection was asked for its id for the first time. */
+  /** Called when `self.id` is read for the first time, or an adapter restores it. */
   readonly onIdentified?: (session: Session, id: string) => void;
-  /** The session is released: see the table above. */
+  /** Called when the session is released (see the end of a connection, above). */
   readonly onEnd?: (session: Session) => void;
 }
 
 export class Session implements TransportEvents, Timed, SessionHandle {
-  // First the fields that every message needs, next to each other: they share a cache line.
+  // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something arrived last. Set for each message, and passed on to {@link liveness} when that is asked. */
+  /** When something last arrived. Set for each message, but passed on only by {@link currentLiveness}. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}. One field, because it is read for every message. */
+  /** {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}, in one field because every message reads it. */
   private flags = 0;
   /** The handler: the object on which {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
-  /** When the pending callback is abandoned; `undefined`: never. (A field that holds `Infinity` would need a heap number.) */
+  /** When the pending callback is abandoned; `undefined`: never. (V8 would allocate a heap number for `Infinity`.) */
   private abandonAt: number | undefined = undefined;
-  /** `init` has returned a state: from now on, the end calls `terminate`. */
+  /** `init` has returned a state: `terminate` will be called. */
   private hasState = false;
   private readonly transport: Transport;
   private closeReceived = false;
@@ -129,7 +127,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private readonly asyncContext: AsyncContext | undefined;
   /** Set when the end is decided. */
   private ending: Ending | undefined = undefined;
-  /** The listeners of pending promises, created for the first of them. */
+  /** The callbacks for pending promises, created with the first of them. */
   private settlement: Settlement | undefined = undefined;
   /** The pending promises of `self.drained()`. */
   private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
@@ -188,7 +186,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     }
   }
 
-  /** Runs `init`. */
+  /** Opens the transport and calls `init`. */
   start(arg: unknown): void {
     this.transport.open(this);
     this.runInContext(this.runInit, this, arg);
@@ -201,7 +199,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** Goes on with what {@link Transport.keep} has kept: `init` ran before, in another life of the process. */
+  /** Continues with a state that {@link Transport.keep} has stored: `init` ran earlier, before the process hibernated. */
   resume(state: unknown): void {
     this.transport.open(this);
     this.state = state;
@@ -209,24 +207,23 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** The server goes away (1001) or restarts (1012). */
+  /** Closes the connection because the server is shutting down (1001) or restarting (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
     this.end("shutdown", code, "");
     this.terminateIfReady();
   }
 
-  /** Cuts the connection off. */
+  /** Closes the connection without a closing handshake. */
   abort(): void {
     this.transport.abort();
   }
 
-  // --- what `self` is for
+  // --- calls of `self`
 
   get ended(): boolean {
     return this.phase !== OPEN;
   }
 
-  /** Why it ended; `undefined` while it has not. */
   get endedBy(): CloseReason | undefined {
     return this.ending?.reason;
   }
@@ -245,7 +242,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     }
     const { clock } = this;
     if (this.mailbox.infos >= MAX_INFOS) {
-      // Not at once: this is the sender's stack.
+      // Deferred: no callback runs on the sender's stack.
       this.overflowed = true;
       clock.defer(() => this.overflow());
       return false;
@@ -272,7 +269,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.terminateIfReady();
   }
 
-  /** `self.push`: sends now, whatever callback is running or pending. */
+  /** `self.push`: sends immediately, even while a callback is running or pending. */
   pushNow(messages: Messages): boolean {
     checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN || this.isDisconnected) return false;
@@ -280,7 +277,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.phase === OPEN && !this.isDisconnected;
   }
 
-  /** `self.stop`: decides the end now, whatever callback is running or pending. */
+  /** `self.stop`: decides the end immediately, even while a callback is running or pending. */
   stopNow(reason: unknown, detail: StopDetail = {}): boolean {
     checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
@@ -290,13 +287,13 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     let decided!: boolean;
     this.runSelfCall(() => {
       this.send(messages);
-      decided = this.phase === OPEN; // unless its messages exceed `maxBuffered`
+      decided = this.phase === OPEN; // false if the messages exceeded `maxBuffered`, which has decided the end
       this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
     });
     return decided;
   }
 
-  /** On the application's stack, no callback is called: those that have become due meanwhile are called in a later tick. */
+  /** Performs a call of the application. No callback runs on its stack: those that become due run in a later tick. */
   private runSelfCall(action: () => void): void {
     const { inSelfCall } = this;
     this.inSelfCall = true;
@@ -332,7 +329,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.context.onIdentified?.(this, id);
   }
 
-  // --- what the transport tells
+  // --- events of the transport
 
   onActivity(): void {
     this.activeAt = this.clock.coarseActiveNow();
@@ -340,8 +337,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /**
-   * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
-   * and there is no other. Then neither message nor result is ever made. Other results go through {@link interpret}.
+   * The fast path for text messages. Everything is in one function, and `handleIn` is called as a method, so that the JIT can
+   * inline the handler (as long as the call site stays monomorphic); escape analysis then removes the allocations of the
+   * message and the result. Results other than `push` go through {@link interpret}.
    */
   onText(data: string, size: number): void {
     if (!this.isReady) {
@@ -360,7 +358,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.pumpIfNeeded();
   }
 
-  /** The slow path of {@link onText}. It is a function of its own, so that {@link onText} stays small enough to be inlined. */
+  /** The slow path of {@link onText}. A separate function, so that {@link onText} stays small enough to be inlined. */
   private onTextSlow(data: string, size: number): void {
     if (this.outsideContext) this.runInContext(this.onText, this, data, size);
     else this.receive({ opcode: "text", data }, size);
@@ -372,7 +370,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   onControl(message: ControlMessage): void {
     if (this.liveness.consumePong(message)) return;
-    // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
+    // The answer to a ping counts as outbound: a peer that sends pings without reading is held back, too.
     this.applyBackpressure();
     if (this.callbacks.handleControl !== undefined) this.receive(message, message.data.length);
   }
@@ -424,7 +422,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- events to callbacks
 
-  /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
+  /** Whether a message can be handled immediately, instead of being queued. With a synchronous handler, it nearly always can. */
   private get isReady(): boolean {
     return (
       this.phase === OPEN && this.running === undefined && (this.flags & NOT_READY) === 0 && this.mailbox.isCaughtUp
@@ -460,10 +458,10 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /**
-   * Whether a message may be handled although more than the outbound high-water mark is unsent. A host that answers the
-   * peer's close frame by itself does so behind what we have sent by then: an answer that is held back would be lost. So
-   * what has been received is handled there, as long as an answer of the same size fits into `maxBuffered`. The same goes
-   * for a peer that has closed: it sends nothing more that would have to be held back.
+   * Whether a message of `size` bytes may be handled although more than the outbound high-water mark is buffered: as long as
+   * a reply of the same size fits into `maxBuffered`, and in two cases only. (1) The host itself answers the peer's close
+   * frame, and would do so before the replies to messages that are held back, which would be lost. (2) The peer has sent its
+   * close frame, so that it sends nothing more that would have to be held back.
    */
   private canHandle(size: number): boolean {
     const { transport, context } = this;
@@ -471,7 +469,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
-  /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
+  /** Like {@link isReady}, but with {@link BLOCKED} set: see {@link canHandle}. */
   private isReadyWhileBlocked(size: number): boolean {
     if (
       (this.flags & NOT_READY) !== BLOCKED ||
@@ -491,7 +489,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     else this.queue(event, size);
   }
 
-  /** Only a transport that answers within `send` brings more in the meantime. */
+  /** Events can arrive during a synchronous callback only if the transport reports them from within `send`. */
   private pumpIfNeeded(): void {
     if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }
@@ -508,7 +506,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.mailbox;
   }
 
-  /** Handles what waits, in order, until there is nothing, or a callback is pending. */
+  /** Handles queued messages and infos in order, until none is due or a callback is pending. */
   private pump(): void {
     if (this.outsideContext) {
       this.runInContext(this.pump, this);
@@ -529,7 +527,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.terminateIfReady();
   }
 
-  /** All that the peer had sent is handled. */
+  /** The peer has closed or disconnected, and all messages that it had sent are handled. */
   private endByPeer(): void {
     if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
     else this.end({ error: new ConnectionLost() }, undefined, "");
@@ -559,7 +557,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     else if (this.completeCallback(stateOf(result))) this.apply(result);
   }
 
-  /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
+  /** Records that a callback has returned. `false`: the end was decided meanwhile, and the result's messages are dropped. */
   private completeCallback(state: unknown): boolean {
     this.running = undefined;
     this.abandonAt = undefined;
@@ -571,9 +569,10 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /**
-   * A promise settles as if its callback, which is running until then, returned or threw only now; unless it was given up.
+   * Waits for a callback's promise. When it settles, its value or error is treated as if the callback had just returned or
+   * thrown it, unless the callback was abandoned.
    *
-   * @throws TypeError for what is no promise
+   * @throws TypeError for a value that is neither a result nor a promise
    */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
@@ -592,16 +591,16 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   private endWithError(error: unknown, callback: CallbackName): void {
-    // Nothing else is handled until the end is decided: whoever is told of the error may cause more to arrive.
+    // Before `running` is cleared: `onError` may cause events, which must not be handled until the end is decided.
     this.report(error, callback);
     this.running = undefined;
-    // From then on it is the deadline of `terminate`.
+    // After ENDED, `abandonAt` is the deadline of `terminate`.
     if (this.phase !== ENDED) this.abandonAt = undefined;
-    // The error's text is for us to see, not for the client.
+    // No text: an error message must not be revealed to the client.
     this.end({ error }, CLOSE.internalError, "");
   }
 
-  // --- results to the wire
+  // --- results to the transport
 
   private apply(result: HandleResult<unknown>): void {
     if (result[0] === "push") this.send(result[1]);
@@ -642,19 +641,22 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.transport.send(message.opcode, message.data ?? "", size);
   }
 
-  /** Any string may be sent. */
+  /** A string needs no check. */
   private sendText(text: string): void {
-    // A host that takes it at once need not know its size.
+    // Measuring the text is unnecessary where the host can send it immediately.
     if (this.phase !== OPEN || this.isDisconnected || this.transport.sendText?.(text)) return;
     const size = ioLength(text, this.context.byteOps);
     if (this.hasRoom(size)) this.transport.send("text", text, size);
   }
 
-  /** Else the connection is closed. One message is always taken when nothing waits, however large: it could never be sent. */
+  /**
+   * Whether a message of `size` bytes fits into `maxBuffered`; if not, ends the connection. With nothing buffered, every
+   * message fits: one larger than `maxBuffered` could never be sent otherwise.
+   */
   private hasRoom(size: number): boolean {
-    const buffered = this.transport.buffered;
-    if (buffered === 0 || buffered + size <= this.context.options.maxBuffered) return true;
-    this.slowConsumer(`${buffered} octets wait, and ${size} more would exceed maxBuffered`);
+    const waiting = this.transport.buffered;
+    if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
+    this.slowConsumer(`${waiting} octets wait, and ${size} more would exceed maxBuffered`);
     return false;
   }
 
@@ -678,14 +680,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** Pauses or resumes reading as the marks say. `true`: it resumed, and more may have arrived. */
+  /** Pauses or resumes reading according to the high-water marks. `true`: resumed, and more events may have arrived. */
   private updateReading(): boolean {
     const { mailbox } = this;
     const factor = this.paused ? 0.5 : 1;
     const shouldPause =
       this.blocked ||
       mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * factor ||
-      // One message never stops the reading, however large: pings behind it are still seen, and answered.
+      // A single message never pauses reading, however large, so that pings behind it are seen and answered.
       (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * factor);
     if (shouldPause === this.paused) return false;
     this.paused = shouldPause;
@@ -710,9 +712,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- the end
 
-  /** The end is decided: the wire is closed now. `terminate` is for the caller, who knows whose stack this is. */
+  /**
+   * Decides the end, and closes the transport. Does not call `terminate`: the caller does, because it knows whether a callback
+   * may run on the current stack.
+   */
   private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
-    // It is decided once: whoever was told of an error, for one, may have come first.
+    // The first decision wins: `onError`, for example, may have called `self.stop`.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
     this.ending = new Ending(reason);
@@ -721,11 +726,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
     this.startCloseTimeout();
     this.reschedule();
-    // Last: the listeners are the application's code.
+    // Last, because listeners are application code.
     if (SessionSelf.hasSignal(this.self)) this.abortSignal();
   }
 
-  /** Never by `enter`: a callback of this connection may be on the stack, below one of another that has stopped it. */
+  /**
+   * Enters the context in any case, whatever OUTSIDE_CONTEXT says: if another connection's callback has called `self.stop`, the
+   * flag may be cleared by a callback of this connection further down the stack.
+   */
   private abortSignal(): void {
     const { asyncContext, self } = this;
     const { reason } = this.ending!;
@@ -745,12 +753,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.transport.resume();
   }
 
-  /** Calls `terminate` if the end is decided and no callback is pending. */
+  /** Calls `terminate` if the end is decided and no callback is running or pending. */
   private terminateIfReady(): void {
     if (this.phase === ENDING && this.running === undefined) this.terminate();
   }
 
-  /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
+  /** Abandons the pending callback, if any, after `closeTimeout`. */
   private startCloseTimeout(): void {
     if (this.running === undefined || this.abandonAt !== undefined) return;
     this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
@@ -783,7 +791,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.phase = ENDED;
     this.state = undefined;
     if (this.hasState && callbacks.terminate !== undefined) {
-      // The transport may be closed by a call within `terminate`: the session is not released then.
+      // Set before the call: a call within `terminate` may close the transport, which must not release the session yet.
       ending.isTerminating = true;
       try {
         const result = callbacks.terminate.call(this.target, ending.reason, state, this.self);
@@ -844,7 +852,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     else if (this.canPing && this.currentLiveness.isHeartbeatDue(now, options)) this.sendHeartbeat(now);
   }
 
-  /** What is known of the peer, with when it was heard last. */
+  /** {@link liveness}, up to date with {@link activeAt}. */
   private get currentLiveness(): Liveness {
     this.liveness.noteActivity(this.activeAt);
     return this.liveness;
@@ -862,7 +870,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
-  /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
+  /** Whether the session enforces `timeout`: not after the peer's close frame, and not where the host does. */
   private get checksIdle(): boolean {
     return !this.closeReceived && this.context.capabilities.idleClock;
   }
@@ -871,7 +879,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.context.capabilities.control;
   }
 
-  /** Has the clock look at the deadlines when the first of them comes. */
+  /** Schedules {@link tick} at the earliest deadline. */
   private reschedule(): void {
     if (this.ending?.isReleased) return;
     const { options } = this.context;

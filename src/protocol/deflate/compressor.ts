@@ -1,4 +1,4 @@
-/** Our messages, compressed (RFC 7692 §7.2.1). */
+/** Compression of the messages that the server sends (RFC 7692 §7.2.1). */
 import type { IoData } from "../../message.ts";
 import type { ByteOps } from "../byte-ops.ts";
 import { writeIoData } from "../io-data.ts";
@@ -6,22 +6,25 @@ import type { Deflate, DeflateOptions } from "./deflate-port.ts";
 import type { CompressionSettings, DeflateParameters } from "./negotiation.ts";
 import { MessageWindow } from "./window.ts";
 
-/** Up to so many octets, compressing takes less than handing over to another thread would. */
+/** Messages up to this size in bytes are compressed synchronously: a handover to another thread would take longer. */
 export const SYNC_LIMIT = 65_536;
 
-/** The end of every flushed stream, which is not sent (§7.2.1). */
+/** The length of 00 00 ff ff, with which every flushed stream ends, and which is not sent (§7.2.1). */
 const TAIL_LENGTH = 4;
 
-/** Without context takeover one serves all connections that agreed on the same; with it, each has its own. */
+/**
+ * Without context takeover, all connections with the same parameters share one compressor; with it, each connection has its
+ * own.
+ */
 export class Compressor {
-  /** Messages of fewer octets are sent as they are. */
+  /** Messages of fewer bytes are sent uncompressed. */
   readonly threshold: number;
 
   private readonly deflater: Deflate;
   private readonly byteOps: ByteOps;
   private readonly options: Omit<DeflateOptions, "dictionary">;
   private readonly window: MessageWindow | undefined;
-  /** The message before, and what became of it: one that goes to many is compressed once. */
+  /** The previous message and its result, so that a message to many connections is compressed once. */
   private previous: { readonly input: string | Uint8Array; readonly output: Uint8Array | undefined } | undefined;
 
   constructor(settings: CompressionSettings, parameters: DeflateParameters, deflater: Deflate, byteOps: ByteOps) {
@@ -34,7 +37,7 @@ export class Compressor {
     this.byteOps = byteOps;
   }
 
-  /** The payload of the frame with RSV1; `undefined` where the message is better sent as it is. */
+  /** Returns the compressed payload; `undefined` if compression would not make the message smaller. */
   compress(data: IoData, size: number): Uint8Array | undefined {
     const { previous } = this;
     if (previous !== undefined && typeof data === "string" && data === previous.input) return previous.output;
@@ -47,7 +50,7 @@ export class Compressor {
     return output;
   }
 
-  /** The same for large messages, in a later turn. */
+  /** Like {@link compress}, in another thread: for large messages. */
   compressAsync(data: IoData, size: number, done: (payload: Uint8Array | undefined) => void): void {
     const bytes = this.flatten(data, size);
     this.deflater.deflate(bytes, this.currentOptions, (deflated) => done(this.toPayload(bytes, deflated)));
@@ -59,9 +62,9 @@ export class Compressor {
 
   private toPayload(bytes: Uint8Array, deflated: Uint8Array): Uint8Array | undefined {
     const length = deflated.length - TAIL_LENGTH;
-    // Never larger than it was; an empty message's one octet is the exception that the RFC makes (§7.2.3.6).
+    // An empty message is compressed to one byte (§7.2.3.6), and is sent compressed although that is larger.
     if (length >= bytes.length && bytes.length > 0) return undefined;
-    // Only what the other side inflates becomes part of its window.
+    // Only messages that are sent compressed are part of the peer's window.
     this.window?.add(bytes);
     return deflated.subarray(0, length);
   }

@@ -1,9 +1,9 @@
-/** What a connection with compression sends: in order, although large messages are compressed in another thread. */
+/** Sends the messages of a connection with compression in order, although large ones are compressed in another thread. */
 import type { IoData } from "../../message.ts";
 import { FIN, OPCODE, RSV1 } from "../frame.ts";
 import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
 
-/** Writes a frame; `first` is its first octet. */
+/** Writes a frame. `first`: its first byte. */
 export type WriteFrame = (first: number, data: IoData, size: number) => void;
 
 interface QueuedMessage {
@@ -13,7 +13,7 @@ interface QueuedMessage {
 }
 
 export class CompressedOutput {
-  /** Octets that wait for a message before them to be compressed, that one's included. */
+  /** The size of the queued messages in bytes: the message that is being compressed, and those behind it. */
   queuedBytes = 0;
 
   private readonly compressor: Compressor;
