@@ -68,7 +68,10 @@ export class SessionGroup {
     for (const resolve of this.waiters.splice(0)) resolve();
   };
 
-  /** Closes all connections with 1001 and refuses new ones. Resolves when all sessions are released, as they are in time. */
+  /**
+   * Closes all connections with 1001 and refuses new ones. Resolves when all sessions are released, which takes up to
+   * `closeTimeout` if a client does not answer.
+   */
   close(): Promise<void> {
     this.closing = true;
     this.closeAll();

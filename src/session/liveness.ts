@@ -10,7 +10,7 @@ const heartbeatBytes = new TextEncoder().encode(HEARTBEAT);
 
 export class Liveness {
   private receivedAt: number;
-  // `undefined` rather than `-Infinity` while there is none: V8 would allocate a heap number per connection.
+  // `undefined` while there is none: V8 would allocate a heap number for it in every connection.
   private heartbeatSentAt: number | undefined = undefined;
   /** Since when reading is paused; `undefined` while it is not. */
   private pausedAt: number | undefined = undefined;

@@ -489,7 +489,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     else this.queue(event, size);
   }
 
-  /** Events can arrive during a synchronous callback only if the transport reports them from within `send`. */
+  /** Handles what has arrived during a synchronous callback: a transport may report events from within `send`. */
   private pumpIfNeeded(): void {
     if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }

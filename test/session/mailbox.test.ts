@@ -133,12 +133,12 @@ describe("Mailbox", () => {
       arrive(`${i}`);
       if (i % 3 !== 0) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
     }
-    const { waiting } = mailbox as unknown as { waiting: { items: unknown[]; length: number } };
-    expect(waiting.length).toBe(10_000 - next);
-    expect(waiting.items.length).toBeLessThanOrEqual(2 * waiting.length + 1024);
+    const { messageQueue } = mailbox as unknown as { messageQueue: { items: unknown[]; length: number } };
+    expect(messageQueue.length).toBe(10_000 - next);
+    expect(messageQueue.items.length).toBeLessThanOrEqual(2 * messageQueue.length + 1024);
     while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
     // An idle connection keeps no list at all.
-    expect(waiting.items.length).toBe(0);
+    expect(messageQueue.items.length).toBe(0);
   });
 });
 

@@ -43,9 +43,6 @@ export const capabilities = Object.freeze<Capabilities>({
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** How Bun tells of a loss (RFC 6455 §7.1.5), and, with a text, of a violation of the protocol that it has answered. */
-const LOST = 1006;
-
 /** The close code that Bun sends for a violation, by its text; else it is 1002. */
 const VIOLATIONS: Readonly<Record<string, number>> = {
   "Received too big message": CLOSE.tooBig,
@@ -199,7 +196,8 @@ export class BunTransport implements Transport {
     // A client may send the same close frame, but not while the server is stopped.
     if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.onHostStop();
     // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.
-    else if (!ours && code !== LOST) receiveClose(this.session, code, reason);
+    else if (!ours && code !== CLOSE.abnormalClosure) receiveClose(this.session, code, reason);
+    // With a text, 1006 is a protocol error that Bun has answered with a close frame.
     else if (!ours && reason !== "") {
       this.session.onProtocolError(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }

@@ -42,9 +42,6 @@ export const durableCapabilities = Object.freeze<Capabilities>({
   crossConnection: true,
 });
 
-/** The platform reports a loss as this (RFC 6455 §7.1.5). */
-const LOST = 1006;
-
 /** How it tells of violations of the protocol, which it has answered. */
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;
 
@@ -94,7 +91,7 @@ export class CloudflareTransport implements Transport {
   closing(code: number, text: string): void {
     if (this.gone) return;
     this.remoteClosed = true;
-    if (code === LOST) {
+    if (code === CLOSE.abnormalClosure) {
       // Half a WebSocket is of no use, but the platform keeps it.
       this.quietly(() => this.socket.close(CLOSE.normal));
       this.lose();

@@ -54,8 +54,8 @@ const QUIET_TURNS = 16;
 /** The error by which Deno says that it has closed an idle connection (1001): its client has answered no ping. */
 const IDLE = "No response from ping frame.";
 
-/** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
-const LOST: readonly number[] = [0, 1006];
+/** The codes with which Deno reports a connection that was lost without a close frame. */
+const LOST: readonly number[] = [0, CLOSE.abnormalClosure];
 
 export class DenoTransport implements Transport, Draining, Stoppable {
   private readonly socket: DenoSocket;
@@ -196,7 +196,8 @@ export class DenoTransport implements Transport, Draining, Stoppable {
   private onClose(code: number, reason: string): void {
     if (this.gone) return;
     // The answer to our own close frame may have none; then there need not have been one.
-    if (!LOST.includes(code) && !(this.closed && code === 1005)) receiveClose(this.session, code, reason);
+    if (!LOST.includes(code) && !(this.closed && code === CLOSE.noStatusReceived))
+      receiveClose(this.session, code, reason);
     this.onGone();
   }
 

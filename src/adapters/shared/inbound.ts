@@ -4,9 +4,6 @@ import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { TransportEvents } from "../../transport.ts";
 
-/** A host reports a close frame without a code as this (RFC 6455 §7.1.5). */
-const NO_CODE = 1005;
-
 const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `a message of ${size} octets is too big`);
 
@@ -36,5 +33,5 @@ export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBu
 /** Tells of the peer's close frame. */
 export const receiveClose = (session: TransportEvents, code: number, text: string): void => {
   session.onActivity();
-  session.onClose(code === NO_CODE ? undefined : code, text);
+  session.onClose(code === CLOSE.noStatusReceived ? undefined : code, text);
 };

@@ -42,10 +42,6 @@ const FRAGMENT = 262_144;
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
 
-/** `ws` reports a close frame without a code as this, and a loss as {@link LOST} (RFC 6455 §7.1.5). */
-const NO_CODE = 1005;
-const LOST = 1006;
-
 const TRANSPORT = Symbol("websock-js.ws-transport");
 
 /**
@@ -169,7 +165,8 @@ export class WsTransport implements Transport {
   closed(code: number, text: string): void {
     this.queue = NONE;
     this.queued = 0;
-    if (code !== LOST && !this.remoteClosed) this.session.onClose(code === NO_CODE ? undefined : code, text);
+    if (code !== CLOSE.abnormalClosure && !this.remoteClosed)
+      this.session.onClose(code === CLOSE.noStatusReceived ? undefined : code, text);
     this.session.onDisconnect();
   }
 
