@@ -6,7 +6,7 @@ import { applyMask, applyMaskInView, rotateKey } from "../../src/protocol/mask.t
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
 import { Mailbox } from "../../src/session/mailbox.ts";
-import { join } from "../protocol/client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { MailboxModel } from "./mailbox-model.ts";
 import { host, mask, nearlyText, octet, pattern, size, split, splitBy } from "./streams.ts";

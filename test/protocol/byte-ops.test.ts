@@ -1,15 +1,15 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { utf8Length } from "../../src/protocol/utf8.ts";
-import { allOctets } from "./parsing.ts";
+import { allByteOps } from "./parsing.ts";
 
 const texts = ["", "a", "hello", "é", "€", "😀", "\ufeffbom", "a\0b", "\ud800", "x".repeat(100), "é€😀".repeat(50)];
 
 /** Lone surrogates are written as U+FFFD. */
 const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\ufffd");
 
-describe.each(allOctets)("$name", ({ byteOps }) => {
-  it.each([0, 1, 100, 10_000])("alloc(%i) is memory of exactly that size, and nobody else's", (size) => {
+describe.each(allByteOps)("$name", ({ byteOps }) => {
+  test.each([0, 1, 100, 10_000])("alloc(%i) is memory of exactly that size, and nobody else's", (size) => {
     const [one, other] = [byteOps.alloc(size), byteOps.alloc(size)];
     expect(one.length).toBe(size);
     expect(one.buffer.byteLength).toBe(size);
@@ -19,7 +19,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     expect(byteOps.allocOutput(size).length).toBe(size);
   });
 
-  it.each(texts)("writes %j as TextEncoder does, where it is told to, and nothing beside it", (text) => {
+  test.each(texts)("writes %j as TextEncoder does, where it is told to, and nothing beside it", (text) => {
     const expected = new TextEncoder().encode(text);
     for (const make of [byteOps.alloc, byteOps.allocOutput]) {
       const target = make(expected.length + 4).fill(0xee);
@@ -32,7 +32,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     }
   });
 
-  it.each(texts)("reads %j from the stretch it is told to", (text) => {
+  test.each(texts)("reads %j from the stretch it is told to", (text) => {
     const encoded = new TextEncoder().encode(text);
     const bytes = Uint8Array.of(0xff, 0x80, ...encoded, 0xc3);
     expect(byteOps.decodeUtf8(bytes, 2, 2 + encoded.length)).toBe(wellFormed(text));
@@ -41,7 +41,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     expect(byteOps.decodeUtf8(view, 1, 1 + encoded.length)).toBe(wellFormed(text));
   });
 
-  it("reads every ASCII octet", () => {
+  test("reads every ASCII octet", () => {
     const ascii = Uint8Array.from({ length: 128 }, (_, i) => i);
     expect(byteOps.decodeAscii(ascii, 0, 128)).toBe(String.fromCharCode(...ascii));
     expect(byteOps.decodeAscii(ascii, 65, 68)).toBe("ABC");
@@ -49,14 +49,14 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     expect(byteOps.decodeAscii(ascii, 5, 5)).toBe("");
   });
 
-  it("makes a character of each octet that is not ASCII, so that the others are where they were", () => {
+  test("makes a character of each octet that is not ASCII, so that the others are where they were", () => {
     const all = Uint8Array.from({ length: 512 }, (_, i) => (i & 1 ? 65 + (i % 26) : i >> 1));
     const text = byteOps.decodeAscii(all, 0, 512);
     expect(text.length).toBe(512);
     expect([...all.keys()].filter((i) => all[i]! < 128 && text.charCodeAt(i) !== all[i])).toEqual([]);
   });
 
-  it("replaces what is not UTF-8 as TextDecoder does", () => {
+  test("replaces what is not UTF-8 as TextDecoder does", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
         const expected = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
@@ -66,7 +66,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     );
   });
 
-  it("tells UTF-8 from other octets", () => {
+  test("tells UTF-8 from other octets", () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -83,7 +83,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     expect(byteOps.isUtf8(Uint8Array.of(0xef, 0xbb, 0xbf))).toBe(true);
   });
 
-  it("writes as many octets as utf8Length says", () => {
+  test("writes as many octets as utf8Length says", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 0xffff })), (units) => {
         const text = String.fromCharCode(...units);
@@ -95,7 +95,7 @@ describe.each(allOctets)("$name", ({ byteOps }) => {
     );
   });
 
-  it("writes Latin-1 an octet a character", () => {
+  test("writes Latin-1 an octet a character", () => {
     const text = String.fromCharCode(...Array.from({ length: 256 }, (_, i) => i));
     const target = byteOps.allocOutput(300).fill(0xee);
     byteOps.writeLatin1(text, target, 3);

@@ -7,12 +7,12 @@ import type { ByteStream, ByteStreamEvents } from "../../src/protocol/byte-strea
 import { Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import type { TransportEvents } from "../../src/transport.ts";
-import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
+import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
 /** A stream whose peer takes everything at once, unless it is stalled. */
 export class FakeStream implements ByteStream {
-  atOnce = false;
+  flushesNow = false;
   buffered = 0;
   bytesFlushed = 0;
   /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
@@ -46,19 +46,19 @@ export class FakeStream implements ByteStream {
     this.log.push("resume");
   }
   shouldFlushNow(): boolean {
-    return this.atOnce;
+    return this.flushesNow;
   }
   scheduleFlush(): void {
     this.flushes++;
   }
 
   /** How often a flush was asked for since the last turn. */
-  get flushesAsked(): number {
+  get scheduledFlushes(): number {
     return this.flushes;
   }
 
   /** The code that ran has returned to the event loop. */
-  turn(): void {
+  tick(): void {
     const asked = this.flushes;
     this.flushes = 0;
     for (let i = 0; i < asked; i++) this.events.onScheduledFlush();
@@ -100,7 +100,7 @@ export class FakeSession implements TransportEvents {
   assumeContext = this.runInContext;
 
   readonly log: string[] = [];
-  readonly on: {
+  readonly onEvent: {
     message?: (message: DataMessage, size: number) => void;
     control?: (message: ControlMessage) => void;
     closing?: (code: number | undefined, text: string) => void;
@@ -113,27 +113,27 @@ export class FakeSession implements TransportEvents {
   }
   onText(data: string, size: number): void {
     this.log.push(`text ${data}`.trim());
-    this.on.message?.({ opcode: "text", data }, size);
+    this.onEvent.message?.({ opcode: "text", data }, size);
   }
   onBinary(data: Uint8Array<ArrayBuffer>): void {
     this.log.push(`binary ${utf8(data)}`.trim());
-    this.on.message?.({ opcode: "binary", data }, data.length);
+    this.onEvent.message?.({ opcode: "binary", data }, data.length);
   }
   onControl(message: ControlMessage): void {
     this.log.push(`${message.opcode} ${utf8(message.data)}`.trim());
-    this.on.control?.(message);
+    this.onEvent.control?.(message);
   }
   onClose(code: number | undefined, text: string): void {
     this.log.push(`closing ${code} ${text}`.trim());
-    this.on.closing?.(code, text);
+    this.onEvent.closing?.(code, text);
   }
   onProtocolError(error: ProtocolError): void {
     this.log.push(`failed ${error.code}`);
-    this.on.failed?.(error);
+    this.onEvent.failed?.(error);
   }
   onDrain(): void {
     this.log.push("drained");
-    this.on.drained?.();
+    this.onEvent.drained?.();
   }
   onIdle(): void {
     this.log.push("idle");

@@ -1,8 +1,8 @@
 /** What the parser refuses, with which close code, and how early. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
-import { type Frame, frame, join, OP } from "./client-frames.ts";
-import { allOctets, asText, binarySeen, makeParser, parseAll, refusedAfter, textSeen } from "./parsing.ts";
+import { type Frame, frame, join, OP } from "../support/client-frames.ts";
+import { allByteOps, asText, binaryEvent, makeParser, parseAll, rejectedAfter, textEvent } from "./parsing.ts";
 
 const start: Frame = { opcode: OP.text, payload: "a", fin: false };
 const closePayload = (code: number, text: Uint8Array | string = ""): Uint8Array =>
@@ -57,26 +57,26 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
-describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
+describe.each(allByteOps)("FrameParser with $name refuses", ({ byteOps }) => {
   const run = { byteOps };
 
-  it.each(refusals)("%s", (_name, frames, code, header) => {
+  test.each(refusals)("%s", (_name, frames, code, header) => {
     const bytes = frames.map(frame);
     const last = bytes.pop()!;
     const before = join(...bytes);
     // As a whole, octet by octet, and no later than the header tells.
     expect(parseAll([join(before, last)], run).at(-1)).toEqual(["error", code]);
-    expect(refusedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
+    expect(rejectedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
   });
 
-  it.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
+  test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
     for (const text of ["", "why"]) {
       const bytes = frame({ opcode: OP.close, payload: closePayload(code, text) });
       expect(parseAll([bytes], run)).toEqual([["error", 1002]]);
     }
   });
 
-  it.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
+  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
     "but not close code %i",
     (code) => {
       const bytes = frame({ opcode: OP.close, payload: closePayload(code, "gründe") });
@@ -84,14 +84,14 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
     },
   );
 
-  it("but not an empty close, nor one of 125 octets", () => {
+  test("but not an empty close, nor one of 125 octets", () => {
     expect(parseAll([frame({ opcode: OP.close })], run)).toEqual([["close", { code: undefined, text: "" }]]);
     const text = "€".repeat(41);
     const bytes = frame({ opcode: OP.close, payload: closePayload(4000, text) });
     expect(parseAll([bytes], run)).toEqual([["close", { code: 4000, text }]]);
   });
 
-  it.each([
+  test.each([
     ["a stray octet", [0x80]],
     ["an overlong form", [0xc0, 0xaf]],
     ["a surrogate", [0xed, 0xa0, 0x80]],
@@ -99,15 +99,15 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
   ])("a close text with %s", (_name, text) => {
     const bytes = frame({ opcode: OP.close, payload: closePayload(1000, Uint8Array.from(text)) });
     expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
-    expect(refusedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
+    expect(rejectedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
   });
 
-  it("gives what came before it", () => {
+  test("gives what came before it", () => {
     const bytes = join(frame({ opcode: OP.text, payload: "fine" }), frame({ opcode: 3 }));
-    expect(parseAll([bytes], run)).toEqual([textSeen("fine"), ["error", 1002]]);
+    expect(parseAll([bytes], run)).toEqual([textEvent("fine"), ["error", 1002]]);
   });
 
-  it("with an error that says why, and never quotes the payload", () => {
+  test("with an error that says why, and never quotes the payload", () => {
     const { parser } = makeParser(run);
     parser.feed(frame({ opcode: OP.text, payload: "secret", rsv: 4 }));
     const refusal = (): void => parser.parse();
@@ -117,58 +117,61 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
   });
 });
 
-describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
-  it.each([1, 125, 126, 65_535, 65_536, 1_000_000])("maxFrameSize %i: judged from the header alone", (maxFrameSize) => {
-    const run = { byteOps, limits: { maxFrameSize } };
-    const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
-    const payload = new Uint8Array(maxFrameSize);
-    expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
-  });
+describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
+  test.each([1, 125, 126, 65_535, 65_536, 1_000_000])(
+    "maxFrameSize %i: judged from the header alone",
+    (maxFrameSize) => {
+      const run = { byteOps, limits: { maxFrameSize } };
+      const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
+      expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+      const payload = new Uint8Array(maxFrameSize);
+      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binaryEvent(payload)]));
+    },
+  );
 
-  it("maxFrameSize is for each frame, not for the message", () => {
+  test("maxFrameSize is for each frame, not for the message", () => {
     const run = { byteOps, limits: { maxFrameSize: 3 } };
     const chunks = [
       frame({ opcode: OP.text, payload: "abc", fin: false }),
       frame({ opcode: OP.continuation, payload: "def" }),
     ];
-    expect(parseAll(chunks, run)).toEqual([textSeen("abcdef")]);
+    expect(parseAll(chunks, run)).toEqual([textEvent("abcdef")]);
     const long = frame({ opcode: OP.continuation, payload: "defg" });
     expect(parseAll([chunks[0]!, long], run)).toEqual([["error", 1009]]);
   });
 
-  it.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
+  test.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
     const run = { byteOps, limits: { maxMessageSize } };
     const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+    expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
   });
 
-  it("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
+  test("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
     const claim = frame({ opcode: OP.binary, claims: 2n ** 63n - 1n });
     expect(parseAll([claim], { byteOps, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
     expect(parseAll([claim, new Uint8Array(10)], { byteOps })).toEqual([]);
   });
 
-  it("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
+  test("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
     const run = { byteOps, limits: { maxMessageSize: 10 } };
     const first = frame({ opcode: OP.text, payload: "123456", fin: false });
     const ping = frame({ opcode: OP.ping, payload: "x".repeat(100) });
     const fits = frame({ opcode: OP.continuation, payload: "7890" });
     expect(parseAll([first, ping, fits, first, fits], run).filter(([kind]) => kind !== "control")).toEqual([
-      textSeen("1234567890"),
-      textSeen("1234567890"),
+      textEvent("1234567890"),
+      textEvent("1234567890"),
     ]);
     const exceeds = join(first, ping, frame({ opcode: OP.continuation, payload: "7890!" }));
-    expect(refusedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
+    expect(rejectedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
   });
 
-  it("limits do not count control frames", () => {
+  test("limits do not count control frames", () => {
     const run = { byteOps, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
     const bytes = join(frame({ opcode: OP.ping, payload: "x".repeat(125) }), frame({ opcode: OP.text, payload: "x" }));
     expect(parseAll([bytes], run).map(([kind]) => kind)).toEqual(["control", "message"]);
   });
 
-  it.each([1, 2, 3, 100])(
+  test.each([1, 2, 3, 100])(
     "maxFragments %i: so many frames are a message, one more is refused, empty or not",
     (maxFragments) => {
       const run = { byteOps, limits: { maxFragments } };
@@ -180,9 +183,9 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
             ),
           );
         const whole = frames(maxFragments);
-        expect(parseAll([whole, whole], run)).toEqual(Array(2).fill(textSeen(payload.repeat(maxFragments))));
+        expect(parseAll([whole, whole], run)).toEqual(Array(2).fill(textEvent(payload.repeat(maxFragments))));
         const more = frames(maxFragments + 1);
-        const { octets: refusedAt, code } = refusedAfter(more, run)!;
+        const { octets: refusedAt, code } = rejectedAfter(more, run)!;
         expect(code).toBe(1008);
         // Known with the header of the one too many.
         expect(refusedAt).toBe(more.length - payload.length);
@@ -190,7 +193,7 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
     },
   );
 
-  it("a text that no string can hold is too big", () => {
+  test("a text that no string can hold is too big", () => {
     const tooLong = (): never => {
       throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
     };

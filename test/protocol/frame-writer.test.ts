@@ -1,11 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { IoData } from "../../src/message.ts";
 import type { ByteOps } from "../../src/protocol/byte-ops.ts";
 import { FIN, OPCODE } from "../../src/protocol/frame.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import { join, serverFrames, utf8 } from "./client-frames.ts";
-import { allOctets } from "./parsing.ts";
+import { join, serverFrames, utf8 } from "../support/client-frames.ts";
+import { allByteOps } from "./parsing.ts";
 
 const LARGE = 16_384;
 
@@ -18,8 +18,8 @@ const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): v
 const texts = (parts: readonly Uint8Array[]): string[] =>
   serverFrames(join(...parts)).map(({ payload }) => utf8(payload));
 
-describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
-  it.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
+describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
+  test.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
     const data = Uint8Array.from({ length }, (_, i) => i & 0xff);
     const writer = new FrameWriter(fresh(byteOps));
     add(writer, data, OPCODE.binary);
@@ -33,7 +33,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(Buffer.compare(frame!.payload, data)).toBe(0);
   });
 
-  it.each([
+  test.each([
     ["text", 0x81],
     ["binary", 0x82],
     ["close", 0x88],
@@ -45,7 +45,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(join(...writer.takeParts())).toEqual(Uint8Array.of(first, 1, 0x78));
   });
 
-  it("puts small frames side by side, so that one part has them all", () => {
+  test("puts small frames side by side, so that one part has them all", () => {
     const writer = new FrameWriter(fresh(byteOps));
     for (let i = 0; i < 100; i++) add(writer, `message ${i}`);
     const parts = writer.takeParts();
@@ -53,7 +53,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
   });
 
-  it("keeps the order of short texts, which it gathers, and of all else", () => {
+  test("keeps the order of short texts, which it gathers, and of all else", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const sent = ["", "a", "é", "b", "x".repeat(125), "y".repeat(126), "c", "\u00ff", "d"];
     for (const data of sent) {
@@ -64,7 +64,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(writer.takeParts())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
   });
 
-  it("starts anew when it was taken", () => {
+  test("starts anew when it was taken", () => {
     const writer = new FrameWriter(fresh(byteOps));
     expect(writer.bytes).toBe(0);
     expect(writer.takeParts()).toEqual([]);
@@ -78,7 +78,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
   });
 
-  it("hands a large payload on as it is, between its header and what comes next", () => {
+  test("hands a large payload on as it is, between its header and what comes next", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE).fill(0x61);
     add(writer, "before");
@@ -90,7 +90,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(["before", "a".repeat(LARGE), "after"]);
   });
 
-  it("copies what is just below that, so that its owner may change it", () => {
+  test("copies what is just below that, so that its owner may change it", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE - 1).fill(0x61);
     add(writer, data);
@@ -98,7 +98,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(writer.takeParts())).toEqual(["a".repeat(LARGE - 1)]);
   });
 
-  it("hands large parts of a nested list on as they are, and joins the small ones", () => {
+  test("hands large parts of a nested list on as they are, and joins the small ones", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const [one, two] = [new Uint8Array(LARGE).fill(0x31), new Uint8Array(LARGE + 1).fill(0x32).buffer];
     const long = "é".repeat(LARGE);
@@ -118,14 +118,14 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual([`a${"1".repeat(LARGE)}bc${"2".repeat(LARGE + 1)}${long}de`, "next"]);
   });
 
-  it("takes a list of many small parts as one large message", () => {
+  test("takes a list of many small parts as one large message", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = Array.from({ length: 5000 }, (_, i) => `part ${i};`);
     add(writer, data);
     expect(texts(writer.takeParts())).toEqual([data.join("")]);
   });
 
-  it("goes on when the shared memory is used up", () => {
+  test("goes on when the shared memory is used up", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const sent = Array.from({ length: 200 }, (_, i) => String(i).padStart(1000, "."));
     for (const data of sent) add(writer, data);
@@ -134,7 +134,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(sent);
   });
 
-  it("shares memory with other connections of the host, and mixes nothing up", () => {
+  test("shares memory with other connections of the host, and mixes nothing up", () => {
     const host = fresh(byteOps);
     const writers = [new FrameWriter(host), new FrameWriter(host), new FrameWriter(host)];
     for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
@@ -147,7 +147,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     for (let i = 1; i < stretches.length; i++) expect(stretches[i]![0]).toBeGreaterThanOrEqual(stretches[i - 1]![1]);
   });
 
-  it("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
+  test("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
     const host = fresh(byteOps);
     const [one, other] = [new FrameWriter(host), new FrameWriter(host)];
     const where = (writer: FrameWriter): number => {
@@ -166,7 +166,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(where(one)).toBe(start + 12);
   });
 
-  it("keepApart: what waits goes to memory of its own, and stays together", () => {
+  test("keepApart: what waits goes to memory of its own, and stays together", () => {
     const host = fresh(byteOps);
     const [slow, busy] = [new FrameWriter(host), new FrameWriter(host)];
     add(slow, "shared");
@@ -189,7 +189,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(back)).toEqual(["back"]);
   });
 
-  it("keepApart in either direction loses nothing that waits, said once or twice", () => {
+  test("keepApart in either direction loses nothing that waits, said once or twice", () => {
     const writer = new FrameWriter(fresh(byteOps));
     for (const [i, apart] of [true, true, false, false, true, false].entries()) {
       add(writer, `${i}`);

@@ -1,5 +1,5 @@
 /** Whoever is told of an error may end the connection, close the server for instance: `terminate` still runs once. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CloseReason, MailboxOverflow, ok } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import { resolveOptions } from "../../src/options.ts";
@@ -40,7 +40,7 @@ const hanging = () => {
 };
 
 describe("a connection that is ended by whoever is told of an error", () => {
-  it("terminates once where a callback is given up", () => {
+  test("terminates once where a callback is given up", () => {
     const { session, clock, errors, ends } = hanging();
     session.onClose(1000, "");
     clock.advance(1_000);
@@ -48,7 +48,7 @@ describe("a connection that is ended by whoever is told of an error", () => {
     expect(ends).toEqual([["shutdown", "state"]]);
   });
 
-  it("terminates once where infos overflow", async () => {
+  test("terminates once where infos overflow", async () => {
     const { session, clock, errors, ends } = hanging();
     while (session.deliver("info"));
     await new Promise<void>((resolve) => clock.defer(resolve));

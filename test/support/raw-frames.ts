@@ -1,10 +1,11 @@
-/** A client's frames, by hand: an encoder and a decoder that share no code with the library, and refuse nothing. */
+/** Shorthands for a client's frames as Buffers, and a reader for a server's frames. Shares no code with the library. */
+import { frame as encode } from "./client-frames.ts";
 
 export interface FrameShape {
   readonly fin?: boolean;
   readonly rsv?: number;
   readonly masked?: boolean;
-  /** The length to announce, where it is not the payload's; in the 64-bit form from 65 536 on. */
+  /** The length in the header, if it differs from the payload's. */
   readonly length?: number | bigint;
 }
 
@@ -15,7 +16,7 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-const KEY = [0x12, 0x9f, 0x00, 0xfe];
+const KEY = [0x12, 0x9f, 0x00, 0xfe] as const;
 
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
@@ -26,24 +27,15 @@ export const PONG = 0xa;
 
 export const frame = (opcode: number, payload: string | Uint8Array = "", shape: FrameShape = {}): Buffer => {
   const { fin = true, rsv = 0, masked = true } = shape;
-  const data = Buffer.from(payload);
-  const length = BigInt(shape.length ?? data.length);
-  const head: number[] = [(fin ? 0x80 : 0) | (rsv << 4) | opcode];
-  const mask = masked ? 0x80 : 0;
-  if (length < 126n) head.push(mask | Number(length));
-  else if (length < 65_536n) head.push(mask | 126, Number(length >> 8n), Number(length & 255n));
-  else {
-    head.push(mask | 127);
-    for (let shift = 56n; shift >= 0n; shift -= 8n) head.push(Number((length >> shift) & 255n));
-  }
-  if (!masked) return Buffer.concat([Buffer.from(head), data]);
-  return Buffer.concat([Buffer.from([...head, ...KEY]), data.map((byte, i) => byte ^ KEY[i % 4]!)]);
+  const claims = shape.length === undefined ? {} : { claims: shape.length };
+  const { buffer } = encode({ opcode, payload, fin, rsv, mask: masked ? KEY : null, ...claims });
+  return Buffer.from(buffer);
 };
 
 export const closeFrame = (code?: number, text: string | Uint8Array = ""): Buffer =>
   frame(CLOSE, code === undefined ? "" : Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(text)]));
 
-/** Reads a server's frame with the reader's `take`. */
+/** Reads a server's frame. `take`: resolves to the next `size` bytes. */
 export const readFrame = async (take: (size: number) => Promise<Buffer>): Promise<Frame> => {
   const [first, second] = (await take(2)) as unknown as [number, number];
   if (second & 0x80) throw new Error("a server must not mask");

@@ -1,4 +1,4 @@
-/** The client's half of the wire, written apart from the library: frames as a client sends them, and as it reads ours. */
+/** Frames as a client sends and reads them. Shares no code with the library. */
 import { Buffer } from "node:buffer";
 
 export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -9,22 +9,22 @@ export interface Frame {
   readonly fin?: boolean;
   /** RSV1–3 as a number: 4, 2, 1. */
   readonly rsv?: number;
-  /** `null`: not masked. */
+  /** The masking key; `null`: not masked. */
   readonly mask?: readonly [number, number, number, number] | null;
-  /** How the length is written; by itself in the shortest form. */
+  /** The bits of the length field. Default: the shortest form. */
   readonly lengthForm?: 7 | 16 | 64;
-  /** What the header says, if that is not the payload's length. */
+  /** The length in the header, if it differs from the payload's. */
   readonly claims?: number | bigint;
 }
 
 export const KEY = [0x37, 0xfa, 0x21, 0x3d] as const;
 
-export const octetsOf = (data: Uint8Array | string): Uint8Array =>
+export const bytesOf = (data: Uint8Array | string): Uint8Array =>
   typeof data === "string" ? new TextEncoder().encode(data) : data;
 
-/** A client's frame (RFC 6455 §5.2), octet by octet. */
+/** Encodes a client's frame (RFC 6455 §5.2). Invalid frames can be encoded, too. */
 export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
-  const payload = octetsOf(options.payload ?? "");
+  const payload = bytesOf(options.payload ?? "");
   const length = BigInt(options.claims ?? payload.length);
   const form = options.lengthForm ?? (length < 126n ? 7 : length < 65_536n ? 16 : 64);
   const mask = options.mask === undefined ? KEY : options.mask;
@@ -36,8 +36,8 @@ export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
   if (mask !== null) out.push(...mask);
   const bytes = new Uint8Array(out.length + payload.length);
   bytes.set(out);
-  payload.forEach((octet, i) => {
-    bytes[out.length + i] = mask === null ? octet : octet ^ mask[i % 4]!;
+  payload.forEach((byte, i) => {
+    bytes[out.length + i] = mask === null ? byte : byte ^ mask[i % 4]!;
   });
   return bytes;
 };
@@ -52,13 +52,13 @@ export const join = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =
   return bytes;
 };
 
-/** Pieces of `bytes`, each in memory of its own as they come from a socket, cut at `cuts` (any numbers). */
+/** Splits `bytes` at `cuts` (any numbers) into chunks, each with an ArrayBuffer of its own, as from a socket. */
 export const cutAt = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array<ArrayBuffer>[] => {
   const at = [...new Set(cuts.map((cut) => (bytes.length === 0 ? 0 : cut % bytes.length)))].sort((a, b) => a - b);
   return [0, ...at].map((start, i) => bytes.slice(start, at[i] ?? bytes.length)).filter((piece) => piece.length > 0);
 };
 
-/** Pieces of at most `size` octets. */
+/** Splits `bytes` into chunks of at most `size` bytes. */
 export const cutEvery = (bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer>[] => {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
@@ -70,7 +70,7 @@ export interface ServerFrame {
   readonly payload: Uint8Array;
 }
 
-/** Reads a server's frames; throws where there is anything but whole, unmasked frames with the shortest lengths. */
+/** Reads a server's frames. Throws unless they are complete, unmasked, and have their lengths in the shortest form. */
 export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
   const wire = Buffer.from(bytes);
   const frames: ServerFrame[] = [];
@@ -83,7 +83,7 @@ export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
     if (short === 126 && length < 126) throw new Error("not the shortest length");
     if (short === 127 && length < 65_536) throw new Error("not the shortest length");
     const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
-    if (start + length > wire.length) throw new Error("a frame is cut off");
+    if (start + length > wire.length) throw new Error("a frame is incomplete");
     frames.push({ first, payload: Uint8Array.from(wire.subarray(start, start + length)) });
     at = start + length;
   }
