@@ -13,12 +13,12 @@ describe("close codes", () => {
     expect(() => checkClose(code, "")).not.toThrow();
   });
 
-  test.each([...invalid, 1000.5, Number.NaN, Number.POSITIVE_INFINITY])("%d may not", (code) => {
+  test.each([...invalid, 1000.5, Number.NaN, Number.POSITIVE_INFINITY])("%d may not be sent", (code) => {
     expect(isCloseCode(code)).toBe(false);
     expect(() => checkClose(code, "")).toThrow(RangeError);
   });
 
-  test("the table's names agree with what may be sent", () => {
+  test("only the codes that RFC 6455 reserves for reporting may not be sent", () => {
     const unsendable = Object.entries(CLOSE).filter(([, code]) => !isCloseCode(code));
     expect(unsendable.map(([name]) => name)).toEqual([
       "reserved",
@@ -49,14 +49,14 @@ describe.each(allByteOps)("close payloads with $name", ({ byteOps }) => {
     expect(parseClose(Uint8Array.from(payload), byteOps)).toEqual(close);
   });
 
-  test("of 125 octets", () => {
+  test("a close frame may have 125 bytes", () => {
     const close = { code: 3000, text: "€".repeat(41) };
     const payload = closePayload(close, byteOps);
     expect(payload.length).toBe(125);
     expect(parseClose(payload, byteOps)).toEqual(close);
   });
 
-  test("keep a byte order mark", () => {
+  test("a byte order mark is kept", () => {
     const close = { code: 1000, text: "\ufeffx" };
     expect(parseClose(closePayload(close, byteOps), byteOps)).toEqual(close);
   });
@@ -71,15 +71,15 @@ describe.each(allByteOps)("close payloads with $name", ({ byteOps }) => {
     }
   };
 
-  test.each(invalid.filter((code) => code >= 0 && code < 65_536))("with code %i are refused with 1002", (code) => {
+  test.each(invalid.filter((code) => code >= 0 && code < 65_536))("code %i is refused with 1002", (code) => {
     expect(refusal([code >> 8, code & 0xff])).toBe(1002);
   });
 
-  test.each(valid)("with code %i are not refused", (code) => {
+  test.each(valid)("code %i is accepted", (code) => {
     expect(refusal([code >> 8, code & 0xff])).toBeUndefined();
   });
 
-  test("of one octet are refused with 1002, and without UTF-8 with 1007", () => {
+  test("one byte is refused with 1002, invalid UTF-8 with 1007", () => {
     expect(refusal([0x03])).toBe(1002);
     expect(refusal([0x03, 0xe8, 0xff])).toBe(1007);
     expect(refusal([0x03, 0xe8, 0x61, 0xc3])).toBe(1007);

@@ -12,7 +12,7 @@ const close = (code?: number, reason = "") => ({
 
 describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   describe("the closing handshake (RFC 6455 §7)", () => {
-    test("begun by the peer: the session answers, then our direction ends", () => {
+    test("started by the peer: the session answers, then our direction ends", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.closing = (code) => connection.close(code, "");
       receive(close(4001, "bye"));
@@ -21,7 +21,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    test("begun by the peer with an empty frame is answered with an empty one", () => {
+    test("an empty close frame of the peer is answered with an empty one", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.closing = (code, reason) => connection.close(code, reason);
       receive(close());
@@ -30,7 +30,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    test("begun by the peer may be answered later, and messages go before it", () => {
+    test("the peer's close frame may be answered later, after further messages", () => {
       const { stream, connection, send, receive } = makeWire(byteOps);
       receive(text("a"), close(1000));
       expect(stream.log).toEqual([]);
@@ -40,7 +40,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    test("begun by us: the stream ends when the peer has answered", () => {
+    test("started by us: the stream ends when the peer has answered", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1001, "going");
       expect(stream.sent).toEqual(["close 1001 going"]);
@@ -51,7 +51,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["closing 1001"]);
     });
 
-    test("begun by both at once ends once", () => {
+    test("started by both sides: the stream ends once", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.close(1000, "");
       receive(text("stop"), close(1001));
@@ -60,7 +60,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text stop", "closing 1001"]);
     });
 
-    test("goes out behind all that was sent before it, and nothing after it", () => {
+    test("the close frame is written after everything that was sent before it, and nothing after it", () => {
       const { stream, connection, send } = makeWire(byteOps);
       send("before");
       connection.close(1000, "");
@@ -70,7 +70,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text before", "close 1000"]);
     });
 
-    test("after our close frame, what the peer sends counts for nothing but its own", () => {
+    test("after our close frame, everything but the peer's close frame is ignored", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1000, "");
       receive(text("ignored"), ping("not answered"), { ...text("x"), fin: false }, { opcode: 0, payload: "y" });
@@ -80,7 +80,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log.at(-1)).toBe("end");
     });
 
-    test("after the peer's close frame, everything is ignored, in the same chunk and later, whatever it is", () => {
+    test("after the peer's close frame, everything is ignored, in the same chunk and later", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.closing = (code) => connection.close(code, "");
       receive(close(1000), text("after"), close(1001), { opcode: 3 });
@@ -90,7 +90,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write", "end"]);
     });
 
-    test("while the stream is stalled: the close frame is written behind what waits", () => {
+    test("while the stream is stalled, the close frame is written after the waiting messages", () => {
       const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("waits");
@@ -100,7 +100,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text waits", "text gathered", "close 1013"]);
     });
 
-    test("while reading is paused: the peer's answer is seen once it is resumed", () => {
+    test("while reading is paused, the peer's answer is read after resume", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       receive(text("a"), text("b"), close(1000));
@@ -112,7 +112,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("a protocol error (RFC 6455 §7.1.7)", () => {
-    test("is told to the session, whose close frame is followed by the end at once", () => {
+    test("is reported to the session; after its close frame, the stream ends immediately", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.failed = (error) => connection.close(error.code, error.message);
       receive(text("fine"), { opcode: 3 }, text("never"));
@@ -136,7 +136,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log.at(-1)).toBe("end");
     });
 
-    test("after our close frame ends the stream, and the session hears nothing of it", () => {
+    test("after our close frame ends the stream, and is not reported to the session", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       connection.close(1000, "");
       receive({ opcode: 3 });
@@ -145,7 +145,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["close 1000"]);
     });
 
-    test("has a text that fits into a close frame, whatever the limits are", () => {
+    test("has a message that fits into a close frame, whatever the limits are", () => {
       const { session, connection, receive } = makeWire(byteOps, { maxMessageSize: Number.MAX_SAFE_INTEGER - 1 });
       session.onEvent.failed = (error) => {
         expect(error.message.length).toBeLessThanOrEqual(123);

@@ -14,7 +14,7 @@ const close = (code?: number, reason = "") => ({
 
 describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   describe("receiving", () => {
-    test("tells the session that something arrived, then what it is", () => {
+    test("reports activity to the session before the message", () => {
       const { session, connection } = makeWire(byteOps);
       const bytes = frame(text("hello"));
       connection.onBytes(bytes.slice(0, 4));
@@ -23,7 +23,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.log).toEqual(["received", "received", "text hello"]);
     });
 
-    test("gives a message's size in octets", () => {
+    test("reports a message's size in bytes", () => {
       const { session, receive } = makeWire(byteOps);
       const sizes: number[] = [];
       session.onEvent.message = (_message, size) => sizes.push(size);
@@ -36,7 +36,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(sizes).toEqual([3, 3, 4]);
     });
 
-    test("says when the stream is gone", () => {
+    test("reports that the stream is closed", () => {
       const { session, connection } = makeWire(byteOps);
       connection.onDisconnect();
       expect(session.log).toEqual(["disconnected"]);
@@ -55,7 +55,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong are you there"]);
     });
 
-    test("are each answered, empty and of 125 octets, in order with what the session sends", () => {
+    test("of 0 and 125 bytes are answered, in order with the messages that the session sends", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       session.onEvent.message = ({ data }) => send(`re: ${String(data)}`);
       receive(ping(""), text("a"), ping("x".repeat(125)), text("b"));
@@ -65,7 +65,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       );
     });
 
-    test("within a fragmented message are answered before it is whole", () => {
+    test("within a fragmented message are answered before it is complete", () => {
       const { stream, session, receive } = makeWire(byteOps);
       receive({ ...text("a"), fin: false }, ping("now"));
       stream.tick();
@@ -83,7 +83,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("writing", () => {
-    test("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
+    test("batches the answers to the chunks of a tick into one write, and schedules it once", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       session.onEvent.message = ({ data }) => send(String(data));
       receive(...Array.from({ length: 100 }, (_, i) => text(`${i}`)));
@@ -94,7 +94,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(Array.from({ length: 101 }, (_, i) => `text ${i}`));
     });
 
-    test("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
+    test("batches everything that is sent in a tick outside of a chunk into one write, and schedules it once", () => {
       const { stream, send } = makeWire(byteOps);
       for (const data of ["a", "b", "c"]) send(data);
       expect([stream.scheduledFlushes, stream.log]).toEqual([1, []]);
@@ -106,7 +106,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    test("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
+    test("writes the answers to a chunk immediately if the stream requests it, and other messages in a later tick", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       stream.flushesNow = true;
       session.onEvent.message = ({ data }) => send(`re: ${String(data)}`);
@@ -125,7 +125,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text re: d");
     });
 
-    test("does not gather more than 64 KiB before it writes", () => {
+    test("writes after 64 KiB, without waiting for the end of the tick", () => {
       const { stream, send } = makeWire(byteOps);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));
       expect(stream.log).toEqual(["write"]);
@@ -134,7 +134,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.frames.length).toBe(70);
     });
 
-    test("counts what it gathered and what the stream has not taken as buffered", () => {
+    test("counts the bytes in the writer and those that the stream has not flushed as buffered", () => {
       const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("hello");
@@ -150,7 +150,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("a stalled stream", () => {
-    test("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
+    test("gets no write while bytes are buffered; new frames are collected, and written when it drains", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -171,7 +171,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.log.filter((entry) => entry === "drained")).toEqual(["drained"]);
     });
 
-    test("that takes at once what was gathered is reported drained", () => {
+    test("that flushes the collected frames immediately is reported as drained", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -184,7 +184,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text first", "text second"]);
     });
 
-    test("gathers apart from other connections, in few parts", () => {
+    test("collects frames apart from other connections, in few parts", () => {
       const { stream, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
@@ -225,7 +225,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       return parts;
     };
 
-    test("uses memory again that was taken later, and not before", () => {
+    test("reuses memory only after it was flushed", () => {
       const host = { ...byteOps };
       const { stream, send } = makeWire(host);
       const other = makeWire(host);
@@ -243,7 +243,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
     });
 
-    test("does not use memory again where the stream does not tell that it may", () => {
+    test("does not reuse memory if the stream never reports onFlushed", () => {
       const { stream, send } = makeWire({ ...byteOps });
       const parts = partsOf(stream);
       for (let round = 0; round < 3; round++) {
@@ -255,7 +255,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
     });
 
-    test("keeps what was added before the stream told that all is taken", () => {
+    test("keeps frames that were added before the stream reported onDrain", () => {
       const { stream, send } = makeWire(byteOps);
       const other = makeWire(byteOps);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
@@ -269,14 +269,14 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("drained", () => {
-    test("is told when a turn's write was taken at once", () => {
+    test("is reported when the write of a tick was flushed immediately", () => {
       const { stream, session, send } = makeWire(byteOps);
       send("x");
       stream.tick();
       expect(session.log).toEqual(["drained"]);
     });
 
-    test("lets the session send on, in the order in which it does", () => {
+    test("lets the session send more, in order", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("0");
@@ -294,7 +294,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("pause and resume", () => {
-    test("in the middle of a chunk hold back the rest of it", () => {
+    test("within a chunk hold back the rest of it", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = ({ data }) => {
         if (data === "b") connection.pause();
@@ -312,7 +312,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong p"]);
     });
 
-    test("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
+    test("pings behind the message that caused a pause are answered once each, and reported in their turn", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       const long = "p".repeat(125);
@@ -338,7 +338,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toHaveLength(4);
     });
 
-    test("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
+    test("pings behind an incomplete frame or a close frame are not answered ahead of it", () => {
       const { stream, session, connection } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       const cut = frame(text("cut off"));
@@ -351,7 +351,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["pong 1"]);
     });
 
-    test("a resume that ends in a pause again does not let the host read", () => {
+    test("a resume that leads to another pause does not resume the stream", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       receive(text("a"), text("b"));
@@ -385,7 +385,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text a", "handled a", "text b", "handled b"]);
     });
 
-    test("a resume after the peer's close frame delivers nothing that came behind it", () => {
+    test("a resume after the peer's close frame delivers nothing behind it", () => {
       const { session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       receive(text("a"), close(1000), text("never"));
@@ -394,7 +394,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text a", "closing 1000"]);
     });
 
-    test("the answers to what was parsed before a pause go out with the turn", () => {
+    test("the answers to messages before a pause are written in the same tick", () => {
       const { stream, session, connection, send, receive } = makeWire(byteOps);
       session.onEvent.message = ({ data }) => {
         send(String(data));
@@ -405,7 +405,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text a"]);
     });
 
-    test("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
+    test("a pause whose reason has ended by the end of the chunk is re-evaluated in a later tick", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
       session.onEvent.message = () => connection.pause();
       session.onEvent.drained = () => connection.resume();
@@ -437,7 +437,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
     expect(stream.log).toEqual(["destroy"]);
   });
 
-  test("lets an error that is no ProtocolError through, and can go on", () => {
+  test("lets errors other than ProtocolError through, and can continue afterwards", () => {
     const { session, receive } = makeWire(byteOps);
     session.onEvent.message = () => {
       session.onEvent.message = () => {};

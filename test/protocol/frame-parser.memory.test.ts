@@ -49,7 +49,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     },
   );
 
-  test("a kept ping's payload does not pin its chunk either", () => {
+  test("the payload of a ping does not keep its chunk in memory", () => {
     const chunk = join(
       frame({ opcode: OP.ping, payload: "abc" }),
       frame({ opcode: OP.binary, payload: new Uint8Array(5000) }),
@@ -57,7 +57,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(binaries(byteOps, [chunk])[0]!.buffer.byteLength).toBe(3);
   });
 
-  test("no two kept messages share octets, and later chunks change none", () => {
+  test("no two messages share bytes, and later chunks change none", () => {
     const { parser, events } = makeParser({ byteOps });
     const send = (fill: number, chunks: (bytes: Uint8Array) => Uint8Array[]): void => {
       const payload = new Uint8Array(1000).fill(fill);
@@ -84,7 +84,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(kept.map((data) => new Set(data))).toEqual(fills.map((_, i) => new Set([100 + i])));
   });
 
-  test("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
+  test("an announced megabyte is not allocated before it arrives: a thousand peers may announce one", () => {
     let allocated = 0;
     const counting: ByteOps = {
       ...byteOps,
@@ -99,7 +99,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(allocated).toBeLessThanOrEqual(1024 * 1024);
   });
 
-  test("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
+  test("a hundred thousand tiny fragments need as much memory as the message, not a slice each", () => {
     let allocated = 0;
     const counting: ByteOps = {
       ...byteOps,
@@ -124,7 +124,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(events).toEqual([["message", expect.anything(), count + 1]]);
   });
 
-  test("the beginning of a frame does not pin the memory it came in", () => {
+  test("an incomplete frame does not keep its chunk in memory", () => {
     const { parser } = makeParser({ byteOps });
     const slab = new Uint8Array(65_536);
     const header = frame({ opcode: OP.text, payload: "hello" }).subarray(0, 5);
@@ -136,7 +136,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     expect(chunk.buffer.byteLength).toBe(5);
   });
 
-  test("between messages nothing is kept at all", () => {
+  test("between messages no memory is kept", () => {
     const { parser } = makeParser({ byteOps });
     parser.feed(frame({ opcode: OP.text, payload: "x".repeat(5000) }));
     parser.parse();

@@ -57,7 +57,7 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
-describe.each(allByteOps)("FrameParser with $name refuses", ({ byteOps }) => {
+describe.each(allByteOps)("refusals of FrameParser with $name", ({ byteOps }) => {
   const run = { byteOps };
 
   test.each(refusals)("%s", (_name, frames, code, header) => {
@@ -84,7 +84,7 @@ describe.each(allByteOps)("FrameParser with $name refuses", ({ byteOps }) => {
     },
   );
 
-  test("but not an empty close, nor one of 125 octets", () => {
+  test("an empty close frame and one of 125 bytes are accepted", () => {
     expect(parseAll([frame({ opcode: OP.close })], run)).toEqual([["close", { code: undefined, text: "" }]]);
     const text = "€".repeat(41);
     const bytes = frame({ opcode: OP.close, payload: closePayload(4000, text) });
@@ -102,12 +102,12 @@ describe.each(allByteOps)("FrameParser with $name refuses", ({ byteOps }) => {
     expect(rejectedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
   });
 
-  test("gives what came before it", () => {
+  test("messages before the refused frame are reported", () => {
     const bytes = join(frame({ opcode: OP.text, payload: "fine" }), frame({ opcode: 3 }));
     expect(parseAll([bytes], run)).toEqual([textEvent("fine"), ["error", 1002]]);
   });
 
-  test("with an error that says why, and never quotes the payload", () => {
+  test("the error names the reason, and never quotes the payload", () => {
     const { parser } = makeParser(run);
     parser.feed(frame({ opcode: OP.text, payload: "secret", rsv: 4 }));
     const refusal = (): void => parser.parse();
@@ -129,7 +129,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     },
   );
 
-  test("maxFrameSize is for each frame, not for the message", () => {
+  test("maxFrameSize applies to each frame, not to the message", () => {
     const run = { byteOps, limits: { maxFrameSize: 3 } };
     const chunks = [
       frame({ opcode: OP.text, payload: "abc", fin: false }),
@@ -140,19 +140,22 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     expect(parseAll([chunks[0]!, long], run)).toEqual([["error", 1009]]);
   });
 
-  test.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
-    const run = { byteOps, limits: { maxMessageSize } };
-    const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
-    expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
-  });
+  test.each([1, 125, 126, 65_536, 10_000_000])(
+    "maxMessageSize %i is checked when the header has arrived",
+    (maxMessageSize) => {
+      const run = { byteOps, limits: { maxMessageSize } };
+      const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
+      expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+    },
+  );
 
-  test("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
+  test("a length of 2^63 - 1 bytes is refused, or allocates no memory in advance", () => {
     const claim = frame({ opcode: OP.binary, claims: 2n ** 63n - 1n });
     expect(parseAll([claim], { byteOps, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
     expect(parseAll([claim, new Uint8Array(10)], { byteOps })).toEqual([]);
   });
 
-  test("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
+  test("maxMessageSize applies to the sum of the fragments, and is checked with the header of the fragment that exceeds it", () => {
     const run = { byteOps, limits: { maxMessageSize: 10 } };
     const first = frame({ opcode: OP.text, payload: "123456", fin: false });
     const ping = frame({ opcode: OP.ping, payload: "x".repeat(100) });
@@ -165,7 +168,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     expect(rejectedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
   });
 
-  test("limits do not count control frames", () => {
+  test("control frames do not count towards the limits", () => {
     const run = { byteOps, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
     const bytes = join(frame({ opcode: OP.ping, payload: "x".repeat(125) }), frame({ opcode: OP.text, payload: "x" }));
     expect(parseAll([bytes], run).map(([kind]) => kind)).toEqual(["control", "message"]);
@@ -193,7 +196,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     },
   );
 
-  test("a text that no string can hold is too big", () => {
+  test("a text that exceeds the engine's longest string is too big", () => {
     const tooLong = (): never => {
       throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
     };

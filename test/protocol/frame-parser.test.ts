@@ -17,7 +17,7 @@ const LENGTHS = [0, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 95, 96, 97, 98, 99, 1
 describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
   const run = { byteOps };
 
-  describe.each(LENGTHS)("a payload of %i octets", (length) => {
+  describe.each(LENGTHS)("a payload of %i bytes", (length) => {
     test("is read as binary", () => {
       const payload = bytesOf(length);
       expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binaryEvent(payload)]));
@@ -28,14 +28,14 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
     });
 
-    test("is read as other text, whatever it begins and ends with", () => {
+    test("is read as non-ASCII text, whatever it begins and ends with", () => {
       // 1, 2, 3 and 4 octets a character: every length can be made.
       const rest = ["", "x", "é", "€"][length % 4]!;
       const text = "😀".repeat(length >> 2) + rest;
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
     });
 
-    test("is read in two chunks, cut in the header, behind it, and before the last octet", () => {
+    test("is read in two chunks, split within the header, behind it, and before the last byte", () => {
       const payload = bytesOf(length);
       const bytes = frame({ opcode: OP.binary, payload });
       for (const cut of [1, 2, bytes.length - length - 1, bytes.length - length, bytes.length - 1]) {
@@ -61,7 +61,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
     }
   });
 
-  test("keeps a byte order mark, and U+0000: they are text like any other", () => {
+  test("keeps a byte order mark and U+0000", () => {
     for (const text of ["\ufeff", "\ufeffhello", "a\0b", "\ufeff".repeat(50)]) {
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
       expect(
@@ -97,7 +97,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
   });
 
   describe("fragments", () => {
-    test("are joined, and control frames between them come when they arrive", () => {
+    test("are joined, and control frames between them are reported when they arrive", () => {
       const bytes = join(
         frame({ opcode: OP.text, payload: "a", fin: false }),
         frame({ opcode: OP.ping, payload: "1" }),
@@ -117,7 +117,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
       ]);
     });
 
-    test("may each have a key of their own, and split a character", () => {
+    test("may each have a key of their own, and may split a character", () => {
       const [first, ...rest] = new TextEncoder().encode("😀");
       const bytes = join(
         frame({ opcode: OP.text, payload: Uint8Array.of(first!), fin: false, mask: [1, 2, 3, 4] }),
@@ -158,13 +158,13 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
     const lenient = { byteOps, limits: { validateUtf8: false } };
     const broken = Uint8Array.of(0x61, 0xff, 0x62);
 
-    test("replaces what is not UTF-8", () => {
+    test("replaces invalid UTF-8", () => {
       expect(parseAll([frame({ opcode: OP.text, payload: broken })], lenient)).toEqual([
         ["message", { opcode: "text", data: "a\ufffdb" }, 3],
       ]);
     });
 
-    test("replaces it in a fragmented message too, once it is whole", () => {
+    test("replaces it also in a fragmented message", () => {
       const chunks = [
         frame({ opcode: OP.text, payload: Uint8Array.of(0xe2, 0x82), fin: false }),
         frame({ opcode: OP.continuation, payload: Uint8Array.of(0xac, 0xc3) }),
@@ -181,7 +181,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
   describe("stopped", () => {
     const three = join(...["one", "two", "three"].map((payload) => frame({ opcode: OP.text, payload })));
 
-    test("set from within an event, holds back the rest of the chunk, and what is fed after it", () => {
+    test("set from within an event, holds back the rest of the chunk and later chunks", () => {
       const { parser, recorder, events } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
@@ -202,7 +202,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
       expect(events).toEqual([textEvent("one"), textEvent("two"), textEvent("three"), controlEvent("ping")]);
     });
 
-    test("in the middle of a fragmented message, goes on where it was", () => {
+    test("set within a fragmented message, parsing later continues there", () => {
       const { parser, recorder, events } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
@@ -221,7 +221,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
       expect(events).toEqual([controlEvent("ping"), textEvent("é€")]);
     });
 
-    test("before anything was fed, keeps all of it", () => {
+    test("set before the first chunk, keeps the whole chunk", () => {
       const { parser, events } = makeParser(run);
       parser.stopped = true;
       for (const octet of three) {

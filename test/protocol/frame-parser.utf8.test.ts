@@ -32,7 +32,7 @@ describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
   // A whole short frame, long enough ones for the host's validator, and a position behind other characters.
   const prefixes = ["", "x", "é", "x".repeat(40), "€".repeat(40)];
 
-  test.each(invalid)("%s: refused at that octet", (_name, bad, known) => {
+  test.each(invalid)("%s: refused at that byte", (_name, bad, known) => {
     for (const prefix of prefixes) {
       const before = new TextEncoder().encode(prefix);
       const payload = join(before, Uint8Array.from(bad), new Uint8Array(3).fill(0x61));
@@ -43,14 +43,14 @@ describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
     }
   });
 
-  test.each(invalid)("%s: refused at that octet when every octet is a frame", (_name, bad, known) => {
+  test.each(invalid)("%s: refused at that byte when every byte is a fragment", (_name, bad, known) => {
     const frames = bad.map((octet, i) =>
       frame({ opcode: i === 0 ? OP.text : OP.continuation, payload: Uint8Array.of(octet), fin: false }),
     );
     expect(rejectedAfter(join(...frames), run)).toEqual({ octets: known * (HEADER + 1), code: 1007 });
   });
 
-  test.each(invalid)("%s: refused in the fragment that has it, before its frame is whole", (_name, bad, known) => {
+  test.each(invalid)("%s: refused within its fragment, before that is complete", (_name, bad, known) => {
     const first = frame({ opcode: OP.text, payload: "x".repeat(50), fin: false });
     const second = frame({ opcode: OP.continuation, payload: join(Uint8Array.from(bad), new Uint8Array(200)) });
     const cut = second.slice(0, second.length - 200 - bad.length + known);
@@ -69,7 +69,7 @@ describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
     }
   });
 
-  test("that ends within a character is refused when its last frame is there", () => {
+  test("that ends within a character is refused when its last frame has arrived", () => {
     for (const character of valid) {
       const whole = new TextEncoder().encode(character);
       for (let length = 1; length < whole.length; length++) {
@@ -83,7 +83,7 @@ describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
     }
   });
 
-  test("may be split across frames with a ping between the octets of a character", () => {
+  test("may be split across frames with a ping between the bytes of a character", () => {
     const bytes = join(
       frame({ opcode: OP.text, payload: Uint8Array.of(0xe2), fin: false }),
       frame({ opcode: OP.ping, payload: Uint8Array.of(0xff, 0xff) }),
@@ -92,7 +92,7 @@ describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
     expect(parseAll([bytes], run).at(-1)).toEqual(textEvent("€"));
   });
 
-  test("is not what a binary message has to be", () => {
+  test("that is invalid is accepted as a binary message", () => {
     const bytes = join(
       frame({ opcode: OP.binary, payload: Uint8Array.of(0xff), fin: false }),
       frame({ opcode: OP.continuation, payload: Uint8Array.of(0xc0) }),

@@ -19,7 +19,7 @@ const texts = (parts: readonly Uint8Array[]): string[] =>
   serverFrames(join(...parts)).map(({ payload }) => utf8(payload));
 
 describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
-  test.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
+  test.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i bytes", (length) => {
     const data = Uint8Array.from({ length }, (_, i) => i & 0xff);
     const writer = new FrameWriter(fresh(byteOps));
     add(writer, data, OPCODE.binary);
@@ -45,7 +45,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(join(...writer.takeParts())).toEqual(Uint8Array.of(first, 1, 0x78));
   });
 
-  test("puts small frames side by side, so that one part has them all", () => {
+  test("writes small frames to one contiguous part", () => {
     const writer = new FrameWriter(fresh(byteOps));
     for (let i = 0; i < 100; i++) add(writer, `message ${i}`);
     const parts = writer.takeParts();
@@ -53,7 +53,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
   });
 
-  test("keeps the order of short texts, which it gathers, and of all else", () => {
+  test("keeps the order of short texts, which it collects in a string, and of other messages", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const sent = ["", "a", "é", "b", "x".repeat(125), "y".repeat(126), "c", "\u00ff", "d"];
     for (const data of sent) {
@@ -64,7 +64,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(writer.takeParts())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
   });
 
-  test("starts anew when it was taken", () => {
+  test("starts anew after takeParts", () => {
     const writer = new FrameWriter(fresh(byteOps));
     expect(writer.bytes).toBe(0);
     expect(writer.takeParts()).toEqual([]);
@@ -78,7 +78,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
   });
 
-  test("hands a large payload on as it is, between its header and what comes next", () => {
+  test("returns a large payload as a part of its own, without a copy", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE).fill(0x61);
     add(writer, "before");
@@ -90,7 +90,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(["before", "a".repeat(LARGE), "after"]);
   });
 
-  test("copies what is just below that, so that its owner may change it", () => {
+  test("copies a payload just below that size, so that its owner may change it", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE - 1).fill(0x61);
     add(writer, data);
@@ -98,7 +98,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(writer.takeParts())).toEqual(["a".repeat(LARGE - 1)]);
   });
 
-  test("hands large parts of a nested list on as they are, and joins the small ones", () => {
+  test("returns large pieces of a nested list without a copy, and joins the small ones", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const [one, two] = [new Uint8Array(LARGE).fill(0x31), new Uint8Array(LARGE + 1).fill(0x32).buffer];
     const long = "é".repeat(LARGE);
@@ -118,14 +118,14 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual([`a${"1".repeat(LARGE)}bc${"2".repeat(LARGE + 1)}${long}de`, "next"]);
   });
 
-  test("takes a list of many small parts as one large message", () => {
+  test("writes a list of many small pieces as one large message", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const data = Array.from({ length: 5000 }, (_, i) => `part ${i};`);
     add(writer, data);
     expect(texts(writer.takeParts())).toEqual([data.join("")]);
   });
 
-  test("goes on when the shared memory is used up", () => {
+  test("allocates a new slab when the shared one is full", () => {
     const writer = new FrameWriter(fresh(byteOps));
     const sent = Array.from({ length: 200 }, (_, i) => String(i).padStart(1000, "."));
     for (const data of sent) add(writer, data);
@@ -134,7 +134,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(parts)).toEqual(sent);
   });
 
-  test("shares memory with other connections of the host, and mixes nothing up", () => {
+  test("shares a slab with other connections of the host, without mixing their frames", () => {
     const host = fresh(byteOps);
     const writers = [new FrameWriter(host), new FrameWriter(host), new FrameWriter(host)];
     for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
@@ -147,7 +147,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     for (let i = 1; i < stretches.length; i++) expect(stretches[i]![0]).toBeGreaterThanOrEqual(stretches[i - 1]![1]);
   });
 
-  test("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
+  test("reuses the slab only when all writers with frames in it are flushed", () => {
     const host = fresh(byteOps);
     const [one, other] = [new FrameWriter(host), new FrameWriter(host)];
     const where = (writer: FrameWriter): number => {
@@ -166,7 +166,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(where(one)).toBe(start + 12);
   });
 
-  test("keepApart: what waits goes to memory of its own, and stays together", () => {
+  test("useOwnSlab: frames that wait are contiguous in a slab of their own", () => {
     const host = fresh(byteOps);
     const [slow, busy] = [new FrameWriter(host), new FrameWriter(host)];
     add(slow, "shared");
@@ -189,7 +189,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(texts(back)).toEqual(["back"]);
   });
 
-  test("keepApart in either direction loses nothing that waits, said once or twice", () => {
+  test("useOwnSlab loses no frames in either direction, also if called twice", () => {
     const writer = new FrameWriter(fresh(byteOps));
     for (const [i, apart] of [true, true, false, false, true, false].entries()) {
       add(writer, `${i}`);

@@ -65,7 +65,7 @@ describe("deeply nested lists", () => {
     expect(new TextDecoder().decode(target)).toBe("chunk ".repeat(DEPTH));
   });
 
-  test("are refused where a list contains itself, at any depth", () => {
+  test("are refused if a list contains itself, at any depth", () => {
     const cycle: IoData[] = ["a"];
     cycle.push([["b", cycle]]);
     expect(() => ioLength(cycle)).toThrow("contains itself");
@@ -114,7 +114,7 @@ describe.each(allByteOps)("writeIoData with $name", ({ byteOps }) => {
     expect(write(data)).toEqual([...joined(data)]);
   });
 
-  test("writes anything as if it were joined, and nothing beside it", () => {
+  test("writes the joined data, and changes nothing around it", () => {
     fc.assert(
       fc.property(anyData, (data) => {
         expect(write(data)).toEqual([...joined(data)]);

@@ -47,8 +47,8 @@ const start = (answersClose: boolean, maxBuffered: number) => {
   return { session, transport, calls, receive };
 };
 
-describe("while more than the outbound high-water mark is unsent", () => {
-  test("what has been received is handled where the host answers a close by itself; reading stops all the same", () => {
+describe("while more than the outbound high-water mark is buffered", () => {
+  test("received messages are handled if the host answers close frames by itself, but reading is paused", () => {
     const { session, transport, calls, receive } = start(false, MiB);
     receive(70_000);
     receive(5);
@@ -57,14 +57,14 @@ describe("while more than the outbound high-water mark is unsent", () => {
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
-  test("it waits where the session answers the close", () => {
+  test("received messages wait if the session answers close frames", () => {
     const { transport, calls, receive } = start(true, MiB);
     receive(70_000);
     receive(5);
     expect([transport.paused, calls]).toEqual([true, ["message of 70000"]]);
   });
 
-  test("it is handled once the peer has closed, which sends nothing more", () => {
+  test("received messages are handled once the peer has sent its close frame", () => {
     const { session, calls, receive } = start(true, MiB);
     receive(70_000);
     receive(5);
@@ -72,7 +72,7 @@ describe("while more than the outbound high-water mark is unsent", () => {
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
-  test("a message whose echo would exceed maxBuffered waits until there is room: the peer is no slow consumer yet", () => {
+  test("a message whose echo would exceed maxBuffered waits until there is room, and the peer is not a slow consumer yet", () => {
     const { session, transport, calls, receive } = start(false, MiB);
     receive(MiB - 10);
     receive(5);

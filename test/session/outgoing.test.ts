@@ -28,7 +28,7 @@ describe("checkMessage", () => {
     ["a ping of 125 octets", ping("x".repeat(125)), 125],
     ["a pong of 125 octets", pong([new Uint8Array(100), "x".repeat(25)]), 125],
     ["a ping of octets that are no text", ping(bytes(0xff)), 1],
-  ])("takes %s", (_name, message, size) => {
+  ])("accepts %s", (_name, message, size) => {
     expect(checkMessage(message)).toBe(size);
   });
 
@@ -62,11 +62,11 @@ describe("checkMessage", () => {
     ["a hole in a list", { opcode: "binary", data: ["a", undefined] }],
     ["a DataView", { opcode: "binary", data: new DataView(new ArrayBuffer(1)) }],
     ["false for data", { opcode: "text", data: false }],
-  ])("says that %s is no message", (_name, message) => {
+  ])("says that %s is not a message", (_name, message) => {
     expect(() => checkMessage(message as OutMessage)).toThrow(TypeError);
   });
 
-  test("takes a text of octets exactly if they are UTF-8, however they are cut into parts", () => {
+  test("accepts a text of bytes exactly if they are UTF-8, however they are split into parts", () => {
     const octets = fc.oneof(
       fc.uint8Array({ maxLength: 6 }),
       fc.string({ unit: "binary" }).map((s) => new TextEncoder().encode(s)),
@@ -94,7 +94,7 @@ describe("checkCloseDetail", () => {
     [[1000, undefined] as unknown as CloseDetail, 1000, ""],
     [[3000, ""], 3000, ""],
     [[4001, "€".repeat(41)], 4001, "€".repeat(41)],
-  ])("takes %j", (detail, code, text) => {
+  ])("accepts %j", (detail, code, text) => {
     expect(checkCloseDetail(detail)).toEqual({ code, text });
   });
 
@@ -127,7 +127,7 @@ describe("checkCloseDetail", () => {
     [[1000, 1]],
     [[1000, {}]],
     [[[1000]]],
-  ])("says that %j is no close detail", (detail) => {
+  ])("says that %j is not a close detail", (detail) => {
     expect(() => checkCloseDetail(detail as CloseDetail)).toThrow(TypeError);
   });
 });

@@ -20,7 +20,7 @@ describe("isResult and stateOf", () => {
     expect(stateOf(result)).toBe(state);
   });
 
-  test("a state that is undefined counts as one", () => {
+  test("a state may be undefined", () => {
     expect(isResult(ok(undefined))).toBe(true);
     expect(stateOf(ok(undefined))).toBeUndefined();
   });
@@ -51,7 +51,7 @@ describe("isResult and stateOf", () => {
     [[["ok", state], state]],
     [() => ok(state)],
     [Promise.resolve(ok(state))],
-  ])("%o is none", (value) => {
+  ])("%o is not a result", (value) => {
     expect(isResult(value)).toBe(false);
   });
 });
@@ -67,7 +67,7 @@ describe("refuseResult", () => {
     [["okay", 1], 'a list that begins with "okay"'],
     [[{}], "a list that begins with an object"],
     [Symbol("s"), "Symbol(s)"],
-  ])("says what it got: %o", (value, got) => {
+  ])("names the value: %o", (value, got) => {
     expect(() => refuseResult(value, "handleIn")).toThrow(
       new TypeError(`handleIn returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`),
     );

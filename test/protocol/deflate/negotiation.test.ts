@@ -70,7 +70,7 @@ describe("negotiateDeflate", () => {
     expect(negotiate(header, compress)?.answer).toBe(answer);
   });
 
-  test("gives the windows that both sides will use", () => {
+  test("returns the window sizes that both sides will use", () => {
     const header = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=12";
     expect(negotiate(header, { clientMaxWindowBits: 14 })).toMatchObject({
       serverMaxWindowBits: 9,

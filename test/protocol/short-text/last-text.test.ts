@@ -42,7 +42,7 @@ describe.each(allByteOps)("a text that is sent on, with $name", ({ byteOps }) =>
     },
   );
 
-  test("is written as it was shown where it was not UTF-8, and nobody asked", () => {
+  test("is written with U+FFFD where it was not valid UTF-8 and validateUtf8 is off", () => {
     const { stream, session, send, receive } = makeWire(byteOps, { validateUtf8: false });
     session.onEvent.message = ({ data }) => send(data as string);
     const payload = new Uint8Array(1_000).fill(0xff);

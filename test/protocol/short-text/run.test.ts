@@ -26,7 +26,7 @@ const alone = (all: readonly Frame[], byteOps: ByteOps): readonly ParserEvent[] 
   all.flatMap((one) => parseAll([frame(one)], { byteOps: byteOps }));
 
 describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
-  test("comes out as each of its frames alone would", () => {
+  test("is reported as if each frame had arrived alone", () => {
     fc.assert(
       fc.property(frames, (all) => {
         const together = parseAll([join(...all.map(frame))], { byteOps });
@@ -35,7 +35,7 @@ describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
     );
   });
 
-  test("goes on where it was stopped, also when more has come in between, or comes from within an event", () => {
+  test("continues where it was stopped, also if another chunk was fed in between or from within an event", () => {
     const step = fc.constantFrom("go on", "stop", "stop and feed", "feed within");
     fc.assert(
       fc.property(frames, fc.array(fc.tuple(step, shortFrame), { maxLength: 12 }), (first, steps) => {
@@ -68,7 +68,7 @@ describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
     );
   });
 
-  test.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
+  test.each([1, 20])("ends its chunk, and %i more texts are fed within the event of its last text", (count) => {
     const texts = Array.from({ length: 10 + count }, (_, i) => `number ${i} 0123456789`);
     const bytes = texts.map((payload) => frame({ opcode: OP.text, payload }));
     const { parser, recorder, events } = makeParser({ byteOps });
@@ -80,7 +80,7 @@ describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
     expect(events).toEqual(texts.map(textEvent));
   });
 
-  test("is sent on as it came, among texts that did not just arrive", () => {
+  test("is sent as it has arrived, among other texts", () => {
     fc.assert(
       fc.property(frames, text, (all, other) => {
         const { stream, session, send, receive } = makeWire(byteOps);
@@ -101,7 +101,7 @@ describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
     );
   });
 
-  test("ends before what is too large, and the next frame is refused for itself", () => {
+  test("ends before a frame that is too large, which is then refused", () => {
     const all = ["a".repeat(20), "b".repeat(20), "c".repeat(21), "d"].map((payload) =>
       frame({ opcode: OP.text, payload }),
     );
@@ -116,7 +116,7 @@ describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
     }
   });
 
-  test("is no longer than 256 octets: a text that is kept keeps no more alive than that", () => {
+  test("has at most 256 bytes, so that a text keeps no more than that in memory", () => {
     const decoded: number[] = [];
     const watching: ByteOps = {
       ...byteOps,
@@ -142,7 +142,7 @@ describe("unmaskRun", () => {
   );
   const endOf = (count: number): number => ["one", "two", "three"].slice(0, count).join("").length + 6 * count;
 
-  test("takes whole, short, ASCII texts, and leaves the rest as it was; maskRun takes it back", () => {
+  test("unmasks complete, short, ASCII texts, and nothing else; maskRun undoes it", () => {
     const run = bytes.slice();
     const view = new DataView(run.buffer);
     expect(unmaskRun(view, 0, 0, 125)).toBe(endOf(3));
