@@ -28,7 +28,7 @@ describe.each(allByteOps)("$name", ({ byteOps }) => {
       const target = make(expected.length + 4).fill(0xee);
       byteOps.writeUtf8(text, target, 2, expected.length);
       expect([...target]).toEqual([0xee, 0xee, ...expected, 0xee, 0xee]);
-      // With no room to spare.
+      // Into memory of exactly the right size.
       const exact = make(expected.length);
       byteOps.writeUtf8(text, exact, 0, expected.length);
       expect([...exact]).toEqual([...expected]);
@@ -39,7 +39,7 @@ describe.each(allByteOps)("$name", ({ byteOps }) => {
     const encoded = new TextEncoder().encode(text);
     const bytes = Uint8Array.of(0xff, 0x80, ...encoded, 0xc3);
     expect(byteOps.decodeUtf8(bytes, 2, 2 + encoded.length)).toBe(wellFormed(text));
-    // Within a larger memory, as a socket's chunk is.
+    // In a view of a larger ArrayBuffer, as a socket's chunk is.
     const view = new Uint8Array(bytes.buffer, 1);
     expect(byteOps.decodeUtf8(view, 1, 1 + encoded.length)).toBe(wellFormed(text));
   });
@@ -92,7 +92,7 @@ describe.each(allByteOps)("$name", ({ byteOps }) => {
         const text = String.fromCharCode(...units);
         const target = byteOps.allocOutput(utf8Length(text) + 1).fill(0xff);
         byteOps.writeUtf8(text, target, 0, utf8Length(text));
-        // 0xff is in no UTF-8: the first one is where the text ended.
+        // 0xff never occurs in UTF-8, so the first one is the end of the text.
         expect(target.indexOf(0xff)).toBe(utf8Length(text));
       }),
     );

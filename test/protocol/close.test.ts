@@ -83,7 +83,7 @@ describe.each(allByteOps)("close payloads with $name", ({ byteOps }) => {
     expect(refusal([0x03])).toBe(1002);
     expect(refusal([0x03, 0xe8, 0xff])).toBe(1007);
     expect(refusal([0x03, 0xe8, 0x61, 0xc3])).toBe(1007);
-    // The code is judged first.
+    // The code is checked first.
     expect(refusal([0x03, 0xed, 0xff])).toBe(1002);
   });
 });

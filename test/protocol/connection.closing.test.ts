@@ -47,7 +47,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.log).toEqual(["write"]);
       receive(close(1001));
       expect(stream.log).toEqual(["write", "end"]);
-      // The session has decided the end already: this is only what it tells of the peer.
+      // The session has decided the end already, and only records the code.
       expect(session.events).toEqual(["closing 1001"]);
     });
 

@@ -4,8 +4,8 @@ import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allByteOps } from "./parsing.ts";
 
 const text = (payload: string) => ({ opcode: OP.text, payload });
-/** What is in the one text frame that these octets are. */
-const textOf = (octets: Uint8Array): string => new TextDecoder().decode(octets.subarray(2));
+/** The payload of a short text frame. */
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(2));
 const ping = (payload: string) => ({ opcode: OP.ping, payload });
 const close = (code?: number, reason = "") => ({
   opcode: OP.close,
@@ -205,7 +205,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       stream.drain();
       expect(parts.map((these) => these.length)).toEqual([1]);
       expect(stream.frames.length).toBe(101);
-      // Once it is drained it shares again.
+      // Once it is drained, it uses the shared slab again.
       stream.stalled = false;
       stream.drain();
       send("after");
@@ -213,7 +213,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(parts.at(-1)![0]!.buffer).not.toBe(parts[0]![0]!.buffer);
     });
 
-    /** The parts that a stream gets to write, which takes each of them later. */
+    /** Records the parts that a stream is given, and flushes each of them later. */
     const partsOf = (stream: FakeStream): Uint8Array[] => {
       const parts: Uint8Array[] = [];
       const write = stream.write.bind(stream);
@@ -302,7 +302,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       receive(text("a"), text("b"), text("c"), ping("p"));
       expect(session.events).toEqual(["text a", "text b"]);
       expect(stream.log).toEqual(["pause"]);
-      // What a host delivers although it was paused waits too.
+      // A chunk that the host delivers although it was paused waits, too.
       receive(text("d"));
       expect(session.events).toEqual(["text a", "text b"]);
       connection.resume();
@@ -320,7 +320,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       stream.tick();
       expect(session.events).toEqual(["text a"]);
       expect(stream.sent).toEqual(["pong 1", `pong ${long}`, "pong 3"]);
-      // What a host delivers although it was paused is looked through as well.
+      // Pings in a chunk that the host delivers although it was paused are answered, too.
       receive(ping("4"));
       stream.tick();
       expect(stream.sent.slice(3)).toEqual(["pong 4"]);

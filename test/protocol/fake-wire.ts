@@ -1,4 +1,4 @@
-/** A stream and a session that write down what a connection asks of them. */
+/** A fake stream and a fake session that record the calls of a connection. */
 
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
@@ -10,12 +10,12 @@ import type { TransportEvents } from "../../src/transport.ts";
 import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
-/** A stream whose peer takes everything at once, unless it is stalled. */
+/** A stream that flushes everything immediately, unless it is stalled. */
 export class FakeStream implements ByteStream {
   flushesNow = false;
   buffered = 0;
   bytesFlushed = 0;
-  /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
+  /** The calls in order: `write`, `end`, `destroy`, `pause`, `resume`. */
   readonly log: string[] = [];
   readonly written: Uint8Array[] = [];
   stalled = false;
@@ -52,19 +52,19 @@ export class FakeStream implements ByteStream {
     this.flushes++;
   }
 
-  /** How often a flush was asked for since the last turn. */
+  /** How often a flush was scheduled since the last tick. */
   get scheduledFlushes(): number {
     return this.flushes;
   }
 
-  /** The code that ran has returned to the event loop. */
+  /** Ends the event-loop tick: runs the scheduled flushes. */
   tick(): void {
     const asked = this.flushes;
     this.flushes = 0;
     for (let i = 0; i < asked; i++) this.events.onScheduledFlush();
   }
 
-  /** The peer takes all that waits. */
+  /** Flushes all buffered bytes. */
   drain(): void {
     this.bytesFlushed += this.buffered;
     this.buffered = 0;
@@ -76,7 +76,7 @@ export class FakeStream implements ByteStream {
     return serverFrames(join(...this.written));
   }
 
-  /** What was sent, in words. */
+  /** The frames that were sent, in words. */
   get sent(): string[] {
     const names: Record<number, string> = { 129: "text", 130: "binary", 136: "close", 137: "ping", 138: "pong" };
     return this.frames.map(({ first, payload }) =>
@@ -87,7 +87,7 @@ export class FakeStream implements ByteStream {
   }
 }
 
-/** A session that writes down what it is told; `on` may answer. */
+/** A session that records its events. The functions in `onEvent` may react to them. */
 export class FakeSession implements TransportEvents {
   runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
@@ -145,7 +145,7 @@ export class FakeSession implements TransportEvents {
     this.log.push("disconnected");
   }
 
-  /** Without what says only that something arrived. */
+  /** The log without `received` and `drained`. */
   get events(): string[] {
     return this.log.filter((entry) => entry !== "received" && entry !== "drained");
   }

@@ -1,4 +1,4 @@
-/** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
+/** Tests of memory ownership: messages that a handler keeps never change, and keep little more than themselves in memory. */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import type { ByteOps } from "../../src/protocol/byte-ops.ts";
@@ -20,7 +20,7 @@ const binaries = (byteOps: ByteOps, chunks: readonly Uint8Array[]): Uint8Array<A
 
 describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
   test.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
-    "a kept message of %i octets never pins more than twice its size",
+    "a message of %i bytes never keeps more than twice its size in memory",
     (size) => {
       const payload = new Uint8Array(size).fill(7);
       const one = frame({ opcode: OP.binary, payload });
@@ -34,9 +34,9 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
         "behind another": [join(filler, one)],
         "before another": [join(one, filler)],
         "in pieces": cutEvery(one, 1500),
-        "octet after octet": cutEvery(one, size > 1000 ? 97 : 1),
+        "byte after byte": cutEvery(one, size > 1000 ? 97 : 1),
         "in fragments": halves,
-        // As from a host that reads into a slab: HTTP/2 on Node does.
+        // As from a host that reads into a slab, like Node's HTTP/2.
         "in a slab": [new Uint8Array(200_000).fill(1).subarray(50_000, 50_000 + one.length)],
       };
       ways["in a slab"]![0]!.set(one);
@@ -79,7 +79,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
     const kept = events.map((event) => (event[1] as { data: Uint8Array }).data);
     const fills = [1, 1, 2, 2, 3, 3, 4, 4];
     expect(kept.map((data) => new Set(data))).toEqual(fills.map((fill) => new Set([fill])));
-    // Writing to one of them, as its owner may, changes no other.
+    // A handler may write to a message: this changes no other message.
     for (const [i, data] of kept.entries()) data.fill(100 + i);
     expect(kept.map((data) => new Set(data))).toEqual(fills.map((_, i) => new Set([100 + i])));
   });
@@ -117,7 +117,7 @@ describe.each(allByteOps)("memory of FrameParser with $name", ({ byteOps }) => {
       parser.feed(join(...Array<Uint8Array>(100).fill(fragment)));
       parser.parse();
     }
-    // Doubling: the sum of all that was ever set aside is below four times the result.
+    // The buffer doubles, so that the sum of all allocations is below four times the result.
     expect(allocated).toBeLessThan(4 * count);
     parser.feed(frame({ opcode: OP.continuation }));
     parser.parse();

@@ -1,4 +1,4 @@
-/** What the parser refuses, with which close code, and how early. */
+/** Tests of what the parser refuses: the close code, and how early. */
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
 import { type Frame, frame, join, OP } from "../support/client-frames.ts";
@@ -8,7 +8,7 @@ const start: Frame = { opcode: OP.text, payload: "a", fin: false };
 const closePayload = (code: number, text: Uint8Array | string = ""): Uint8Array =>
   join(Uint8Array.of(code >> 8, code & 0xff), typeof text === "string" ? new TextEncoder().encode(text) : text);
 
-/** Frames, the close code they earn, and after how many octets of the last frame that is known. */
+/** Invalid frames, the close code, and after how many bytes of the last frame it is refused. */
 const refusals: [name: string, frames: Frame[], code: number, header: number][] = [
   ["an unmasked text", [{ opcode: OP.text, payload: "hello", mask: null }], 1002, 2],
   ["an unmasked ping", [{ opcode: OP.ping, mask: null }], 1002, 2],
@@ -31,9 +31,9 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a fragmented ping", [{ opcode: OP.ping, fin: false }], 1002, 2],
   ["a fragmented pong", [{ opcode: OP.pong, fin: false }], 1002, 2],
   ["a fragmented close", [{ opcode: OP.close, fin: false }], 1002, 2],
-  ["a ping of 126 octets", [{ opcode: OP.ping, payload: new Uint8Array(126) }], 1002, 2],
+  ["a ping of 126 bytes", [{ opcode: OP.ping, payload: new Uint8Array(126) }], 1002, 2],
   ["a pong with a 64-bit length", [{ opcode: OP.pong, payload: new Uint8Array(65_536) }], 1002, 2],
-  ["a close of 126 octets", [{ opcode: OP.close, payload: closePayload(1000, "x".repeat(124)) }], 1002, 2],
+  ["a close of 126 bytes", [{ opcode: OP.close, payload: closePayload(1000, "x".repeat(124)) }], 1002, 2],
   ["a continuation of nothing", [{ opcode: OP.continuation, payload: "x" }], 1002, 2],
   ["a continuation of nothing, not final", [{ opcode: OP.continuation, payload: "x", fin: false }], 1002, 2],
   ["a continuation after a whole message", [{ opcode: OP.text }, { opcode: OP.continuation }], 1002, 2],
@@ -54,7 +54,7 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
     1002,
     2,
   ],
-  ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
+  ["a close payload of one byte", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
 describe.each(allByteOps)("refusals of FrameParser with $name", ({ byteOps }) => {
@@ -64,9 +64,9 @@ describe.each(allByteOps)("refusals of FrameParser with $name", ({ byteOps }) =>
     const bytes = frames.map(frame);
     const last = bytes.pop()!;
     const before = join(...bytes);
-    // As a whole, octet by octet, and no later than the header tells.
+    // In one chunk, and byte by byte: refused as soon as the header has arrived.
     expect(parseAll([join(before, last)], run).at(-1)).toEqual(["error", code]);
-    expect(rejectedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
+    expect(rejectedAfter(join(before, last), run)).toEqual({ bytes: before.length + header, code });
   });
 
   test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
@@ -92,14 +92,14 @@ describe.each(allByteOps)("refusals of FrameParser with $name", ({ byteOps }) =>
   });
 
   test.each([
-    ["a stray octet", [0x80]],
+    ["a stray byte", [0x80]],
     ["an overlong form", [0xc0, 0xaf]],
     ["a surrogate", [0xed, 0xa0, 0x80]],
     ["a character that is cut off", [0x61, 0xe2, 0x82]],
   ])("a close text with %s", (_name, text) => {
     const bytes = frame({ opcode: OP.close, payload: closePayload(1000, Uint8Array.from(text)) });
     expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
-    expect(rejectedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
+    expect(rejectedAfter(bytes, run)).toEqual({ bytes: bytes.length, code: 1007 });
   });
 
   test("messages before the refused frame are reported", () => {
@@ -123,7 +123,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     (maxFrameSize) => {
       const run = { byteOps, limits: { maxFrameSize } };
       const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
-      expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+      expect(rejectedAfter(larger, run)).toEqual({ bytes: larger.length, code: 1009 });
       const payload = new Uint8Array(maxFrameSize);
       expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binaryEvent(payload)]));
     },
@@ -145,7 +145,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
     (maxMessageSize) => {
       const run = { byteOps, limits: { maxMessageSize } };
       const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
-      expect(rejectedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+      expect(rejectedAfter(larger, run)).toEqual({ bytes: larger.length, code: 1009 });
     },
   );
 
@@ -165,7 +165,7 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
       textEvent("1234567890"),
     ]);
     const exceeds = join(first, ping, frame({ opcode: OP.continuation, payload: "7890!" }));
-    expect(rejectedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
+    expect(rejectedAfter(exceeds, run)).toEqual({ bytes: first.length + ping.length + 2, code: 1009 });
   });
 
   test("control frames do not count towards the limits", () => {
@@ -188,9 +188,9 @@ describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
         const whole = frames(maxFragments);
         expect(parseAll([whole, whole], run)).toEqual(Array(2).fill(textEvent(payload.repeat(maxFragments))));
         const more = frames(maxFragments + 1);
-        const { octets: refusedAt, code } = rejectedAfter(more, run)!;
+        const { bytes: refusedAt, code } = rejectedAfter(more, run)!;
         expect(code).toBe(1008);
-        // Known with the header of the one too many.
+        // Refused when the header of the excess fragment has arrived.
         expect(refusedAt).toBe(more.length - payload.length);
       }
     },

@@ -29,7 +29,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
     });
 
     test("is read as non-ASCII text, whatever it begins and ends with", () => {
-      // 1, 2, 3 and 4 octets a character: every length can be made.
+      // Characters of 1, 2, 3 and 4 bytes, so that every length is possible.
       const rest = ["", "x", "é", "€"][length % 4]!;
       const text = "😀".repeat(length >> 2) + rest;
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
@@ -90,7 +90,7 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
     expect(parseAll([bytes], run)).toEqual(expected);
     expect(
       parseAll(
-        Array.from(bytes, (octet) => Uint8Array.of(octet)),
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
         run,
       ),
     ).toEqual(expected);
@@ -121,8 +121,8 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
       const [first, ...rest] = new TextEncoder().encode("😀");
       const bytes = join(
         frame({ opcode: OP.text, payload: Uint8Array.of(first!), fin: false, mask: [1, 2, 3, 4] }),
-        ...rest.map((octet, i) =>
-          frame({ opcode: OP.continuation, payload: Uint8Array.of(octet), fin: i === 2, mask: [i, 0xff, i, 0x80] }),
+        ...rest.map((byte, i) =>
+          frame({ opcode: OP.continuation, payload: Uint8Array.of(byte), fin: i === 2, mask: [i, 0xff, i, 0x80] }),
         ),
       );
       expect(parseAll([bytes], run)).toEqual([textEvent("😀")]);
@@ -224,8 +224,8 @@ describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
     test("set before the first chunk, keeps the whole chunk", () => {
       const { parser, events } = makeParser(run);
       parser.stopped = true;
-      for (const octet of three) {
-        parser.feed(Uint8Array.of(octet));
+      for (const byte of three) {
+        parser.feed(Uint8Array.of(byte));
         parser.parse();
       }
       expect(events).toEqual([]);

@@ -9,7 +9,7 @@ import { allByteOps } from "./parsing.ts";
 
 const LARGE = 16_384;
 
-/** Memory of its own for each test: the writers of a host share theirs. */
+/** ByteOps of their own for each test, because writers with the same ByteOps share a slab. */
 const fresh = (byteOps: ByteOps): ByteOps => ({ ...byteOps });
 
 const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): void =>
@@ -28,7 +28,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(wire.length).toBe(size);
     const [frame, ...others] = serverFrames(wire);
     expect(others).toEqual([]);
-    // FIN, no reserved bits, not masked: a server's frame.
+    // FIN is set, the reserved bits are not, and the frame is not masked.
     expect(frame!.first).toBe(0x82);
     expect(Buffer.compare(frame!.payload, data)).toBe(0);
   });
@@ -74,7 +74,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(writer.takeParts()).toEqual([]);
     add(writer, "two");
     const second = writer.takeParts();
-    // What was handed over is not touched by what comes after it.
+    // Later frames don't change parts that were returned before.
     expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
   });
 
@@ -140,7 +140,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
     const all = writers.map((writer) => writer.takeParts());
     expect(all.map(texts)).toEqual([0, 1, 2].map((w) => Array.from({ length: 50 }, (_, i) => `${w}.${i}`)));
-    // One memory for all of them, and each octet of it handed out once.
+    // All parts are in the same slab, and none overlaps another.
     expect(new Set(all.flat().map((part) => part.buffer)).size).toBe(1);
     const stretches = all.flat().map((part) => [part.byteOffset, part.byteOffset + part.length] as const);
     stretches.sort(([a], [b]) => a - b);
@@ -161,7 +161,7 @@ describe.each(allByteOps)("FrameWriter with $name", ({ byteOps }) => {
     expect(where(one)).toBe(start + 24);
     other.onFlushed();
     one.onFlushed();
-    one.onFlushed(); // said twice, it counts once
+    one.onFlushed(); // a second call has no effect
     expect(where(other)).toBe(start);
     expect(where(one)).toBe(start + 12);
   });

@@ -22,8 +22,8 @@ describe("frame headers", () => {
     const end = writeHeader(target, 2, FIN | OPCODE.binary, length);
     expect(hex(target.subarray(2, end))).toBe(expected);
     expect(headerSize(length)).toBe(end - 2);
-    // Nothing around it is touched.
+    // Nothing around it is changed.
     expect(hex(target.subarray(0, 2))).toBe("aaaa");
-    expect(target.subarray(end).every((octet) => octet === 0xaa)).toBe(true);
+    expect(target.subarray(end).every((byte) => byte === 0xaa)).toBe(true);
   });
 });

@@ -6,7 +6,7 @@ import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
 import { join } from "../support/client-frames.ts";
 import { allByteOps } from "./parsing.ts";
 
-/** What it should come to, by joining it. */
+/** The expected result, by joining the parts. */
 const joined = (data: IoData): Uint8Array =>
   typeof data === "string"
     ? new TextEncoder().encode(data)
@@ -46,7 +46,7 @@ const cases: [string, IoData, number][] = [
   ["a nested list", ["a", ["é", [Uint8Array.of(1), new ArrayBuffer(2)]], "c"], 7],
 ];
 
-/** As an accumulator in Elixir grows: `data = [data, "chunk "]`. */
+/** A list that is nested as by an accumulator: `data = [data, "chunk "]`. */
 const nested = (depth: number): IoData => {
   let data: IoData = "";
   for (let i = 0; i < depth; i++) data = [data, "chunk "];

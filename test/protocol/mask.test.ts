@@ -3,11 +3,11 @@ import { applyMask, applyMaskInView } from "../../src/protocol/mask.ts";
 
 type Key = [number, number, number, number];
 
-/** A key as the parser reads it: its first octet is the lowest. */
+/** The key as a number, as the parser reads it: its first byte is the least significant. */
 const pack = (key: Key): number => key[0] | (key[1] << 8) | (key[2] << 16) | (key[3] << 24);
 
 /** RFC 6455 §5.3, word for word: octet i of the data XOR octet i mod 4 of the key. */
-const byTheBook = (bytes: readonly number[], key: Key): number[] => bytes.map((octet, i) => octet ^ key[i % 4]!);
+const byTheBook = (bytes: readonly number[], key: Key): number[] => bytes.map((byte, i) => byte ^ key[i % 4]!);
 
 const pattern = (length: number, seed = 0): number[] => Array.from({ length }, (_, i) => (i * 31 + seed) & 0xff);
 

@@ -48,7 +48,7 @@ describe.each(allByteOps)("MessageBuffer with $name", ({ byteOps }) => {
     while (buffer.length < total) {
       append(buffer, chunk, total);
       sizes.add(buffer.memory.length);
-      // What is set aside is at most twice what has come, or that megabyte.
+      // At most twice the received size is allocated, or 1 MiB.
       expect(buffer.memory.length).toBeLessThanOrEqual(Math.max(MEGABYTE, 2 * buffer.length));
     }
     expect([...sizes]).toEqual([MEGABYTE, 2 * MEGABYTE, 4 * MEGABYTE, 8 * MEGABYTE]);

@@ -1,4 +1,4 @@
-/** Runs octets through a parser and writes down what comes out. */
+/** Runs bytes through a parser and records its events. */
 
 import { Buffer } from "node:buffer";
 import { nodeByteOps } from "../../src/adapters/shared/node-byte-ops.ts";
@@ -8,7 +8,7 @@ import { type ByteOps, portableByteOps } from "../../src/protocol/byte-ops.ts";
 import type { CloseFrame } from "../../src/protocol/close.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
 
-/** Every host's means must give the same: `describe.each(allOctets)`. */
+/** All implementations of ByteOps, which must give the same results: `describe.each(allByteOps)`. */
 export const allByteOps: readonly { readonly name: string; readonly byteOps: ByteOps }[] = [
   { name: "portable ByteOps", byteOps: portableByteOps },
   { name: "Node's ByteOps", byteOps: nodeByteOps },
@@ -30,7 +30,7 @@ export type ParserEvent =
 
 export class Recorder implements FrameEvents {
   readonly events: ParserEvent[] = [];
-  /** Called for every event, from within it. */
+  /** Called within every event. */
   onEvent: () => void = () => {};
 
   onText(data: string, size: number): void {
@@ -65,12 +65,12 @@ export const makeParser = ({ limits, byteOps = portableByteOps }: Run = {}) => {
   return { parser: new FrameParser({ ...NO_LIMITS, ...limits }, byteOps, recorder), recorder, events: recorder.events };
 };
 
-/** What comes of these chunks. A ProtocolError is the last thing events; any other error escapes. */
+/** The events that these chunks lead to. A ProtocolError is the last event; other errors are thrown. */
 export const parseAll = (chunks: readonly Uint8Array[], run: Run = {}): readonly ParserEvent[] => {
   const { parser, events } = makeParser(run);
   try {
     for (const chunk of chunks) {
-      // The parser owns what it is fed, and the tests want to feed it again.
+      // A copy, because the parser owns its chunks and the tests use them again.
       parser.feed(chunk.slice());
       parser.parse();
     }
@@ -81,22 +81,22 @@ export const parseAll = (chunks: readonly Uint8Array[], run: Run = {}): readonly
   return events;
 };
 
-/** How many octets it takes until the parser refuses, fed one by one; `undefined` if it never does. */
-export const rejectedAfter = (bytes: Uint8Array, run: Run = {}): { octets: number; code: number } | undefined => {
+/** After how many bytes, fed one by one, the parser throws, and the close code; `undefined` if it doesn't. */
+export const rejectedAfter = (bytes: Uint8Array, run: Run = {}): { bytes: number; code: number } | undefined => {
   const { parser } = makeParser(run);
   for (let i = 0; i < bytes.length; i++) {
     try {
       parser.feed(bytes.slice(i, i + 1));
       parser.parse();
     } catch (error) {
-      if (error instanceof ProtocolError) return { octets: i + 1, code: error.code };
+      if (error instanceof ProtocolError) return { bytes: i + 1, code: error.code };
       throw error;
     }
   }
   return undefined;
 };
 
-/** The same with octets written as text: comparing long ones is quick then. */
+/** The events with bytes as hexadecimal text, which compares fast. */
 export const asText = (events: readonly ParserEvent[]): unknown[] =>
   JSON.parse(
     JSON.stringify(events, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value)),

@@ -58,7 +58,7 @@ describe.each(allByteOps)("Utf8Validator with $name", ({ byteOps }) => {
     const disagreements = sequences.filter((sequence) => {
       const bytes = Uint8Array.from(sequence);
       const expected = isText(bytes);
-      // By steps alone, and with the host's help for what comes before it.
+      // Short enough to be checked byte by byte, and long enough to be passed to the host.
       return accepts([bytes]) !== expected || accepts([join(padding, bytes)]) !== expected;
     });
     expect(disagreements).toEqual([]);
@@ -74,8 +74,8 @@ describe.each(allByteOps)("Utf8Validator with $name", ({ byteOps }) => {
 
   test("is complete only at the end of a character", () => {
     const validator = new Utf8Validator(byteOps);
-    const complete = Array.from(new TextEncoder().encode("aé€😀"), (octet) => {
-      expect(validator.push(Uint8Array.of(octet))).toBe(true);
+    const complete = Array.from(new TextEncoder().encode("aé€😀"), (byte) => {
+      expect(validator.push(Uint8Array.of(byte))).toBe(true);
       return validator.complete;
     });
     expect(complete).toEqual([true, false, true, false, false, true, false, false, false, true]);

@@ -1,4 +1,4 @@
-/** Hosts that answer the peer's close frame by themselves: an answer that is held back would be lost. */
+/** Tests of hosts that answer the peer's close frame by themselves: replies that are held back would be lost. */
 import { describe, expect, test } from "vitest";
 import { type CloseReason, type DataMessage, ok, push } from "websock-js";
 import { ManualClock } from "websock-js/testing";
@@ -12,7 +12,7 @@ import type { Transport } from "../../src/transport.ts";
 
 const MiB = 1024 * 1024;
 
-/** An echo whose peer reads nothing, on a host that answers a close frame by itself or does not. */
+/** An echo whose peer does not read, on a host that does or doesn't answer close frames by itself. */
 const start = (answersClose: boolean, maxBuffered: number) => {
   const calls: string[] = [];
   const transport = {

@@ -92,7 +92,7 @@ describe("callbacksOf", () => {
     expect(() => callbacksOf(handler)).toThrow(
       `a handler has no callback "${name}"; valid callbacks are init, handleIn,`,
     );
-    // Every time.
+    // Errors are not cached.
     expect(() => callbacksOf(handler)).toThrow(TypeError);
   });
 

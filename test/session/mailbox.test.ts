@@ -17,7 +17,7 @@ describe("Mailbox", () => {
     mailbox.addMessage(message(data), size);
   };
 
-  /** All that may be handled now, messages first where both may be. */
+  /** Handles everything that is due, messages before infos. */
   const handleAll = (): unknown[] => {
     const handled: unknown[] = [];
     for (;;) {
@@ -107,7 +107,7 @@ describe("Mailbox", () => {
     expect(mailbox.isCaughtUp).toBe(false);
     mailbox.takeInfo();
     expect(mailbox.isCaughtUp).toBe(true);
-    // Sent in the same moment: after.
+    // An info that is sent during the same arrival comes after it.
     mailbox.addInfo("later");
     expect(mailbox.isCaughtUp).toBe(true);
     mailbox.markArrival();
@@ -137,7 +137,7 @@ describe("Mailbox", () => {
     expect(messageQueue.length).toBe(10_000 - next);
     expect(messageQueue.items.length).toBeLessThanOrEqual(2 * messageQueue.length + 1024);
     while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
-    // An idle connection keeps no list at all.
+    // An empty queue keeps no list.
     expect(messageQueue.items.length).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-/** Whoever is told of an error may end the connection, close the server for instance: `terminate` still runs once. */
+/** Tests of `onError` ending the connection (by closing the server, for instance): `terminate` runs exactly once. */
 import { describe, expect, test } from "vitest";
 import { type CloseReason, MailboxOverflow, ok } from "websock-js";
 import { ManualClock } from "websock-js/testing";
@@ -9,7 +9,7 @@ import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
-/** A session whose `handleIn` never settles; the first error that is reported shuts it down. */
+/** A session whose `handleIn` never settles. The first reported error shuts it down. */
 const hanging = () => {
   const clock = new ManualClock();
   const options = resolveOptions({ closeTimeout: 1_000 });

@@ -5,7 +5,7 @@ import { connect } from "websock-js/testing";
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A handler whose `self` and whose calls a test can see. */
+/** A handler that exposes its `self` and records its calls. */
 const watched = (handleIn: () => unknown = () => ok(0)) => {
   const seen = { self: undefined as Self<never> | undefined, calls: [] as string[], reasons: [] as CloseReason[] };
   const handler = {

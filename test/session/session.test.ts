@@ -14,7 +14,7 @@ import {
 } from "websock-js";
 import { connect } from "websock-js/testing";
 
-/** A promise, and the hands to settle it. */
+/** A promise with functions that settle it. */
 const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => {
   let resolve!: (value: T) => void;
   const promise = new Promise<T>((r) => {
@@ -25,7 +25,7 @@ const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => 
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Counts what it gets, and keeps why it ended. */
+/** Records its messages, and the reason of its end. */
 const counting = () => {
   const reasons: CloseReason[] = [];
   return {

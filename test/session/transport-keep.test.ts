@@ -8,7 +8,7 @@ import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
-/** A host that keeps states, in the order of what else it is asked. */
+/** A transport that stores states, and records the order of its calls. */
 const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   const seen: unknown[] = [];
   class KeepingTransport extends MemoryTransport {

@@ -7,7 +7,7 @@ import type { Compressor } from "../../../src/protocol/deflate/compressor.ts";
 import { ioLength } from "../../../src/protocol/io-data.ts";
 import { agree, TAKEOVER } from "../compression.ts";
 
-/** RFC 7692 §7.2.2, by a zlib stream that lives as long as the connection. */
+/** Inflates as in RFC 7692 §7.2.2, with a zlib stream that lives as long as the connection. */
 class Receiver {
   private readonly inflate: Inflate;
   constructor(windowBits = 15) {
@@ -67,14 +67,14 @@ describe("Compressor", () => {
       },
     };
     const { compressor } = agree({ deflate });
-    const octets = Buffer.from(TEXT);
+    const bytes = Buffer.from(TEXT);
     expect(compress(compressor, TEXT)).toBe(compress(compressor, TEXT));
     expect(calls).toBe(1);
-    expect(compress(compressor, octets)).toBe(compress(compressor, [octets.subarray(0, 7), octets.subarray(7)]));
+    expect(compress(compressor, bytes)).toBe(compress(compressor, [bytes.subarray(0, 7), bytes.subarray(7)]));
     expect(calls).toBe(2);
-    // Its owner may change it: what it contains counts, not which memory it is.
-    octets[5] = 0x21;
-    expect(inflate(compress(compressor, octets)!)).toBe(octets.toString());
+    // The owner may change the bytes: messages are compared by content.
+    bytes[5] = 0x21;
+    expect(inflate(compress(compressor, bytes)!)).toBe(bytes.toString());
     expect(calls).toBe(3);
   });
 
@@ -87,7 +87,7 @@ describe("Compressor", () => {
             offer: `permessage-deflate; server_max_window_bits=${bits}`,
             serverNoContextTakeover: !takeover,
           });
-          // With a window of 2^8 and little room for output, zlib refuses what reaches further.
+          // With a window of 2^8 and a small output buffer, zlib rejects references that reach further back.
           const receiver = takeover ? new Receiver(bits) : undefined;
           for (const message of messages) {
             const data = message.join(" ").repeat(3);

@@ -8,7 +8,7 @@ import { type Agreement, agree, TAKEOVER } from "../compression.ts";
 const deflate = (data: Uint8Array | string, options: object = {}): Uint8Array =>
   deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...options }).subarray(0, -4);
 
-/** What comes of a payload, and whether at once. */
+/** The result of a payload, and whether it was returned synchronously. */
 const read = (decompressor: Decompressor, payload: Uint8Array): Promise<[result: Uint8Array | number, now: boolean]> =>
   new Promise((resolve) => {
     try {
@@ -27,7 +27,7 @@ const readAs = async (agreement: Agreement, payload: Uint8Array) => read(agree(a
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(" ", ""), "hex");
 
 describe("Decompressor", () => {
-  // RFC 7692 §7.2.3.1–5, word for word.
+  // The examples of RFC 7692 §7.2.3.1–5.
   test.each([
     ["one block", "f2 48 cd c9 c9 07 00"],
     ["no compression", "00 05 00 fa ff 48 65 6c 6c 6f 00"],
@@ -41,7 +41,7 @@ describe("Decompressor", () => {
   test("continues after a final block, and the next stream may refer to the data before it", async () => {
     const [result] = await readAs({}, hex("f3 48 cd c9 c9 07 00 f3 00 11 00 00"));
     expect(Buffer.from(result as Uint8Array).toString()).toBe("HelloHello");
-    // In another thread as well: a final block, and a lot behind it.
+    // Also in another thread: a final block, and a large stream behind it.
     const noise = Buffer.concat(Array.from({ length: 80 }, () => crypto.getRandomValues(new Uint8Array(1024))));
     const [large, now] = await readAs({}, Buffer.concat([hex("f3 48 cd c9 c9 07 00"), deflate(noise)]));
     expect([Buffer.concat([Buffer.from("Hello"), noise]).equals(large as Uint8Array), now]).toEqual([true, false]);
@@ -62,7 +62,7 @@ describe("Decompressor", () => {
     ["nothing at all", ""],
     ["a reserved block type", "06 00"],
     ["a distance before the beginning", "f2 00 11 00 00"],
-    ["random octets", "ff ff ff ff ff"],
+    ["random bytes", "ff ff ff ff ff"],
     ["a stream that is cut off", "f2 48 cd c9"],
     ["rubbish behind a final block", "f3 48 cd c9 c9 07 00 ff ff"],
     ["more streams than anybody has a reason for", "03 00 ".repeat(65)],
@@ -95,7 +95,7 @@ describe("Decompressor", () => {
     expect((await readAs({}, deflate(noise(80 * 1024))))[1]).toBe(false);
     expect((await readAs({}, deflate("0123456789".repeat(7000))))[1]).toBe(false);
     expect((await readAs({}, deflate("0123456789".repeat(6000))))[1]).toBe(true);
-    // Too large for any answer: there is nothing to wait for.
+    // A limit below 64 KiB is exceeded synchronously.
     expect(await readAs({ maxMessageSize: 10 }, deflate("0123456789".repeat(7000)))).toEqual([1009, true]);
   });
 

@@ -17,7 +17,7 @@ describe("acceptFor", () => {
 describe("isKey", () => {
   test("is false for the base64 of any other number of bytes", () => {
     for (let length = 0; length < 40; length++) {
-      expect(isKey(Buffer.alloc(length, 0xa5).toString("base64")), `${length} octets`).toBe(length === 16);
+      expect(isKey(Buffer.alloc(length, 0xa5).toString("base64")), `${length} bytes`).toBe(length === 16);
     }
   });
 
@@ -29,7 +29,7 @@ describe("isKey", () => {
     "dGhlIHNhbXBsZSBub25jZQ===",
     " dGhlIHNhbXBsZSBub25jZQ==",
     "dGhlIHNhbXBsZSBub25jZQ==\n",
-    "dGhlIHNhbXBsZSBub25jZR==", // bits that are not zero before the padding
+    "dGhlIHNhbXBsZSBub25jZR==", // nonzero bits before the padding
     "dGhlIHNhbXBsZSBub25j-Q==",
     "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==", // sent twice
   ])("is false for %j", (key) => {

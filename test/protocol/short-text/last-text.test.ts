@@ -1,4 +1,4 @@
-/** What arrived and is sent on as it is: the same octets, whatever way it takes, and nothing is kept alive afterwards. */
+/** Tests of texts that are sent as they have arrived: the bytes are the same, and no memory is kept afterwards. */
 import { describe, expect, test } from "vitest";
 import { MIN_LAST_TEXT } from "../../../src/protocol/short-text/last-text.ts";
 import { bytesOf, type Frame, OP } from "../../support/client-frames.ts";

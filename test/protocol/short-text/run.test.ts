@@ -1,4 +1,4 @@
-/** Short texts that are decoded together: what comes out is what came in, whoever stops in the middle of it. */
+/** Tests of runs of short texts: they are reported like single texts, also if the parser is stopped within a run. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ByteOps } from "../../../src/protocol/byte-ops.ts";
@@ -154,7 +154,7 @@ describe("unmaskRun", () => {
 
   test.each([
     ["one that is longer than may be", 4, bytes, endOf(2)],
-    ["one of which an octet is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
+    ["one of which an byte is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
     ["one of which the header is cut", 125, bytes.slice(0, endOf(2) + 5), endOf(2)],
     [
       "one that is not masked",
@@ -166,7 +166,7 @@ describe("unmaskRun", () => {
     ["another opcode", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.ping, payload: "a" })), endOf(1)],
     ["a reserved bit", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, rsv: 4, payload: "a" })), endOf(1)],
     [
-      "a length of two octets",
+      "a length of two bytes",
       125,
       join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, payload: "a".repeat(126) })),
       endOf(1),
