@@ -1,44 +1,47 @@
-/** What a host can do: the differences between hosts, as data. */
+/** The differences between hosts, as data. */
 import type { CompressOptions, WebSockOptions } from "./options.ts";
 
-/** What a host can do. Data, so that types, tests and the documentation can follow from it. */
+/** What a host supports. Types, tests and the table in the documentation are derived from it. */
 export interface Capabilities {
-  /** The host's name, for messages and tables. */
+  /** The host's name, in error messages and tables. */
   readonly host: string;
   /**
-   * Pings and pongs can be sent and are seen. Without it, a client's pings are answered all the same, but `handleControl`
-   * never runs, what is pushed of either is left out, and there is no heartbeat.
+   * Pings and pongs can be sent and received. Without it, the host still answers a client's pings, but `handleControl` never
+   * runs, pings and pongs that the handler pushes are not sent, and there is no heartbeat.
    */
   readonly control: boolean;
-  /** Reading can be paused, so that a flood ends as backpressure on its sender. */
+  /** Reading can be paused, so that a flood of messages becomes backpressure on the sender. */
   readonly pause: boolean;
-  /** The host tells when what waited for the peer has been taken. */
+  /** The host reports when buffered bytes have been flushed. */
   readonly drain: boolean;
-  /** The code and text of the peer's close frame are known. */
+  /** The host provides the code and text of the peer's close frame. */
   readonly closeDetail: boolean;
   /**
-   * The peer's close frame is ours to answer. Without it the host answers immediately, behind what was sent by then. What
-   * a callback that is pending then would still send is lost, though the callbacks run.
+   * The library answers the peer's close frame. Without it the host does, immediately after what was sent until then. A
+   * callback that is pending then still runs to its end, but the messages of its result are lost.
    */
   readonly answersClose: boolean;
-  /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
+  /**
+   * A connection can be aborted. Without it, the library stops tracking a connection whose client does not answer the close
+   * frame, and leaves it to the host.
+   */
   readonly abort: boolean;
   /** Callbacks run in the AsyncLocalStorage context of their `upgrade` call. */
   readonly asyncContext: boolean;
-  /** A connection can be sent to and stopped by code that runs for another request or connection. */
+  /** Code that runs for another request or connection can send to a connection and stop it. */
   readonly crossConnection: boolean;
-  /** Compression can be agreed on. */
+  /** permessage-deflate can be negotiated. */
   readonly compress: boolean;
   /**
-   * The session decides when a connection is idle. Without it the host does, after `timeout` (unless that is among
-   * {@link ignores}): it sends pings and closes the connection by itself, with a close text of its own.
+   * The library enforces `timeout`. Without it the host does (unless `timeout` is among {@link ignores}): it sends pings, and
+   * closes an idle connection with a close reason text of its own.
    */
   readonly idleClock: boolean;
-  /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
+  /** The options of `upgrade` that have no effect on this host. Setting one is reported once. */
   readonly ignores: readonly (keyof WebSockOptions | `compress.${keyof CompressOptions}`)[];
 }
 
-/** What a host can or can't do. */
+/** The name of a capability that a host has or lacks. */
 export type Ability = {
   [Name in keyof Capabilities]: Capabilities[Name] extends boolean ? Name : never;
 }[keyof Capabilities];

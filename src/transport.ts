@@ -1,72 +1,75 @@
-/** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
+/** The port between a session and the transport that carries its messages. Each adapter implements `Transport`. */
 import type { ProtocolError } from "./errors.ts";
 import type { ControlMessage, IoData, Opcode } from "./message.ts";
 
-/** What a session asks of its transport. Nothing here throws, whatever state the wire is in. */
+/** A transport, as a session uses it. Except for {@link keep}, these methods never throw, in any state of the connection. */
 export interface Transport {
   /** Called once, before everything else: the transport reports to `events` from now on. */
   open(events: TransportEvents): void;
-  /** Octets accepted by {@link send} that the peer's side has not taken yet. */
+  /** The number of bytes sent with {@link send} that are not flushed. */
   readonly buffered: number;
-  /** Octets taken so far. Only ever compared with itself: it grows while the peer reads. */
+  /** The number of bytes flushed so far, in any unit: the session only checks whether it has changed. */
   readonly bytesFlushed: number;
-  /** Sends a message, `size` octets long, after all that was sent before. */
+  /** Sends a message of `size` bytes, after everything that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;
-  /** Sends a text, where the host need not know its size. `false`: it was not sent, for now its size matters. */
+  /**
+   * Sends a text without its size, on hosts that don't need it. `false`: it was not sent, because its size has to be checked
+   * against `maxBuffered`; the session then calls {@link send}.
+   */
   sendText?(text: string): boolean;
-  /** Sends a close frame, or answers the peer's with one; after it nothing is sent. No code: an empty frame. */
+  /** Sends a close frame, also as the answer to the peer's. Nothing is sent after it. Without a code, the frame is empty. */
   close(code: number | undefined, text: string): void;
-  /** Cuts the connection off. */
+  /** Closes the connection without a closing handshake. */
   abort(): void;
-  /** Stops reading: nothing more is delivered until {@link resume}. */
+  /** Stops reading: no message is delivered until {@link resume}. */
   pause(): void;
   resume(): void;
   /**
-   * Keeps the state that a callback has returned, where the process may be gone before the connection is.
+   * Stores the state that a callback has returned, on hosts where a connection can outlive the process (hibernation).
    *
-   * @throws TypeError or RangeError for a state that can't be kept
+   * @throws TypeError or RangeError for a state that can't be stored
    */
   keep?(state: unknown): void;
 }
 
-/** What a transport tells its session. */
+/** The events that a transport reports to its session. */
 export interface TransportEvents {
   /**
-   * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that delivers several events
-   * from one task calls this once around them; the session enters the context for each event that comes without it.
+   * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that reports several events
+   * synchronously wraps them in one call of this; for an event outside of such a call, the session enters the context itself.
    */
   runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
-  /** The same for a task that the host already runs in that context. */
+  /** Like {@link runInContext}, where the host already runs `task` in that context. */
   assumeContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
-  /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
+  /** Bytes arrived. Called before the messages in them are reported. Infos that were sent earlier are handled before these. */
   onActivity(): void;
-  /** A text of `size` octets, or about so many. */
+  /** A text message. `size`: its payload in bytes, approximately. */
   onText(data: string, size: number): void;
-  /** Octets, which are the session's from now on. */
+  /** A binary message. The session owns `data` from now on. */
   onBinary(data: Uint8Array<ArrayBuffer>): void;
-  /** A ping has been answered already. */
+  /** A ping or pong. The transport has already answered a ping. */
   onControl(message: ControlMessage): void;
   /**
-   * The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}, unless
-   * it was the first to close.
+   * The peer's close frame arrived: no more messages follow. The session answers with {@link Transport.close}, unless it
+   * closed first.
    */
   onClose(code: number | undefined, text: string): void;
-  /** The peer broke the protocol. The session answers with {@link Transport.close}. */
+  /** The peer violated the protocol or a limit. The session answers with {@link Transport.close}. */
   onProtocolError(error: ProtocolError): void;
-  /** All that waited for the peer has been taken. */
+  /** All sent bytes are flushed. */
   onDrain(): void;
-  /** The host has found the connection idle, and closes it. Only where the capability `idleClock` is missing. */
+  /** The host closes the connection because it is idle. Only on hosts without the capability `idleClock`. */
   onIdle(): void;
-  /** The host's own server is stopping, and closes the connection. */
+  /** The host's server is stopping, and closes the connection. */
   onHostStop(): void;
-  /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
+  /** The connection is closed, with or without a closing handshake. No event follows. */
   onDisconnect(): void;
 }

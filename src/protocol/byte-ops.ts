@@ -1,34 +1,34 @@
-/** Operations on bytes and text for which hosts have faster functions than the language. */
+/** Operations on bytes and text for which a host may have faster functions than the portable ones. */
 import { LastText } from "./short-text/last-text.ts";
 import { utf8Length } from "./utf8.ts";
 
 /**
- * What the protocol needs done to octets and text. The portable version below runs everywhere; a host that has faster
- * means brings its own.
+ * The operations on bytes and text that the protocol needs. {@link portableByteOps} runs everywhere; an adapter whose host
+ * has faster functions provides its own.
  */
 export interface ByteOps {
-  /** The text that was decoded last: see `short-text/README.md`. */
+  /** The most recently decoded text: see `short-text/README.md`. */
   readonly lastText: LastText;
-  /** New memory of exactly `size` octets, whose contents do not matter. */
+  /** Allocates an ArrayBuffer of exactly `size` bytes with unspecified contents. */
   readonly alloc: (size: number) => Uint8Array<ArrayBuffer>;
-  /** The same for what is to be written: in whatever form the host writes best. */
+  /** Allocates `size` bytes for output, as the type that the host writes fastest. */
   readonly allocOutput: (size: number) => Uint8Array;
-  /** Whether the octets are whole, well-formed UTF-8. */
+  /** Whether the bytes are well-formed UTF-8 that does not end within a character. */
   readonly isUtf8: (bytes: Uint8Array) => boolean;
-  /** Text of octets that are ASCII. What is not becomes a character an octet, whichever. */
+  /** Decodes ASCII. Each byte of 0x80 or more becomes one unspecified character. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
-  /** Text of octets that are UTF-8; what is not becomes U+FFFD. */
+  /** Decodes UTF-8. Invalid sequences become U+FFFD. */
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
-  /** How many octets `text` takes as UTF-8; a lone surrogate is written as U+FFFD, which takes three. */
+  /** The number of bytes of `text` in UTF-8. A lone surrogate counts three: it is encoded as U+FFFD. */
   readonly utf8Length: (text: string) => number;
-  /** Writes `text`, which takes `size` octets, as UTF-8 to `target` from `at` on, where there is room for it. */
+  /** Encodes `text`, which is `size` bytes long in UTF-8, to `target` from `at` on. The caller ensures that it fits. */
   readonly writeUtf8: (text: string, target: Uint8Array, at: number, size: number) => void;
-  /** Writes `text`, each character below U+0100, an octet a character to `target` from `at` on. */
+  /** Writes `text` to `target` from `at` on, one byte per character. All characters are below U+0100. */
   readonly writeLatin1: (text: string, target: Uint8Array, at: number) => void;
 }
 
 const encoder = new TextEncoder();
-// A byte order mark is text like any other here (RFC 6455 §5.6 knows no exception).
+// A byte order mark is part of the text: RFC 6455 §5.6 makes no exception for it.
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const ascii = new TextDecoder("latin1");
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });

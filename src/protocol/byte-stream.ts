@@ -1,24 +1,25 @@
-/** The port between a connection and the host's stream of bytes. */
+/** The port between a connection and the host's byte stream. */
 
-/** A host's stream in both directions, as a connection uses it. None of these methods throws, in any state of the stream. */
+/** A host's duplex stream, as a connection uses it. None of these methods throws, in any state of the stream. */
 export interface ByteStream {
   /** Called once, before everything else: the stream reports to `events` from now on. */
   open(events: ByteStreamEvents): void;
-  /** The number of bytes written that are not flushed. */
+  /** The number of written bytes that are not flushed. */
   readonly buffered: number;
   /** The number of bytes flushed so far. */
   readonly bytesFlushed: number;
   /**
-   * Writes the parts in their order. If {@link buffered} is 0 afterwards, they have been copied or sent, and their memory
-   * may be reused; otherwise they must not change before {@link ByteStreamEvents.onFlushed}.
+   * Writes the parts in order. If {@link buffered} is 0 afterwards, they have been copied or sent, and their memory may be
+   * reused. Otherwise they must not change before {@link ByteStreamEvents.onFlushed}.
    */
   write(parts: readonly Uint8Array[]): void;
-  /** Ends our direction once everything is flushed, and discards what still arrives until the peer ends its direction. */
+  /** Ends our direction once everything is flushed, and discards received bytes until the peer ends its direction. */
   end(): void;
+  /** Closes both directions immediately. Bytes that are not flushed are lost. */
   destroy(): void;
   pause(): void;
   resume(): void;
-  /** Whether what answers the current chunk is written before {@link ByteStreamEvents.onBytes} returns. */
+  /** Whether the answers to the current chunk should be written before {@link ByteStreamEvents.onBytes} returns. */
   shouldFlushNow(): boolean;
   /** Requests {@link ByteStreamEvents.onScheduledFlush} after the current event-loop callbacks. */
   scheduleFlush(): void;
@@ -26,11 +27,11 @@ export interface ByteStream {
 
 /** What a stream reports to its connection. */
 export interface ByteStreamEvents {
-  /** Bytes arrived. They belong to the connection, which unmasks them in place. */
+  /** Bytes arrived. The connection owns the chunk from now on, and unmasks it in place. */
   onBytes(chunk: Uint8Array): void;
-  /** Nothing reads the written parts any more: their memory may be reused. Precedes {@link onDrain}. */
+  /** The written parts are no longer referenced: their memory may be reused. Precedes {@link onDrain}. */
   onFlushed(): void;
-  /** Everything that was written is flushed. */
+  /** All written bytes are flushed. */
   onDrain(): void;
   /** The flush that {@link ByteStream.scheduleFlush} requested is due. */
   onScheduledFlush(): void;

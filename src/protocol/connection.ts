@@ -1,14 +1,14 @@
 /**
- * A WebSocket connection over a stream of octets: frames on one side, the session's port on the other. It answers pings,
- * keeps the closing handshake (RFC 6455 §7), and puts everything that is sent in one go into one write.
+ * A WebSocket connection over a byte stream: a transport for the session. It parses and writes frames, answers pings,
+ * performs the closing handshake (RFC 6455 §7), and batches the frames of an event-loop tick into one write.
  */
-
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, IoData, Opcode } from "../message.ts";
 import type { Transport, TransportEvents } from "../transport.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import type { ByteStream, ByteStreamEvents } from "./byte-stream.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
+import { viewOrCopy } from "./copy.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
 import { CompressedOutput } from "./deflate/output.ts";
@@ -17,24 +17,24 @@ import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser
 import { FrameWriter } from "./frame-writer.ts";
 import { decodeText } from "./text.ts";
 
-/** What a connection has that agreed on permessage-deflate (RFC 7692). */
+/** The two halves of permessage-deflate (RFC 7692), for a connection that negotiated it. */
 export interface Compression {
   readonly compressor: Compressor;
   readonly decompressor: Decompressor;
 }
 
-/** The state of permessage-deflate on one connection. */
+/** The permessage-deflate state of one connection. */
 interface DeflateState {
   readonly decompressor: Decompressor;
   readonly output: CompressedOutput;
-  /** A large message is being inflated in another thread: what arrived behind it waits. */
+  /** A large message is being inflated in another thread: frames behind it wait. */
   inflating: boolean;
   /** The stream was closed while a message was being inflated. */
   disconnected: boolean;
 }
 
-/** So much is gathered before it is written although more may follow in this turn. */
-const FLUSH_AT = 65_536;
+/** At this many pending bytes the writer is flushed, although more may be sent in this event-loop tick. */
+const FLUSH_THRESHOLD = 65_536;
 
 export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
@@ -47,11 +47,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private parsing = false;
   private paused = false;
   private flushScheduled = false;
-  /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
+  /** Our close frame is queued: nothing is sent after it, and all received frames are ignored except the peer's close frame. */
   private closeQueued = false;
-  /** It is written: what was sent before it may have had to be compressed first. */
-  private closeFlushed = false;
-  /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
+  /** Our close frame is written to the stream. Later than `closeQueued` if messages before it are still being compressed. */
+  private closeWritten = false;
+  /** The peer has sent its close frame, or violated the protocol: everything that arrives now is dropped. */
   private discarding = false;
 
   constructor(stream: ByteStream, byteOps: ByteOps, limits: ParserLimits, compression?: Compression) {
@@ -67,14 +67,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     };
   }
 
-  /** Comes before everything else. */
   open(session: TransportEvents): void {
     this.session = session;
   }
 
-  // --- what the stream tells
+  // --- events of the stream
 
-  /** Octets arrived; they are ours now. */
   onBytes(chunk: Uint8Array): void {
     if (!this.discarding) this.session.runInContext(this.parseChunk, this, chunk);
   }
@@ -85,43 +83,34 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.parse();
   }
 
-  /**
-   * Nothing reads what was written any more: its memory may be used again. Comes before {@link onDrain}, but of a stream that
-   * is gone.
-   */
   onFlushed(): void {
     if (this.writer.bytes === 0) this.writer.onFlushed();
   }
 
-  /** All that was written has been taken. */
   onDrain(): void {
     this.writer.useOwnSlab(false);
     this.onScheduledFlush();
   }
 
-  /**
-   * The peer sends nothing any more. Without a close frame that is a loss, for half a WebSocket is of no use; with one, the
-   * answer is still to come.
-   */
+  /** Without a close frame this is a loss: a half-open WebSocket is useless. After one, our close frame is still to be sent. */
   onEnd(): void {
-    if (!this.discarding || this.closeFlushed) this.stream.destroy();
+    if (!this.discarding || this.closeWritten) this.stream.destroy();
   }
 
   onHostStop(): void {
     this.session.onHostStop();
   }
 
-  /** The stream is gone. */
   onDisconnect(): void {
-    // A message that arrived whole comes before the loss.
+    // A message that arrived completely is delivered before the loss is reported.
     if (this.deflate?.inflating) this.deflate.disconnected = true;
-    // There is no session if the answer to the handshake has failed.
+    // There is no session if writing the response to the upgrade request has failed.
     else this.session?.onDisconnect();
   }
 
   onScheduledFlush(): void {
     this.flushScheduled = false;
-    // While the peer's side takes nothing, small frames are gathered here, side by side.
+    // While the stream has a backlog, small frames are collected in the writer's slab.
     if (this.stream.buffered > 0) return;
     this.writeOut();
     if (this.stream.buffered === 0) this.session.onDrain();
@@ -142,13 +131,13 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
-    // The session may wait for the peer to read: it hears of it in a stack of its own.
+    // If the session has paused reading, it may wait for onDrain, which must not be called on its own stack.
     if (this.writer.bytes > 0 || this.paused) this.scheduleFlush();
   }
 
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
-    this.stream.write(this.writer.take());
+    this.stream.write(this.writer.takeParts());
     if (this.stream.buffered === 0) this.writer.onFlushed();
   }
 
@@ -158,7 +147,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.stream.scheduleFlush();
   }
 
-  // --- what the parser found
+  // --- events of the parser
 
   onText(data: string, size: number): void {
     if (!this.closeQueued) this.session.onText(data, size);
@@ -172,7 +161,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.closeQueued) return;
     const deflate = this.deflate!;
     const message = deflate.decompressor.decompress(payload, (result) =>
-      this.session.runInContext(this.inflated, this, opcode, result),
+      this.session.runInContext(this.onInflated, this, opcode, result),
     );
     if (message !== undefined) {
       this.deliver(opcode, message);
@@ -182,11 +171,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.stream.pause();
   }
 
-  /** A large message is inflated; what waits behind it is next. */
-  private inflated(opcode: number, result: Uint8Array | ProtocolError): void {
+  /** A large message has been inflated in another thread. Continues with the frames behind it. */
+  private onInflated(opcode: number, result: Uint8Array | ProtocolError): void {
     const deflate = this.deflate!;
     deflate.inflating = false;
-    // Not with `resume`, which ends the session's own pause.
+    // Not by calling `resume`, which would end a pause that the session requested.
     this.parser.stopped = this.paused || this.discarding;
     try {
       if (result instanceof ProtocolError) throw result;
@@ -204,7 +193,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private deliver(opcode: number, data: Uint8Array): void {
     if (opcode === OPCODE.text)
       this.session.onText(decodeText(data, this.byteOps, this.parser.limits.validateUtf8), data.length);
-    else this.session.onBinary(own(data));
+    else this.session.onBinary(viewOrCopy(data, 0, data.length)); // zlib may have allocated more memory than it filled
   }
 
   onControl(message: ControlMessage, answered: boolean): void {
@@ -213,12 +202,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.session.onControl(message);
   }
 
-  /** RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload. */
+  /** RFC 6455 §5.5.2: a pong with the same payload, "as soon as is practical". */
   private answerPing(data: Uint8Array): void {
     this.write(FIN | OPCODE.pong, data, data.length);
   }
 
-  /** Messages wait for the session; the pings behind them, which have arrived as well, do not. */
+  /** Parsing is stopped. Pings that have arrived behind the waiting messages are answered nevertheless. */
   private answerPingsAhead(): void {
     if (this.closeQueued || this.discarding) return;
     for (const data of this.parser.takePingsAhead()) this.answerPing(data);
@@ -226,15 +215,15 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
-    if (this.closeFlushed) this.stream.end();
-    // Of a close that answers ours too, the session keeps what it says.
+    if (this.closeWritten) this.stream.end();
+    // Also for a close frame that answers ours: the session records its code and text.
     this.session.onClose(code, text);
   }
 
   private fail(error: ProtocolError): void {
     this.stopReading();
-    // RFC 6455 §7.1.7: a close frame with the reason, and no waiting for an answer that could not be read.
-    if (this.closeFlushed) this.stream.end();
+    // RFC 6455 §7.1.7: send a close frame with the code, and don't wait for the peer's, which could not be read.
+    if (this.closeWritten) this.stream.end();
     else if (!this.closeQueued) this.session.onProtocolError(error);
   }
 
@@ -242,10 +231,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.discarding = this.parser.stopped = true;
   }
 
-  // --- what the session asks
+  // --- calls of the session
 
   get buffered(): number {
-    return this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.waiting);
+    return (
+      this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.queuedBytes)
+    );
   }
 
   get bytesFlushed(): number {
@@ -269,20 +260,20 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private write(first: number, data: IoData, size: number): void {
-    if (this.closeFlushed) return;
-    // It may have to wait for long. Mostly what was written is taken before there is more.
+    if (this.closeWritten) return;
+    // The frame may wait for long, so it must not occupy the shared slab. Usually there is no backlog.
     if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
     this.writer.add(first, data, size);
-    if (first === (FIN | OPCODE.close)) this.wroteClose();
-    else if (this.writer.bytes >= FLUSH_AT) this.writeOut();
-    // What is sent while a chunk is parsed goes out when all of it is.
+    if (first === (FIN | OPCODE.close)) this.onCloseWritten();
+    else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    // Frames that are sent while a chunk is parsed are flushed at the end of the chunk.
     else if (!this.parsing) this.scheduleFlush();
   }
 
-  private wroteClose(): void {
-    this.closeFlushed = true;
+  private onCloseWritten(): void {
+    this.closeWritten = true;
     this.writeOut();
-    // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
+    // RFC 6455 §7.1.1: after both close frames, the server closes the TCP connection first.
     if (this.discarding) this.stream.end();
   }
 
@@ -307,9 +298,3 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.stream.destroy();
   }
 }
-
-/** The host may have inflated into more memory than it took. */
-const own = (data: Uint8Array): Uint8Array<ArrayBuffer> =>
-  data.length * 2 >= data.buffer.byteLength
-    ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
-    : new Uint8Array(data);

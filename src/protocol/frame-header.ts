@@ -1,10 +1,10 @@
-/** What a header may say: the rules of RFC 6455 §5.2 to §5.5 for frames from a client. */
+/** Validation of frame headers from a client (RFC 6455 §5.2 to §5.5). */
 import { ProtocolError } from "../errors.ts";
 import { CLOSE } from "./close.ts";
 import { FIN, MASKED, MAX_CONTROL_PAYLOAD, OPCODE, RSV1, RSV2_RSV3 } from "./frame.ts";
 
 /**
- * Checks the first two octets of a frame.
+ * Checks the first two bytes of a frame.
  *
  * @param inMessage a fragmented message has begun and not ended
  * @param compression permessage-deflate was negotiated
@@ -44,9 +44,9 @@ const checkReservedBits = (first: number, opcode: number, compression: boolean):
 };
 
 /**
- * The length in the two octets at `at`.
+ * Reads the 16-bit length at `at`.
  *
- * @throws ProtocolError 1002 unless it needs two octets (§5.2: the minimal number of bytes MUST be used)
+ * @throws ProtocolError 1002 if 7 bits would do (§5.2: the minimal number of bytes MUST be used)
  */
 export const readLength16 = (chunk: Uint8Array, at: number): number => {
   const length = (chunk[at]! << 8) | chunk[at + 1]!;
@@ -55,9 +55,9 @@ export const readLength16 = (chunk: Uint8Array, at: number): number => {
 };
 
 /**
- * The length in the eight octets at `at`.
+ * Reads the 64-bit length at `at`.
  *
- * @throws ProtocolError 1002 unless it needs eight octets, or if its most significant bit is set (§5.2)
+ * @throws ProtocolError 1002 if 16 bits would do, or if the most significant bit is set (§5.2)
  */
 export const readLength64 = (chunk: Uint8Array, at: number): number => {
   if (chunk[at]! & 0x80) throw violation("received a frame with a payload length that has its highest bit set");

@@ -1,26 +1,26 @@
-/** Octets to messages: the receiving half of RFC 6455 §5, on the server's side. */
+/** The frame parser: turns received bytes into messages (RFC 6455 §5, server side). */
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage } from "../message.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { CLOSE, type CloseFrame, parseClose } from "./close.ts";
-import { COPY_BY_HAND, copy } from "./copy.ts";
+import { copy, MAX_LOOP_COPY, NO_BYTES, viewOrCopy } from "./copy.ts";
 import { FIN, OPCODE, RSV1 } from "./frame.ts";
 import { checkHeader, readLength16, readLength64 } from "./frame-header.ts";
 import { applyMask, applyMaskInView, copyUnmasked, copyUnmaskedInView } from "./mask.ts";
 import { PartialMessage } from "./partial-message.ts";
 import { pingsIn } from "./pings-ahead.ts";
-import { maskRun, SHORT, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
+import { MAX_SHORT, maskRun, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { decodeAscii, decodeText, decodeUtf8 } from "./text.ts";
 
-/** What the parser found, in the order in which it arrived. */
+/** What the parser reports, in order of arrival. */
 export interface FrameEvents {
-  /** A whole text message; `size` is its octets before it was decoded. */
+  /** A complete text message. `size`: its payload in bytes. */
   onText(data: string, size: number): void;
-  /** A whole binary message. */
+  /** A complete binary message. */
   onBinary(data: Uint8Array<ArrayBuffer>): void;
-  /** A whole message as it came, compressed. `payload` is the parser's: it is to be read during the call. */
+  /** A complete compressed message. `payload` belongs to the parser, and is valid only during the call. */
   onCompressed(opcode: number, payload: Uint8Array): void;
-  /** A ping that is `answered` was among those that {@link FrameParser.takePingsAhead} has returned before. */
+  /** A ping or pong. `answered`: {@link FrameParser.takePingsAhead} has already returned this ping. */
   onControl(message: ControlMessage, answered: boolean): void;
   onClose(frame: CloseFrame): void;
 }
@@ -32,38 +32,36 @@ export interface ParserLimits {
   readonly validateUtf8: boolean;
 }
 
-const NOTHING = new Uint8Array(0);
+/** A DataView is created for chunks of at least this size: they are likely to contain several short frames. */
+const MIN_VIEW_CHUNK = 128;
 
-/** A chunk of at least this size gets a DataView: it is likely to contain several short frames. */
-const VIEW_FROM = 128;
-
-/** Payloads up to this size are unmasked through the DataView of their chunk. */
-const UNMASK_IN_VIEW = 128;
+/** Payloads up to this size are unmasked through their chunk's DataView. */
+const MAX_UNMASK_IN_VIEW = 128;
 
 /**
- * Pure: octets go in through {@link feed}, events come out of {@link parse}, which throws a ProtocolError at the first
- * octet that breaks the protocol. Everything is judged as early as it can be: sizes from the header alone, text as it
- * arrives.
+ * Pure: bytes go in through {@link feed}, and {@link parse} reports events. It throws a ProtocolError at the first byte that
+ * violates the protocol. Violations are found as early as possible: sizes are checked when the header has arrived, and text
+ * is validated as it arrives.
  */
 export class FrameParser {
-  /** Set by the owner, from within an event too, to keep {@link parse} from going on. What was fed is kept. */
+  /** The owner sets this to stop {@link parse}, also from within an event. Unparsed bytes are kept. */
   stopped = false;
 
   readonly limits: ParserLimits;
   private readonly byteOps: ByteOps;
   private readonly events: FrameEvents;
-  /** permessage-deflate was agreed on: RSV1 has a meaning (RFC 7692 §6). */
+  /** permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 §6). */
   private readonly compression: boolean;
 
-  private chunk: Uint8Array = NOTHING;
+  private chunk: Uint8Array = NO_BYTES;
   private offset = 0;
-  /** The chunk again, where it is likely to have several short frames. */
+  /** A view of the chunk, if it is likely to contain several short frames. */
   private view: DataView | undefined = undefined;
-  /** While a run is handed out: where it ends. Its frames are unmasked already. */
+  /** While the texts of a run are delivered: its end. The frames up to here are already unmasked. */
   private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
-  /** How many of the next pings have been answered before they are parsed. */
-  private pingsAnswered = 0;
+  /** How many of the next pings have been answered before being parsed. */
+  private pingsAnsweredAhead = 0;
 
   constructor(limits: ParserLimits, byteOps: ByteOps, events: FrameEvents, compression = false) {
     this.limits = limits;
@@ -72,30 +70,30 @@ export class FrameParser {
     this.compression = compression;
   }
 
-  /** Hands over the next octets. They belong to the parser now: it unmasks in place. */
+  /** Adds the next chunk. It belongs to the parser from now on, which unmasks it in place. */
   feed(chunk: Uint8Array): void {
     this.endRun();
-    const left = this.chunk.length - this.offset;
-    if (left === 0) {
+    const remaining = this.chunk.length - this.offset;
+    if (remaining === 0) {
       this.chunk = chunk;
     } else {
-      const joined = this.byteOps.alloc(left + chunk.length);
+      const joined = this.byteOps.alloc(remaining + chunk.length);
       joined.set(this.chunk.subarray(this.offset));
-      joined.set(chunk, left);
+      joined.set(chunk, remaining);
       this.chunk = joined;
     }
     this.offset = 0;
     const { length } = this.chunk;
-    this.view = length < VIEW_FROM ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
+    this.view = length < MIN_VIEW_CHUNK ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
   }
 
-  /** Reads what was fed, until it is used up or {@link stopped} is set. */
+  /** Parses until no complete frame is left or {@link stopped} is set. */
   parse(): void {
     while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
-    // The start of a frame that waits for its rest must not pin the chunk it came in; nor must nothing at all.
-    const left = this.chunk.length - this.offset;
-    if (left === 0) this.chunk = NOTHING;
-    else if (!this.stopped && left < this.chunk.buffer.byteLength) {
+    // Don't retain the whole chunk for an incomplete frame (copy the remainder), nor when it is used up (drop it).
+    const remaining = this.chunk.length - this.offset;
+    if (remaining === 0) this.chunk = NO_BYTES;
+    else if (!this.stopped && remaining < this.chunk.buffer.byteLength) {
       this.chunk = copy(this.chunk, this.offset, this.chunk.length);
     } else return;
     this.view = undefined;
@@ -103,18 +101,18 @@ export class FrameParser {
   }
 
   /**
-   * The payloads of whole pings that were fed and that {@link stopped} keeps from being parsed, each of them once: RFC 6455
-   * §5.5.2 wants an answer as soon as is practical. They are still parsed in their turn.
+   * The payloads of the complete pings that wait to be parsed while {@link stopped} is set, so that they can be answered "as
+   * soon as is practical" (RFC 6455 §5.5.2). Each is returned once. They are parsed and reported in their turn all the same.
    */
   takePingsAhead(): readonly Uint8Array<ArrayBuffer>[] {
     const at = this.offset + (this.partial?.inPayload ? this.partial.remaining : 0);
     const pings = pingsIn(this.chunk, at);
-    const fresh = pings.slice(this.pingsAnswered);
-    this.pingsAnswered = pings.length;
-    return fresh;
+    const unanswered = pings.slice(this.pingsAnsweredAhead);
+    this.pingsAnsweredAhead = pings.length;
+    return unanswered;
   }
 
-  /** Reads one frame, or the header of one. `false`: more octets are needed. */
+  /** Reads a complete frame, or the header of an incomplete data frame. `false`: more bytes are needed. */
   private readFrame(): boolean {
     const { chunk, offset } = this;
     const available = chunk.length - offset;
@@ -165,7 +163,7 @@ export class FrameParser {
     if (length > maxFrameSize)
       throw new ProtocolError(CLOSE.tooBig, `received a frame of more than ${maxFrameSize} bytes`);
     const size = length + (this.partial?.buffer.length ?? 0);
-    // What can't be compressed grows by five octets for every 16 KiB or so.
+    // DEFLATE enlarges incompressible data, by about five bytes per 16 KiB.
     if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
       throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${maxMessageSize} bytes`);
     }
@@ -177,28 +175,28 @@ export class FrameParser {
     if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.byteOps));
     else if (opcode === OPCODE.pong) this.events.onControl({ opcode: "pong", data }, false);
     else {
-      const answered = this.pingsAnswered > 0;
-      if (answered) this.pingsAnswered--;
+      const answered = this.pingsAnsweredAhead > 0;
+      if (answered) this.pingsAnsweredAhead--;
       this.events.onControl({ opcode: "ping", data }, answered);
     }
   }
 
-  /** The common case: a message in one frame, all of it in this chunk. */
+  /** The common case: an unfragmented message whose frame is completely in this chunk. */
   private readWhole(opcode: number, start: number, end: number, key: number): void {
     const { chunk, view } = this;
     const size = end - start;
-    if (opcode === OPCODE.text && size <= SHORT && view !== undefined) {
+    if (opcode === OPCODE.text && size <= MAX_SHORT && view !== undefined) {
       this.readTexts(view, start, end, key);
       return;
     }
-    if (opcode === OPCODE.binary && size <= COPY_BY_HAND) {
+    if (opcode === OPCODE.binary && size <= MAX_LOOP_COPY) {
       const data =
         view === undefined ? copyUnmasked(chunk, start, size, key) : copyUnmaskedInView(view, start, size, key);
       this.events.onBinary(data);
       return;
     }
     const ascii =
-      view !== undefined && size <= UNMASK_IN_VIEW
+      view !== undefined && size <= MAX_UNMASK_IN_VIEW
         ? applyMaskInView(view, start, end, key)
         : applyMask(chunk, start, end, key);
     if (opcode === OPCODE.text) {
@@ -208,16 +206,14 @@ export class FrameParser {
         : decodeText(chunk.subarray(start, end), byteOps, this.limits.validateUtf8);
       this.events.onText(data, size);
     } else {
-      // A view is handed out only where it does not keep much more alive than itself.
-      const data =
-        size * 2 >= chunk.buffer.byteLength
-          ? new Uint8Array(chunk.buffer as ArrayBuffer, chunk.byteOffset + start, size)
-          : copy(chunk, start, end);
-      this.events.onBinary(data);
+      this.events.onBinary(viewOrCopy(chunk, start, end));
     }
   }
 
-  /** A short text, and those right behind it: until the owner stops us, or feeds us more from within an event. */
+  /**
+   * Reads a short text and the run of short texts behind it (see `short-text/README.md`), until the owner sets
+   * {@link stopped} or calls {@link feed} from within an event.
+   */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events, byteOps } = this;
     const { maxFrameSize, maxMessageSize, validateUtf8 } = this.limits;
@@ -226,7 +222,7 @@ export class FrameParser {
       return;
     }
     const { lastText } = byteOps;
-    this.runEnd = unmaskRun(view, start, end, Math.min(SHORT, maxFrameSize, maxMessageSize));
+    this.runEnd = unmaskRun(view, start, end, Math.min(MAX_SHORT, maxFrameSize, maxMessageSize));
     const texts = byteOps.decodeAscii(chunk, start, this.runEnd);
     for (let at = start; ; at = end + SHORT_HEADER, end = at + (view.getUint8(end + 1) & 0x7f)) {
       const data = texts.substring(at - start, end - start);
@@ -238,7 +234,7 @@ export class FrameParser {
     this.endRun();
   }
 
-  /** What is left of a run becomes what it was again. */
+  /** Masks the frames of the current run that were not delivered again, so that they can be parsed later. */
   private endRun(): void {
     if (this.runEnd > this.offset) maskRun(this.view!, this.offset, this.runEnd);
     this.runEnd = 0;
@@ -257,7 +253,7 @@ export class FrameParser {
     }
   }
 
-  /** Reads what has arrived of a data frame's payload. `false`: more octets are needed. */
+  /** Reads the part of a data frame's payload that has arrived. `false`: more bytes are needed. */
   private readPayload(partial: PartialMessage): boolean {
     this.offset += partial.append(this.chunk, this.offset);
     if (partial.inPayload) return false;

@@ -1,22 +1,22 @@
-/** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
+/** The frame writer: turns messages into bytes (RFC 6455 §5, server side). */
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 import { headerSize, writeHeader } from "./frame.ts";
 import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
-import { SHORT, TEXT } from "./short-text/run.ts";
+import { MAX_SHORT, TEXT_FRAME } from "./short-text/run.ts";
 
-/** Payloads from here on are handed on as they are, not copied behind their header. */
+/** Payloads of at least this size are parts of their own. Smaller ones are copied behind their header. */
 const COPY_LIMIT = 16_384;
 
-/** Memory for small frames, handed out front to back; from the front again once all that was handed out is taken. */
+/** Memory for small frames. It is filled front to back, and reused from the front once all frames in it are flushed. */
 class Slab {
   private readonly byteOps: ByteOps;
   private readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
   view = viewOf(this.bytes);
   used = 0;
-  /** How many writers have frames in it that may not be taken yet. One that never says so keeps it from being used again. */
-  private holders = 0;
+  /** The number of writers with frames here that may not be flushed. A writer that never releases it prevents its reuse. */
+  private writers = 0;
 
   constructor(byteOps: ByteOps, size: number) {
     this.byteOps = byteOps;
@@ -25,20 +25,20 @@ class Slab {
 
   reserve(size: number): void {
     if (this.used + size <= this.bytes.length) return;
-    // Those who read the old memory keep it alive.
+    // Parts that are not flushed keep the old memory alive.
     this.bytes = this.byteOps.allocOutput(Math.max(size, this.size));
     this.view = viewOf(this.bytes);
-    this.used = this.holders = 0;
+    this.used = this.writers = 0;
   }
 
   hold(): Uint8Array {
-    this.holders++;
+    this.writers++;
     return this.bytes;
   }
 
-  /** What a writer has put into this memory is taken. */
+  /** All frames that one writer has put into this memory are flushed. */
   release(bytes: Uint8Array): void {
-    if (bytes === this.bytes && --this.holders === 0) this.used = 0;
+    if (bytes === this.bytes && --this.writers === 0) this.used = 0;
   }
 }
 
@@ -48,7 +48,7 @@ const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
 const SHARED_SLAB_SIZE = 65_536;
 const OWN_SLAB_SIZE = 16_384;
 
-/** One slab serves every connection of a host: nearly always a connection's frames are on their way at the end of its turn. */
+/** All connections of a host share one slab: nearly always, frames are flushed at the end of the event-loop tick. */
 const sharedSlabs = new WeakMap<ByteOps, Slab>();
 
 const sharedSlab = (byteOps: ByteOps): Slab => {
@@ -57,148 +57,156 @@ const sharedSlab = (byteOps: ByteOps): Slab => {
   return slab;
 };
 
-/** Nothing is ever put into it. */
+/** Stands in for a connection's own slab until something is written to it. */
 const NO_SLAB = new Slab(portableByteOps, 0);
 
-/** The header of a text in one frame, for each short length, as characters. */
-const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(TEXT, size));
+/** The header of an unfragmented text frame for each short length, one character per byte. */
+const TEXT_HEADERS = Array.from({ length: MAX_SHORT + 1 }, (_, size) => String.fromCharCode(TEXT_FRAME, size));
 
-/** Never added to. */
-const NONE: Uint8Array[] = [];
+/** Shared by all writers without parts. Never add to it. */
+const NO_PARTS: Uint8Array[] = [];
 
-/** Gathers the frames of one connection until they are taken: side by side where they are small, so that one write does. */
+/** Collects the frames of one connection until they are written. Small frames are contiguous, so that they are one part. */
 export class FrameWriter {
-  /** Octets that wait to be taken. */
+  /** The number of bytes that wait for {@link takeParts}. */
   bytes = 0;
 
   private readonly byteOps: ByteOps;
   private slab: Slab;
   private hasOwnSlab = false;
-  private parts: Uint8Array[] = NONE;
-  /** The stretch of the slab that is not among the parts yet. */
-  private stretch: Uint8Array | undefined;
-  private start = 0;
-  private end = 0;
-  /** The slab's memory, if frames of ours that are not taken are in it. */
-  private held: Uint8Array | undefined;
-  /** Whole frames of short ASCII text that are not in the slab yet, each octet a character. */
-  private text = "";
+  private parts: Uint8Array[] = NO_PARTS;
+  /** The slab's memory, while a region of it (`regionStart` to `regionEnd`) contains frames that are not in `parts` yet. */
+  private region: Uint8Array | undefined;
+  private regionStart = 0;
+  private regionEnd = 0;
+  /** The slab's memory, while it contains frames of this writer that may not be flushed. */
+  private heldMemory: Uint8Array | undefined;
+  /** Complete frames of short ASCII texts that are not in the slab yet, one character per byte. */
+  private pendingText = "";
 
   constructor(byteOps: ByteOps) {
     this.byteOps = byteOps;
     this.slab = sharedSlab(byteOps);
   }
 
-  /** Adds a frame: its first octet, and `data` of `size` octets. */
+  /**
+   * Adds a frame.
+   *
+   * @param first its first byte
+   * @param size the length of `data` in bytes
+   */
   add(first: number, data: IoData, size: number): void {
     const header = headerSize(size);
     this.bytes += header + size;
-    if (typeof data === "string" && size <= SHORT) {
+    if (typeof data === "string" && size <= MAX_SHORT) {
       const { lastText } = this.byteOps;
       if (data === lastText.text && lastText.view !== undefined) {
         this.addLastText(first, size);
         return;
       }
-      // One call of the host then writes many frames.
-      if (size === data.length && first === TEXT && !this.hasOwnSlab) {
-        this.text += TEXT_HEADERS[size]! + data;
+      // Collect the frame in a string: many frames are then written by one call to the host.
+      if (size === data.length && first === TEXT_FRAME && !this.hasOwnSlab) {
+        this.pendingText += TEXT_HEADERS[size]! + data;
         return;
       }
     }
-    if (this.text !== "") this.writeText();
+    if (this.pendingText !== "") this.writePendingText();
     const copied = size < COPY_LIMIT;
-    const at = this.room(copied ? header + size : header);
+    const at = this.reserve(copied ? header + size : header);
     const { bytes } = this.slab;
     const payload = writeHeader(bytes, at, first, size);
-    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.byteOps, size) : payload;
+    this.regionEnd = this.slab.used = copied ? writeIoData(data, bytes, payload, this.byteOps, size) : payload;
     if (!copied) this.addLarge(data, size);
   }
 
-  /** Hands over everything that waits. */
-  take(): readonly Uint8Array[] {
-    if (this.text !== "") this.writeText();
-    this.endStretch();
+  /** Returns everything that was added since the last call, to be written in this order. */
+  takeParts(): readonly Uint8Array[] {
+    if (this.pendingText !== "") this.writePendingText();
+    this.endRegion();
     const { parts } = this;
-    this.parts = NONE;
+    this.parts = NO_PARTS;
     this.bytes = 0;
     return parts;
   }
 
-  /** All that {@link take} has handed over so far is copied away or sent: the memory may be used again. */
+  /** All parts that {@link takeParts} has returned have been copied or sent: their memory may be reused. */
   onFlushed(): void {
-    if (this.held === undefined) return;
-    this.slab.release(this.held);
-    this.held = undefined;
+    if (this.heldMemory === undefined) return;
+    this.slab.release(this.heldMemory);
+    this.heldMemory = undefined;
   }
 
   /**
-   * What is added from now on may wait for long: it goes to memory of this connection alone, so that it stays together
-   * and keeps nobody else's alive. `false`: back to the shared memory.
+   * Chooses the slab for frames that are added from now on. A connection with a backlog gets its own: its frames stay
+   * contiguous, and frames that wait for long don't keep the shared slab in memory.
    */
-  useOwnSlab(apart: boolean): void {
-    if (apart === this.hasOwnSlab) return;
-    if (this.text !== "") this.writeText();
-    this.endStretch();
-    this.held = undefined;
-    this.hasOwnSlab = apart;
-    // Its own slab is made when there is something for it.
-    this.slab = apart ? NO_SLAB : sharedSlab(this.byteOps);
+  useOwnSlab(own: boolean): void {
+    if (own === this.hasOwnSlab) return;
+    if (this.pendingText !== "") this.writePendingText();
+    this.endRegion();
+    this.heldMemory = undefined;
+    this.hasOwnSlab = own;
+    // Its own slab is allocated when the first frame is added.
+    this.slab = own ? NO_SLAB : sharedSlab(this.byteOps);
   }
 
-  /** Adds a short text that has just arrived. */
+  /** Adds the short text that was decoded last, by copying the bytes that it was received as. */
   private addLastText(first: number, size: number): void {
-    if (this.text !== "") this.writeText();
-    const at = this.room(2 + size);
+    if (this.pendingText !== "") this.writePendingText();
+    const at = this.reserve(2 + size);
     const { view } = this.slab;
     view.setUint16(at, (first << 8) | size);
-    this.end = this.slab.used = this.byteOps.lastText.copyTo(view, at + 2);
+    this.regionEnd = this.slab.used = this.byteOps.lastText.copyTo(view, at + 2);
   }
 
-  private writeText(): void {
-    const { text } = this;
-    const at = this.room(text.length);
-    this.byteOps.writeLatin1(text, this.slab.bytes, at);
-    this.end = this.slab.used = at + text.length;
-    this.text = "";
+  private writePendingText(): void {
+    const { pendingText } = this;
+    const at = this.reserve(pendingText.length);
+    this.byteOps.writeLatin1(pendingText, this.slab.bytes, at);
+    this.regionEnd = this.slab.used = at + pendingText.length;
+    this.pendingText = "";
   }
 
-  /** Makes room in the slab, going on with the current stretch where nobody else has written behind it. */
-  private room(size: number): number {
+  /**
+   * Reserves `size` bytes in the slab, and returns their position. Extends the current region, unless another writer has
+   * added to the slab since.
+   */
+  private reserve(size: number): number {
     if (this.slab === NO_SLAB) this.slab = new Slab(this.byteOps, OWN_SLAB_SIZE);
     const { slab } = this;
     slab.reserve(size);
-    if (this.stretch !== slab.bytes || this.end !== slab.used) {
-      this.endStretch();
-      this.stretch = slab.bytes;
-      this.start = slab.used;
-      if (this.held !== slab.bytes) this.held = slab.hold();
+    if (this.region !== slab.bytes || this.regionEnd !== slab.used) {
+      this.endRegion();
+      this.region = slab.bytes;
+      this.regionStart = slab.used;
+      if (this.heldMemory !== slab.bytes) this.heldMemory = slab.hold();
     }
     return slab.used;
   }
 
-  private endStretch(): void {
-    if (this.stretch === undefined) return;
-    this.addPart(this.stretch.subarray(this.start, this.end));
-    this.stretch = undefined;
+  private endRegion(): void {
+    if (this.region === undefined) return;
+    this.addPart(this.region.subarray(this.regionStart, this.regionEnd));
+    this.region = undefined;
   }
 
   private addPart(part: Uint8Array): void {
-    if (this.parts === NONE) this.parts = [part];
+    if (this.parts === NO_PARTS) this.parts = [part];
     else this.parts.push(part);
   }
 
-  /** Hands large parts on as they are, and writes the small ones between them side by side. */
+  /** Adds large pieces of `data` as parts of their own, and copies the small pieces between them to the slab. */
   private addLarge(data: IoData, size: number): void {
     if (Array.isArray(data)) {
       forEachPart(data as IoData, (part) => this.addLarge(part, ioLength(part, this.byteOps)));
       return;
     }
     if (size < COPY_LIMIT) {
-      const at = this.room(size);
-      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.byteOps, size);
+      const at = this.reserve(size);
+      this.regionEnd = this.slab.used = writeIoData(data, this.slab.bytes, at, this.byteOps, size);
       return;
     }
-    this.endStretch();
+    this.endRegion();
     if (data instanceof Uint8Array) {
       this.addPart(data);
     } else if (data === this.byteOps.lastText.text) {

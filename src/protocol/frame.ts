@@ -1,4 +1,4 @@
-/** The base framing of RFC 6455 §5.2: names and sizes. */
+/** The base framing protocol (RFC 6455 §5.2): constants, and headers of frames that are sent. */
 
 /** RFC 6455 §11.8. */
 export const OPCODE = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const;
@@ -11,10 +11,10 @@ export const MASKED = 0x80;
 /** RFC 6455 §5.5: all control frames have a payload of 125 octets or less. */
 export const MAX_CONTROL_PAYLOAD = 125;
 
-/** How many octets come before an unmasked payload of this length. */
+/** The size of the unmasked header for a payload of this length. */
 export const headerSize = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10);
 
-/** Writes an unmasked header (a server never masks, RFC 6455 §5.1) and returns where the payload begins. */
+/** Writes an unmasked header (RFC 6455 §5.1: a server MUST NOT mask), and returns the position of the payload. */
 export const writeHeader = (target: Uint8Array, at: number, first: number, length: number): number => {
   target[at] = first;
   if (length < 126) {

@@ -1,24 +1,24 @@
-/** `IoData`: text and octets that are written one after the other without being joined first. */
+/** Measuring and writing `IoData`: strings and bytes that are written one after the other without being joined first. */
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 
 /**
- * How many octets it takes.
+ * The length of `data` in bytes, strings as UTF-8.
  *
- * @throws TypeError if there is anything else in it than strings, Uint8Arrays, ArrayBuffers and lists of them
+ * @throws TypeError if `data` contains anything other than strings, Uint8Arrays, ArrayBuffers and lists of them
  */
 export const ioLength = (data: IoData, byteOps: ByteOps = portableByteOps): number => {
   if (typeof data === "string") {
     const { lastText } = byteOps;
     return data === lastText.text ? lastText.size : byteOps.utf8Length(data);
   }
-  if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
+  if (data instanceof Uint8Array) return data.length; // V8 compiles `length` to a load, and `byteLength` to a call
   if (data instanceof ArrayBuffer) return data.byteLength;
   return listLength(data, byteOps);
 };
 
-// Functions of their own: one with a closure allocates memory for its variables in each call, of a string too.
+// Separate functions, because V8 allocates the variables that a closure captures in every call, also for a string.
 
 const listLength = (data: IoData, byteOps: ByteOps): number => {
   let length = 0;
@@ -36,19 +36,19 @@ const writeList = (data: IoData, target: Uint8Array, at: number, byteOps: ByteOp
   return end;
 };
 
-/** From this depth on, lists are checked for containing themselves. Data that is built by a program is rarely deeper. */
+/** Lists are checked for cycles from this depth on. Real data is rarely nested this deeply. */
 const CHECKED_DEPTH = 1_000;
 
 /**
- * Calls `visit` for the strings and bytes in `data`, from the first to the last: in linear time, and without recursion, so
- * that no depth overflows the stack.
+ * Calls `visit` for each string and byte array in `data`, in order. Takes linear time, and does not recurse, so that deeply
+ * nested lists can't overflow the stack.
  *
- * @throws TypeError for anything that is not IoData, such as a list that contains itself
+ * @throws TypeError for a value that is not IoData, such as a list that contains itself
  */
 export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => void): void => {
-  /** The lists that are being read, outermost first, each with the position of its next element. */
+  /** The lists that are being visited, outermost first, each with the index of its next element. */
   const path: { readonly list: readonly IoData[]; next: number }[] = [];
-  /** The lists of {@link path}, once there are many. */
+  /** The lists of {@link path}, once it is {@link CHECKED_DEPTH} deep. */
   let checked: Set<readonly IoData[]> | undefined;
   const enter = (part: IoData): void => {
     if (typeof part === "string" || part instanceof Uint8Array) visit(part);
@@ -79,10 +79,10 @@ export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => 
   }
 };
 
-/** Up to here a loop is faster than a call of the host. */
-const WRITE_BY_HAND = 48;
+/** Up to this length, writing ASCII in a loop is faster than a call to the host. */
+const MAX_LOOP_WRITE = 48;
 
-/** Writes it to `target` from `at` on, where there is room, and returns where it ends. */
+/** Writes `data` to `target` from `at` on, and returns the position behind it. The caller ensures that it fits. */
 export const writeIoData = (
   data: IoData,
   target: Uint8Array,
@@ -91,8 +91,8 @@ export const writeIoData = (
   size: number = ioLength(data, byteOps),
 ): number => {
   if (typeof data === "string") {
-    // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
-    if (size <= WRITE_BY_HAND && size === data.length) {
+    // As many bytes as code units: the text is ASCII.
+    if (size <= MAX_LOOP_WRITE && size === data.length) {
       for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
     } else if (data === byteOps.lastText.text) {
       target.set(byteOps.lastText.bytes, at);

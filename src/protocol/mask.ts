@@ -1,5 +1,6 @@
 /**
- * Masking (RFC 6455 §5.3). A key is a number whose lowest eight bits are its first octet.
+ * Masking and unmasking (RFC 6455 §5.3). A key is a 32-bit integer; its least significant byte is the first one on the
+ * network.
  *
  * | function             | source                  | result   | used for                                             |
  * |----------------------|-------------------------|----------|------------------------------------------------------|
@@ -11,31 +12,31 @@
  * A DataView reads four bytes per step at any alignment. Creating one costs more than it saves for a single short frame, so
  * it is created once per chunk, if the chunk is likely to contain several frames.
  */
-import { type COPY_BY_HAND, scratch, scratchOfSize } from "./copy.ts";
+import { type MAX_LOOP_COPY, scratch, scratchOfSize } from "./copy.ts";
 
 /** Below this size, creating a view of words costs more than it saves. */
-const WORDS_FROM = 96;
+const MIN_WORDS = 96;
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** The key for the rest of a payload, of which `done` octets have been masked. */
-export const rotateKey = (key: number, done: number): number => {
-  const bits = (done & 3) << 3;
+/** The key for the rest of a payload after its first `count` bytes. */
+export const rotateKey = (key: number, count: number): number => {
+  const bits = (count & 3) << 3;
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 };
 
-/** Masks or unmasks in place. Returns whether the result is ASCII, which costs nothing here and speeds up decoding text. */
+/** Masks or unmasks in place. Returns whether the result is ASCII: this costs nothing here, and speeds up decoding text. */
 export const applyMask = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
-  let seen = 0;
+  let union = 0;
   let at = start;
-  if (end - start >= WORDS_FROM && isLittleEndian) {
+  if (end - start >= MIN_WORDS && isLittleEndian) {
     while ((bytes.byteOffset + at) & 3) {
-      seen |= bytes[at]! ^= key;
+      union |= bytes[at]! ^= key;
       key = rotateKey(key, 1);
       at++;
     }
     const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2);
-    if (applyMaskToWords(words, key) & 0x80808080) seen |= 0x80;
+    if (applyMaskToWords(words, key) & 0x80808080) union |= 0x80;
     at += words.length << 2;
   }
   const k0 = key & 0xff;
@@ -43,17 +44,17 @@ export const applyMask = (bytes: Uint8Array, start: number, end: number, key: nu
   const k2 = (key >>> 16) & 0xff;
   const k3 = key >>> 24;
   for (; at + 3 < end; at += 4) {
-    seen |= (bytes[at]! ^= k0) | (bytes[at + 1]! ^= k1) | (bytes[at + 2]! ^= k2) | (bytes[at + 3]! ^= k3);
+    union |= (bytes[at]! ^= k0) | (bytes[at + 1]! ^= k1) | (bytes[at + 2]! ^= k2) | (bytes[at + 3]! ^= k3);
   }
-  if (at < end) seen |= bytes[at]! ^= k0;
-  if (at + 1 < end) seen |= bytes[at + 1]! ^= k1;
-  if (at + 2 < end) seen |= bytes[at + 2]! ^= k2;
-  return (seen & 0x80) === 0;
+  if (at < end) union |= bytes[at]! ^= k0;
+  if (at + 1 < end) union |= bytes[at + 1]! ^= k1;
+  if (at + 2 < end) union |= bytes[at + 2]! ^= k2;
+  return (union & 0x80) === 0;
 };
 
-/** Four words per step take half as long as one. Returns the union of the bits of all words. */
+/** Masks or unmasks in place. Returns the bitwise OR of the result. Four words per step take half as long as one. */
 const applyMaskToWords = (words: Int32Array, key: number): number => {
-  let seen = 0;
+  let union = 0;
   let i = 0;
   for (; i + 3 < words.length; i += 4) {
     const a = words[i]! ^ key;
@@ -64,32 +65,32 @@ const applyMaskToWords = (words: Int32Array, key: number): number => {
     words[i + 1] = b;
     words[i + 2] = c;
     words[i + 3] = d;
-    seen |= a | b | c | d;
+    union |= a | b | c | d;
   }
-  for (; i < words.length; i++) seen |= words[i]! ^= key;
-  return seen;
+  for (; i < words.length; i++) union |= words[i]! ^= key;
+  return union;
 };
 
-/** The same as {@link applyMask}, through a view of the chunk. */
+/** Like {@link applyMask}, through a view of the chunk. */
 export const applyMaskInView = (view: DataView, start: number, end: number, key: number): boolean => {
-  let seen = 0;
+  let union = 0;
   let at = start;
   for (; at + 3 < end; at += 4) {
     const word = view.getInt32(at, true) ^ key;
     view.setInt32(at, word, true);
-    seen |= word;
+    union |= word;
   }
-  for (let rest = key; at < end; at++, rest >>>= 8) {
-    const octet = view.getUint8(at) ^ (rest & 0xff);
-    view.setUint8(at, octet);
-    seen |= octet;
+  for (let rotated = key; at < end; at++, rotated >>>= 8) {
+    const byte = view.getUint8(at) ^ (rotated & 0xff);
+    view.setUint8(at, byte);
+    union |= byte;
   }
-  return (seen & 0x80808080) === 0;
+  return (union & 0x80808080) === 0;
 };
 
 const scratchView = new DataView(scratch.buffer);
 
-/** Returns an unmasked copy of `size` octets, at most {@link COPY_BY_HAND}. */
+/** Returns an unmasked copy of `size` bytes, at most {@link MAX_LOOP_COPY}. */
 export const copyUnmasked = (source: Uint8Array, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
   const k0 = key & 0xff;
   const k1 = (key >>> 8) & 0xff;
@@ -106,7 +107,7 @@ export const copyUnmasked = (source: Uint8Array, start: number, size: number, ke
   return new Uint8Array(scratchOfSize[size]!);
 };
 
-/** The same through a view of the source. */
+/** Like {@link copyUnmasked}, through a view of the chunk. */
 export const copyUnmaskedInView = (
   source: DataView,
   start: number,

@@ -1,12 +1,14 @@
-/** Collects a message whose octets arrive piece by piece into one stretch of memory. */
+/** A growing buffer for a message that arrives in several chunks or frames. */
 import type { ByteOps } from "./byte-ops.ts";
+import { viewOrCopy } from "./copy.ts";
 
 /**
- * What is set aside before the octets are there: an announced length is only a claim, and a thousand peers may make it.
+ * The most that is allocated before the bytes have arrived. The length in a header is only a claim: a thousand clients that
+ * announce 10 MB each must not make the server allocate 10 GB.
  */
 const TRUSTED_LENGTH = 1024 * 1024;
 
-/** Fragments are coalesced as they come, so that a million tiny ones cost what one message costs. */
+/** Fragments are coalesced as they arrive, so a million tiny fragments need no more memory than one message. */
 export class MessageBuffer {
   private readonly byteOps: ByteOps;
   private bytes: Uint8Array<ArrayBuffer>;
@@ -17,7 +19,11 @@ export class MessageBuffer {
     this.bytes = byteOps.alloc(0);
   }
 
-  /** Appends `source[start..end)` and returns where it now begins, in {@link memory}. `expected`: what the message will reach at least. */
+  /**
+   * Appends `source[start..end)`, and returns its position in {@link memory}.
+   *
+   * @param expected the length that the message will have at least
+   */
   append(source: Uint8Array, start: number, end: number, expected: number): number {
     const at = this.length;
     const needed = at + end - start;
@@ -27,16 +33,16 @@ export class MessageBuffer {
     return at;
   }
 
-  /** The memory as it is now; {@link append} may replace it. */
+  /** The current memory. {@link append} may replace it. */
   get memory(): Uint8Array<ArrayBuffer> {
     return this.bytes;
   }
 
-  /** The whole message, and an empty buffer again. What is kept of it never pins more than twice its size. */
+  /** Returns the message and empties the buffer. */
   take(): Uint8Array<ArrayBuffer> {
     const { bytes, length } = this;
     this.clear();
-    return length * 2 >= bytes.length ? bytes.subarray(0, length) : bytes.slice(0, length);
+    return viewOrCopy(bytes, 0, length);
   }
 
   clear(): void {
@@ -45,8 +51,8 @@ export class MessageBuffer {
   }
 
   private grow(needed: number, expected: number): void {
-    // Doubled, however small the step: `expected` is what is known of a message that may go on in further fragments, and
-    // to grow by just that would copy the whole of it for each.
+    // Always at least double the size. `expected` covers only the fragments whose headers have arrived; growing to just that
+    // size would copy the whole message for every fragment.
     const grown = this.byteOps.alloc(Math.max(needed, this.bytes.length * 2, Math.min(expected, TRUSTED_LENGTH)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;

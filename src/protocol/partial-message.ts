@@ -1,4 +1,4 @@
-/** A message that has not arrived completely: its fragments, and the frame whose payload is arriving. */
+/** A message that has not arrived completely: the buffered fragments, and the frame whose payload is arriving. */
 import type { ByteOps } from "./byte-ops.ts";
 import { OPCODE } from "./frame.ts";
 import { applyMask, rotateKey } from "./mask.ts";
@@ -6,7 +6,7 @@ import { MessageBuffer } from "./message-buffer.ts";
 import { invalidUtf8 } from "./text.ts";
 import { Utf8Validator } from "./utf8.ts";
 
-/** Few connections have one at a time. */
+/** An object of its own, because few connections have an incomplete message at any one time. */
 export class PartialMessage {
   readonly opcode: number;
   readonly compressed: boolean;
@@ -14,14 +14,14 @@ export class PartialMessage {
   fragments = 0;
   ascii = true;
 
-  /** The header of a frame has been read, and not all of its payload. */
+  /** A frame's header has been read, but not all of its payload. */
   inPayload = false;
-  /** The number of bytes that are missing from that payload. */
+  /** The number of bytes of that payload that have not arrived. */
   remaining = 0;
-  /** That frame is the last one of the message. */
+  /** That frame is the last of the message. */
   final = false;
   private key = 0;
-  /** Validates a text as it arrives. A compressed one can't be validated before it is inflated. */
+  /** Validates a text as it arrives. `undefined` for a compressed text: it is validated after inflation. */
   private readonly utf8: Utf8Validator | undefined;
 
   constructor(opcode: number, compressed: boolean, byteOps: ByteOps, validateUtf8: boolean) {
@@ -31,7 +31,7 @@ export class PartialMessage {
     this.utf8 = opcode === OPCODE.text && validateUtf8 && !compressed ? new Utf8Validator(byteOps) : undefined;
   }
 
-  /** The header of the next frame has been read. */
+  /** The header of the next fragment has been read. */
   startFrame(length: number, final: boolean, key: number): void {
     this.inPayload = true;
     this.remaining = length;
@@ -41,7 +41,7 @@ export class PartialMessage {
   }
 
   /**
-   * Copies and unmasks what has arrived of the payload, from `start` on, and returns how many bytes that is.
+   * Copies and unmasks the part of the payload that `chunk` contains from `start` on, and returns its length.
    *
    * @throws ProtocolError 1007 as soon as the text can't become valid UTF-8
    */

@@ -1,17 +1,17 @@
-/** The payload of a text message, decoded. */
+/** Decoding the payload of a text message. */
 import { ProtocolError } from "../errors.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { CLOSE } from "./close.ts";
-import { LAST_TEXT_FROM } from "./short-text/last-text.ts";
+import { MIN_LAST_TEXT } from "./short-text/last-text.ts";
 
 /** RFC 6455 §8.1: a server that finds invalid UTF-8 MUST fail the connection. */
 export const invalidUtf8 = (): ProtocolError =>
   new ProtocolError(CLOSE.invalidPayload, "received a text message that is not valid UTF-8");
 
 /**
- * Decodes a text of which nothing is known yet.
+ * Validates and decodes a text.
  *
- * @throws ProtocolError 1007 if it is not UTF-8, unless `validateUtf8` is off; 1009 if it is longer than a string can be
+ * @throws ProtocolError 1007 if it is not UTF-8, unless `validateUtf8` is off; 1009 if it exceeds the engine's longest string
  */
 export const decodeText = (bytes: Uint8Array, byteOps: ByteOps, validateUtf8: boolean): string => {
   if (validateUtf8 && !byteOps.isUtf8(bytes)) throw invalidUtf8();
@@ -19,10 +19,10 @@ export const decodeText = (bytes: Uint8Array, byteOps: ByteOps, validateUtf8: bo
 };
 
 /**
- * Decodes valid UTF-8, or anything that is to be decoded leniently.
+ * Decodes UTF-8. Invalid sequences become U+FFFD.
  *
- * @param valid the bytes are UTF-8, so that encoding the text gives the same bytes
- * @throws ProtocolError 1009 if the text is longer than a string can be
+ * @param valid the bytes are known to be UTF-8, so that encoding the text yields the same bytes
+ * @throws ProtocolError 1009 if the text exceeds the engine's longest string
  */
 export const decodeUtf8 = (bytes: Uint8Array, start: number, end: number, byteOps: ByteOps, valid: boolean): string => {
   try {
@@ -32,7 +32,7 @@ export const decodeUtf8 = (bytes: Uint8Array, start: number, end: number, byteOp
   }
 };
 
-/** The same for ASCII. */
+/** Like {@link decodeUtf8}, for bytes that are known to be ASCII. */
 export const decodeAscii = (bytes: Uint8Array, start: number, end: number, byteOps: ByteOps): string => {
   try {
     return remember(byteOps.decodeAscii(bytes, start, end), bytes, start, end, byteOps, true);
@@ -49,10 +49,10 @@ const remember = (
   { lastText }: ByteOps,
   valid: boolean,
 ): string => {
-  if (valid && end - start >= LAST_TEXT_FROM) lastText.set(text, bytes, start, end);
+  if (valid && end - start >= MIN_LAST_TEXT) lastText.set(text, bytes, start, end);
   return text;
 };
 
-/** Possible only with a `maxMessageSize` beyond the longest string. */
+/** Only possible if `maxMessageSize` is larger than the engine's longest string. */
 const tooLong = (): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, "received a text message longer than the maximum length of a string");

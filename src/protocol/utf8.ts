@@ -1,6 +1,6 @@
-/** UTF-8 (RFC 3629): its length, and whether octets that arrive piece by piece are it. */
+/** UTF-8 (RFC 3629): the encoded length of a string, and an incremental validator. */
 
-/** How many octets `text` takes; a lone surrogate is written as U+FFFD, which takes three. */
+/** The number of bytes of `text` in UTF-8. A lone surrogate counts three: it is encoded as U+FFFD. */
 export const utf8Length = (text: string): number => {
   const units = text.length;
   let length = units;
@@ -12,30 +12,29 @@ export const utf8Length = (text: string): number => {
       continue;
     }
     length += 2;
-    // A pair is two units and four octets: the low one adds nothing.
+    // A surrogate pair is two code units and four bytes: skip the low surrogate.
     if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < units && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) i++;
   }
   return length;
 };
 
-/** How many octets a character has, by the first of them; 1 for any that cannot be a first one. */
+/** The length of a character, given its first byte. 1 for a byte that can't be the first. */
 const sequenceLength = (first: number): number => (first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1);
 
-/** Below this many octets, stepping through them costs less than a call of the host. */
-const STEP_LIMIT = 32;
+/** Up to this many bytes, checking them one by one is faster than a call to the host. */
+const MAX_STEPPED = 32;
 
-/** What the validator needs of `ByteOps`, which imports this module. */
+/** The part of `ByteOps` that the validator needs. (`byte-ops.ts` imports this module.) */
 interface Utf8Ops {
   readonly isUtf8: (bytes: Uint8Array) => boolean;
 }
 
 /**
- * Validates a text as it arrives, and refuses it at the first octet that no further octets can make good
- * (RFC 6455 §8.1, read strictly: fail fast).
+ * Validates a text incrementally (RFC 6455 §8.1). It fails fast: at the first byte after which the text can't become valid.
  */
 export class Utf8Validator {
   private readonly byteOps: Utf8Ops;
-  /** How many octets are missing from the character that was begun, and between which bounds the next one is. */
+  /** The number of bytes that are missing from an incomplete character, and the bounds of the next one. */
   private missing = 0;
   private lower = 0x80;
   private upper = 0xbf;
@@ -44,26 +43,26 @@ export class Utf8Validator {
     this.byteOps = byteOps;
   }
 
-  /** Takes the next octets. `false`: the text cannot become valid any more. */
+  /** Checks the next bytes. `false`: the text can't become valid any more. */
   push(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
     let at = start;
     while (this.missing > 0 && at < end) if (!this.step(bytes[at++]!)) return false;
-    if (end - at > STEP_LIMIT) {
-      // Whole characters go to the host at once; a last one that is cut off is for us to remember.
-      const cut = startOfCutCharacter(bytes, at, end);
-      if (!this.byteOps.isUtf8(bytes.subarray(at, cut))) return false;
-      at = cut;
+    if (end - at > MAX_STEPPED) {
+      // The host validates complete characters. The state of an incomplete last character is kept here.
+      const wholeEnd = startOfTruncatedCharacter(bytes, at, end);
+      if (!this.byteOps.isUtf8(bytes.subarray(at, wholeEnd))) return false;
+      at = wholeEnd;
     }
     while (at < end) if (!this.step(bytes[at++]!)) return false;
     return true;
   }
 
-  /** Whether the text may end here. */
+  /** Whether the text may end here, that is, not within a character. */
   get complete(): boolean {
     return this.missing === 0;
   }
 
-  /** RFC 3629 §4: the second octet's bounds keep out overlong forms, surrogates, and what is past U+10FFFF. */
+  /** RFC 3629 §4: the bounds of the second byte exclude overlong forms, surrogates, and values above U+10FFFF. */
   private step(byte: number): boolean {
     if (this.missing > 0) {
       if (byte < this.lower || byte > this.upper) return false;
@@ -83,7 +82,7 @@ export class Utf8Validator {
   }
 }
 
-const startOfCutCharacter = (bytes: Uint8Array, start: number, end: number): number => {
+const startOfTruncatedCharacter = (bytes: Uint8Array, start: number, end: number): number => {
   for (let at = end - 1; at >= start && at >= end - 3; at--) {
     const byte = bytes[at]!;
     if (byte >= 0xc0) return sequenceLength(byte) > end - at ? at : end;

@@ -1,4 +1,4 @@
-/** The port to AsyncLocalStorage: how a session enters the context that its connection belongs to. */
+/** The port to AsyncLocalStorage, through which a session enters its connection's context. */
 
 /** The AsyncLocalStorage context of one `upgrade` call. */
 export interface AsyncContext {

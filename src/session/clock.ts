@@ -1,26 +1,36 @@
-/** Time as the session sees it. The core never asks the wall clock: tests move a manual one by hand. */
+/** The port to time. The session never reads the wall clock, so that tests can use a manual clock. */
+
+/** A deadline that never comes. */
+export const NEVER = Number.POSITIVE_INFINITY;
+
 export interface Clock {
-  /** Milliseconds since some moment, never going back. */
+  /** Monotonic time in milliseconds, from an arbitrary origin. */
   now(): number;
   /**
-   * The time in which a peer could be heard, as what is heard of it is judged by: as {@link now}, but it stands still while
-   * the process does not run.
+   * Like {@link now}, but does not advance while the process is suspended or its event loop is blocked. Idle timeouts are
+   * measured with it.
    */
   activeNow(): number;
-  /** The same, or up to half a second later: for what is noted so often that asking costs. */
+  /**
+   * A cheap upper bound of {@link activeNow}, up to half a second ahead of it. For per-message timestamps, where reading the
+   * clock is too expensive.
+   */
   coarseActiveNow(): number;
-  /** Has `task` ticked at `at`, or up to a second later; never before. One moment a task: the newest call counts. */
+  /**
+   * Calls `task.tick` at `at` or up to a second later, but never earlier. Replaces an earlier call for the same task.
+   * {@link NEVER} is allowed.
+   */
   schedule(task: Timed, at: number): void;
-  /** Forgets `task`. */
+  /** Cancels the scheduled tick of `task`. */
   cancel(task: Timed): void;
-  /** Runs `run` in a later turn of the event loop, after all that was deferred before. */
+  /** Calls `run` in a later event-loop tick, after everything that was deferred before. */
   defer(run: () => void): void;
 }
 
-/** Something with deadlines. A thousand of them share one timer. */
+/** An object with deadlines. Thousands of them share one timer. */
 export interface Timed {
-  /** The scheduled moment has come. */
+  /** Called when the scheduled time has come. */
   tick(now: number): void;
-  /** Where the clock keeps its note of the scheduled moment; for the clock alone. */
+  /** The clock's private record of the scheduled time, kept here to save a map entry per task. */
   slot: number;
 }

@@ -1,4 +1,4 @@
-/** All connections of one server: counting them, and ending them well. */
+/** All sessions of one server: looking them up, closing them, and draining them for a restart. */
 import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
@@ -8,13 +8,13 @@ import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
 
 export class SessionGroup {
-  /** New connections are refused: the server is on its way out. */
+  /** The server is shutting down: new connections are refused. */
   closing = false;
 
   private readonly clock: Clock;
   private readonly sessions = new Set<Session>();
-  /** The connections that were asked for their id: nobody can ask for the others by it. */
-  private readonly identified = new Map<string, Session>();
+  /** The connections whose `self.id` has been read. The ids of the others are unknown, so nothing can look them up. */
+  private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -40,38 +40,41 @@ export class SessionGroup {
 
   /** The connection with this id, unless its end is decided. */
   get(id: string): Self<unknown> | undefined {
-    const session = this.identified.get(id);
+    const session = this.byId.get(id);
     return session === undefined || session.ended ? undefined : session.self;
   }
 
-  // Properties, so that they can be handed over as the session's `onIdentified` and `onEnd`.
+  // Arrow functions, because they are passed as `SessionContext.onIdentified` and `onEnd`.
 
   readonly identify = (session: Session, id: string): void => {
-    // A connection may be asked for its id when it has ended.
-    if (this.sessions.has(session)) this.identified.set(id, session);
+    // The id may be read after the session was deleted.
+    if (this.sessions.has(session)) this.byId.set(id, session);
   };
 
   readonly delete = (session: Session): void => {
     this.sessions.delete(session);
     const id = SessionSelf.knownId(session.self);
-    if (id !== undefined) this.identified.delete(id);
+    if (id !== undefined) this.byId.delete(id);
     if (this.sessions.size > 0) return;
     for (const resolve of this.waiters.splice(0)) resolve();
   };
 
-  /** Closes every connection with 1001. Resolves when all are gone; the sessions see to it themselves. */
+  /**
+   * Closes all connections with 1001 and refuses new ones. Resolves when all sessions are released, which takes up to
+   * `closeTimeout` if a client does not answer.
+   */
   close(): Promise<void> {
     this.closing = true;
     this.closeAll();
-    return this.empty();
+    return this.whenEmpty();
   }
 
-  /** Closes every connection with 1001. New ones may come. */
+  /** Closes all connections with 1001. New ones are still accepted. */
   closeAll(): void {
     for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
   }
 
-  /** Closes the connections with 1012 batch by batch, so that not all of the clients come back in the same moment. */
+  /** Closes all connections with 1012 in batches, so that the clients don't all reconnect at the same time. */
   drain(options: DrainOptions = {}): Promise<void> {
     checkKeys(options, ["batch", "interval", "deadline"]);
     const { batch = 10_000, interval = 2_000, deadline = 30_000 } = options;
@@ -80,11 +83,11 @@ export class SessionGroup {
     }
     this.closing = true;
     const queue = [...this.sessions];
-    const end = this.clock.now() + deadline;
-    const ticks: Timed = {
+    const endAt = this.clock.now() + deadline;
+    const batches: Timed = {
       slot: 0,
       tick: (now) => {
-        if (now >= end) {
+        if (now >= endAt) {
           for (const session of this.sessions) {
             session.shutdown(CLOSE.serviceRestart);
             session.abort();
@@ -92,14 +95,14 @@ export class SessionGroup {
           return;
         }
         for (const session of queue.splice(0, Math.ceil(batch))) session.shutdown(CLOSE.serviceRestart);
-        this.clock.schedule(ticks, queue.length > 0 ? Math.min(now + interval, end) : end);
+        this.clock.schedule(batches, queue.length > 0 ? Math.min(now + interval, endAt) : endAt);
       },
     };
-    ticks.tick(this.clock.now());
-    return this.empty().finally(() => this.clock.cancel(ticks));
+    batches.tick(this.clock.now());
+    return this.whenEmpty().finally(() => this.clock.cancel(batches));
   }
 
-  private empty(): Promise<void> {
+  private whenEmpty(): Promise<void> {
     return this.sessions.size === 0 ? Promise.resolve() : new Promise((resolve) => this.waiters.push(resolve));
   }
 }

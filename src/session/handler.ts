@@ -1,4 +1,4 @@
-/** A handler as the session calls it: checked once, with its callbacks looked up once. */
+/** Checks handlers and looks up their callbacks, once per handler. */
 import { show } from "../known-keys.ts";
 
 export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" | "terminate";
@@ -6,8 +6,8 @@ export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" 
 export type Callback = (...args: unknown[]) => unknown;
 
 /**
- * The callbacks, and the object that they are called on: a class instance's need it. `handleIn` is called as its method,
- * which is faster.
+ * A handler's callbacks, and the object on which they are called (`this` in the methods of a class instance). `handleIn` is
+ * called as a method of `target`, which is faster.
  */
 export interface Callbacks {
   readonly target: { readonly handleIn: Callback };
@@ -16,28 +16,29 @@ export interface Callbacks {
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;
-  /** What the handler is called in reports, if it has a name. */
+  /** The handler's name in reports, if it has one. */
   readonly name?: string | undefined;
 }
 
 const NAMES = ["init", "handleIn", "handleControl", "handleInfo", "terminate"] as const;
-/** Names like those of our callbacks: a misspelt one would never be called. `handler` and `handled` are ordinary words. */
+/** Names that look like callbacks: a misspelt callback would never be called. `handler` and `handled` are allowed. */
 const RESERVED = /^handle[A-Z]/;
 const REQUIRED: ReadonlySet<string> = new Set(["init", "handleIn"]);
 
-const known = new WeakMap<object, Callbacks>();
+const cache = new WeakMap<object, Callbacks>();
 
 /**
- * Looks up the callbacks of a module, an object or a class instance.
+ * Looks up the callbacks of a module, an object or a class instance. The result is cached.
  *
- * @throws TypeError if one is missing or no function, or if a property is named like a callback but is none of ours
+ * @throws TypeError if a required callback is missing, if a callback is not a function, or if a property is named like a
+ * callback but is none
  */
 export const callbacksOf = (handler: object): Callbacks => {
   if (typeof handler !== "object" || handler === null) {
     throw new TypeError(`a handler must be a module, an object or a class instance, not ${show(handler)}`);
   }
-  let callbacks = known.get(handler);
-  if (callbacks === undefined) known.set(handler, (callbacks = lookUp(handler)));
+  let callbacks = cache.get(handler);
+  if (callbacks === undefined) cache.set(handler, (callbacks = lookUp(handler)));
   return callbacks;
 };
 
@@ -62,7 +63,7 @@ const lookUp = (handler: object): Callbacks => {
   } as unknown as Callbacks;
 };
 
-/** The class of a class instance, else the property `name`: nothing tells what a module or an object is called. */
+/** The class name of a class instance, else the property `name`. (Modules and objects have no name of their own.) */
 const nameOf = (handler: object): string | undefined => {
   const { constructor: Class, name } = handler as { readonly constructor?: unknown; readonly name?: unknown };
   if (typeof Class === "function" && Class !== Object && Class.name !== "") return Class.name;

@@ -1,32 +1,31 @@
-/** Is the peer still there, and does it take what it is sent? What the session knows of that, with time as an input. */
+/** Tracks whether the peer is alive and reads what it is sent. All times are parameters. */
 import type { ControlMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { NEVER } from "./clock.ts";
 
-const NEVER = Number.POSITIVE_INFINITY;
-
-/** What a heartbeat's ping carries, so that its pong can be told from one that the application asked for. */
+/** The payload of heartbeat pings. It distinguishes their pongs from those of the application's pings. */
 export const HEARTBEAT = "websock heartbeat";
 
-const heartbeatOctets = new TextEncoder().encode(HEARTBEAT);
+const heartbeatBytes = new TextEncoder().encode(HEARTBEAT);
 
 export class Liveness {
   private receivedAt: number;
-  // `undefined` where there is none: every connection has these, and a number has to be kept somewhere.
-  private pingedAt: number | undefined = undefined;
-  /** Since when we are not reading; `undefined` while we are. */
+  // `undefined` while there is none: V8 would allocate a heap number for it in every connection.
+  private heartbeatSentAt: number | undefined = undefined;
+  /** Since when reading is paused; `undefined` while it is not. */
   private pausedAt: number | undefined = undefined;
-  /** How many heartbeats wait for their pongs: a slow peer's may come after the next one is sent. */
-  private heartbeats = 0;
-  /** Since when the peer has taken nothing of what waits for it, and how much it had taken by then. */
+  /** How many heartbeats wait for a pong. More than one if the peer is slow to answer. */
+  private unansweredHeartbeats = 0;
+  /** Since when none of the buffered bytes has been flushed, and how many had been flushed by then. */
   private stalledAt: number | undefined = undefined;
-  private takenThen = 0;
+  private flushedWhenStalled = 0;
 
   constructor(now: number) {
     this.receivedAt = now;
   }
 
-  /** The newest moment at which something was received, which may be known already. */
-  received(at: number): void {
+  /** Records that something was received at `at`, which may be earlier than the latest recorded time. */
+  noteActivity(at: number): void {
     if (at > this.receivedAt) this.receivedAt = at;
   }
 
@@ -34,50 +33,50 @@ export class Liveness {
     this.pausedAt = now;
   }
 
-  /** The idle clock stood still while we were not reading. */
+  /** Excludes the time of the pause from the idle time. */
   resume(now: number): void {
     this.receivedAt += now - Math.max(this.pausedAt ?? now, this.receivedAt);
     this.pausedAt = undefined;
   }
 
-  /** Nothing was received for `timeout`, although we were reading. */
+  /** Whether nothing was received for `timeout` while reading was not paused. */
   isIdle(now: number, { timeout }: ResolvedOptions): boolean {
     return now >= this.idleAt(timeout);
   }
 
-  /** Something waits for the peer, of which it takes nothing; from the first call on that says so. */
-  isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, taken: number): boolean {
+  /** Whether bytes are buffered and none was flushed for `timeout`, counted from the first call that shows it. */
+  isStalled(now: number, { timeout }: ResolvedOptions, buffered: number, bytesFlushed: number): boolean {
     if (buffered === 0) this.stalledAt = undefined;
-    else if (this.stalledAt === undefined || taken !== this.takenThen) {
+    else if (this.stalledAt === undefined || bytesFlushed !== this.flushedWhenStalled) {
       this.stalledAt = now;
-      this.takenThen = taken;
+      this.flushedWhenStalled = bytesFlushed;
     }
     return now - (this.stalledAt ?? NEVER) >= timeout;
   }
 
-  /** A heartbeat is due. */
-  isSilent(now: number, options: ResolvedOptions): boolean {
+  /** Whether a heartbeat is due. */
+  isHeartbeatDue(now: number, options: ResolvedOptions): boolean {
     return now >= this.heartbeatAt(options);
   }
 
-  /** A heartbeat is sent; not so if what already waits for the peer tests the connection just as well. */
-  ping(now: number, sent: boolean): void {
-    this.pingedAt = now;
-    if (sent) this.heartbeats++;
+  /** Records that a heartbeat was due. `sent`: a ping was sent. With bytes buffered none is: they test the connection, too. */
+  noteHeartbeat(now: number, sent: boolean): void {
+    this.heartbeatSentAt = now;
+    if (sent) this.unansweredHeartbeats++;
   }
 
-  /** Whether this answers our own heartbeat, which is nobody else's business. */
-  takesPong({ opcode, data }: ControlMessage): boolean {
-    if (this.heartbeats === 0 || opcode !== "pong" || data.length !== heartbeatOctets.length) return false;
-    if (!data.every((octet, i) => octet === heartbeatOctets[i])) return false;
-    this.heartbeats--;
+  /** Returns true for a pong that answers a heartbeat, which is not reported to the handler. */
+  consumePong({ opcode, data }: ControlMessage): boolean {
+    if (this.unansweredHeartbeats === 0 || opcode !== "pong" || data.length !== heartbeatBytes.length) return false;
+    if (!data.every((byte, i) => byte === heartbeatBytes[i])) return false;
+    this.unansweredHeartbeats--;
     return true;
   }
 
-  /** When to look again. `listening`: something is still expected of the peer. */
-  next(options: ResolvedOptions, listening: boolean, canPing: boolean): number {
+  /** The next time at which one of the checks above can become true. */
+  nextDeadline(options: ResolvedOptions, checksIdle: boolean, canPing: boolean): number {
     const stalled = (this.stalledAt ?? NEVER) + options.timeout;
-    if (!listening) return stalled;
+    if (!checksIdle) return stalled;
     return Math.min(stalled, this.idleAt(options.timeout), canPing ? this.heartbeatAt(options) : NEVER);
   }
 
@@ -86,6 +85,6 @@ export class Liveness {
   }
 
   private heartbeatAt({ heartbeat, timeout }: ResolvedOptions): number {
-    return heartbeat < timeout ? Math.max(this.receivedAt, this.pingedAt ?? 0) + heartbeat : NEVER;
+    return heartbeat < timeout ? Math.max(this.receivedAt, this.heartbeatSentAt ?? 0) + heartbeat : NEVER;
   }
 }

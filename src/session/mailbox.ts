@@ -1,13 +1,13 @@
-/** What waits for a connection: messages from its peer and infos from its own side, in the order in which they arrived. */
+/** The queue of messages and infos that wait for the handler, in order of arrival. */
 import type { ControlMessage, DataMessage } from "../message.ts";
 
-export type Arrived = DataMessage | ControlMessage;
+export type InboundMessage = DataMessage | ControlMessage;
 
-const NONE: never[] = [];
+const NO_ITEMS: never[] = [];
 
-/** A queue that takes little memory while it is empty. */
-class Fifo<T> {
-  private items: T[] = NONE;
+/** A FIFO queue that needs little memory while it is empty. */
+class Queue<T> {
+  private items: T[] = NO_ITEMS;
   private head = 0;
 
   get length(): number {
@@ -19,12 +19,12 @@ class Fifo<T> {
   }
 
   push(item: T): void {
-    if (this.items === NONE) this.items = [item];
+    if (this.items === NO_ITEMS) this.items = [item];
     else this.items.push(item);
   }
 
   shift(): T | undefined {
-    if (this.items === NONE) return undefined;
+    if (this.items === NO_ITEMS) return undefined;
     const item = this.items[this.head];
     this.items[this.head++] = undefined as T;
     if (this.head === this.items.length) {
@@ -37,70 +37,71 @@ class Fifo<T> {
   }
 
   clear(): void {
-    this.items = NONE;
+    this.items = NO_ITEMS;
     this.head = 0;
   }
 }
 
-interface Waiting {
-  readonly event: Arrived;
+interface QueuedMessage {
+  readonly event: InboundMessage;
   readonly size: number;
-  /** How many infos had been sent when it arrived: those come first. */
-  readonly after: number;
+  /** How many infos had been sent when the message arrived. They are handled first. */
+  readonly infosBefore: number;
 }
 
 export class Mailbox {
-  /** How many messages wait, and how many octets they have. */
+  /** The number of queued messages. */
   messages = 0;
+  /** Their size in bytes. */
   bytes = 0;
 
-  private readonly waiting = new Fifo<Waiting>();
-  private readonly waitingInfos = new Fifo<unknown>();
+  private readonly messageQueue = new Queue<QueuedMessage>();
+  private readonly infoQueue = new Queue<unknown>();
   private sentInfos = 0;
   private handledInfos = 0;
   private releasedInfos = 0;
-  private arrival = 0;
+  private infosAtArrival = 0;
 
   get infos(): number {
-    return this.waitingInfos.length;
+    return this.infoQueue.length;
   }
 
-  /** Something arrives from the peer: what {@link addMessage} adds until the next call came in this moment. */
+  /** Called when bytes arrive from the peer. Messages that are added until the next call count as having arrived now. */
   markArrival(): void {
-    this.arrival = this.sentInfos;
+    this.infosAtArrival = this.sentInfos;
   }
 
-  /** Whether a message that arrives now may be handled at once: nothing came before it. */
+  /** Whether a message that arrives now can be handled immediately: nothing is queued before it. */
   get isCaughtUp(): boolean {
-    return this.messages === 0 && this.handledInfos >= this.arrival;
+    return this.messages === 0 && this.handledInfos >= this.infosAtArrival;
   }
 
-  addMessage(event: Arrived, size: number): void {
-    this.waiting.push({ event, size, after: this.arrival });
+  addMessage(event: InboundMessage, size: number): void {
+    this.messageQueue.push({ event, size, infosBefore: this.infosAtArrival });
     this.messages++;
     this.bytes += size;
   }
 
   addInfo(info: unknown): void {
-    this.waitingInfos.push(info);
+    this.infoQueue.push(info);
     this.sentInfos++;
   }
 
-  /** A turn of the event loop has passed: the infos sent until now may be handled. */
+  /** Called in a later event-loop tick: the infos that were sent until now may be handled. */
   releaseInfos(): void {
     this.releasedInfos = this.sentInfos;
   }
 
-  /** The size of the next message; 0 if there is none. */
+  /** The size of the next message in bytes; 0 if there is none. */
   get nextSize(): number {
-    return this.waiting.peek()?.size ?? 0;
+    return this.messageQueue.peek()?.size ?? 0;
   }
 
-  /** The next message, if it is its turn. */
-  takeMessage(): Arrived | undefined {
-    const next = this.waiting.peek();
-    if (next === undefined || next.after > this.handledInfos) return undefined;
-    this.waiting.shift();
+  /** Removes and returns the next message, unless infos have to be handled before it. */
+  takeMessage(): InboundMessage | undefined {
+    const next = this.messageQueue.peek();
+    if (next === undefined || next.infosBefore > this.handledInfos) return undefined;
+    this.messageQueue.shift();
     this.messages--;
     this.bytes -= next.size;
     return next.event;
@@ -113,20 +114,19 @@ export class Mailbox {
 
   takeInfo(): unknown {
     this.handledInfos++;
-    return this.waitingInfos.shift();
+    return this.infoQueue.shift();
   }
 
-  /** Drops everything. */
   clear(): void {
-    this.waiting.clear();
-    this.waitingInfos.clear();
+    this.messageQueue.clear();
+    this.infoQueue.clear();
     this.messages = this.bytes = 0;
     this.handledInfos = this.releasedInfos = this.sentInfos;
   }
 }
 
 /**
- * Stands for the mailbox of every connection for which nothing has ever waited; nothing is added to it. Most connections
- * need no other, and the processor has this one at hand, whichever of them it looks at.
+ * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection and
+ * stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

@@ -1,4 +1,4 @@
-/** Checks what callbacks give us to send, before any of it reaches a host: hosts do not agree on what they refuse. */
+/** Checks messages and close details of the application. Hosts differ in what they reject, so it is checked here. */
 
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";
@@ -10,9 +10,9 @@ import { Utf8Validator } from "../protocol/utf8.ts";
 import type { CloseDetail } from "../result.ts";
 
 /**
- * Checks one message and returns how many octets it has.
+ * Checks a message and returns its size in bytes.
  *
- * @throws TypeError for what is no message, RangeError for one that may not be sent
+ * @throws TypeError for a value that is not a message, RangeError for a message that may not be sent
  */
 export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByteOps): number => {
   if (typeof message !== "object" || message === null) refuseMessage(message);
@@ -42,16 +42,16 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
 };
 
 /**
- * Checks all of `messages` before any of them is sent.
+ * Checks all messages, so that none is sent if one is invalid.
  *
- * @throws TypeError for what is no message, RangeError for one that may not be sent
+ * @throws TypeError for a value that is not a message, RangeError for a message that may not be sent
  */
 export const checkMessages = (messages: Messages, byteOps: ByteOps): void => {
   if (Array.isArray(messages)) for (const message of messages as readonly OutMessage[]) checkMessage(message, byteOps);
   else if (!isPlainText(messages)) checkMessage(messages as OutMessage, byteOps);
 };
 
-/** @throws TypeError that says how a message of this value is made */
+/** @throws TypeError that says how to make a message of this value */
 const refuseMessage = (value: unknown): never => {
   const { opcode } = (value ?? NO_MESSAGE) as { readonly opcode?: unknown };
   if (opcode !== undefined) {
@@ -75,7 +75,7 @@ const cureOf = (value: unknown): string => {
   return Array.isArray(value) ? "; an array of messages must not contain arrays" : "; use json({ … })";
 };
 
-/** A text that is one string: the most frequent of messages, which needs no check. */
+/** Whether this is a text message whose data is one string: the most frequent kind, which needs no check. */
 export const isPlainText = (message: Messages): message is { readonly opcode: "text"; readonly data: string } => {
   const { opcode, data } = (message ?? NO_MESSAGE) as OutMessage;
   return opcode === "text" && typeof data === "string";
@@ -84,9 +84,9 @@ export const isPlainText = (message: Messages): message is { readonly opcode: "t
 const NO_MESSAGE = {};
 
 /**
- * Checks the code and text of a stop.
+ * Checks the close code and close reason text of a stop.
  *
- * @throws TypeError or RangeError
+ * @throws TypeError for a value that is not a close detail, RangeError for a code or text that may not be sent
  */
 export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
   const [code, text] = Array.isArray(detail) ? detail : [detail, null];
@@ -97,7 +97,7 @@ export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
   return { code, text: text ?? "" };
 };
 
-/** Characters may be split between the parts of a text, but not between a string and octets. */
+/** A character may be split between two byte arrays, but not between a byte array and a string. */
 const isUtf8 = (data: IoData, byteOps: ByteOps): boolean => {
   const validator = new Utf8Validator(byteOps);
   let valid = true;

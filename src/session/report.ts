@@ -1,4 +1,4 @@
-/** Errors that are somebody's to mend go to one place: the application's `onError` and the host's diagnostics. */
+/** The type of `onError`, which receives all errors that the application should know of. */
 import type { ConnectionInfo } from "../websock.ts";
 import type { CallbackName } from "./handler.ts";
 

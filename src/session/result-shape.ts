@@ -1,9 +1,9 @@
-/** Whether a callback returned what it may return; types do not reach JavaScript. */
+/** Run-time checks of what callbacks return: JavaScript applications have no types. */
 import type { Messages } from "../message.ts";
 import type { HandleResult } from "../result.ts";
 import type { CallbackName } from "./handler.ts";
 
-/** The most frequent of results, where a callback is called for a message. */
+/** A separate check for the most frequent result of `handleIn`. */
 export const isPush = (value: unknown): value is readonly ["push", Messages, state: unknown] =>
   Array.isArray(value) && value[0] === "push" && value.length === 3;
 

@@ -1,13 +1,13 @@
-/** `self`: the address and the facts of a connection, as the application holds them. */
+/** `self`: the application's handle of a connection. */
 import { AbortError } from "../errors.ts";
 import type { Messages } from "../message.ts";
 import type { StopDetail } from "../result.ts";
 import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
 
-/** The facts, as the session keeps them. */
+/** {@link ConnectionInfo} as the session sees it: writable. */
 export type ConnectionFacts = { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] };
 
-/** What `self` needs of its session. */
+/** The part of a session that `self` uses. */
 export interface SessionHandle {
   /** Why the connection ends; `undefined` until that is decided. */
   readonly endedBy: CloseReason | undefined;
@@ -16,29 +16,29 @@ export interface SessionHandle {
   pushNow(messages: Messages): boolean;
   stopNow(reason: unknown, detail?: StopDetail): boolean;
   whenDrained(): Promise<boolean>;
-  /** The connection was asked for its id for the first time. */
+  /** Called when the id is read for the first time, or restored. */
   identified(id: string): void;
 }
 
-/** Made for every connection, and kept small: what few ask for is made when they ask. */
+/** Every connection has one, so it is small: the id and the signal are created when they are first read. */
 export class SessionSelf implements Self<unknown> {
   readonly connection: ConnectionInfo;
   readonly #session: SessionHandle;
   #id: string | undefined = undefined;
-  #abort: AbortController | undefined = undefined;
+  #abortController: AbortController | undefined = undefined;
 
   constructor(session: SessionHandle, connection: ConnectionInfo) {
     this.#session = session;
     this.connection = connection;
   }
 
-  /** For adapters: the connection had an id before. */
+  /** For adapters: restores the id of a connection that had one before the process hibernated. */
   static identify(self: SessionSelf, id: string): void {
     self.#id = id;
     self.#session.identified(id);
   }
 
-  // Methods of the prototype, not closures for each connection.
+  // Prototype methods instead of closures, to save memory per connection.
 
   send(info: unknown): boolean {
     return this.#session.deliver(info);
@@ -69,26 +69,26 @@ export class SessionSelf implements Self<unknown> {
   }
 
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
+    if (this.#abortController === undefined) {
+      this.#abortController = new AbortController();
       const { endedBy } = this.#session;
-      if (endedBy !== undefined) this.#abort.abort(new AbortError(endedBy));
+      if (endedBy !== undefined) this.#abortController.abort(new AbortError(endedBy));
     }
-    return this.#abort.signal;
+    return this.#abortController.signal;
   }
 
-  /** For the library: the id, unless nobody has asked for it. */
+  /** For the library: the id, if it has been read or restored. */
   static knownId(self: SessionSelf): string | undefined {
     return self.#id;
   }
 
-  /** For the session: whether anybody has asked for the signal. */
+  /** For the session: whether the signal has been read. */
   static hasSignal(self: SessionSelf): boolean {
-    return self.#abort !== undefined;
+    return self.#abortController !== undefined;
   }
 
-  /** For the session: the end is decided. */
+  /** For the session: aborts the signal, because the end is decided. */
   static abort(self: SessionSelf, reason: CloseReason): void {
-    self.#abort?.abort(new AbortError(reason));
+    self.#abortController?.abort(new AbortError(reason));
   }
 }

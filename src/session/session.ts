@@ -1,15 +1,15 @@
 /**
- * The session: everything between a handler's callbacks and a host's transport, the same on every host.
+ * The session: the code between a handler and a transport, one per connection, the same on every host.
  *
- * It calls one callback at a time, interprets results, decides when and why a connection ends, applies backpressure, and
- * keeps deadlines. It does no I/O: the transport, the clock and `onError` are given to it.
+ * It calls one callback at a time, applies the results, decides when and why a connection ends, applies backpressure, and
+ * enforces timeouts. It does no I/O: it is given the transport, the clock and `onError`.
  *
  * ## The end of a connection
  *
  * | phase    | meaning                                                                                               |
  * |----------|-------------------------------------------------------------------------------------------------------|
  * | `OPEN`   | messages and infos are handled, results are applied                                                   |
- * | `ENDING` | the end is decided and our close frame is sent (or the transport aborted); a callback is still running |
+ * | `ENDING` | the end is decided, and our close frame sent (or the transport aborted); a callback is still running   |
  * | `ENDED`  | `terminate` has been called, or was not due because `init` had failed                                 |
  *
  * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
@@ -47,75 +47,73 @@ import {
 import type { Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
-import type { Clock, Timed } from "./clock.ts";
+import { type Clock, NEVER, type Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
-import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
+import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
 
-/** Reading is paused while more than this waits in the mailbox; it resumes at half of it. */
+/** Reading is paused while the mailbox contains this much or more, and resumes below half of it. */
 const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
 
-/** Where the host cannot pause reading: the limit of the mailbox, in messages, and in bytes beyond one message. */
+/** The mailbox's limit where the host can't pause reading: `events`, or `maxMessageSize` plus `extraBytes`. */
 const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more bytes than this are buffered for the peer, none of its messages is read or handled. */
+/** While more bytes than this are buffered, the peer's messages are neither read nor handled. */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
-/** More infos than this in a mailbox end the connection. */
+/** A mailbox with more infos than this ends the connection. */
 const MAX_INFOS = 65_536;
-
-const NEVER = Number.POSITIVE_INFINITY;
 
 const OPEN = 0;
 const ENDING = 1;
 const ENDED = 2;
 
 // The bits of `Session.hold`.
-/** More than the outbound high-water mark is buffered: nothing is read until the peer catches up. See `canHandle`. */
+/** More than the outbound high-water mark is buffered: the peer's messages are held back. See `canHandle`. */
 const BLOCKED = 1;
-/** The current code does not run in the connection's AsyncLocalStorage context, which must be entered to call a callback. */
-const OUTSIDE = 2;
-/** The application's own code has called `self.push` or `self.stop`, which has not returned: no callback may be called. */
-const ACTING = 4;
-/** What a message has to wait for, or requires a detour. */
-const HELD = BLOCKED | OUTSIDE;
+/** The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback. */
+const OUTSIDE_CONTEXT = 2;
+/** Set during a call of `self.push` or `self.stop`: no callback may be called on the application's stack. */
+const IN_SELF_CALL = 4;
+/** With one of these set, a message can't be handled on the fast path. */
+const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
-/** What all sessions of a host with the same options share. */
+/** The part of a session that it shares with all sessions of a host that have the same options. */
 export interface SessionContext {
   readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause">;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   readonly byteOps: ByteOps;
   readonly onError: OnError;
-  /** The connection was asked for its id for the first time. */
+  /** Called when `self.id` is read for the first time, or an adapter restores it. */
   readonly onIdentified?: (session: Session, id: string) => void;
-  /** The session is released: see the table above. */
+  /** Called when the session is released (see the end of a connection, above). */
   readonly onEnd?: (session: Session) => void;
 }
 
 export class Session implements TransportEvents, Timed, SessionHandle {
-  // First the fields that every message needs, next to each other: they share a cache line.
+  // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something arrived last. Set for each message, and passed on to {@link liveness} when that is asked. */
+  /** When something last arrived. Set for each message, but passed on only by {@link currentLiveness}. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** {@link BLOCKED}, {@link OUTSIDE} and {@link ACTING}. One field, because it is read for every message. */
-  private hold = 0;
+  /** {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}, in one field because every message reads it. */
+  private flags = 0;
   /** The handler: the object on which {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
-  /** When the pending callback is abandoned; `undefined`: never. (A field that holds `Infinity` would need a heap number.) */
+  /** When the pending callback is abandoned; `undefined`: never. (V8 would allocate a heap number for `Infinity`.) */
   private abandonAt: number | undefined = undefined;
-  /** `init` has returned a state: from now on, the end calls `terminate`. */
+  /** `init` has returned a state: `terminate` will be called. */
   private hasState = false;
   private readonly transport: Transport;
   private closeReceived = false;
@@ -129,14 +127,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private readonly asyncContext: AsyncContext | undefined;
   /** Set when the end is decided. */
   private ending: Ending | undefined = undefined;
-  /** The listeners of pending promises, created for the first of them. */
+  /** The callbacks for pending promises, created with the first of them. */
   private settlement: Settlement | undefined = undefined;
   /** The pending promises of `self.drained()`. */
   private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
   private paused = false;
   private infosScheduled = false;
   private overflowed = false;
-  private warnedOfInfo = false;
+  private reportedMissingHandleInfo = false;
 
   constructor(
     callbacks: Callbacks,
@@ -154,7 +152,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.callbacks = callbacks;
     this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
-    this.outside = asyncContext !== undefined;
+    this.outsideContext = asyncContext !== undefined;
   }
 
   runInContext<Target, Args extends unknown[]>(
@@ -162,15 +160,15 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     target: Target,
     ...args: Args
   ): void {
-    if (!this.outside) {
+    if (!this.outsideContext) {
       task.apply(target, args);
       return;
     }
-    this.outside = false;
+    this.outsideContext = false;
     try {
       this.asyncContext!.run(task, target, ...args);
     } finally {
-      this.outside = true;
+      this.outsideContext = true;
     }
   }
 
@@ -179,16 +177,16 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     target: Target,
     ...args: Args
   ): void {
-    const { outside } = this;
-    this.outside = false;
+    const { outsideContext } = this;
+    this.outsideContext = false;
     try {
       task.apply(target, args);
     } finally {
-      this.outside = outside;
+      this.outsideContext = outsideContext;
     }
   }
 
-  /** Runs `init`. */
+  /** Opens the transport and calls `init`. */
   start(arg: unknown): void {
     this.transport.open(this);
     this.runInContext(this.runInit, this, arg);
@@ -201,7 +199,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** Goes on with what {@link Transport.keep} has kept: `init` ran before, in another life of the process. */
+  /** Continues with a state that {@link Transport.keep} has stored: `init` ran earlier, before the process hibernated. */
   resume(state: unknown): void {
     this.transport.open(this);
     this.state = state;
@@ -209,24 +207,23 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** The server goes away (1001) or restarts (1012). */
+  /** Closes the connection because the server is shutting down (1001) or restarting (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
     this.end("shutdown", code, "");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
-  /** Cuts the connection off. */
+  /** Closes the connection without a closing handshake. */
   abort(): void {
     this.transport.abort();
   }
 
-  // --- what `self` is for
+  // --- calls of `self`
 
   get ended(): boolean {
     return this.phase !== OPEN;
   }
 
-  /** Why it ended; `undefined` while it has not. */
   get endedBy(): CloseReason | undefined {
     return this.ending?.reason;
   }
@@ -238,17 +235,17 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   deliver(info: unknown): boolean {
     if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
-      if (!this.warnedOfInfo)
+      if (!this.reportedMissingHandleInfo)
         this.report(
           new TypeError('an info was dropped: the handler has no "handleInfo" to receive what self.send() sends'),
           "handleInfo",
         );
-      this.warnedOfInfo = true;
+      this.reportedMissingHandleInfo = true;
       return true;
     }
     const { clock } = this;
     if (this.mailbox.infos >= MAX_INFOS) {
-      // Not at once: this is the sender's stack.
+      // Deferred: no callback runs on the sender's stack.
       this.overflowed = true;
       clock.defer(() => this.overflow());
       return false;
@@ -272,46 +269,46 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     const error = new MailboxOverflow(`more than ${MAX_INFOS} infos are waiting for "handleInfo"`);
     this.report(error, "handleInfo");
     this.end({ error }, CLOSE.internalError, "");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
-  /** `self.push`: sends now, whatever callback is running or pending. */
+  /** `self.push`: sends immediately, even while a callback is running or pending. */
   pushNow(messages: Messages): boolean {
     checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN || this.isDisconnected) return false;
-    this.actNow(() => this.send(messages));
+    this.runSelfCall(() => this.send(messages));
     return this.phase === OPEN && !this.isDisconnected;
   }
 
-  /** `self.stop`: decides the end now, whatever callback is running or pending. */
+  /** `self.stop`: decides the end immediately, even while a callback is running or pending. */
   stopNow(reason: unknown, detail: StopDetail = {}): boolean {
     checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
     checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN) return false;
-    let decides!: boolean;
-    this.actNow(() => {
+    let decided!: boolean;
+    this.runSelfCall(() => {
       this.send(messages);
-      decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
+      decided = this.phase === OPEN; // false if the messages exceeded `maxBuffered`, which has decided the end
       this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
     });
-    return decides;
+    return decided;
   }
 
-  /** On the application's stack, no callback is called: those that have become due meanwhile are called in a later tick. */
-  private actNow(act: () => void): void {
-    const { acting } = this;
-    this.acting = true;
+  /** Performs a call of the application. No callback runs on its stack: those that become due run in a later tick. */
+  private runSelfCall(action: () => void): void {
+    const { inSelfCall } = this;
+    this.inSelfCall = true;
     try {
-      act();
+      action();
     } finally {
-      this.acting = acting;
+      this.inSelfCall = inSelfCall;
     }
     if ((this.phase === OPEN && !this.isDisconnected) || this.running !== undefined) return;
     this.clock.defer(() => {
       this.pump();
-      this.terminateWhenFree();
+      this.terminateIfReady();
     });
   }
 
@@ -325,7 +322,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     });
   }
 
-  private answerDrainWaiters(drained: boolean): void {
+  private settleDrainWaiters(drained: boolean): void {
     const waiters = this.drainWaiters;
     this.drainWaiters = undefined;
     if (waiters !== undefined) for (const resolve of waiters) resolve(drained);
@@ -335,7 +332,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.context.onIdentified?.(this, id);
   }
 
-  // --- what the transport tells
+  // --- events of the transport
 
   onActivity(): void {
     this.activeAt = this.clock.coarseActiveNow();
@@ -343,8 +340,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /**
-   * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
-   * and there is no other. Then neither message nor result is ever made. Other results go through {@link interpret}.
+   * The fast path for text messages. Everything is in one function, and `handleIn` is called as a method, so that the JIT can
+   * inline the handler (as long as the call site stays monomorphic); escape analysis then removes the allocations of the
+   * message and the result. Results other than `push` go through {@link interpret}.
    */
   onText(data: string, size: number): void {
     if (!this.isReady) {
@@ -355,29 +353,29 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     try {
       const result = this.target.handleIn({ opcode: "text", data }, this.state, this.self);
       if (!isPush(result)) this.interpret(result, "handleIn");
-      else if (this.accept(result[2])) this.send(result[1]);
+      else if (this.completeCallback(result[2])) this.send(result[1]);
     } catch (error) {
-      this.crash(error, "handleIn");
+      this.endWithError(error, "handleIn");
     }
-    this.terminateWhenFree();
-    this.afterArrival();
+    this.terminateIfReady();
+    this.pumpIfNeeded();
   }
 
-  /** The slow path of {@link onText}. It is a function of its own, so that {@link onText} stays small enough to be inlined. */
+  /** The slow path of {@link onText}. A separate function, so that {@link onText} stays small enough to be inlined. */
   private onTextSlow(data: string, size: number): void {
-    if (this.outside) this.runInContext(this.onText, this, data, size);
-    else this.arrive({ opcode: "text", data }, size);
+    if (this.outsideContext) this.runInContext(this.onText, this, data, size);
+    else this.receive({ opcode: "text", data }, size);
   }
 
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    this.arrive({ opcode: "binary", data }, data.length);
+    this.receive({ opcode: "binary", data }, data.length);
   }
 
   onControl(message: ControlMessage): void {
-    if (this.liveness.takesPong(message)) return;
-    // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
-    this.noteOutbound();
-    if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
+    if (this.liveness.consumePong(message)) return;
+    // The answer to a ping counts as outbound: a peer that sends pings without reading is held back, too.
+    this.applyBackpressure();
+    if (this.callbacks.handleControl !== undefined) this.receive(message, message.data.length);
   }
 
   onClose(code: number | undefined, text: string): void {
@@ -392,12 +390,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   onProtocolError(error: ProtocolError): void {
     this.end({ error }, error.code, error.message);
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   onDrain(): void {
     if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
-      this.answerDrainWaiters(true);
+      this.settleDrainWaiters(true);
     if (!this.blocked) return;
     if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
@@ -405,7 +403,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   onIdle(): void {
     this.end("timeout", CLOSE.goingAway, "idle timeout");
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   onHostStop(): void {
@@ -416,7 +414,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (this.isDisconnected) return;
     this.isDisconnected = true;
     if (this.ending !== undefined) this.ending.abortAt = undefined;
-    this.answerDrainWaiters(false);
+    this.settleDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
       this.startCloseTimeout();
@@ -427,9 +425,11 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- events to callbacks
 
-  /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
+  /** Whether a message can be handled immediately, instead of being queued. With a synchronous handler, it nearly always can. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && (this.hold & HELD) === 0 && this.mailbox.isCaughtUp;
+    return (
+      this.phase === OPEN && this.running === undefined && (this.flags & NOT_READY) === 0 && this.mailbox.isCaughtUp
+    );
   }
 
   private get facts(): ConnectionFacts {
@@ -437,34 +437,34 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   private get blocked(): boolean {
-    return (this.hold & BLOCKED) !== 0;
+    return (this.flags & BLOCKED) !== 0;
   }
 
   private set blocked(blocked: boolean) {
-    this.hold = blocked ? this.hold | BLOCKED : this.hold & ~BLOCKED;
+    this.flags = blocked ? this.flags | BLOCKED : this.flags & ~BLOCKED;
   }
 
-  private get acting(): boolean {
-    return (this.hold & ACTING) !== 0;
+  private get inSelfCall(): boolean {
+    return (this.flags & IN_SELF_CALL) !== 0;
   }
 
-  private set acting(acting: boolean) {
-    this.hold = acting ? this.hold | ACTING : this.hold & ~ACTING;
+  private set inSelfCall(inSelfCall: boolean) {
+    this.flags = inSelfCall ? this.flags | IN_SELF_CALL : this.flags & ~IN_SELF_CALL;
   }
 
-  private get outside(): boolean {
-    return (this.hold & OUTSIDE) !== 0;
+  private get outsideContext(): boolean {
+    return (this.flags & OUTSIDE_CONTEXT) !== 0;
   }
 
-  private set outside(outside: boolean) {
-    this.hold = outside ? this.hold | OUTSIDE : this.hold & ~OUTSIDE;
+  private set outsideContext(outsideContext: boolean) {
+    this.flags = outsideContext ? this.flags | OUTSIDE_CONTEXT : this.flags & ~OUTSIDE_CONTEXT;
   }
 
   /**
-   * Whether a message may be handled although more than the outbound high-water mark is unsent. A host that answers the
-   * peer's close frame by itself does so behind what we have sent by then: an answer that is held back would be lost. So
-   * what has been received is handled there, as long as an answer of the same size fits into `maxBuffered`. The same goes
-   * for a peer that has closed: it sends nothing more that would have to be held back.
+   * Whether a message of `size` bytes may be handled although more than the outbound high-water mark is buffered: as long as
+   * a reply of the same size fits into `maxBuffered`, and in two cases only. (1) The host itself answers the peer's close
+   * frame, and would do so before the replies to messages that are held back, which would be lost. (2) The peer has sent its
+   * close frame, so that it sends nothing more that would have to be held back.
    */
   private canHandle(size: number): boolean {
     const { transport, context } = this;
@@ -472,27 +472,32 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
-  /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
+  /** Like {@link isReady}, but with {@link BLOCKED} set: see {@link canHandle}. */
   private isReadyWhileBlocked(size: number): boolean {
-    if ((this.hold & HELD) !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
+    if (
+      (this.flags & NOT_READY) !== BLOCKED ||
+      this.phase !== OPEN ||
+      this.running !== undefined ||
+      !this.mailbox.isCaughtUp
+    )
       return false;
     return this.canHandle(size);
   }
 
-  private arrive(event: Arrived, size: number): void {
+  private receive(event: InboundMessage, size: number): void {
     if (this.isReady || this.isReadyWhileBlocked(size)) {
       this.handle(event);
-      this.afterArrival();
-    } else if (this.outside) this.runInContext(this.arrive, this, event, size);
+      this.pumpIfNeeded();
+    } else if (this.outsideContext) this.runInContext(this.receive, this, event, size);
     else this.queue(event, size);
   }
 
-  /** Only a transport that answers within `send` brings more in the meantime. */
-  private afterArrival(): void {
+  /** Handles what has arrived during a synchronous callback: a transport may report events from within `send`. */
+  private pumpIfNeeded(): void {
     if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }
 
-  private queue(event: Arrived, size: number): void {
+  private queue(event: InboundMessage, size: number): void {
     if (this.phase !== OPEN) return;
     this.ownMailbox.addMessage(event, size);
     if (this.context.capabilities.pause) this.updateReading();
@@ -504,40 +509,40 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.mailbox;
   }
 
-  /** Handles what waits, in order, until there is nothing, or a callback is pending. */
+  /** Handles queued messages and infos in order, until none is due or a callback is pending. */
   private pump(): void {
-    if (this.outside) {
+    if (this.outsideContext) {
       this.runInContext(this.pump, this);
       return;
     }
     do {
-      while (this.phase === OPEN && this.running === undefined && !this.acting) {
-        const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
-        const event = held ? undefined : this.mailbox.takeMessage();
+      while (this.phase === OPEN && this.running === undefined && !this.inSelfCall) {
+        const mustWait = this.blocked && !this.canHandle(this.mailbox.nextSize);
+        const event = mustWait ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
         else if (this.mailbox.hasInfo) this.invoke("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
-    if (this.phase !== OPEN || this.running !== undefined || this.acting || this.mailbox.messages > 0) return;
+    if (this.phase !== OPEN || this.running !== undefined || this.inSelfCall || this.mailbox.messages > 0) return;
     if (!this.closeReceived && !this.isDisconnected) return;
     this.endByPeer();
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
-  /** All that the peer had sent is handled. */
+  /** The peer has closed or disconnected, and all messages that it had sent are handled. */
   private endByPeer(): void {
     if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
     else this.end({ error: new ConnectionLost() }, undefined, "");
   }
 
-  private handle(event: Arrived): void {
+  private handle(event: InboundMessage): void {
     if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
     else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
   private invoke(name: CallbackName, callback: Callback, argument: unknown): void {
-    if (this.outside) {
+    if (this.outsideContext) {
       this.runInContext(this.invoke, this, name, callback, argument);
       return;
     }
@@ -545,18 +550,18 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     try {
       this.interpret(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
-      this.crash(error, name);
+      this.endWithError(error, name);
     }
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   private interpret(result: unknown, name: CallbackName): void {
     if (!isResult(result)) this.awaitResult(result, name);
-    else if (this.accept(stateOf(result))) this.apply(result);
+    else if (this.completeCallback(stateOf(result))) this.apply(result);
   }
 
-  /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
-  private accept(state: unknown): boolean {
+  /** Records that a callback has returned. `false`: the end was decided meanwhile, and the result's messages are dropped. */
+  private completeCallback(state: unknown): boolean {
     this.running = undefined;
     this.abandonAt = undefined;
     this.state = state;
@@ -567,37 +572,38 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   /**
-   * A promise settles as if its callback, which is running until then, returned or threw only now; unless it was given up.
+   * Waits for a callback's promise. When it settles, its value or error is treated as if the callback had just returned or
+   * thrown it, unless the callback was abandoned.
    *
-   * @throws TypeError for what is no promise
+   * @throws TypeError for a value that is neither a result nor a promise
    */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
     this.settlement ??= {
-      fulfilled: (result) => this.runInContext(this.settle, this, returnIt, result),
-      rejected: (error) => this.runInContext(this.settle, this, throwIt, error),
+      fulfilled: (result) => this.runInContext(this.settle, this, returnValue, result),
+      rejected: (error) => this.runInContext(this.settle, this, throwValue, error),
     };
     Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
-  private settle(outcome: Callback, value: unknown): void {
+  private settle(settler: Callback, value: unknown): void {
     if (this.phase === ENDED) return;
-    this.invoke(this.running!, outcome, value);
+    this.invoke(this.running!, settler, value);
     this.pump();
   }
 
-  private crash(error: unknown, callback: CallbackName): void {
-    // Nothing else is handled until the end is decided: whoever is told of the error may cause more to arrive.
+  private endWithError(error: unknown, callback: CallbackName): void {
+    // Before `running` is cleared: `onError` may cause events, which must not be handled until the end is decided.
     this.report(error, callback);
     this.running = undefined;
-    // From then on it is the deadline of `terminate`.
+    // After ENDED, `abandonAt` is the deadline of `terminate`.
     if (this.phase !== ENDED) this.abandonAt = undefined;
-    // The error's text is for us to see, not for the client.
+    // No text: an error message must not be revealed to the client.
     this.end({ error }, CLOSE.internalError, "");
   }
 
-  // --- results to the wire
+  // --- results to the transport
 
   private apply(result: HandleResult<unknown>): void {
     if (result[0] === "push") this.send(result[1]);
@@ -620,7 +626,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private send(messages: Messages): void {
     if (isPlainText(messages)) this.sendText(messages.data);
     else this.sendAll(messages);
-    this.noteOutbound();
+    this.applyBackpressure();
   }
 
   private sendAll(messages: Messages): void {
@@ -638,15 +644,18 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.transport.send(message.opcode, message.data ?? "", size);
   }
 
-  /** Any string may be sent. */
+  /** A string needs no check. */
   private sendText(text: string): void {
-    // A host that takes it at once need not know its size.
+    // Measuring the text is unnecessary where the host can send it immediately.
     if (this.phase !== OPEN || this.isDisconnected || this.transport.sendText?.(text)) return;
     const size = ioLength(text, this.context.byteOps);
     if (this.hasRoom(size)) this.transport.send("text", text, size);
   }
 
-  /** Else the connection is closed. One message is always taken when nothing waits, however large: it could never be sent. */
+  /**
+   * Whether a message of `size` bytes fits into `maxBuffered`; if not, ends the connection. With nothing buffered, every
+   * message fits: one larger than `maxBuffered` could never be sent otherwise.
+   */
   private hasRoom(size: number): boolean {
     const waiting = this.transport.buffered;
     if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
@@ -660,7 +669,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- backpressure
 
-  private noteOutbound(): void {
+  private applyBackpressure(): void {
     if (
       this.blocked ||
       this.phase !== OPEN ||
@@ -674,27 +683,27 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.reschedule();
   }
 
-  /** Pauses or resumes reading as the marks say. `true`: it resumed, and more may have arrived. */
+  /** Pauses or resumes reading according to the high-water marks. `true`: resumed, and more events may have arrived. */
   private updateReading(): boolean {
     const { mailbox } = this;
-    const share = this.paused ? 0.5 : 1;
-    const full =
+    const factor = this.paused ? 0.5 : 1;
+    const shouldPause =
       this.blocked ||
-      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * share ||
-      // One message never stops the reading, however large: pings behind it are still seen, and answered.
-      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * share);
-    if (full === this.paused) return false;
-    this.paused = full;
+      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * factor ||
+      // A single message never pauses reading, however large, so that pings behind it are seen and answered.
+      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * factor);
+    if (shouldPause === this.paused) return false;
+    this.paused = shouldPause;
     const now = this.clock.activeNow();
-    if (full) {
-      this.peer.pause(now);
+    if (shouldPause) {
+      this.currentLiveness.pause(now);
       this.transport.pause();
     } else {
-      this.peer.resume(now);
+      this.currentLiveness.resume(now);
       this.reschedule();
       this.transport.resume();
     }
-    return !full;
+    return !shouldPause;
   }
 
   private limitMailbox(): void {
@@ -708,22 +717,28 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   // --- the end
 
-  /** The end is decided: the wire is closed now. `terminate` is for the caller, who knows whose stack this is. */
+  /**
+   * Decides the end, and closes the transport. Does not call `terminate`: the caller does, because it knows whether a callback
+   * may run on the current stack.
+   */
   private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
-    // It is decided once: whoever was told of an error, for one, may have come first.
+    // The first decision wins: `onError`, for example, may have called `self.stop`.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
     this.ending = new Ending(reason);
     this.mailbox.clear();
-    this.answerDrainWaiters(false);
+    this.settleDrainWaiters(false);
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
     this.startCloseTimeout();
     this.reschedule();
-    // Last: the listeners are the application's code.
+    // Last, because listeners are application code.
     if (SessionSelf.hasSignal(this.self)) this.abortSignal();
   }
 
-  /** Never by `enter`: a callback of this connection may be on the stack, below one of another that has stopped it. */
+  /**
+   * Enters the context in any case, whatever OUTSIDE_CONTEXT says: if another connection's callback has called `self.stop`, the
+   * flag may be cleared by a callback of this connection further down the stack.
+   */
   private abortSignal(): void {
     const { asyncContext, self } = this;
     const { reason } = this.ending!;
@@ -743,12 +758,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.transport.resume();
   }
 
-  /** Calls `terminate` if the end is decided and no callback is pending. */
-  private terminateWhenFree(): void {
+  /** Calls `terminate` if the end is decided and no callback is running or pending. */
+  private terminateIfReady(): void {
     if (this.phase === ENDING && this.running === undefined) this.terminate();
   }
 
-  /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
+  /** Abandons the pending callback, if any, after `closeTimeout`. */
   private startCloseTimeout(): void {
     if (this.running === undefined || this.abandonAt !== undefined) return;
     this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
@@ -767,12 +782,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.running = undefined;
     this.abandonAt = undefined;
     if (this.phase === OPEN) this.endByPeer();
-    this.terminateWhenFree();
+    this.terminateIfReady();
   }
 
   private terminate(): void {
-    if (this.acting) return;
-    if (this.outside) {
+    if (this.inSelfCall) return;
+    if (this.outsideContext) {
       this.runInContext(this.terminate, this);
       return;
     }
@@ -781,7 +796,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.phase = ENDED;
     this.state = undefined;
     if (this.hasState && callbacks.terminate !== undefined) {
-      // The transport may be closed by a call within `terminate`: the session is not released then.
+      // Set before the call: a call within `terminate` may close the transport, which must not release the session yet.
       ending.isTerminating = true;
       try {
         const result = callbacks.terminate.call(this.target, ending.reason, state, this.self);
@@ -825,26 +840,26 @@ export class Session implements TransportEvents, Timed, SessionHandle {
       ending!.abortAt = undefined;
       this.transport.abort();
     }
-    if (this.phase === OPEN && !this.isDisconnected) this.watch();
-    this.terminateWhenFree();
+    if (this.phase === OPEN && !this.isDisconnected) this.checkPeer();
+    this.terminateIfReady();
     this.reschedule();
   }
 
-  private watch(): void {
+  private checkPeer(): void {
     const { options } = this.context;
     if (this.isStalled()) {
       this.slowConsumer(`the client read nothing for ${options.timeout} ms`);
       return;
     }
-    if (!this.watchesIdle) return;
+    if (!this.checksIdle) return;
     const now = this.clock.activeNow();
-    if (this.peer.isIdle(now, options)) this.onIdle();
-    else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
+    if (this.currentLiveness.isIdle(now, options)) this.onIdle();
+    else if (this.canPing && this.currentLiveness.isHeartbeatDue(now, options)) this.sendHeartbeat(now);
   }
 
-  /** What is known of the peer, with when it was heard last. */
-  private get peer(): Liveness {
-    this.liveness.received(this.activeAt);
+  /** {@link liveness}, up to date with {@link activeAt}. */
+  private get currentLiveness(): Liveness {
+    this.liveness.noteActivity(this.activeAt);
     return this.liveness;
   }
 
@@ -854,14 +869,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.liveness.isStalled(this.clock.activeNow(), options, buffered, taken);
   }
 
-  private ping(now: number): void {
+  private sendHeartbeat(now: number): void {
     const send = this.transport.buffered === 0;
-    this.liveness.ping(now, send);
+    this.liveness.noteHeartbeat(now, send);
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
-  /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
-  private get watchesIdle(): boolean {
+  /** Whether the session enforces `timeout`: not after the peer's close frame, and not where the host does. */
+  private get checksIdle(): boolean {
     return !this.closeReceived && this.context.capabilities.idleClock;
   }
 
@@ -869,14 +884,14 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     return this.context.capabilities.control;
   }
 
-  /** Has the clock look at the deadlines when the first of them comes. */
+  /** Schedules {@link tick} at the earliest deadline. */
   private reschedule(): void {
     if (this.ending?.isReleased) return;
     const { options } = this.context;
     let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
-      const unheard = this.clock.now() - this.clock.activeNow();
-      next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
+      const inactive = this.clock.now() - this.clock.activeNow();
+      next = Math.min(next, this.currentLiveness.nextDeadline(options, this.checksIdle, this.canPing) + inactive);
     }
     this.clock.schedule(this, next);
   }
@@ -898,9 +913,9 @@ interface Settlement {
   readonly rejected: (error: unknown) => void;
 }
 
-const returnIt: Callback = (result) => result;
+const returnValue: Callback = (result) => result;
 
-const throwIt: Callback = (error) => {
+const throwValue: Callback = (error) => {
   throw error;
 };
 

@@ -136,20 +136,20 @@ export const runConnection = (
     if (action === "pause and resume") resume();
     if (action === "close") close(4000, "enough");
   };
-  session.on.message = ({ opcode, data }, size) => {
+  session.onEvent.message = ({ opcode, data }, size) => {
     act(toldOf(opcode, data, size), opcode, data);
   };
-  session.on.control = ({ opcode, data }) => {
+  session.onEvent.control = ({ opcode, data }) => {
     if (opcode === "ping") pongs.push(`${OP.pong} ${hex(data)}`);
     act(`${opcode} ${hex(data)}`, opcode, data);
   };
-  session.on.closing = (code, text) => {
+  session.onEvent.closing = (code, text) => {
     assert.ok(!answered, "told of two close frames");
     answered = true;
     told.push(`closing ${code} ${hex(text)}`);
     if (!closed) close(code, "");
   };
-  session.on.failed = (error) => {
+  session.onEvent.failed = (error) => {
     told.push(`failed ${error.code} ${error.message}`);
     close(error.code, error.message);
   };
@@ -159,15 +159,15 @@ export const runConnection = (
       connection.onBytes(piece.slice());
       if (at(threads, i) !== "nothing") deflate.step(at(threads, i) === "newest");
       if (at(resumes, i)) resume();
-      if (at(turns, i)) stream.turn();
+      if (at(turns, i)) stream.tick();
       stream.stalled = at(stalls, i);
       if (!stream.stalled) stream.drain();
     }
     stream.stalled = false;
-    while (paused || deflate.isBusy || stream.buffered > 0 || stream.flushesAsked > 0) {
+    while (paused || deflate.isBusy || stream.buffered > 0 || stream.scheduledFlushes > 0) {
       deflate.step(at(threads, events) === "newest");
       resume();
-      stream.turn();
+      stream.tick();
       stream.drain();
     }
   });

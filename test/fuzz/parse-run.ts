@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
 import { FrameParser } from "../../src/protocol/frame-parser.ts";
-import type { Seen } from "../protocol/parsing.ts";
+import type { ParserEvent } from "../protocol/parsing.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
@@ -30,7 +30,7 @@ export const habits: fc.Arbitrary<Habits> = fc.record({
 export const PLAIN: Habits = { slab: 0, scribbles: [false], stops: [false], resumes: [true] };
 
 export interface ParseRun {
-  readonly seen: readonly Seen[];
+  readonly seen: readonly ParserEvent[];
   /** What the ProtocolError said. */
   readonly message: string | undefined;
   /** How many octets had been fed when it came, and how many before that chunk. */
@@ -48,7 +48,7 @@ export const runParser = (
   { host: { byteOps }, limits, compression }: Conditions,
   { slab, scribbles, stops, resumes }: Habits = PLAIN,
 ): ParseRun => {
-  const seen: Seen[] = [];
+  const seen: ParserEvent[] = [];
   const kept: { readonly data: Uint8Array; readonly copy: Uint8Array }[] = [];
 
   /** What the application keeps must neither pin much more than itself nor change under its hands. */
@@ -59,7 +59,7 @@ export const runParser = (
     kept.push({ data, copy: data.slice() });
     return copy;
   };
-  const note = (event: Seen): void => {
+  const note = (event: ParserEvent): void => {
     parser.stopped = at(stops, seen.length);
     seen.push(event);
   };

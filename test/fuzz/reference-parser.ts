@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import type { Seen } from "../protocol/parsing.ts";
+import type { ParserEvent } from "../protocol/parsing.ts";
 
 const VALID_CLOSE = [[1000, 1003], [1007, 1014], [3000, 4999]] as const; // biome-ignore format: a table
 
@@ -17,10 +17,10 @@ const decode = (bytes: Uint8Array, options: TextDecoderOptions, stream = false):
 };
 
 /** Everything that a server sees of `wire`; an error is the last of it. What is compressed stays so. */
-export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compression = false): Seen[] => {
+export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compression = false): ParserEvent[] => {
   const bytes = Buffer.from(wire);
-  const seen: Seen[] = [];
-  const refuse = (code: number): Seen[] => [...seen, ["error", code]];
+  const seen: ParserEvent[] = [];
+  const refuse = (code: number): ParserEvent[] => [...seen, ["error", code]];
   let message = { opcode: 0, payload: Buffer.alloc(0), frames: 0, compressed: false };
 
   for (let at = 0; at + 2 <= bytes.length; ) {

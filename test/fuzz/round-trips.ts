@@ -7,7 +7,7 @@ import { closePayload, parseClose } from "../../src/protocol/close.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
 import { agree } from "../protocol/compression.ts";
-import type { Seen } from "../protocol/parsing.ts";
+import type { ParserEvent } from "../protocol/parsing.ts";
 import { cutAt, frame, join, OP, serverFrames } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { connectionHabits, makeConnection, runConnection, toldOf } from "./connection-run.ts";
@@ -151,7 +151,7 @@ export const roundTrips = [
       }));
       const take = (one: (typeof writers)[number]): void => {
         assert.equal(one.writer.bytes, one.waiting);
-        const parts = one.writer.take();
+        const parts = one.writer.takeParts();
         assert.equal(join(...parts).length, one.waiting);
         one.parts.push(...parts);
         one.waiting = 0;
@@ -200,14 +200,14 @@ export const roundTrips = [
       ({ host, compression }, messages, masks, cuts, split, habits) => {
         const writer = new FrameWriter(host.byteOps);
         for (const { opcode, data } of messages) writer.add(0x80 | OP[opcode], data, ioLength(data));
-        const frames = serverFrames(join(...writer.take()));
+        const frames = serverFrames(join(...writer.takeParts()));
         const wire = join(
           ...frames.map(({ first, payload }, i) =>
             clientMessage(first & 0x0f, 0, payload, masks[i % masks.length]!, cuts),
           ),
         );
         const limits = { maxFrameSize: 1e9, maxMessageSize: 1e9, maxFragments: 1e9, validateUtf8: true };
-        const expected = messages.map(({ opcode, data }): Seen => {
+        const expected = messages.map(({ opcode, data }): ParserEvent => {
           const bytes = joined(data);
           if (opcode === "text") return ["message", { opcode, data: bytes.toString() }, bytes.length];
           if (opcode === "binary") return ["message", { opcode, data: new Uint8Array(bytes) }, bytes.length];
@@ -263,14 +263,14 @@ export const roundTrips = [
         const agreement = agree({ clientNoContextTakeover: false, maxInflation: 2_000, deflate });
         const told: string[] = [];
         const { stream, session, connection } = makeConnection(host.byteOps, limits, agreement);
-        session.on.message = ({ opcode, data }, size) => told.push(toldOf(opcode, data, size));
+        session.onEvent.message = ({ opcode, data }, size) => told.push(toldOf(opcode, data, size));
         for (const [i, piece] of splitBy(compressedWire(contents, { windowBits: 15 }, mask, []), split).entries()) {
           connection.onBytes(piece.slice());
           if (threads[i % threads.length]) deflate.step(false);
         }
         connection.onDisconnect();
         while (deflate.isBusy) deflate.step(false);
-        stream.turn();
+        stream.tick();
         assert.deepEqual(
           told,
           contents.map(({ opcode, data }) => toldOf(opcode, data)),

@@ -2,7 +2,7 @@
 import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
 import fc from "fast-check";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import { allOctets, binarySeen, controlSeen, type Seen, textSeen } from "../protocol/parsing.ts";
+import { allByteOps, binaryEvent, controlEvent, type ParserEvent, textEvent } from "../protocol/parsing.ts";
 import { cutAt, cutEvery, frame, join, OP } from "../support/client-frames.ts";
 
 export const octet = fc.integer({ min: 0, max: 255 });
@@ -101,7 +101,7 @@ const sentMessage = (compression: boolean) =>
       const pieces: Uint8Array[] = [...cutAt(payload, cuts), ...Array<Uint8Array>(empties).fill(new Uint8Array(0))];
       if (pieces.length === 0) pieces.push(payload);
       const frames: Uint8Array[] = [];
-      const expected: Seen[] = [];
+      const expected: ParserEvent[] = [];
       pieces.forEach((piece, i) => {
         const fin = i === pieces.length - 1;
         const opcode = i > 0 ? OP.continuation : typeof content === "string" ? OP.text : OP.binary;
@@ -109,10 +109,10 @@ const sentMessage = (compression: boolean) =>
         const between = fin ? null : controls[i % controls.length];
         if (!between) return;
         frames.push(frame({ opcode: OP[between.opcode], payload: between.payload, mask: between.mask }));
-        expected.push(controlSeen(between.opcode, between.payload));
+        expected.push(controlEvent(between.opcode, between.payload));
       });
       if (rsv !== 0) expected.push(["compressed", typeof content === "string" ? OP.text : OP.binary, payload]);
-      else expected.push(typeof content === "string" ? textSeen(content) : binarySeen(content));
+      else expected.push(typeof content === "string" ? textEvent(content) : binaryEvent(content));
       return { wire: join(...frames), expected };
     });
 
@@ -128,7 +128,7 @@ export const closeBody = fc.oneof(
 
 const sentClose = fc.tuple(closeBody, mask).map(([{ code, text }, mask]) => {
   const payload = code === undefined ? "" : join(Uint8Array.of(code >> 8, code & 255), encoder.encode(text));
-  return { wire: frame({ opcode: OP.close, payload, mask }), expected: [["close", { code, text }]] as Seen[] };
+  return { wire: frame({ opcode: OP.close, payload, mask }), expected: [["close", { code, text }]] as ParserEvent[] };
 });
 
 /** A stream without a fault, with or without compression agreed on, and what is to be seen of it. */
@@ -234,13 +234,13 @@ const limits: fc.Arbitrary<ParserLimits> = fc.record({
 
 /** What a connection was opened with, the host's means among it. */
 export interface Conditions {
-  readonly host: (typeof allOctets)[number];
+  readonly host: (typeof allByteOps)[number];
   readonly limits: ParserLimits;
   /** permessage-deflate was agreed on. */
   readonly compression: boolean;
 }
 
-export const host = fc.constantFrom(...allOctets.map((one) => ({ ...one, [fc.toStringMethod]: () => one.name })));
+export const host = fc.constantFrom(...allByteOps.map((one) => ({ ...one, [fc.toStringMethod]: () => one.name })));
 
 export const conditions: fc.Arbitrary<Conditions> = fc.record({
   host,

@@ -1,4 +1,4 @@
-/** Both halves of a connection's compression, agreed on as a client asked. */
+/** Creates a compressor and a decompressor with the parameters that a client's offer leads to. */
 import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
 import { nodeByteOps } from "../../src/adapters/shared/node-byte-ops.ts";
 import { type CompressOptions, resolveOptions } from "../../src/options.ts";

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { frame, join, OP } from "../support/client-frames.ts";
 import { type FakeStream, makeWire } from "./fake-wire.ts";
-import { allOctets } from "./parsing.ts";
+import { allByteOps } from "./parsing.ts";
 
 const text = (payload: string) => ({ opcode: OP.text, payload });
-/** What is in the one text frame that these octets are. */
-const textOf = (octets: Uint8Array): string => new TextDecoder().decode(octets.subarray(2));
+/** The payload of a short text frame. */
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(2));
 const ping = (payload: string) => ({ opcode: OP.ping, payload });
 const close = (code?: number, reason = "") => ({
   opcode: OP.close,
   payload: code === undefined ? "" : join(Uint8Array.of(code >> 8, code & 0xff), new TextEncoder().encode(reason)),
 });
 
-describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
+describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   describe("receiving", () => {
-    test("tells the session that something arrived, then what it is", () => {
+    test("reports activity to the session before the message", () => {
       const { session, connection } = makeWire(byteOps);
       const bytes = frame(text("hello"));
       connection.onBytes(bytes.slice(0, 4));
@@ -23,10 +23,10 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.log).toEqual(["received", "received", "text hello"]);
     });
 
-    test("gives a message's size in octets", () => {
+    test("reports a message's size in bytes", () => {
       const { session, receive } = makeWire(byteOps);
       const sizes: number[] = [];
-      session.on.message = (_message, size) => sizes.push(size);
+      session.onEvent.message = (_message, size) => sizes.push(size);
       receive(
         text("€"),
         { opcode: OP.binary, payload: "abc" },
@@ -36,7 +36,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(sizes).toEqual([3, 3, 4]);
     });
 
-    test("says when the stream is gone", () => {
+    test("reports that the stream is closed", () => {
       const { session, connection } = makeWire(byteOps);
       connection.onDisconnect();
       expect(session.log).toEqual(["disconnected"]);
@@ -46,29 +46,29 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   describe("pings", () => {
     test("are answered with the same payload before the session sees them", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.control = () => {
+      session.onEvent.control = () => {
         session.log.push(`buffered ${connection.buffered}`);
       };
       receive(ping("are you there"));
       expect(session.events).toEqual(["ping are you there", "buffered 15"]);
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(["pong are you there"]);
     });
 
-    test("are each answered, empty and of 125 octets, in order with what the session sends", () => {
+    test("of 0 and 125 bytes are answered, in order with the messages that the session sends", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => send(`re: ${String(data)}`);
+      session.onEvent.message = ({ data }) => send(`re: ${String(data)}`);
       receive(ping(""), text("a"), ping("x".repeat(125)), text("b"));
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(
         ["pong", "re: a", `pong ${"x".repeat(125)}`, "re: b"].map((s) => s.replace(/^re/, "text re")),
       );
     });
 
-    test("within a fragmented message are answered before it is whole", () => {
+    test("within a fragmented message are answered before it is complete", () => {
       const { stream, session, receive } = makeWire(byteOps);
       receive({ ...text("a"), fin: false }, ping("now"));
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(["pong now"]);
       receive({ opcode: OP.continuation, payload: "b" });
       expect(session.events).toEqual(["ping now", "text ab"]);
@@ -83,39 +83,39 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("writing", () => {
-    test("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
+    test("batches the answers to the chunks of a tick into one write, and schedules it once", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => send(String(data));
+      session.onEvent.message = ({ data }) => send(String(data));
       receive(...Array.from({ length: 100 }, (_, i) => text(`${i}`)));
       receive(text("100"));
-      expect([stream.flushesAsked, stream.log]).toEqual([1, []]);
-      stream.turn();
+      expect([stream.scheduledFlushes, stream.log]).toEqual([1, []]);
+      stream.tick();
       expect(stream.log).toEqual(["write"]);
       expect(stream.sent).toEqual(Array.from({ length: 101 }, (_, i) => `text ${i}`));
     });
 
-    test("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
+    test("batches everything that is sent in a tick outside of a chunk into one write, and schedules it once", () => {
       const { stream, send } = makeWire(byteOps);
       for (const data of ["a", "b", "c"]) send(data);
-      expect([stream.flushesAsked, stream.log]).toEqual([1, []]);
-      stream.turn();
+      expect([stream.scheduledFlushes, stream.log]).toEqual([1, []]);
+      stream.tick();
       expect(stream.log).toEqual(["write"]);
       expect(stream.sent).toEqual(["text a", "text b", "text c"]);
       send("d");
-      stream.turn();
+      stream.tick();
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    test("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
+    test("writes the answers to a chunk immediately if the stream requests it, and other messages in a later tick", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
-      stream.atOnce = true;
-      session.on.message = ({ data }) => send(`re: ${String(data)}`);
+      stream.flushesNow = true;
+      session.onEvent.message = ({ data }) => send(`re: ${String(data)}`);
       receive(text("a"), text("b"));
       expect(stream.sent).toEqual(["text re: a", "text re: b"]);
       expect(stream.log).toEqual(["write"]);
       send("later");
       expect(stream.log).toEqual(["write"]);
-      stream.turn();
+      stream.tick();
       expect(stream.sent.at(-1)).toBe("text later");
       stream.stalled = true;
       receive(text("c"));
@@ -125,21 +125,21 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text re: d");
     });
 
-    test("does not gather more than 64 KiB before it writes", () => {
+    test("writes after 64 KiB, without waiting for the end of the tick", () => {
       const { stream, send } = makeWire(byteOps);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));
       expect(stream.log).toEqual(["write"]);
-      stream.turn();
+      stream.tick();
       expect(stream.log).toEqual(["write", "write"]);
       expect(stream.frames.length).toBe(70);
     });
 
-    test("counts what it gathered and what the stream has not taken as buffered", () => {
+    test("counts the bytes in the writer and those that the stream has not flushed as buffered", () => {
       const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("hello");
       expect([connection.buffered, connection.bytesFlushed]).toEqual([7, 0]);
-      stream.turn();
+      stream.tick();
       expect([connection.buffered, stream.buffered]).toEqual([7, 7]);
       send("more");
       expect([connection.buffered, stream.buffered]).toEqual([13, 7]);
@@ -150,14 +150,14 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("a stalled stream", () => {
-    test("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
+    test("gets no write while bytes are buffered; new frames are collected, and written when it drains", () => {
       const { stream, session, send, receive } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
-      stream.turn();
+      stream.tick();
       for (const data of ["a", "b", "c"]) {
         send(data);
-        stream.turn();
+        stream.tick();
         receive(ping(data));
       }
       expect(stream.log).toEqual(["write"]);
@@ -171,11 +171,11 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.log.filter((entry) => entry === "drained")).toEqual(["drained"]);
     });
 
-    test("that takes at once what was gathered is reported drained", () => {
+    test("that flushes the collected frames immediately is reported as drained", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
-      stream.turn();
+      stream.tick();
       send("second");
       stream.stalled = false;
       expect(session.log).toEqual([]);
@@ -184,11 +184,11 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toEqual(["text first", "text second"]);
     });
 
-    test("gathers apart from other connections, in few parts", () => {
+    test("collects frames apart from other connections, in few parts", () => {
       const { stream, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
-      stream.turn();
+      stream.tick();
       const parts: (readonly Uint8Array[])[] = [];
       const write = stream.write.bind(stream);
       stream.write = (these) => {
@@ -199,21 +199,21 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       for (let i = 0; i < 100; i++) {
         send(`message ${i}`);
         other.send(`message ${i}`);
-        stream.turn();
-        other.stream.turn();
+        stream.tick();
+        other.stream.tick();
       }
       stream.drain();
       expect(parts.map((these) => these.length)).toEqual([1]);
       expect(stream.frames.length).toBe(101);
-      // Once it is drained it shares again.
+      // Once it is drained, it uses the shared slab again.
       stream.stalled = false;
       stream.drain();
       send("after");
-      stream.turn();
+      stream.tick();
       expect(parts.at(-1)![0]!.buffer).not.toBe(parts[0]![0]!.buffer);
     });
 
-    /** The parts that a stream gets to write, which takes each of them later. */
+    /** Records the parts that a stream is given, and flushes each of them later. */
     const partsOf = (stream: FakeStream): Uint8Array[] => {
       const parts: Uint8Array[] = [];
       const write = stream.write.bind(stream);
@@ -225,16 +225,16 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       return parts;
     };
 
-    test("uses memory again that was taken later, and not before", () => {
+    test("reuses memory only after it was flushed", () => {
       const host = { ...byteOps };
       const { stream, send } = makeWire(host);
       const other = makeWire(host);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
       for (let round = 0; round < 3; round++) {
         send("mine");
-        stream.turn();
+        stream.tick();
         other.send("theirs");
-        other.stream.turn();
+        other.stream.tick();
         expect([textOf(parts.at(-1)!), textOf(others.at(-1)!)]).toEqual(["mine", "theirs"]);
         stream.drain();
         other.stream.drain();
@@ -243,19 +243,19 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
     });
 
-    test("does not use memory again where the stream does not tell that it may", () => {
+    test("does not reuse memory if the stream never reports onFlushed", () => {
       const { stream, send } = makeWire({ ...byteOps });
       const parts = partsOf(stream);
       for (let round = 0; round < 3; round++) {
         send("mine");
-        stream.turn();
+        stream.tick();
         stream.buffered = 0;
         stream.events.onDrain();
       }
       expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
     });
 
-    test("keeps what was added before the stream told that all is taken", () => {
+    test("keeps frames that were added before the stream reported onDrain", () => {
       const { stream, send } = makeWire(byteOps);
       const other = makeWire(byteOps);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
@@ -263,70 +263,70 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       stream.events.onFlushed();
       stream.events.onDrain();
       other.send("theirs");
-      other.stream.turn();
+      other.stream.tick();
       expect([textOf(parts[0]!), textOf(others[0]!)]).toEqual(["mine", "theirs"]);
     });
   });
 
   describe("drained", () => {
-    test("is told when a turn's write was taken at once", () => {
+    test("is reported when the write of a tick was flushed immediately", () => {
       const { stream, session, send } = makeWire(byteOps);
       send("x");
-      stream.turn();
+      stream.tick();
       expect(session.log).toEqual(["drained"]);
     });
 
-    test("lets the session send on, in the order in which it does", () => {
+    test("lets the session send more, in order", () => {
       const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("0");
-      stream.turn();
+      stream.tick();
       let next = 1;
-      session.on.drained = () => {
+      session.onEvent.drained = () => {
         if (next < 4) send(`${next++}`);
       };
       for (let i = 0; i < 6; i++) {
         stream.drain();
-        stream.turn();
+        stream.tick();
       }
       expect(stream.sent).toEqual(["text 0", "text 1", "text 2", "text 3"]);
     });
   });
 
   describe("pause and resume", () => {
-    test("in the middle of a chunk hold back the rest of it", () => {
+    test("within a chunk hold back the rest of it", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => {
+      session.onEvent.message = ({ data }) => {
         if (data === "b") connection.pause();
       };
       receive(text("a"), text("b"), text("c"), ping("p"));
       expect(session.events).toEqual(["text a", "text b"]);
       expect(stream.log).toEqual(["pause"]);
-      // What a host delivers although it was paused waits too.
+      // A chunk that the host delivers although it was paused waits, too.
       receive(text("d"));
       expect(session.events).toEqual(["text a", "text b"]);
       connection.resume();
       expect(session.events).toEqual(["text a", "text b", "text c", "ping p", "text d"]);
       expect(stream.log).toEqual(["pause", "resume"]);
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(["pong p"]);
     });
 
-    test("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
+    test("pings behind the message that caused a pause are answered once each, and reported in their turn", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.message = () => connection.pause();
+      session.onEvent.message = () => connection.pause();
       const long = "p".repeat(125);
       receive(text("a"), ping("1"), text("b".repeat(70_000)), ping(long), text("c"), ping("3"));
-      stream.turn();
+      stream.tick();
       expect(session.events).toEqual(["text a"]);
       expect(stream.sent).toEqual(["pong 1", `pong ${long}`, "pong 3"]);
-      // What a host delivers although it was paused is looked through as well.
+      // Pings in a chunk that the host delivers although it was paused are answered, too.
       receive(ping("4"));
-      stream.turn();
+      stream.tick();
       expect(stream.sent.slice(3)).toEqual(["pong 4"]);
-      session.on.message = () => {};
+      session.onEvent.message = () => {};
       connection.resume();
-      stream.turn();
+      stream.tick();
       expect(session.events.slice(1)).toEqual([
         "ping 1",
         `text ${"b".repeat(70_000)}`,
@@ -338,22 +338,22 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent).toHaveLength(4);
     });
 
-    test("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
+    test("pings behind an incomplete frame or a close frame are not answered ahead of it", () => {
       const { stream, session, connection } = makeWire(byteOps);
-      session.on.message = () => connection.pause();
+      session.onEvent.message = () => connection.pause();
       const cut = frame(text("cut off"));
       connection.onBytes(join(frame(text("a")), cut.slice(0, 9)));
       connection.onBytes(cut.slice(9, 11));
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual([]);
       connection.onBytes(join(cut.slice(11), frame(ping("1")), frame(close(1000)), frame(ping("2"))));
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(["pong 1"]);
     });
 
-    test("a resume that ends in a pause again does not let the host read", () => {
+    test("a resume that leads to another pause does not resume the stream", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.message = () => connection.pause();
+      session.onEvent.message = () => connection.pause();
       receive(text("a"), text("b"));
       connection.resume();
       expect(session.events).toEqual(["text a", "text b"]);
@@ -364,7 +364,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
 
     test("both within one event change nothing", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => {
+      session.onEvent.message = ({ data }) => {
         if (data !== "a") return;
         connection.pause();
         connection.resume();
@@ -376,7 +376,7 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
 
     test("a resume from within an event delivers nothing before that event is handled", () => {
       const { session, connection, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => {
+      session.onEvent.message = ({ data }) => {
         connection.pause();
         connection.resume();
         session.log.push(`handled ${String(data)}`);
@@ -385,43 +385,43 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
       expect(session.events).toEqual(["text a", "handled a", "text b", "handled b"]);
     });
 
-    test("a resume after the peer's close frame delivers nothing that came behind it", () => {
+    test("a resume after the peer's close frame delivers nothing behind it", () => {
       const { session, connection, receive } = makeWire(byteOps);
-      session.on.message = () => connection.pause();
+      session.onEvent.message = () => connection.pause();
       receive(text("a"), close(1000), text("never"));
       connection.resume();
       connection.resume();
       expect(session.events).toEqual(["text a", "closing 1000"]);
     });
 
-    test("the answers to what was parsed before a pause go out with the turn", () => {
+    test("the answers to messages before a pause are written in the same tick", () => {
       const { stream, session, connection, send, receive } = makeWire(byteOps);
-      session.on.message = ({ data }) => {
+      session.onEvent.message = ({ data }) => {
         send(String(data));
         connection.pause();
       };
       receive(text("a"), text("b"));
-      stream.turn();
+      stream.tick();
       expect(stream.sent).toEqual(["text a"]);
     });
 
-    test("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
+    test("a pause whose reason has ended by the end of the chunk is re-evaluated in a later tick", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.on.message = () => connection.pause();
-      session.on.drained = () => connection.resume();
+      session.onEvent.message = () => connection.pause();
+      session.onEvent.drained = () => connection.resume();
       receive(text("a"), text("b"), text("c"));
       expect(session.events).toEqual(["text a"]);
-      stream.turn();
+      stream.tick();
       expect(session.events).toEqual(["text a", "text b"]);
-      stream.turn();
-      stream.turn();
+      stream.tick();
+      stream.tick();
       expect(session.events).toEqual(["text a", "text b", "text c"]);
       expect(stream.log.at(-1)).toBe("resume");
     });
 
     test("in the middle of a fragmented message, and of a frame", () => {
       const { session, connection } = makeWire(byteOps);
-      session.on.control = () => connection.pause();
+      session.onEvent.control = () => connection.pause();
       const bytes = join(frame({ ...text("é"), fin: false }), frame(ping("p")), frame({ opcode: 0, payload: "€" }));
       connection.onBytes(bytes.slice(0, -1));
       connection.onBytes(bytes.slice(-1));
@@ -437,10 +437,10 @@ describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
     expect(stream.log).toEqual(["destroy"]);
   });
 
-  test("lets an error that is no ProtocolError through, and can go on", () => {
+  test("lets errors other than ProtocolError through, and can continue afterwards", () => {
     const { session, receive } = makeWire(byteOps);
-    session.on.message = () => {
-      session.on.message = () => {};
+    session.onEvent.message = () => {
+      session.onEvent.message = () => {};
       throw new Error("a bug");
     };
     expect(() => receive(text("a"))).toThrow("a bug");

@@ -1,4 +1,4 @@
-/** A stream and a session that write down what a connection asks of them. */
+/** A fake stream and a fake session that record the calls of a connection. */
 
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
@@ -10,12 +10,12 @@ import type { TransportEvents } from "../../src/transport.ts";
 import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
-/** A stream whose peer takes everything at once, unless it is stalled. */
+/** A stream that flushes everything immediately, unless it is stalled. */
 export class FakeStream implements ByteStream {
-  atOnce = false;
+  flushesNow = false;
   buffered = 0;
   bytesFlushed = 0;
-  /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
+  /** The calls in order: `write`, `end`, `destroy`, `pause`, `resume`. */
   readonly log: string[] = [];
   readonly written: Uint8Array[] = [];
   stalled = false;
@@ -46,25 +46,25 @@ export class FakeStream implements ByteStream {
     this.log.push("resume");
   }
   shouldFlushNow(): boolean {
-    return this.atOnce;
+    return this.flushesNow;
   }
   scheduleFlush(): void {
     this.flushes++;
   }
 
-  /** How often a flush was asked for since the last turn. */
-  get flushesAsked(): number {
+  /** How often a flush was scheduled since the last tick. */
+  get scheduledFlushes(): number {
     return this.flushes;
   }
 
-  /** The code that ran has returned to the event loop. */
-  turn(): void {
+  /** Ends the event-loop tick: runs the scheduled flushes. */
+  tick(): void {
     const asked = this.flushes;
     this.flushes = 0;
     for (let i = 0; i < asked; i++) this.events.onScheduledFlush();
   }
 
-  /** The peer takes all that waits. */
+  /** Flushes all buffered bytes. */
   drain(): void {
     this.bytesFlushed += this.buffered;
     this.buffered = 0;
@@ -76,7 +76,7 @@ export class FakeStream implements ByteStream {
     return serverFrames(join(...this.written));
   }
 
-  /** What was sent, in words. */
+  /** The frames that were sent, in words. */
   get sent(): string[] {
     const names: Record<number, string> = { 129: "text", 130: "binary", 136: "close", 137: "ping", 138: "pong" };
     return this.frames.map(({ first, payload }) =>
@@ -87,7 +87,7 @@ export class FakeStream implements ByteStream {
   }
 }
 
-/** A session that writes down what it is told; `on` may answer. */
+/** A session that records its events. The functions in `onEvent` may react to them. */
 export class FakeSession implements TransportEvents {
   runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
@@ -100,7 +100,7 @@ export class FakeSession implements TransportEvents {
   assumeContext = this.runInContext;
 
   readonly log: string[] = [];
-  readonly on: {
+  readonly onEvent: {
     message?: (message: DataMessage, size: number) => void;
     control?: (message: ControlMessage) => void;
     closing?: (code: number | undefined, text: string) => void;
@@ -113,27 +113,27 @@ export class FakeSession implements TransportEvents {
   }
   onText(data: string, size: number): void {
     this.log.push(`text ${data}`.trim());
-    this.on.message?.({ opcode: "text", data }, size);
+    this.onEvent.message?.({ opcode: "text", data }, size);
   }
   onBinary(data: Uint8Array<ArrayBuffer>): void {
     this.log.push(`binary ${utf8(data)}`.trim());
-    this.on.message?.({ opcode: "binary", data }, data.length);
+    this.onEvent.message?.({ opcode: "binary", data }, data.length);
   }
   onControl(message: ControlMessage): void {
     this.log.push(`${message.opcode} ${utf8(message.data)}`.trim());
-    this.on.control?.(message);
+    this.onEvent.control?.(message);
   }
   onClose(code: number | undefined, text: string): void {
     this.log.push(`closing ${code} ${text}`.trim());
-    this.on.closing?.(code, text);
+    this.onEvent.closing?.(code, text);
   }
   onProtocolError(error: ProtocolError): void {
     this.log.push(`failed ${error.code}`);
-    this.on.failed?.(error);
+    this.onEvent.failed?.(error);
   }
   onDrain(): void {
     this.log.push("drained");
-    this.on.drained?.();
+    this.onEvent.drained?.();
   }
   onIdle(): void {
     this.log.push("idle");
@@ -145,7 +145,7 @@ export class FakeSession implements TransportEvents {
     this.log.push("disconnected");
   }
 
-  /** Without what says only that something arrived. */
+  /** The log without `received` and `drained`. */
   get events(): string[] {
     return this.log.filter((entry) => entry !== "received" && entry !== "drained");
   }

@@ -1,14 +1,14 @@
-/** What the parser refuses, with which close code, and how early. */
+/** Tests of what the parser refuses: the close code, and how early. */
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
 import { type Frame, frame, join, OP } from "../support/client-frames.ts";
-import { allOctets, asText, binarySeen, makeParser, parseAll, refusedAfter, textSeen } from "./parsing.ts";
+import { allByteOps, asText, binaryEvent, makeParser, parseAll, rejectedAfter, textEvent } from "./parsing.ts";
 
 const start: Frame = { opcode: OP.text, payload: "a", fin: false };
 const closePayload = (code: number, text: Uint8Array | string = ""): Uint8Array =>
   join(Uint8Array.of(code >> 8, code & 0xff), typeof text === "string" ? new TextEncoder().encode(text) : text);
 
-/** Frames, the close code they earn, and after how many octets of the last frame that is known. */
+/** Invalid frames, the close code, and after how many bytes of the last frame it is refused. */
 const refusals: [name: string, frames: Frame[], code: number, header: number][] = [
   ["an unmasked text", [{ opcode: OP.text, payload: "hello", mask: null }], 1002, 2],
   ["an unmasked ping", [{ opcode: OP.ping, mask: null }], 1002, 2],
@@ -31,9 +31,9 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a fragmented ping", [{ opcode: OP.ping, fin: false }], 1002, 2],
   ["a fragmented pong", [{ opcode: OP.pong, fin: false }], 1002, 2],
   ["a fragmented close", [{ opcode: OP.close, fin: false }], 1002, 2],
-  ["a ping of 126 octets", [{ opcode: OP.ping, payload: new Uint8Array(126) }], 1002, 2],
+  ["a ping of 126 bytes", [{ opcode: OP.ping, payload: new Uint8Array(126) }], 1002, 2],
   ["a pong with a 64-bit length", [{ opcode: OP.pong, payload: new Uint8Array(65_536) }], 1002, 2],
-  ["a close of 126 octets", [{ opcode: OP.close, payload: closePayload(1000, "x".repeat(124)) }], 1002, 2],
+  ["a close of 126 bytes", [{ opcode: OP.close, payload: closePayload(1000, "x".repeat(124)) }], 1002, 2],
   ["a continuation of nothing", [{ opcode: OP.continuation, payload: "x" }], 1002, 2],
   ["a continuation of nothing, not final", [{ opcode: OP.continuation, payload: "x", fin: false }], 1002, 2],
   ["a continuation after a whole message", [{ opcode: OP.text }, { opcode: OP.continuation }], 1002, 2],
@@ -54,19 +54,19 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
     1002,
     2,
   ],
-  ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
+  ["a close payload of one byte", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
-describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
+describe.each(allByteOps)("refusals of FrameParser with $name", ({ byteOps }) => {
   const run = { byteOps };
 
   test.each(refusals)("%s", (_name, frames, code, header) => {
     const bytes = frames.map(frame);
     const last = bytes.pop()!;
     const before = join(...bytes);
-    // As a whole, octet by octet, and no later than the header tells.
+    // In one chunk, and byte by byte: refused as soon as the header has arrived.
     expect(parseAll([join(before, last)], run).at(-1)).toEqual(["error", code]);
-    expect(refusedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
+    expect(rejectedAfter(join(before, last), run)).toEqual({ bytes: before.length + header, code });
   });
 
   test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
@@ -84,7 +84,7 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
     },
   );
 
-  test("but not an empty close, nor one of 125 octets", () => {
+  test("an empty close frame and one of 125 bytes are accepted", () => {
     expect(parseAll([frame({ opcode: OP.close })], run)).toEqual([["close", { code: undefined, text: "" }]]);
     const text = "€".repeat(41);
     const bytes = frame({ opcode: OP.close, payload: closePayload(4000, text) });
@@ -92,22 +92,22 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
   });
 
   test.each([
-    ["a stray octet", [0x80]],
+    ["a stray byte", [0x80]],
     ["an overlong form", [0xc0, 0xaf]],
     ["a surrogate", [0xed, 0xa0, 0x80]],
     ["a character that is cut off", [0x61, 0xe2, 0x82]],
   ])("a close text with %s", (_name, text) => {
     const bytes = frame({ opcode: OP.close, payload: closePayload(1000, Uint8Array.from(text)) });
     expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
-    expect(refusedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
+    expect(rejectedAfter(bytes, run)).toEqual({ bytes: bytes.length, code: 1007 });
   });
 
-  test("gives what came before it", () => {
+  test("messages before the refused frame are reported", () => {
     const bytes = join(frame({ opcode: OP.text, payload: "fine" }), frame({ opcode: 3 }));
-    expect(parseAll([bytes], run)).toEqual([textSeen("fine"), ["error", 1002]]);
+    expect(parseAll([bytes], run)).toEqual([textEvent("fine"), ["error", 1002]]);
   });
 
-  test("with an error that says why, and never quotes the payload", () => {
+  test("the error names the reason, and never quotes the payload", () => {
     const { parser } = makeParser(run);
     parser.feed(frame({ opcode: OP.text, payload: "secret", rsv: 4 }));
     const refusal = (): void => parser.parse();
@@ -117,55 +117,58 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
   });
 });
 
-describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
+describe.each(allByteOps)("limits of FrameParser with $name", ({ byteOps }) => {
   test.each([1, 125, 126, 65_535, 65_536, 1_000_000])(
     "maxFrameSize %i: judged from the header alone",
     (maxFrameSize) => {
       const run = { byteOps, limits: { maxFrameSize } };
       const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
-      expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+      expect(rejectedAfter(larger, run)).toEqual({ bytes: larger.length, code: 1009 });
       const payload = new Uint8Array(maxFrameSize);
-      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
+      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binaryEvent(payload)]));
     },
   );
 
-  test("maxFrameSize is for each frame, not for the message", () => {
+  test("maxFrameSize applies to each frame, not to the message", () => {
     const run = { byteOps, limits: { maxFrameSize: 3 } };
     const chunks = [
       frame({ opcode: OP.text, payload: "abc", fin: false }),
       frame({ opcode: OP.continuation, payload: "def" }),
     ];
-    expect(parseAll(chunks, run)).toEqual([textSeen("abcdef")]);
+    expect(parseAll(chunks, run)).toEqual([textEvent("abcdef")]);
     const long = frame({ opcode: OP.continuation, payload: "defg" });
     expect(parseAll([chunks[0]!, long], run)).toEqual([["error", 1009]]);
   });
 
-  test.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
-    const run = { byteOps, limits: { maxMessageSize } };
-    const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
-  });
+  test.each([1, 125, 126, 65_536, 10_000_000])(
+    "maxMessageSize %i is checked when the header has arrived",
+    (maxMessageSize) => {
+      const run = { byteOps, limits: { maxMessageSize } };
+      const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
+      expect(rejectedAfter(larger, run)).toEqual({ bytes: larger.length, code: 1009 });
+    },
+  );
 
-  test("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
+  test("a length of 2^63 - 1 bytes is refused, or allocates no memory in advance", () => {
     const claim = frame({ opcode: OP.binary, claims: 2n ** 63n - 1n });
     expect(parseAll([claim], { byteOps, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
     expect(parseAll([claim, new Uint8Array(10)], { byteOps })).toEqual([]);
   });
 
-  test("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
+  test("maxMessageSize applies to the sum of the fragments, and is checked with the header of the fragment that exceeds it", () => {
     const run = { byteOps, limits: { maxMessageSize: 10 } };
     const first = frame({ opcode: OP.text, payload: "123456", fin: false });
     const ping = frame({ opcode: OP.ping, payload: "x".repeat(100) });
     const fits = frame({ opcode: OP.continuation, payload: "7890" });
     expect(parseAll([first, ping, fits, first, fits], run).filter(([kind]) => kind !== "control")).toEqual([
-      textSeen("1234567890"),
-      textSeen("1234567890"),
+      textEvent("1234567890"),
+      textEvent("1234567890"),
     ]);
     const exceeds = join(first, ping, frame({ opcode: OP.continuation, payload: "7890!" }));
-    expect(refusedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
+    expect(rejectedAfter(exceeds, run)).toEqual({ bytes: first.length + ping.length + 2, code: 1009 });
   });
 
-  test("limits do not count control frames", () => {
+  test("control frames do not count towards the limits", () => {
     const run = { byteOps, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
     const bytes = join(frame({ opcode: OP.ping, payload: "x".repeat(125) }), frame({ opcode: OP.text, payload: "x" }));
     expect(parseAll([bytes], run).map(([kind]) => kind)).toEqual(["control", "message"]);
@@ -183,17 +186,17 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
             ),
           );
         const whole = frames(maxFragments);
-        expect(parseAll([whole, whole], run)).toEqual(Array(2).fill(textSeen(payload.repeat(maxFragments))));
+        expect(parseAll([whole, whole], run)).toEqual(Array(2).fill(textEvent(payload.repeat(maxFragments))));
         const more = frames(maxFragments + 1);
-        const { octets: refusedAt, code } = refusedAfter(more, run)!;
+        const { bytes: refusedAt, code } = rejectedAfter(more, run)!;
         expect(code).toBe(1008);
-        // Known with the header of the one too many.
+        // Refused when the header of the excess fragment has arrived.
         expect(refusedAt).toBe(more.length - payload.length);
       }
     },
   );
 
-  test("a text that no string can hold is too big", () => {
+  test("a text that exceeds the engine's longest string is too big", () => {
     const tooLong = (): never => {
       throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
     };

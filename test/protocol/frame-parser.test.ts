@@ -1,37 +1,46 @@
 import { describe, expect, test } from "vitest";
 import { frame, join, KEY, OP } from "../support/client-frames.ts";
-import { allOctets, asText, binarySeen, controlSeen, makeParser, parseAll, type Seen, textSeen } from "./parsing.ts";
+import {
+  allByteOps,
+  asText,
+  binaryEvent,
+  controlEvent,
+  makeParser,
+  type ParserEvent,
+  parseAll,
+  textEvent,
+} from "./parsing.ts";
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
 const LENGTHS = [0, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 95, 96, 97, 98, 99, 125, 126, 127, 65_535, 65_536, 65_537];
 
-describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
+describe.each(allByteOps)("FrameParser with $name", ({ byteOps }) => {
   const run = { byteOps };
 
-  describe.each(LENGTHS)("a payload of %i octets", (length) => {
+  describe.each(LENGTHS)("a payload of %i bytes", (length) => {
     test("is read as binary", () => {
       const payload = bytesOf(length);
-      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
+      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binaryEvent(payload)]));
     });
 
     test("is read as ASCII text", () => {
       const text = "abcdefghijklmnopqrstuvwxyz~".repeat(2600).slice(0, length);
-      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
+      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
     });
 
-    test("is read as other text, whatever it begins and ends with", () => {
-      // 1, 2, 3 and 4 octets a character: every length can be made.
+    test("is read as non-ASCII text, whatever it begins and ends with", () => {
+      // Characters of 1, 2, 3 and 4 bytes, so that every length is possible.
       const rest = ["", "x", "é", "€"][length % 4]!;
       const text = "😀".repeat(length >> 2) + rest;
-      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
+      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
     });
 
-    test("is read in two chunks, cut in the header, behind it, and before the last octet", () => {
+    test("is read in two chunks, split within the header, behind it, and before the last byte", () => {
       const payload = bytesOf(length);
       const bytes = frame({ opcode: OP.binary, payload });
       for (const cut of [1, 2, bytes.length - length - 1, bytes.length - length, bytes.length - 1]) {
         const chunks = [bytes.slice(0, cut), bytes.slice(cut)];
-        expect(asText(parseAll(chunks, run)), `cut at ${cut}`).toEqual(asText([binarySeen(payload)]));
+        expect(asText(parseAll(chunks, run)), `cut at ${cut}`).toEqual(asText([binaryEvent(payload)]));
       }
     });
   });
@@ -46,18 +55,18 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
   ])("unmasks with the key %o", (mask) => {
     for (const length of [3, 100, 1000]) {
       const payload = bytesOf(length);
-      expect(parseAll([frame({ opcode: OP.binary, payload, mask })], run)).toEqual([binarySeen(payload)]);
+      expect(parseAll([frame({ opcode: OP.binary, payload, mask })], run)).toEqual([binaryEvent(payload)]);
       const text = "é".repeat(length);
-      expect(parseAll([frame({ opcode: OP.text, payload: text, mask })], run)).toEqual([textSeen(text)]);
+      expect(parseAll([frame({ opcode: OP.text, payload: text, mask })], run)).toEqual([textEvent(text)]);
     }
   });
 
-  test("keeps a byte order mark, and U+0000: they are text like any other", () => {
+  test("keeps a byte order mark and U+0000", () => {
     for (const text of ["\ufeff", "\ufeffhello", "a\0b", "\ufeff".repeat(50)]) {
-      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
+      expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textEvent(text)]);
       expect(
         parseAll([frame({ opcode: OP.text, payload: text, fin: false }), frame({ opcode: OP.continuation })], run),
-      ).toEqual([textSeen(text)]);
+      ).toEqual([textEvent(text)]);
     }
   });
 
@@ -70,25 +79,25 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
       frame({ opcode: OP.text }),
       frame({ opcode: OP.close, payload: Uint8Array.of(0x03, 0xe8, 0x62, 0x79, 0x65) }),
     );
-    const expected: Seen[] = [
-      textSeen("one"),
-      controlSeen("ping", "p"),
-      binarySeen(bytesOf(300)),
-      controlSeen("pong"),
-      textSeen(""),
+    const expected: ParserEvent[] = [
+      textEvent("one"),
+      controlEvent("ping", "p"),
+      binaryEvent(bytesOf(300)),
+      controlEvent("pong"),
+      textEvent(""),
       ["close", { code: 1000, text: "bye" }],
     ];
     expect(parseAll([bytes], run)).toEqual(expected);
     expect(
       parseAll(
-        Array.from(bytes, (octet) => Uint8Array.of(octet)),
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
         run,
       ),
     ).toEqual(expected);
   });
 
   describe("fragments", () => {
-    test("are joined, and control frames between them come when they arrive", () => {
+    test("are joined, and control frames between them are reported when they arrive", () => {
       const bytes = join(
         frame({ opcode: OP.text, payload: "a", fin: false }),
         frame({ opcode: OP.ping, payload: "1" }),
@@ -100,23 +109,23 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
         frame({ opcode: OP.text, payload: "next" }),
       );
       expect(parseAll([bytes], run)).toEqual([
-        controlSeen("ping", "1"),
-        controlSeen("pong", "2"),
-        controlSeen("ping", "3"),
-        textSeen("abc"),
-        textSeen("next"),
+        controlEvent("ping", "1"),
+        controlEvent("pong", "2"),
+        controlEvent("ping", "3"),
+        textEvent("abc"),
+        textEvent("next"),
       ]);
     });
 
-    test("may each have a key of their own, and split a character", () => {
+    test("may each have a key of their own, and may split a character", () => {
       const [first, ...rest] = new TextEncoder().encode("😀");
       const bytes = join(
         frame({ opcode: OP.text, payload: Uint8Array.of(first!), fin: false, mask: [1, 2, 3, 4] }),
-        ...rest.map((octet, i) =>
-          frame({ opcode: OP.continuation, payload: Uint8Array.of(octet), fin: i === 2, mask: [i, 0xff, i, 0x80] }),
+        ...rest.map((byte, i) =>
+          frame({ opcode: OP.continuation, payload: Uint8Array.of(byte), fin: i === 2, mask: [i, 0xff, i, 0x80] }),
         ),
       );
-      expect(parseAll([bytes], run)).toEqual([textSeen("😀")]);
+      expect(parseAll([bytes], run)).toEqual([textEvent("😀")]);
     });
 
     test("may all be empty", () => {
@@ -125,7 +134,7 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
         frame({ opcode: OP.continuation, fin: false }),
         frame({ opcode: OP.continuation }),
       );
-      expect(parseAll([bytes], run)).toEqual([binarySeen(new Uint8Array(0))]);
+      expect(parseAll([bytes], run)).toEqual([binaryEvent(new Uint8Array(0))]);
     });
 
     test("of two messages one after the other do not mix", () => {
@@ -138,9 +147,9 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
         frame({ opcode: OP.continuation, payload: "y" }),
       );
       expect(parseAll([bytes], run)).toEqual([
-        textSeen("éé"),
-        binarySeen(join(bytesOf(5), bytesOf(6))),
-        textSeen("xy"),
+        textEvent("éé"),
+        binaryEvent(join(bytesOf(5), bytesOf(6))),
+        textEvent("xy"),
       ]);
     });
   });
@@ -149,13 +158,13 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
     const lenient = { byteOps, limits: { validateUtf8: false } };
     const broken = Uint8Array.of(0x61, 0xff, 0x62);
 
-    test("replaces what is not UTF-8", () => {
+    test("replaces invalid UTF-8", () => {
       expect(parseAll([frame({ opcode: OP.text, payload: broken })], lenient)).toEqual([
         ["message", { opcode: "text", data: "a\ufffdb" }, 3],
       ]);
     });
 
-    test("replaces it in a fragmented message too, once it is whole", () => {
+    test("replaces it also in a fragmented message", () => {
       const chunks = [
         frame({ opcode: OP.text, payload: Uint8Array.of(0xe2, 0x82), fin: false }),
         frame({ opcode: OP.continuation, payload: Uint8Array.of(0xac, 0xc3) }),
@@ -172,29 +181,29 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
   describe("stopped", () => {
     const three = join(...["one", "two", "three"].map((payload) => frame({ opcode: OP.text, payload })));
 
-    test("set from within an event, holds back the rest of the chunk, and what is fed after it", () => {
-      const { parser, recorder, seen } = makeParser(run);
+    test("set from within an event, holds back the rest of the chunk and later chunks", () => {
+      const { parser, recorder, events } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
       };
       parser.feed(three.slice());
       parser.parse();
-      expect(seen).toEqual([textSeen("one")]);
+      expect(events).toEqual([textEvent("one")]);
       parser.feed(frame({ opcode: OP.ping }));
       parser.parse();
-      expect(seen).toEqual([textSeen("one")]);
+      expect(events).toEqual([textEvent("one")]);
 
       parser.stopped = false;
       parser.parse();
-      expect(seen).toEqual([textSeen("one"), textSeen("two")]);
+      expect(events).toEqual([textEvent("one"), textEvent("two")]);
       recorder.onEvent = () => {};
       parser.stopped = false;
       parser.parse();
-      expect(seen).toEqual([textSeen("one"), textSeen("two"), textSeen("three"), controlSeen("ping")]);
+      expect(events).toEqual([textEvent("one"), textEvent("two"), textEvent("three"), controlEvent("ping")]);
     });
 
-    test("in the middle of a fragmented message, goes on where it was", () => {
-      const { parser, recorder, seen } = makeParser(run);
+    test("set within a fragmented message, parsing later continues there", () => {
+      const { parser, recorder, events } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
       };
@@ -205,24 +214,24 @@ describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
       );
       parser.feed(bytes.slice(0, -2));
       parser.parse();
-      expect(seen).toEqual([controlSeen("ping")]);
+      expect(events).toEqual([controlEvent("ping")]);
       parser.feed(bytes.slice(-2));
       parser.stopped = false;
       parser.parse();
-      expect(seen).toEqual([controlSeen("ping"), textSeen("é€")]);
+      expect(events).toEqual([controlEvent("ping"), textEvent("é€")]);
     });
 
-    test("before anything was fed, keeps all of it", () => {
-      const { parser, seen } = makeParser(run);
+    test("set before the first chunk, keeps the whole chunk", () => {
+      const { parser, events } = makeParser(run);
       parser.stopped = true;
-      for (const octet of three) {
-        parser.feed(Uint8Array.of(octet));
+      for (const byte of three) {
+        parser.feed(Uint8Array.of(byte));
         parser.parse();
       }
-      expect(seen).toEqual([]);
+      expect(events).toEqual([]);
       parser.stopped = false;
       parser.parse();
-      expect(seen).toEqual([textSeen("one"), textSeen("two"), textSeen("three")]);
+      expect(events).toEqual([textEvent("one"), textEvent("two"), textEvent("three")]);
     });
   });
 });

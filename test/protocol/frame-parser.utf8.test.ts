@@ -1,56 +1,56 @@
-/** RFC 6455 §8.1, read strictly: a text is refused at the first octet that no further octets can make good. */
+/** Tests of UTF-8 validation (RFC 6455 §8.1): a text is refused at the first byte after which it can't become valid. */
 import { describe, expect, test } from "vitest";
 import { frame, join, OP } from "../support/client-frames.ts";
-import { allOctets, parseAll, refusedAfter, textSeen } from "./parsing.ts";
+import { allByteOps, parseAll, rejectedAfter, textEvent } from "./parsing.ts";
 
 const HEADER = 6;
 
-/** Octets, and how many of them it takes to know that they are no text. */
-const invalid: [name: string, octets: number[], known: number][] = [
-  ["a continuation octet by itself", [0x80], 1],
-  ["a continuation octet after text", [0x61, 0x62, 0xbf], 3],
+/** Invalid UTF-8, and after how many bytes it is refused. */
+const invalid: [name: string, bytes: number[], known: number][] = [
+  ["a continuation byte by itself", [0x80], 1],
+  ["a continuation byte after text", [0x61, 0x62, 0xbf], 3],
   ["0xc0", [0xc0, 0x80], 1],
   ["0xc1", [0xc1, 0xbf], 1],
   ["0xf5", [0xf5, 0x80, 0x80, 0x80], 1],
   ["0xff", [0xff], 1],
-  ["a second octet that is ASCII", [0xc3, 0x28], 2],
-  ["an overlong form of three octets", [0xe0, 0x9f, 0x80], 2],
-  ["an overlong form of four octets", [0xf0, 0x8f, 0x80, 0x80], 2],
+  ["a second byte that is ASCII", [0xc3, 0x28], 2],
+  ["an overlong form of three bytes", [0xe0, 0x9f, 0x80], 2],
+  ["an overlong form of four bytes", [0xf0, 0x8f, 0x80, 0x80], 2],
   ["a high surrogate", [0xed, 0xa0, 0x80], 2],
   ["a low surrogate", [0xed, 0xbf, 0xbf], 2],
   ["past U+10FFFF", [0xf4, 0x90, 0x80, 0x80], 2],
-  ["a third octet that is none", [0xe2, 0x82, 0x41], 3],
-  ["a fourth octet that is none", [0xf0, 0x9f, 0x98, 0xc3], 4],
+  ["a third byte that is none", [0xe2, 0x82, 0x41], 3],
+  ["a fourth byte that is none", [0xf0, 0x9f, 0x98, 0xc3], 4],
   ["Autobahn 6.4: κόσμε and worse", [0xce, 0xba, 0xe1, 0xbd, 0xb9, 0xcf, 0x83, 0xf4, 0x90, 0x80, 0x80], 9],
 ];
 
 const valid = ["é", "€", "😀", "\u0800", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{10ffff}", "\u0080", "\u07ff"];
 
-describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
+describe.each(allByteOps)("text in FrameParser with $name", ({ byteOps }) => {
   const run = { byteOps };
 
-  // A whole short frame, long enough ones for the host's validator, and a position behind other characters.
+  // A short text, texts that are long enough for the host's validator, and one behind other characters.
   const prefixes = ["", "x", "é", "x".repeat(40), "€".repeat(40)];
 
-  test.each(invalid)("%s: refused at that octet", (_name, bad, known) => {
+  test.each(invalid)("%s: refused at that byte", (_name, bad, known) => {
     for (const prefix of prefixes) {
       const before = new TextEncoder().encode(prefix);
       const payload = join(before, Uint8Array.from(bad), new Uint8Array(3).fill(0x61));
       const bytes = frame({ opcode: OP.text, payload });
       const header = bytes.length - payload.length;
-      expect(refusedAfter(bytes, run)).toEqual({ octets: header + before.length + known, code: 1007 });
+      expect(rejectedAfter(bytes, run)).toEqual({ bytes: header + before.length + known, code: 1007 });
       expect(parseAll([bytes], run)).toEqual([["error", 1007]]);
     }
   });
 
-  test.each(invalid)("%s: refused at that octet when every octet is a frame", (_name, bad, known) => {
-    const frames = bad.map((octet, i) =>
-      frame({ opcode: i === 0 ? OP.text : OP.continuation, payload: Uint8Array.of(octet), fin: false }),
+  test.each(invalid)("%s: refused at that byte when every byte is a fragment", (_name, bad, known) => {
+    const frames = bad.map((byte, i) =>
+      frame({ opcode: i === 0 ? OP.text : OP.continuation, payload: Uint8Array.of(byte), fin: false }),
     );
-    expect(refusedAfter(join(...frames), run)).toEqual({ octets: known * (HEADER + 1), code: 1007 });
+    expect(rejectedAfter(join(...frames), run)).toEqual({ bytes: known * (HEADER + 1), code: 1007 });
   });
 
-  test.each(invalid)("%s: refused in the fragment that has it, before its frame is whole", (_name, bad, known) => {
+  test.each(invalid)("%s: refused within its fragment, before that is complete", (_name, bad, known) => {
     const first = frame({ opcode: OP.text, payload: "x".repeat(50), fin: false });
     const second = frame({ opcode: OP.continuation, payload: join(Uint8Array.from(bad), new Uint8Array(200)) });
     const cut = second.slice(0, second.length - 200 - bad.length + known);
@@ -65,34 +65,34 @@ describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
         frame({ opcode: OP.text, payload: payload.slice(0, cut), fin: false }),
         frame({ opcode: OP.continuation, payload: payload.slice(cut) }),
       ];
-      expect(parseAll(chunks, run)).toEqual([textSeen(new TextDecoder().decode(payload))]);
+      expect(parseAll(chunks, run)).toEqual([textEvent(new TextDecoder().decode(payload))]);
     }
   });
 
-  test("that ends within a character is refused when its last frame is there", () => {
+  test("that ends within a character is refused when its last frame has arrived", () => {
     for (const character of valid) {
       const whole = new TextEncoder().encode(character);
       for (let length = 1; length < whole.length; length++) {
         const payload = whole.slice(0, length);
         const one = frame({ opcode: OP.text, payload });
-        expect(refusedAfter(one, run)).toEqual({ octets: one.length, code: 1007 });
+        expect(rejectedAfter(one, run)).toEqual({ bytes: one.length, code: 1007 });
         expect(parseAll([one], run)).toEqual([["error", 1007]]);
         const two = join(frame({ opcode: OP.text, payload, fin: false }), frame({ opcode: OP.continuation }));
-        expect(refusedAfter(two, run)).toEqual({ octets: two.length, code: 1007 });
+        expect(rejectedAfter(two, run)).toEqual({ bytes: two.length, code: 1007 });
       }
     }
   });
 
-  test("may be split across frames with a ping between the octets of a character", () => {
+  test("may be split across frames with a ping between the bytes of a character", () => {
     const bytes = join(
       frame({ opcode: OP.text, payload: Uint8Array.of(0xe2), fin: false }),
       frame({ opcode: OP.ping, payload: Uint8Array.of(0xff, 0xff) }),
       frame({ opcode: OP.continuation, payload: Uint8Array.of(0x82, 0xac) }),
     );
-    expect(parseAll([bytes], run).at(-1)).toEqual(textSeen("€"));
+    expect(parseAll([bytes], run).at(-1)).toEqual(textEvent("€"));
   });
 
-  test("is not what a binary message has to be", () => {
+  test("that is invalid is accepted as a binary message", () => {
     const bytes = join(
       frame({ opcode: OP.binary, payload: Uint8Array.of(0xff), fin: false }),
       frame({ opcode: OP.continuation, payload: Uint8Array.of(0xc0) }),

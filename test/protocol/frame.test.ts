@@ -17,13 +17,13 @@ describe("frame headers", () => {
     [2 ** 32 - 1, "827f00000000ffffffff"],
     [2 ** 32, "827f0000000100000000"],
     [Number.MAX_SAFE_INTEGER, "827f001fffffffffffff"],
-  ])("of %i octets has the shortest form", (length, expected) => {
+  ])("the length %i is written in the shortest form", (length, expected) => {
     const target = new Uint8Array(14).fill(0xaa);
     const end = writeHeader(target, 2, FIN | OPCODE.binary, length);
     expect(hex(target.subarray(2, end))).toBe(expected);
     expect(headerSize(length)).toBe(end - 2);
-    // Nothing around it is touched.
+    // Nothing around it is changed.
     expect(hex(target.subarray(0, 2))).toBe("aaaa");
-    expect(target.subarray(end).every((octet) => octet === 0xaa)).toBe(true);
+    expect(target.subarray(end).every((byte) => byte === 0xaa)).toBe(true);
   });
 });

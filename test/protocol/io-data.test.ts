@@ -4,9 +4,9 @@ import type { IoData } from "../../src/message.ts";
 import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
 import { join } from "../support/client-frames.ts";
-import { allOctets } from "./parsing.ts";
+import { allByteOps } from "./parsing.ts";
 
-/** What it should come to, by joining it. */
+/** The expected result, by joining the parts. */
 const joined = (data: IoData): Uint8Array =>
   typeof data === "string"
     ? new TextEncoder().encode(data)
@@ -46,7 +46,7 @@ const cases: [string, IoData, number][] = [
   ["a nested list", ["a", ["é", [Uint8Array.of(1), new ArrayBuffer(2)]], "c"], 7],
 ];
 
-/** As an accumulator in Elixir grows: `data = [data, "chunk "]`. */
+/** A list that is nested as by an accumulator: `data = [data, "chunk "]`. */
 const nested = (depth: number): IoData => {
   let data: IoData = "";
   for (let i = 0; i < depth; i++) data = [data, "chunk "];
@@ -65,7 +65,7 @@ describe("deeply nested lists", () => {
     expect(new TextDecoder().decode(target)).toBe("chunk ".repeat(DEPTH));
   });
 
-  test("are refused where a list contains itself, at any depth", () => {
+  test("are refused if a list contains itself, at any depth", () => {
     const cycle: IoData[] = ["a"];
     cycle.push([["b", cycle]]);
     expect(() => ioLength(cycle)).toThrow("contains itself");
@@ -101,7 +101,7 @@ describe("ioLength", () => {
   });
 });
 
-describe.each(allOctets)("writeIoData with $name", ({ byteOps }) => {
+describe.each(allByteOps)("writeIoData with $name", ({ byteOps }) => {
   const write = (data: IoData): number[] => {
     const length = ioLength(data);
     const target = byteOps.allocOutput(length + 6).fill(0xee);
@@ -114,7 +114,7 @@ describe.each(allOctets)("writeIoData with $name", ({ byteOps }) => {
     expect(write(data)).toEqual([...joined(data)]);
   });
 
-  test("writes anything as if it were joined, and nothing beside it", () => {
+  test("writes the joined data, and changes nothing around it", () => {
     fc.assert(
       fc.property(anyData, (data) => {
         expect(write(data)).toEqual([...joined(data)]);

@@ -3,11 +3,11 @@ import { applyMask, applyMaskInView } from "../../src/protocol/mask.ts";
 
 type Key = [number, number, number, number];
 
-/** A key as the parser reads it: its first octet is the lowest. */
+/** The key as a number, as the parser reads it: its first byte is the least significant. */
 const pack = (key: Key): number => key[0] | (key[1] << 8) | (key[2] << 16) | (key[3] << 24);
 
 /** RFC 6455 §5.3, word for word: octet i of the data XOR octet i mod 4 of the key. */
-const byTheBook = (bytes: readonly number[], key: Key): number[] => bytes.map((octet, i) => octet ^ key[i % 4]!);
+const byTheBook = (bytes: readonly number[], key: Key): number[] => bytes.map((byte, i) => byte ^ key[i % 4]!);
 
 const pattern = (length: number, seed = 0): number[] => Array.from({ length }, (_, i) => (i * 31 + seed) & 0xff);
 
@@ -28,7 +28,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     [1, 2, 3, 0x80],
   ];
 
-  test.each(lengths)("masks %i octets at every alignment, and touches nothing around them", (length) => {
+  test.each(lengths)("masks %i bytes at every alignment, and changes nothing around them", (length) => {
     for (const key of keys) {
       // `offset`: where the view begins in its memory; `start`: where the payload begins in the view.
       for (const offset of [0, 1, 2, 3, 8]) {
@@ -48,7 +48,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     }
   });
 
-  test("tells whether all that comes out is ASCII, wherever the one octet is that is not", () => {
+  test("returns whether the result is ASCII, wherever the only non-ASCII byte is", () => {
     for (const length of [1, 2, 3, 4, 5, 6, 7, 8, 95, 96, 97, 98, 99, 103]) {
       for (const offset of [0, 1, 2, 3]) {
         const key: Key = [0x91, 0x12, 0xf3, 0x74];
@@ -67,7 +67,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     }
   });
 
-  test("is not fooled by what is beside the payload", () => {
+  test("ignores the bytes around the payload", () => {
     const bytes = new Uint8Array(200).fill(0xff);
     bytes.fill(0x41, 50, 150);
     expect(applyMask(bytes, 50, 150, 0)).toBe(true);

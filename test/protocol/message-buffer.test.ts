@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
-import { allOctets } from "./parsing.ts";
+import { allByteOps } from "./parsing.ts";
 
 const MEGABYTE = 1024 * 1024;
 
-describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
+describe.each(allByteOps)("MessageBuffer with $name", ({ byteOps }) => {
   const append = (buffer: MessageBuffer, bytes: Uint8Array, expected = buffer.length + bytes.length): number =>
     buffer.append(bytes, 0, bytes.length, expected);
 
-  test("collects what is appended, and tells where it went", () => {
+  test("collects the appended bytes, and returns their positions", () => {
     const buffer = new MessageBuffer(byteOps);
     expect(append(buffer, Uint8Array.of(1, 2, 3))).toBe(0);
     expect(append(buffer, new Uint8Array(0))).toBe(3);
@@ -18,7 +18,7 @@ describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
     expect([...buffer.take()]).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test("is empty again when it was taken, or cleared, and what was taken stays", () => {
+  test("is empty after take or clear, and a taken message does not change", () => {
     const buffer = new MessageBuffer(byteOps);
     append(buffer, Uint8Array.of(1, 2, 3));
     const taken = buffer.take();
@@ -32,7 +32,7 @@ describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
     expect([...buffer.take()]).toEqual([]);
   });
 
-  test("sets aside at once what a small message needs", () => {
+  test("allocates the announced length of a small message immediately", () => {
     for (const expected of [10, 1000, MEGABYTE]) {
       const buffer = new MessageBuffer(byteOps);
       append(buffer, Uint8Array.of(1), expected);
@@ -40,7 +40,7 @@ describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
     }
   });
 
-  test("sets aside a megabyte at most for a claim, and doubles from there", () => {
+  test("allocates at most 1 MiB for an announced length, and doubles from there", () => {
     const buffer = new MessageBuffer(byteOps);
     const total = 5 * MEGABYTE;
     const sizes = new Set<number>();
@@ -48,13 +48,13 @@ describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
     while (buffer.length < total) {
       append(buffer, chunk, total);
       sizes.add(buffer.memory.length);
-      // What is set aside is at most twice what has come, or that megabyte.
+      // At most twice the received size is allocated, or 1 MiB.
       expect(buffer.memory.length).toBeLessThanOrEqual(Math.max(MEGABYTE, 2 * buffer.length));
     }
     expect([...sizes]).toEqual([MEGABYTE, 2 * MEGABYTE, 4 * MEGABYTE, 8 * MEGABYTE]);
   });
 
-  test("whose message falls short of what was expected keeps no more than twice of it either", () => {
+  test("a message shorter than expected keeps at most twice its size in memory", () => {
     for (const expected of [3, 5, 6, 7, 9, 100_000]) {
       const buffer = new MessageBuffer(byteOps);
       append(buffer, Uint8Array.of(1, 2, 3), expected);

@@ -1,4 +1,4 @@
-/** Runs octets through a parser and writes down what comes out. */
+/** Runs bytes through a parser and records its events. */
 
 import { Buffer } from "node:buffer";
 import { nodeByteOps } from "../../src/adapters/shared/node-byte-ops.ts";
@@ -8,10 +8,10 @@ import { type ByteOps, portableByteOps } from "../../src/protocol/byte-ops.ts";
 import type { CloseFrame } from "../../src/protocol/close.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
 
-/** Every host's means must give the same: `describe.each(allOctets)`. */
-export const allOctets: readonly { readonly name: string; readonly byteOps: ByteOps }[] = [
-  { name: "portable octets", byteOps: portableByteOps },
-  { name: "Node's octets", byteOps: nodeByteOps },
+/** All implementations of ByteOps, which must give the same results: `describe.each(allByteOps)`. */
+export const allByteOps: readonly { readonly name: string; readonly byteOps: ByteOps }[] = [
+  { name: "portable ByteOps", byteOps: portableByteOps },
+  { name: "Node's ByteOps", byteOps: nodeByteOps },
 ];
 
 export const NO_LIMITS: ParserLimits = {
@@ -21,7 +21,7 @@ export const NO_LIMITS: ParserLimits = {
   validateUtf8: true,
 };
 
-export type Seen =
+export type ParserEvent =
   | readonly ["message", DataMessage, size: number]
   | readonly ["compressed", opcode: number, Uint8Array]
   | readonly ["control", ControlMessage]
@@ -29,28 +29,28 @@ export type Seen =
   | readonly ["error", code: number];
 
 export class Recorder implements FrameEvents {
-  readonly seen: Seen[] = [];
-  /** Called for every event, from within it. */
+  readonly events: ParserEvent[] = [];
+  /** Called within every event. */
   onEvent: () => void = () => {};
 
   onText(data: string, size: number): void {
-    this.seen.push(["message", { opcode: "text", data }, size]);
+    this.events.push(["message", { opcode: "text", data }, size]);
     this.onEvent();
   }
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    this.seen.push(["message", { opcode: "binary", data }, data.length]);
+    this.events.push(["message", { opcode: "binary", data }, data.length]);
     this.onEvent();
   }
   onCompressed(opcode: number, payload: Uint8Array): void {
-    this.seen.push(["compressed", opcode, payload.slice()]);
+    this.events.push(["compressed", opcode, payload.slice()]);
     this.onEvent();
   }
   onControl(message: ControlMessage): void {
-    this.seen.push(["control", message]);
+    this.events.push(["control", message]);
     this.onEvent();
   }
   onClose(close: CloseFrame): void {
-    this.seen.push(["close", close]);
+    this.events.push(["close", close]);
     this.onEvent();
   }
 }
@@ -62,59 +62,59 @@ export interface Run {
 
 export const makeParser = ({ limits, byteOps = portableByteOps }: Run = {}) => {
   const recorder = new Recorder();
-  return { parser: new FrameParser({ ...NO_LIMITS, ...limits }, byteOps, recorder), recorder, seen: recorder.seen };
+  return { parser: new FrameParser({ ...NO_LIMITS, ...limits }, byteOps, recorder), recorder, events: recorder.events };
 };
 
-/** What comes of these chunks. A ProtocolError is the last thing seen; any other error escapes. */
-export const parseAll = (chunks: readonly Uint8Array[], run: Run = {}): readonly Seen[] => {
-  const { parser, seen } = makeParser(run);
+/** The events that these chunks lead to. A ProtocolError is the last event; other errors are thrown. */
+export const parseAll = (chunks: readonly Uint8Array[], run: Run = {}): readonly ParserEvent[] => {
+  const { parser, events } = makeParser(run);
   try {
     for (const chunk of chunks) {
-      // The parser owns what it is fed, and the tests want to feed it again.
+      // A copy, because the parser owns its chunks and the tests use them again.
       parser.feed(chunk.slice());
       parser.parse();
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    seen.push(["error", error.code]);
+    events.push(["error", error.code]);
   }
-  return seen;
+  return events;
 };
 
-/** How many octets it takes until the parser refuses, fed one by one; `undefined` if it never does. */
-export const refusedAfter = (bytes: Uint8Array, run: Run = {}): { octets: number; code: number } | undefined => {
+/** After how many bytes, fed one by one, the parser throws, and the close code; `undefined` if it doesn't. */
+export const rejectedAfter = (bytes: Uint8Array, run: Run = {}): { bytes: number; code: number } | undefined => {
   const { parser } = makeParser(run);
   for (let i = 0; i < bytes.length; i++) {
     try {
       parser.feed(bytes.slice(i, i + 1));
       parser.parse();
     } catch (error) {
-      if (error instanceof ProtocolError) return { octets: i + 1, code: error.code };
+      if (error instanceof ProtocolError) return { bytes: i + 1, code: error.code };
       throw error;
     }
   }
   return undefined;
 };
 
-/** The same with octets written as text: comparing long ones is quick then. */
-export const asText = (seen: readonly Seen[]): unknown[] =>
+/** The events with bytes as hexadecimal text, which compares fast. */
+export const asText = (events: readonly ParserEvent[]): unknown[] =>
   JSON.parse(
-    JSON.stringify(seen, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value)),
+    JSON.stringify(events, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value)),
   );
 
-export const textSeen = (data: string): Seen => [
+export const textEvent = (data: string): ParserEvent => [
   "message",
   { opcode: "text", data },
   new TextEncoder().encode(data).length,
 ];
 
-export const binarySeen = (data: Uint8Array): Seen => [
+export const binaryEvent = (data: Uint8Array): ParserEvent => [
   "message",
   { opcode: "binary", data: new Uint8Array(data) },
   data.length,
 ];
 
-export const controlSeen = (opcode: "ping" | "pong", data: Uint8Array | string = ""): Seen => [
+export const controlEvent = (opcode: "ping" | "pong", data: Uint8Array | string = ""): ParserEvent => [
   "control",
   { opcode, data: new Uint8Array(typeof data === "string" ? new TextEncoder().encode(data) : data) },
 ];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
 import { join } from "../support/client-frames.ts";
-import { allOctets } from "./parsing.ts";
+import { allByteOps } from "./parsing.ts";
 
 describe("utf8Length", () => {
   test.each([
@@ -34,13 +34,13 @@ const isText = (bytes: Uint8Array): boolean => {
   }
 };
 
-describe.each(allOctets)("Utf8Validator with $name", ({ byteOps }) => {
+describe.each(allByteOps)("Utf8Validator with $name", ({ byteOps }) => {
   const accepts = (pieces: readonly Uint8Array[]): boolean => {
     const validator = new Utf8Validator(byteOps);
     return pieces.every((piece) => validator.push(piece)) && validator.complete;
   };
 
-  test("agrees with it on every sequence of two octets, and of three and four at the bounds", () => {
+  test("agrees with the host on all sequences of two bytes, and on the bounds of those of three and four", () => {
     const padding = new Uint8Array(40).fill(0x61);
     const bounds = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff];
     const sequences: number[][] = [];
@@ -58,13 +58,13 @@ describe.each(allOctets)("Utf8Validator with $name", ({ byteOps }) => {
     const disagreements = sequences.filter((sequence) => {
       const bytes = Uint8Array.from(sequence);
       const expected = isText(bytes);
-      // By steps alone, and with the host's help for what comes before it.
+      // Short enough to be checked byte by byte, and long enough to be passed to the host.
       return accepts([bytes]) !== expected || accepts([join(padding, bytes)]) !== expected;
     });
     expect(disagreements).toEqual([]);
   });
 
-  test("looks at the stretch it is told to, and no further", () => {
+  test("reads only the given range", () => {
     const bytes = join(Uint8Array.of(0xff), new Uint8Array(50).fill(0x61), Uint8Array.of(0xff));
     expect(new Utf8Validator(byteOps).push(bytes, 1, 51)).toBe(true);
     expect(new Utf8Validator(byteOps).push(bytes, 0, 51)).toBe(false);
@@ -72,10 +72,10 @@ describe.each(allOctets)("Utf8Validator with $name", ({ byteOps }) => {
     expect(new Utf8Validator(byteOps).push(bytes, 1, 1)).toBe(true);
   });
 
-  test("is complete at the ends of characters only", () => {
+  test("is complete only at the end of a character", () => {
     const validator = new Utf8Validator(byteOps);
-    const complete = Array.from(new TextEncoder().encode("aé€😀"), (octet) => {
-      expect(validator.push(Uint8Array.of(octet))).toBe(true);
+    const complete = Array.from(new TextEncoder().encode("aé€😀"), (byte) => {
+      expect(validator.push(Uint8Array.of(byte))).toBe(true);
       return validator.complete;
     });
     expect(complete).toEqual([true, false, true, false, false, true, false, false, false, true]);

@@ -1,4 +1,4 @@
-/** Hosts that answer the peer's close frame by themselves: an answer that is held back would be lost. */
+/** Tests of hosts that answer the peer's close frame by themselves: replies that are held back would be lost. */
 import { describe, expect, test } from "vitest";
 import { type CloseReason, type DataMessage, ok, push } from "websock-js";
 import { ManualClock } from "websock-js/testing";
@@ -12,7 +12,7 @@ import type { Transport } from "../../src/transport.ts";
 
 const MiB = 1024 * 1024;
 
-/** An echo whose peer reads nothing, on a host that answers a close frame by itself or does not. */
+/** An echo whose peer does not read, on a host that does or doesn't answer close frames by itself. */
 const start = (answersClose: boolean, maxBuffered: number) => {
   const calls: string[] = [];
   const transport = {
@@ -47,8 +47,8 @@ const start = (answersClose: boolean, maxBuffered: number) => {
   return { session, transport, calls, receive };
 };
 
-describe("while more than the outbound high-water mark is unsent", () => {
-  test("what has been received is handled where the host answers a close by itself; reading stops all the same", () => {
+describe("while more than the outbound high-water mark is buffered", () => {
+  test("received messages are handled if the host answers close frames by itself, but reading is paused", () => {
     const { session, transport, calls, receive } = start(false, MiB);
     receive(70_000);
     receive(5);
@@ -57,14 +57,14 @@ describe("while more than the outbound high-water mark is unsent", () => {
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
-  test("it waits where the session answers the close", () => {
+  test("received messages wait if the session answers close frames", () => {
     const { transport, calls, receive } = start(true, MiB);
     receive(70_000);
     receive(5);
     expect([transport.paused, calls]).toEqual([true, ["message of 70000"]]);
   });
 
-  test("it is handled once the peer has closed, which sends nothing more", () => {
+  test("received messages are handled once the peer has sent its close frame", () => {
     const { session, calls, receive } = start(true, MiB);
     receive(70_000);
     receive(5);
@@ -72,7 +72,7 @@ describe("while more than the outbound high-water mark is unsent", () => {
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
-  test("a message whose echo would exceed maxBuffered waits until there is room: the peer is no slow consumer yet", () => {
+  test("a message whose echo would exceed maxBuffered waits until there is room, and the peer is not a slow consumer yet", () => {
     const { session, transport, calls, receive } = start(false, MiB);
     receive(MiB - 10);
     receive(5);

@@ -1,4 +1,4 @@
-/** A module that is a handler; what else it exports does no harm. */
+/** A module that is a handler, with another export. */
 export const init = () => ["ok", 0];
 export const handleIn = () => ["ok", 0];
 export const room = "lobby";

@@ -7,7 +7,7 @@ const handleIn = () => ["ok", 0];
 const minimal = { init, handleIn };
 
 describe("callbacksOf", () => {
-  test("finds the callbacks of an object, and what it lacks is undefined", () => {
+  test("finds the callbacks of an object; missing ones are undefined", () => {
     expect(callbacksOf(minimal)).toEqual({
       target: minimal,
       init,
@@ -20,11 +20,11 @@ describe("callbacksOf", () => {
     expect(callbacksOf(all)).toEqual({ target: all, ...all });
   });
 
-  test("of a module", () => {
+  test("finds the callbacks of a module", () => {
     expect(callbacksOf(module)).toMatchObject({ target: module, init: module.init, handleIn: module.handleIn });
   });
 
-  test("of a class instance, inherited ones too, to be called on the instance", () => {
+  test("finds the callbacks of a class instance, inherited ones too, and calls them on the instance", () => {
     class Base {
       readonly greeting: string = "hi";
       init(): string {
@@ -48,7 +48,7 @@ describe("callbacksOf", () => {
     expect(callbacks.handleControl).toBeUndefined();
   });
 
-  test("of an object without a prototype, and of one whose callbacks are getters", () => {
+  test("finds the callbacks of an object without a prototype, and callbacks that are getters", () => {
     expect(callbacksOf(Object.assign(Object.create(null), minimal)).init).toBe(init);
     const lazy = {
       get init() {
@@ -87,14 +87,16 @@ describe("callbacksOf", () => {
     ],
     ["handleClose", Object.create({ ...minimal, handleClose: () => {} })],
     ["handleHidden", Object.defineProperty({ ...minimal }, "handleHidden", { value: 1, enumerable: false })],
-  ])("a property %s is a mistake", (name, handler) => {
+  ])("a property %s is refused", (name, handler) => {
     expect(() => callbacksOf(handler)).toThrow(TypeError);
-    expect(() => callbacksOf(handler)).toThrow(`unknown callback "${name}"; valid callbacks are init, handleIn,`);
-    // Every time.
+    expect(() => callbacksOf(handler)).toThrow(
+      `a handler has no callback "${name}"; valid callbacks are init, handleIn,`,
+    );
+    // Errors are not cached.
     expect(() => callbacksOf(handler)).toThrow(TypeError);
   });
 
-  test("other properties are nobody's business", () => {
+  test("other properties are ignored", () => {
     const handler = { ...minimal, helper: 1, onMessage: () => {}, Handle: 1, unhandled: true, terminateAll: 1 };
     expect(callbacksOf(handler).init).toBe(init);
   });
@@ -109,7 +111,7 @@ describe("callbacksOf", () => {
     "handlebars",
     "handle1",
     "handleÉtat",
-  ])("%s is an ordinary name, too: only handle and a capital letter are reserved", (name) => {
+  ])("%s is allowed: only names of handle and a capital letter are reserved", (name) => {
     expect(callbacksOf({ ...minimal, [name]: () => {} }).init).toBe(init);
   });
 
@@ -128,7 +130,7 @@ describe("callbacksOf", () => {
         handleIn(): void {}
       })(),
     ],
-  ])("is called %s in reports: by its class, or by its property name", (name, handler) => {
+  ])("is named %s in reports: by its class, or by its property name", (name, handler) => {
     expect(callbacksOf(handler).name).toBe(name);
   });
 
@@ -148,11 +150,11 @@ describe("callbacksOf", () => {
     expect(() => callbacksOf(handler)).toThrow(`the handler's "${name}" must be a function, not `);
   });
 
-  test("an optional callback may be there and undefined", () => {
+  test("an optional callback may be undefined", () => {
     expect(callbacksOf({ ...minimal, terminate: undefined }).terminate).toBeUndefined();
   });
 
-  test.each([null, undefined, 1, "x", class {}, () => minimal])("%o is no handler", (handler) => {
+  test.each([null, undefined, 1, "x", class {}, () => minimal])("%o is not a handler", (handler) => {
     expect(() => callbacksOf(handler as never)).toThrow(/a handler must be a module, an object or a class instance/);
   });
 });

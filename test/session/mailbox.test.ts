@@ -17,7 +17,7 @@ describe("Mailbox", () => {
     mailbox.addMessage(message(data), size);
   };
 
-  /** All that may be handled now, messages first where both may be. */
+  /** Handles everything that is due, messages before infos. */
   const handleAll = (): unknown[] => {
     const handled: unknown[] = [];
     for (;;) {
@@ -35,7 +35,7 @@ describe("Mailbox", () => {
     expect(mailbox.isCaughtUp).toBe(true);
   });
 
-  test("gives messages in the order of their arrival, and counts them and their octets", () => {
+  test("returns messages in order of arrival, and counts them and their bytes", () => {
     arrive("a", 10);
     arrive("b", 20);
     expect([mailbox.messages, mailbox.bytes]).toEqual([2, 30]);
@@ -46,14 +46,14 @@ describe("Mailbox", () => {
     expect([mailbox.messages, mailbox.bytes]).toEqual([0, 0]);
   });
 
-  test("takes control messages like any others", () => {
+  test("treats control messages like other messages", () => {
     const ping = { opcode: "ping", data: new Uint8Array(2) } as const;
     mailbox.markArrival();
     mailbox.addMessage(ping, 2);
     expect(mailbox.takeMessage()).toBe(ping);
   });
 
-  test("keeps infos back until a turn of the event loop has passed", () => {
+  test("holds infos back until a later event-loop tick", () => {
     mailbox.addInfo(1);
     mailbox.addInfo(2);
     expect([mailbox.infos, mailbox.hasInfo]).toEqual([2, false]);
@@ -65,7 +65,7 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual([3]);
   });
 
-  test("gives undefined as an info like any other", () => {
+  test("accepts undefined as an info", () => {
     mailbox.addInfo(undefined);
     mailbox.addInfo(null);
     mailbox.releaseInfos();
@@ -90,7 +90,7 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual(["message", "info"]);
   });
 
-  test("what one chunk brought came in one moment, whatever its messages cause to be sent", () => {
+  test("all messages of a chunk arrive at the same moment, even if the first ones cause infos to be sent", () => {
     mailbox.markArrival();
     mailbox.addMessage(message("a"), 1);
     mailbox.addInfo("sent by a's handler");
@@ -99,7 +99,7 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual(["a", "b", "sent by a's handler"]);
   });
 
-  test("isNext tells what may be handled without waiting in it", () => {
+  test("isCaughtUp says whether a message can be handled without being queued", () => {
     mailbox.addInfo("info");
     mailbox.markArrival();
     expect(mailbox.isCaughtUp).toBe(false);
@@ -107,14 +107,14 @@ describe("Mailbox", () => {
     expect(mailbox.isCaughtUp).toBe(false);
     mailbox.takeInfo();
     expect(mailbox.isCaughtUp).toBe(true);
-    // Sent in the same moment: after.
+    // An info that is sent during the same arrival comes after it.
     mailbox.addInfo("later");
     expect(mailbox.isCaughtUp).toBe(true);
     mailbox.markArrival();
     expect(mailbox.isCaughtUp).toBe(false);
   });
 
-  test("drops everything when it is cleared, and works on", () => {
+  test("drops everything when it is cleared, and can be used again", () => {
     mailbox.addInfo("x");
     arrive("x");
     mailbox.releaseInfos();
@@ -127,23 +127,23 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual(["info", "message"]);
   });
 
-  test("stays in order, and lets go of what was handled, over many more than wait at once", () => {
+  test("keeps the order over many messages, and releases the memory of those that were handled", () => {
     let next = 0;
     for (let i = 0; i < 10_000; i++) {
       arrive(`${i}`);
       if (i % 3 !== 0) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
     }
-    const { waiting } = mailbox as unknown as { waiting: { items: unknown[]; length: number } };
-    expect(waiting.length).toBe(10_000 - next);
-    expect(waiting.items.length).toBeLessThanOrEqual(2 * waiting.length + 1024);
+    const { messageQueue } = mailbox as unknown as { messageQueue: { items: unknown[]; length: number } };
+    expect(messageQueue.length).toBe(10_000 - next);
+    expect(messageQueue.items.length).toBeLessThanOrEqual(2 * messageQueue.length + 1024);
     while (next < 10_000) expect(mailbox.takeMessage()).toEqual(message(`${next++}`));
-    // An idle connection keeps no list at all.
-    expect(waiting.items.length).toBe(0);
+    // An empty queue keeps no list.
+    expect(messageQueue.items.length).toBe(0);
   });
 });
 
-describe("the mailbox that all connections share which have none of their own", () => {
-  test("stays empty, whatever waits for any of them", async () => {
+describe("the shared empty mailbox", () => {
+  test("stays empty, whatever is queued for any connection", async () => {
     const seen: unknown[] = [];
     const handler = {
       init: () => ok(undefined),

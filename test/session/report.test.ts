@@ -9,7 +9,7 @@ import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
-/** A session whose `handleIn` never settles; the first error that is reported shuts it down. */
+/** A session whose `handleIn` never settles. The first reported error shuts it down. */
 const hanging = () => {
   const clock = new ManualClock();
   const options = resolveOptions({ closeTimeout: 1_000 });
@@ -39,8 +39,8 @@ const hanging = () => {
   return { session, clock, errors, ends };
 };
 
-describe("a connection that is ended by whoever is told of an error", () => {
-  test("terminates once where a callback is given up", () => {
+describe("a connection that onError ends", () => {
+  test("terminates once if a callback is abandoned", () => {
     const { session, clock, errors, ends } = hanging();
     session.onClose(1000, "");
     clock.advance(1_000);
@@ -48,7 +48,7 @@ describe("a connection that is ended by whoever is told of an error", () => {
     expect(ends).toEqual([["shutdown", "state"]]);
   });
 
-  test("terminates once where infos overflow", async () => {
+  test("terminates once if infos overflow", async () => {
     const { session, clock, errors, ends } = hanging();
     while (session.deliver("info"));
     await new Promise<void>((resolve) => clock.defer(resolve));

@@ -20,7 +20,7 @@ describe("isResult and stateOf", () => {
     expect(stateOf(result)).toBe(state);
   });
 
-  test("a state that is undefined counts as one", () => {
+  test("a state may be undefined", () => {
     expect(isResult(ok(undefined))).toBe(true);
     expect(stateOf(ok(undefined))).toBeUndefined();
   });
@@ -51,7 +51,7 @@ describe("isResult and stateOf", () => {
     [[["ok", state], state]],
     [() => ok(state)],
     [Promise.resolve(ok(state))],
-  ])("%o is none", (value) => {
+  ])("%o is not a result", (value) => {
     expect(isResult(value)).toBe(false);
   });
 });
@@ -67,13 +67,13 @@ describe("refuseResult", () => {
     [["okay", 1], 'an array that begins with "okay"'],
     [[{}], "an array that begins with an object"],
     [Symbol("s"), "Symbol(s)"],
-  ])("says what it got: %o", (value, got) => {
+  ])("names the value: %o", (value, got) => {
     expect(() => refuseResult(value, "handleIn")).toThrow(
       new TypeError(`"handleIn" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`),
     );
   });
 
   test.each(["init", "handleControl", "handleInfo"] as const)("names the callback: %s", (callback) => {
-    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^"${callback}" returned 1;`));
+    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^${callback} returned 1;`));
   });
 });

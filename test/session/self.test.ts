@@ -5,7 +5,7 @@ import { connect } from "websock-js/testing";
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A handler whose `self` and whose calls a test can see. */
+/** A handler that exposes its `self` and records its calls. */
 const watched = (handleIn: () => unknown = () => ok(0)) => {
   const seen = { self: undefined as Self<never> | undefined, calls: [] as string[], reasons: [] as CloseReason[] };
   const handler = {
@@ -49,7 +49,7 @@ describe("self.stop", () => {
     expect(seen.calls).toEqual(["0", "terminate"]);
   });
 
-  test("that is decided by messages beyond maxBuffered is a slow consumer's end, and false", async () => {
+  test("returns false if its messages exceed maxBuffered: the end is a slow consumer's", async () => {
     const { seen, handler } = watched();
     const client = await connect(handler, undefined, { maxBuffered: 10 });
     client.stopReading();
@@ -60,7 +60,7 @@ describe("self.stop", () => {
     expect((await client.ended).code).toBe(1013);
   });
 
-  test("after the client is gone, while messages are still handled, decides the reason", async () => {
+  test("decides the reason after the client has disconnected, while messages are still handled", async () => {
     let open!: () => void;
     const { seen, handler } = watched(() => new Promise((resolve) => (open = () => resolve(ok(0)))));
     const client = await connect(handler);
@@ -75,7 +75,7 @@ describe("self.stop", () => {
     expect(seen.reasons).toEqual(["normal"]);
   });
 
-  test("with abort cuts the connection", async () => {
+  test("aborts the connection with abort", async () => {
     const { seen, handler } = watched();
     const client = await connect(handler);
     seen.self!.stop("kicked", { abort: true });
@@ -105,7 +105,7 @@ describe("self.push", () => {
   });
 });
 
-test("what a transport that is lost within self.push brings on, happens in a later tick", async () => {
+test("if the transport disconnects within self.push, the consequences follow in a later tick", async () => {
   const { seen, handler } = watched(() => new Promise(() => undefined));
   const client = await connect(handler);
   const { transport } = client;
@@ -117,7 +117,7 @@ test("what a transport that is lost within self.push brings on, happens in a lat
   expect(seen.reasons).toMatchObject([{ error: { name: "ConnectionLost" } }]);
 });
 
-test("self.stop decides although its messages find the client gone", async () => {
+test("self.stop decides although the client is found to be disconnected when its messages are sent", async () => {
   const { seen, handler } = watched();
   const client = await connect(handler);
   client.transport.send = () => client.drop();
@@ -127,7 +127,7 @@ test("self.stop decides although its messages find the client gone", async () =>
 });
 
 describe("self.drained", () => {
-  test("resolves once at most 64 KiB wait", async () => {
+  test("resolves once at most 64 KiB are buffered", async () => {
     const { seen, handler } = watched();
     const client = await connect(handler);
     expect(await seen.self!.drained()).toBe(true);
@@ -160,7 +160,7 @@ describe("self.drained", () => {
 });
 
 describe("self.signal", () => {
-  test("has the reason that terminate gets, whether it is asked for before or after the end", async () => {
+  test("has the reason that terminate gets, whether it is read before or after the end", async () => {
     const { seen, handler } = watched();
     const client = await connect(handler);
     const error = new Error("broken");
@@ -195,7 +195,7 @@ test("nothing is handled while the error of a callback is reported", async () =>
   expect(seen.calls).toEqual(["1", "terminate"]);
 });
 
-test("two may wait for messages of the test client", async () => {
+test("two calls may wait for messages of the test client", async () => {
   const client = await connect(watched(() => push(text("answer"), 0)).handler);
   const both = [client.receive(), client.receive()];
   client.send("1");
@@ -203,7 +203,7 @@ test("two may wait for messages of the test client", async () => {
   expect(await Promise.all(both)).toHaveLength(2);
 });
 
-test("one large message never stops the reading: the ping behind it is answered while it is handled", async () => {
+test("one large message never pauses reading: the ping behind it is answered while it is handled", async () => {
   const { handler } = watched(() => new Promise(() => undefined));
   const client = await connect(handler);
   client.send("pending");
@@ -212,7 +212,7 @@ test("one large message never stops the reading: the ping behind it is answered 
   expect(await client.receive()).toMatchObject({ opcode: "pong" });
 });
 
-test("listeners of the signal run in their own context, also below those of another connection", async () => {
+test("listeners of the signal run in their connection's context, also when called from another connection's", async () => {
   const storage = new AsyncLocalStorage<string>();
   const seen: string[] = [];
   const selves = new Map<string, Self<never>>();

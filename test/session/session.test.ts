@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+import { nextTick } from "../support/promises.ts";
   type CloseReason,
   ConnectionLost,
   type ControlMessage,
@@ -12,10 +13,19 @@ import {
   stop,
   text,
 } from "websock-js";
-import { connect } from "websock-js/testing";
-import { deferred, nextTick } from "../support/promises.ts";
 
-/** Counts what it gets, and keeps why it ended. */
+import { connect } from "websock-js/testing";
+
+/** A promise with functions that settle it. */
+const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((r) => {
+    resolve = r;
+  });
+  return { promise, resolve };
+};
+
+/** Records its messages, and the reason of its end. */
 const counting = () => {
   const reasons: CloseReason[] = [];
   return {
@@ -35,7 +45,7 @@ describe("the idle clock", () => {
     expect(await client.ended).toEqual({ code: 1001, text: "idle timeout", reason: "timeout" });
   });
 
-  test("is not early when the clock looks for another reason", async () => {
+  test("is not early when the clock ticks for another reason", async () => {
     const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: 999 });
     client.answersPings = false;
     client.advance(999);
@@ -45,7 +55,7 @@ describe("the idle clock", () => {
     expect((await client.ended).reason).toBe("timeout");
   });
 
-  test("begins anew with whatever arrives", async () => {
+  test("starts anew with any received byte", async () => {
     const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: false });
     for (const act of [() => client.send("x"), () => client.ping(), () => client.pong()]) {
       client.advance(900);
@@ -57,7 +67,7 @@ describe("the idle clock", () => {
     expect(await client.closed).toEqual({ code: 1001, text: "idle timeout" });
   });
 
-  test("Infinity never fires, and heartbeats go on", async () => {
+  test("never fires with Infinity, but heartbeats are sent", async () => {
     const client = await connect(counting(), undefined, { timeout: Number.POSITIVE_INFINITY, heartbeat: 1000 });
     client.answersPings = false;
     client.advance(10_000);
@@ -66,7 +76,7 @@ describe("the idle clock", () => {
     await client.ended;
   });
 
-  test("stands still while we are not reading", async () => {
+  test("stands still while reading is paused", async () => {
     const gate = deferred<void>();
     const slow = { ...counting(), handleIn: (_: unknown, count: number) => gate.promise.then(() => ok(count + 1)) };
     const client = await connect(slow, undefined, { timeout: 1000, heartbeat: false });
@@ -82,14 +92,14 @@ describe("the idle clock", () => {
     expect((await client.ended).reason).toBe("timeout");
   });
 
-  test("no heartbeat where timeout is not larger", async () => {
+  test("sends no heartbeat if timeout is not larger", async () => {
     const client = await connect(counting(), undefined, { timeout: 1000, heartbeat: 1000 });
     client.advance(1000);
     expect(client.received).toEqual([]);
     expect((await client.ended).reason).toBe("timeout");
   });
 
-  test("a pong that looks like our heartbeat's is reported where no heartbeat was sent", async () => {
+  test("a pong with the heartbeat's payload is reported if no heartbeat was sent", async () => {
     const seen: string[] = [];
     const client = await connect({
       ...counting(),
@@ -107,7 +117,7 @@ describe("the idle clock", () => {
     await client.ended;
   });
 
-  test("a peer that answers no heartbeat is gone after timeout", async () => {
+  test("a peer that answers no heartbeat is closed after timeout", async () => {
     const client = await connect(counting(), undefined, { timeout: 2500, heartbeat: 1000 });
     client.answersPings = false;
     client.advance(2499);
@@ -118,7 +128,7 @@ describe("the idle clock", () => {
 });
 
 describe("the close handshake", () => {
-  test("a client that does not answer is cut off after closeTimeout; terminate does not wait for it", async () => {
+  test("a client that does not answer is aborted after closeTimeout; terminate does not wait for it", async () => {
     const handler = { ...counting(), handleIn: () => stop("normal", 1) };
     const client = await connect(handler, undefined, { closeTimeout: 1000 });
     client.answersClose = false;
@@ -131,7 +141,7 @@ describe("the close handshake", () => {
     expect((await ended).code).toBe(1000);
   });
 
-  test("time in which nobody could be heard is no silence", async () => {
+  test("time in which the process was suspended does not count", async () => {
     const client = await connect({ init: () => ok(0), handleIn: () => ok(0) }, undefined, {
       timeout: 60_000,
       heartbeat: false,
@@ -148,7 +158,7 @@ describe("the close handshake", () => {
     expect((await client.ended).reason).toBe("timeout");
   });
 
-  test("the peer's answer is there to be read afterwards", async () => {
+  test("the code and text of the peer's answer can be read afterwards", async () => {
     let self: Self | undefined;
     const client = await connect({
       init: (_: undefined, me: Self) => {
@@ -162,7 +172,7 @@ describe("the close handshake", () => {
     expect(self!.connection.closeCode).toBe(4001);
   });
 
-  test("a callback that is given up: its late result is dropped, and it is reported", async () => {
+  test("an abandoned callback is reported, and its late result is dropped", async () => {
     const gate = deferred<ReturnType<typeof push<number>>>();
     const handler = { ...counting(), handleIn: () => gate.promise };
     const client = await connect(handler, undefined, { closeTimeout: 1000 });
@@ -179,7 +189,7 @@ describe("the close handshake", () => {
     expect(client.errors.map(String)).toEqual([expect.stringMatching(/"handleIn" did not settle/)]);
   });
 
-  test("a result whose `then` cannot be read is an error of its callback", async () => {
+  test("a result whose `then` throws is an error of its callback", async () => {
     const trap = new Proxy(
       {},
       {
@@ -226,7 +236,7 @@ describe("the close handshake", () => {
 });
 
 describe("terminate", () => {
-  test("that loses the wire itself is waited for all the same", async () => {
+  test("that aborts the connection itself is awaited nevertheless", async () => {
     const { promise, resolve } = deferred<void>();
     let isOver = false;
     const client = await connect({
@@ -263,14 +273,14 @@ describe("infos", () => {
     };
   };
 
-  test("false once the end is decided", async () => {
+  test("self.send returns false once the end is decided", async () => {
     const client = await connect(collecting());
     expect(client.info(1)).toBe(true);
     client.close(1000);
     expect(client.info(2)).toBe(false);
   });
 
-  test("a flood into a slow handler ends with MailboxOverflow, not as memory", async () => {
+  test("a flood into a slow handler ends with MailboxOverflow", async () => {
     const { promise } = deferred<never>();
     const reasons: CloseReason[] = [];
     const client = await connect({
@@ -290,7 +300,7 @@ describe("infos", () => {
     expect(reasons).toEqual([reason]);
   });
 
-  test("keep their place among messages: what came first is handled first", async () => {
+  test("keep their place among messages: the earlier one is handled first", async () => {
     const gate = deferred<void>();
     const order: string[] = [];
     const client = await connect(
@@ -321,7 +331,7 @@ describe("infos", () => {
     await client.ended;
   });
 
-  test("to a handler without handleInfo: dropped, and told once", async () => {
+  test("to a handler without handleInfo are dropped, and reported once", async () => {
     const client = await connect(counting());
     const info = client.info as unknown as (info: number) => boolean;
     expect(info.call(client, 1)).toBe(true);
@@ -331,7 +341,7 @@ describe("infos", () => {
     await client.ended;
   });
 
-  test("two connections that answer each other starve nobody and do not recurse", async () => {
+  test("two connections that answer each other starve no others and do not recurse", async () => {
     const others = new Map<string, Self<number>>();
     let depth = 0;
     let deepest = 0;
@@ -402,7 +412,7 @@ describe("a slow consumer", () => {
     handleInfo: (size, n) => push(text("x".repeat(size)), n),
   });
 
-  test("one message is always accepted when nothing waits; the next is judged by what waits", async () => {
+  test("one message is always accepted when nothing is buffered; the next one depends on what is buffered", async () => {
     const client = await connect(pusher, undefined, { maxBuffered: 1000 });
     client.stopReading();
     client.info(5000);
@@ -418,7 +428,7 @@ describe("a slow consumer", () => {
     expect(client.received.map(({ data }) => data.length)).toEqual([5000]);
   });
 
-  test("what just fits is accepted", async () => {
+  test("a message that just fits is accepted", async () => {
     const client = await connect(pusher, undefined, { maxBuffered: 1000 });
     client.stopReading();
     for (const size of [400, 600]) client.info(size);
@@ -430,7 +440,7 @@ describe("a slow consumer", () => {
     await client.ended;
   });
 
-  test("one that is refused in the middle of a list does not pause reading after the end", async () => {
+  test("a message that is refused within a list does not pause reading after the end", async () => {
     const client = await connect(
       { ...counting(), handleIn: () => push([text("x".repeat(70_000)), text("x")], 0) },
       undefined,
@@ -443,7 +453,7 @@ describe("a slow consumer", () => {
     expect(await client.ended).toMatchObject({ code: 1013, reason: { error: expect.any(SlowConsumer) } });
   });
 
-  test("no progress for timeout, however little waits; never early", async () => {
+  test("nothing flushed for timeout, however little is buffered; never early", async () => {
     const client = await connect(pusher, undefined, { timeout: 1000, heartbeat: false });
     client.stopReading();
     client.info(70_000);
@@ -485,14 +495,14 @@ test.each([
       },
     }),
   ],
-])("a result that cannot be looked at is like a throw: %s", async (_name, handleIn) => {
+])("a result whose properties throw is treated like a throw: %s", async (_name, handleIn) => {
   const client = await connect({ ...counting(), handleIn: handleIn as never });
   client.send("x");
   expect(await client.ended).toMatchObject({ code: 1011, text: "" });
   expect(client.errors).toHaveLength(1);
 });
 
-test("class instances, with their own this", async () => {
+test("class instances are called with their own this", async () => {
   class Counter {
     count = 0;
     init() {
@@ -510,7 +520,7 @@ test("class instances, with their own this", async () => {
   await client.ended;
 });
 
-test("self: an id of its own, a signal that may be asked for late", async () => {
+test("self has a unique id, and a signal that may be read late", async () => {
   const selves: Self[] = [];
   const keeping = {
     init: (_: undefined, self: Self) => {

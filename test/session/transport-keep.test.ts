@@ -8,7 +8,7 @@ import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
-/** A host that keeps states, in the order of what else it is asked. */
+/** A transport that stores states, and records the order of its calls. */
 const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   const seen: unknown[] = [];
   class KeepingTransport extends MemoryTransport {
@@ -47,8 +47,8 @@ const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   return { session, seen, errors, reasons, receive };
 };
 
-describe("a host that keeps states", () => {
-  test("gets each before what goes with it is sent, and none once the handler has stopped for good", () => {
+describe("a host that stores states", () => {
+  test("gets each state before the messages of its result are sent, and none after the end", () => {
     const { session, seen, reasons, receive } = keeping();
     session.start(undefined);
     receive("a");
@@ -64,7 +64,7 @@ describe("a host that keeps states", () => {
     expect(reasons).toEqual(["normal", 2]);
   });
 
-  test("may refuse one: nothing of the result is sent, the client gets 1011, terminate the state", () => {
+  test("may refuse a state: no message of the result is sent, the client gets 1011, and terminate gets the state", () => {
     const { session, seen, errors, reasons, receive } = keeping((state) => state === 1);
     session.start(undefined);
     receive("a");
@@ -74,7 +74,7 @@ describe("a host that keeps states", () => {
     expect(reasons).toEqual([{ error }, 1]);
   });
 
-  test("goes on with one, without init, and ends like any other", () => {
+  test("resumes with a stored state, without init, and ends like any other", () => {
     const { session, seen, reasons, receive } = keeping();
     session.resume(41);
     receive("a");

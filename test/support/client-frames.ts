@@ -19,12 +19,12 @@ export interface Frame {
 
 export const KEY = [0x37, 0xfa, 0x21, 0x3d] as const;
 
-export const octetsOf = (data: Uint8Array | string): Uint8Array =>
+export const bytesOf = (data: Uint8Array | string): Uint8Array =>
   typeof data === "string" ? new TextEncoder().encode(data) : data;
 
 /** A client's frame (RFC 6455 §5.2), byte by byte. */
 export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
-  const payload = octetsOf(options.payload ?? "");
+  const payload = bytesOf(options.payload ?? "");
   const length = BigInt(options.claims ?? payload.length);
   const form = options.lengthForm ?? (length < 126n ? 7 : length < 65_536n ? 16 : 64);
   const mask = options.mask === undefined ? KEY : options.mask;
@@ -36,8 +36,8 @@ export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
   if (mask !== null) out.push(...mask);
   const bytes = new Uint8Array(out.length + payload.length);
   bytes.set(out);
-  payload.forEach((octet, i) => {
-    bytes[out.length + i] = mask === null ? octet : octet ^ mask[i % 4]!;
+  payload.forEach((byte, i) => {
+    bytes[out.length + i] = mask === null ? byte : byte ^ mask[i % 4]!;
   });
   return bytes;
 };
@@ -83,7 +83,7 @@ export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
     if (short === 126 && length < 126) throw new Error("not the shortest length");
     if (short === 127 && length < 65_536) throw new Error("not the shortest length");
     const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
-    if (start + length > wire.length) throw new Error("a frame is cut off");
+    if (start + length > wire.length) throw new Error("a frame is incomplete");
     frames.push({ first, payload: Uint8Array.from(wire.subarray(start, start + length)) });
     at = start + length;
   }

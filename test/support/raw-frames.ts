@@ -5,7 +5,7 @@ export interface FrameShape {
   readonly fin?: boolean;
   readonly rsv?: number;
   readonly masked?: boolean;
-  /** The length to announce, where it is not the payload's; in the 64-bit form from 65 536 on. */
+  /** The length in the header, if it differs from the payload's. */
   readonly length?: number | bigint;
 }
 
@@ -31,7 +31,7 @@ export const frame = (opcode: number, payload: string | Uint8Array = "", shape: 
 export const closeFrame = (code?: number, text: string | Uint8Array = ""): Buffer =>
   frame(CLOSE, code === undefined ? "" : Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(text)]));
 
-/** Reads a server's frame with the reader's `take`. */
+/** Reads a server's frame. `take`: resolves to the next `size` bytes. */
 export const readFrame = async (take: (size: number) => Promise<Buffer>): Promise<Frame> => {
   const [first, second] = (await take(2)) as unknown as [number, number];
   if (second & 0x80) throw new Error("a server must not mask");

@@ -5,7 +5,7 @@ import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
-import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
@@ -168,7 +168,7 @@ export class BunTransport implements Transport {
     // The peer may send the same close frame, but only a stopped server has no port.
     if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.onHostStop();
     // Bun emits `close` synchronously when we close. The peer's close frame stays unknown.
-    else if (!ours && code !== CONNECTION_LOST) receiveClose(this.session, code, reason);
+    else if (!ours && code !== CLOSE.abnormalClosure) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
       this.session.onProtocolError(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }

@@ -5,7 +5,7 @@ import type { IoData, Opcode } from "../../message.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
-import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { capabilities } from "./capabilities.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
@@ -59,7 +59,7 @@ export class CloudflareTransport implements Transport {
   closing(code: number, text: string): void {
     if (this.disconnected) return;
     this.closeReceived = true;
-    if (code === CONNECTION_LOST) {
+    if (code === CLOSE.abnormalClosure) {
       // The platform keeps its side of a lost connection open until we close it.
       this.closeIgnoringErrors(() => this.socket.close(CLOSE.normal));
       this.disconnect();

@@ -4,7 +4,7 @@ import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
-import { CONNECTION_LOST, NO_CLOSE_CODE, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
@@ -37,7 +37,7 @@ const MAX_QUIET_TICKS = 16;
 const IDLE_ERROR = "No response from ping frame.";
 
 /** The close codes that Deno reports for a lost connection. */
-const LOST_CODES: readonly number[] = [0, CONNECTION_LOST];
+const LOST_CODES: readonly number[] = [0, CLOSE.abnormalClosure];
 
 export class DenoTransport implements Transport, PolledTransport, Stoppable {
   private readonly socket: DenoSocket;
@@ -181,7 +181,7 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   private onClose(code: number, reason: string): void {
     if (this.disconnected) return;
     // 1005 after our own close frame means either an empty close frame or none at all.
-    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === NO_CLOSE_CODE))
+    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === CLOSE.noStatusReceived))
       receiveClose(this.session, code, reason);
     this.onDisconnected();
   }

@@ -4,12 +4,6 @@ import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { TransportEvents } from "../../transport.ts";
 
-/** Reported by hosts for a close frame without a code (RFC 6455 §7.4.1). */
-export const NO_CLOSE_CODE = 1005;
-
-/** Reported by hosts for a connection that ended without a close frame (RFC 6455 §7.4.1). */
-export const CONNECTION_LOST = 1006;
-
 const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `received a message of ${size} bytes, which is too big`);
 
@@ -39,5 +33,5 @@ export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBu
 /** Passes the peer's close frame on. */
 export const receiveClose = (session: TransportEvents, code: number, text: string): void => {
   session.onActivity();
-  session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
+  session.onClose(code === CLOSE.noStatusReceived ? undefined : code, text);
 };

@@ -9,7 +9,6 @@ import type { Transport, TransportEvents } from "../../transport.ts";
 import { wrapEndMethods } from "../node/closing.ts";
 import { MAX_PENDING_WRITE } from "../node/stream.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
-import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
@@ -146,8 +145,8 @@ export class WsTransport implements Transport {
   closed(code: number, text: string): void {
     this.queue = EMPTY_QUEUE;
     this.queued = 0;
-    if (code !== CONNECTION_LOST && !this.closeReceived)
-      this.session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
+    if (code !== CLOSE.abnormalClosure && !this.closeReceived)
+      this.session.onClose(code === CLOSE.noStatusReceived ? undefined : code, text);
     this.session.onDisconnect();
   }
 

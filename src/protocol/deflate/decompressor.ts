@@ -1,37 +1,40 @@
-/** The client's messages, inflated (RFC 7692 §7.2.2), and never further than the limits allow. */
+/** Inflation of the messages that the client sends (RFC 7692 §7.2.2), within the size limits. */
 import { ProtocolError } from "../../errors.ts";
 import { CLOSE } from "../close.ts";
 import type { Deflate, Inflated, InflateFailure, InflateOptions } from "./deflate-port.ts";
 import type { CompressionSettings, DeflateParameters } from "./negotiation.ts";
 import { MessageWindow } from "./window.ts";
 
-/** Up to so many octets in and out, inflating takes less than handing over to another thread would. */
+/** Up to this size in bytes, before and after, inflation is synchronous: a handover to another thread would take longer. */
 const SYNC_LIMIT = 65_536;
 
 /**
- * What the sender took off (§7.2.1), and a final block behind it: a stream that does not end there was cut off or is no
- * DEFLATE at all.
+ * The four bytes that the sender removed (§7.2.1), followed by an empty final block. A stream that does not end with that
+ * block is truncated or not DEFLATE.
  */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0x03, 0x00);
 
-/** A message may be made of so many streams, each ended by a final block (§7.2.3.5): every one costs a set-up. */
+/** The most streams per message, each ended by a final block (§7.2.3.5). Limited, because zlib is set up for each of them. */
 const MAX_STREAMS = 64;
 
-/** How far a message is inflated. */
+/** The progress of one message's inflation. */
 interface Progress {
   readonly stream: Uint8Array;
   readonly length: number;
   readonly limit: number;
-  /** What the next stream may refer to. */
+  /** The data that the next stream may refer to. */
   readonly window: MessageWindow;
-  /** Whether the next message may as well. */
+  /** Whether the next message may also refer to it (context takeover). */
   readonly keepsWindow: boolean;
   readonly parts: Uint8Array[];
   consumed: number;
   size: number;
 }
 
-/** Without context takeover one serves all connections that agreed on the same; with it, each has its own. */
+/**
+ * Without context takeover, all connections with the same parameters share one decompressor; with it, each connection has
+ * its own.
+ */
 export class Decompressor {
   private readonly deflater: Deflate;
   private readonly maxMessageSize: number;
@@ -51,12 +54,12 @@ export class Decompressor {
   }
 
   /**
-   * Inflates a message: at once, and returns it, where little goes in and comes out; else `later` is called with it in
-   * another turn, and `undefined` is returned. `payload` is only read during the call.
+   * Inflates a message. Small messages are inflated synchronously and returned. For a large one, `undefined` is returned, and
+   * `done` is called with the message or the error in a later event-loop tick. `payload` is read only during the call.
    *
-   * @throws ProtocolError 1007 for what is no DEFLATE stream, 1009 for a message that is too large
+   * @throws ProtocolError 1007 for an invalid DEFLATE stream, 1009 for a message that is too large
    */
-  decompress(payload: Uint8Array, later: (result: Uint8Array | ProtocolError) => void): Uint8Array | undefined {
+  decompress(payload: Uint8Array, done: (result: Uint8Array | ProtocolError) => void): Uint8Array | undefined {
     const { length } = payload;
     const stream = new Uint8Array(length + TAIL.length);
     stream.set(payload);
@@ -74,29 +77,29 @@ export class Decompressor {
       size: 0,
     };
     while (length <= SYNC_LIMIT) {
-      const result = this.deflater.inflateSync(...next(progress, Math.min(limit, SYNC_LIMIT)));
+      const result = this.deflater.inflateSync(...nextInput(progress, Math.min(limit, SYNC_LIMIT)));
       if (result === "too big" && limit > SYNC_LIMIT) break;
-      if (advance(progress, result)) return whole(progress);
+      if (advance(progress, result)) return joinParts(progress);
     }
-    this.inflateLater(progress, later);
+    this.inflateAsync(progress, done);
     return undefined;
   }
 
-  private inflateLater(progress: Progress, later: (result: Uint8Array | ProtocolError) => void): void {
-    this.deflater.inflate(...next(progress, progress.limit), (result) => {
+  private inflateAsync(progress: Progress, done: (result: Uint8Array | ProtocolError) => void): void {
+    this.deflater.inflate(...nextInput(progress, progress.limit), (result) => {
       try {
-        if (advance(progress, result)) later(whole(progress));
-        else this.inflateLater(progress, later);
+        if (advance(progress, result)) done(joinParts(progress));
+        else this.inflateAsync(progress, done);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        later(error);
+        done(error);
       }
     });
   }
 }
 
-/** What is to be inflated next; zlib must be given room for one octet at least. */
-const next = (
+/** The arguments for inflating the next stream. zlib requires a limit of at least one byte. */
+const nextInput = (
   { stream, consumed, size, window }: Progress,
   limit: number,
 ): [data: Uint8Array, options: InflateOptions] => [
@@ -104,7 +107,7 @@ const next = (
   { limit: Math.max(limit - size, 1), dictionary: window.dictionary },
 ];
 
-/** Takes what came out of a stream. Returns whether it was the last one of the message. */
+/** Records the output of a stream. Returns whether it was the last one of the message. */
 const advance = (progress: Progress, result: Inflated | InflateFailure): boolean => {
   if (result === "corrupt" || progress.parts.length === MAX_STREAMS) {
     throw new ProtocolError(CLOSE.invalidPayload, "received a compressed message that is not a valid DEFLATE stream");
@@ -120,7 +123,7 @@ const advance = (progress: Progress, result: Inflated | InflateFailure): boolean
   return isLast;
 };
 
-const whole = ({ parts, size }: Progress): Uint8Array => {
+const joinParts = ({ parts, size }: Progress): Uint8Array => {
   if (parts.length === 1) return parts[0]!;
   const message = new Uint8Array(size);
   let at = 0;

@@ -1,37 +1,39 @@
-/** The port to DEFLATE (RFC 1951): the host brings its zlib, and `protocol/` stays free of it. */
+/** The port to the host's implementation of DEFLATE (RFC 1951), such as zlib. */
 
 export interface DeflateOptions {
-  /** 0–9, as zlib has them. */
+  /** zlib's compression level, 0–9. */
   readonly level: number;
-  /** 1–9. */
+  /** zlib's memory level, 1–9. */
   readonly memLevel: number;
-  /** The base-2 logarithm of the window, 8–15. */
+  /** The base-2 logarithm of the window size, 8–15. */
   readonly windowBits: number;
-  /** What the other side has seen before: the last octets are the most recent. */
+  /** The preceding data that the peer knows; the most recent bytes are last. */
   readonly dictionary: Uint8Array | undefined;
 }
 
 export interface InflateOptions {
-  /** Stop as soon as more than so many octets come out. */
+  /** Inflation fails as soon as the output is larger than this many bytes. */
   readonly limit: number;
   readonly dictionary: Uint8Array | undefined;
 }
 
-/** What came out, and how many octets of the input it took: fewer than there are after a final block. */
+/** The result of inflating one stream. */
 export interface Inflated {
   readonly bytes: Uint8Array;
+  /** How many bytes of the input were read: not all of them if a final block ended the stream before. */
   readonly consumed: number;
 }
 
-/** Why nothing came out: the data are no whole DEFLATE stream, or there is more in them than the limit. */
+/** Why inflation failed: the data are not a complete DEFLATE stream, or the output exceeds the limit. */
 export type InflateFailure = "corrupt" | "too big";
 
-/** Raw streams, each on its own: what carries over from message to message is handed in as a dictionary. */
+/** Raw DEFLATE without state between calls: context takeover is implemented by passing a dictionary. */
 export interface Deflate {
-  /** Flushed to an octet's boundary: the result ends in 00 00 ff ff. */
+  /** Compresses `data` with a sync flush: the result ends with 00 00 ff ff. */
   deflateSync(data: Uint8Array, options: DeflateOptions): Uint8Array;
-  /** The same without holding up anybody; `done` is called in a later turn. */
+  /** Like {@link deflateSync}, in another thread. `done` is called in a later event-loop tick. */
   deflate(data: Uint8Array, options: DeflateOptions, done: (bytes: Uint8Array) => void): void;
   inflateSync(data: Uint8Array, options: InflateOptions): Inflated | InflateFailure;
+  /** Like {@link inflateSync}, in another thread. `done` is called in a later event-loop tick. */
   inflate(data: Uint8Array, options: InflateOptions, done: (result: Inflated | InflateFailure) => void): void;
 }

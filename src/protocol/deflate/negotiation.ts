@@ -1,9 +1,9 @@
-/** permessage-deflate (RFC 7692): what is agreed on. */
+/** Negotiation of permessage-deflate (RFC 7692 §5 and §7.1). */
 import type { ExtensionOffer } from "../http/extensions.ts";
 
 export const PERMESSAGE_DEFLATE = "permessage-deflate";
 
-/** How messages are compressed, with every default filled in (the option `compress`). */
+/** The option `compress` with all defaults. */
 export interface CompressionSettings {
   readonly level: number;
   readonly memLevel: number;
@@ -15,28 +15,28 @@ export interface CompressionSettings {
   readonly maxInflation: number;
 }
 
-/** The parameters of one connection (RFC 7692 §7.1). */
+/** The parameters that were negotiated for a connection (RFC 7692 §7.1). */
 export interface DeflateParameters {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
-  /** The base-2 logarithm of the window that we compress with, 8–15. */
+  /** The base-2 logarithm of the size of the window that the server compresses with, 8–15. */
   readonly serverMaxWindowBits: number;
-  /** The same of the client's. */
+  /** The same for the client. */
   readonly clientMaxWindowBits: number;
-  /** The extension as the answer's `Sec-WebSocket-Extensions` names it. */
+  /** The value of `Sec-WebSocket-Extensions` in the response. */
   readonly answer: string;
 }
 
-/** What an offer asks for; `undefined` where it says nothing. */
+/** The parameters of an offer. */
 interface Offered {
   server_no_context_takeover?: true;
   client_no_context_takeover?: true;
   server_max_window_bits?: number;
-  /** `true`: the client lets us choose. */
+  /** `true`: the server may choose the value. */
   client_max_window_bits?: number | true;
 }
 
-/** §7.1: an offer with an unknown parameter, one given twice, or a value that it can't have is declined. */
+/** §7.1: an offer with an unknown parameter, a duplicate parameter or an invalid value is declined. */
 const readOffer = ({ parameters }: ExtensionOffer): Offered | undefined => {
   const offered: Offered = {};
   for (const [name, value] of parameters) {
@@ -49,7 +49,7 @@ const readOffer = ({ parameters }: ExtensionOffer): Offered | undefined => {
         break;
       case "server_max_window_bits":
       case "client_max_window_bits":
-        // §7.1.2: a decimal number of 8 to 15 without leading zeros; only the client's may have none.
+        // §7.1.2: a decimal integer from 8 to 15 without leading zeros. Only client_max_window_bits may have no value.
         if (value === undefined && name === "client_max_window_bits") offered[name] = true;
         else if (value !== undefined && /^(?:[89]|1[0-5])$/.test(value)) offered[name] = Number(value);
         else return undefined;
@@ -61,7 +61,7 @@ const readOffer = ({ parameters }: ExtensionOffer): Offered | undefined => {
   return offered;
 };
 
-/** Takes the first offer that we can accept; none: the connection goes on without compression (§5.1). */
+/** Accepts the first valid offer. Without one, the connection is not compressed (§5.1). */
 export const negotiateDeflate = (
   offers: readonly ExtensionOffer[],
   settings: CompressionSettings,
@@ -74,12 +74,12 @@ export const negotiateDeflate = (
 };
 
 const agree = (offered: Offered, settings: CompressionSettings): DeflateParameters => {
-  // §7.1.1: either side's wish is enough, and the answer may say so without having been asked.
+  // §7.1.1: either side may request this, and the response may include it although the client did not offer it.
   const serverNoContextTakeover = settings.serverNoContextTakeover || offered.server_no_context_takeover === true;
   const clientNoContextTakeover = settings.clientNoContextTakeover || offered.client_no_context_takeover === true;
-  // §7.1.2.1: what the client asks for must be confirmed; a smaller window than it expects needs no word.
+  // §7.1.2.1: a value that the client requests must be confirmed. A smaller window needs no announcement.
   const serverMaxWindowBits = Math.min(settings.serverMaxWindowBits, offered.server_max_window_bits ?? 15);
-  // §7.1.2.2: only a client that offers it may be told to use a smaller window.
+  // §7.1.2.2: only a client that offered this parameter may be required to use a smaller window.
   const { client_max_window_bits: hint } = offered;
   const clientMaxWindowBits =
     hint === undefined ? 15 : Math.min(settings.clientMaxWindowBits, hint === true ? 15 : hint);

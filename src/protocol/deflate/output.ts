@@ -1,24 +1,24 @@
-/** What a connection with compression sends: in order, although large messages are compressed in another thread. */
+/** Sends the messages of a connection with compression in order, although large ones are compressed in another thread. */
 import type { IoData } from "../../message.ts";
 import { FIN, OPCODE, RSV1 } from "../frame.ts";
 import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
 
-/** Writes a frame; `first` is its first octet. */
+/** Writes a frame. `first`: its first byte. */
 export type WriteFrame = (first: number, data: IoData, size: number) => void;
 
-interface Waiting {
+interface QueuedMessage {
   readonly opcode: number;
   readonly data: IoData;
   readonly size: number;
 }
 
 export class CompressedOutput {
-  /** Octets that wait for a message before them to be compressed, that one's included. */
-  waiting = 0;
+  /** The size of the queued messages in bytes: the message that is being compressed, and those behind it. */
+  queuedBytes = 0;
 
   private readonly compressor: Compressor;
   private readonly write: WriteFrame;
-  private queue: Waiting[] = [];
+  private queue: QueuedMessage[] = [];
 
   constructor(compressor: Compressor, write: WriteFrame) {
     this.compressor = compressor;
@@ -36,23 +36,23 @@ export class CompressedOutput {
     }
   }
 
-  private enqueue(message: Waiting): void {
+  private enqueue(message: QueuedMessage): void {
     this.queue.push(message);
-    this.waiting += message.size;
+    this.queuedBytes += message.size;
   }
 
   private compressFirst(): void {
     const message = this.queue[0]!;
-    this.compressor.compressLater(message.data, message.size, (payload) => {
+    this.compressor.compressAsync(message.data, message.size, (payload) => {
       const { queue } = this;
       this.queue = [];
-      this.waiting = 0;
+      this.queuedBytes = 0;
       this.writeCompressed(message, payload);
       for (const { opcode, data, size } of queue.slice(1)) this.send(opcode, data, size);
     });
   }
 
-  private writeCompressed({ opcode, data, size }: Waiting, payload: Uint8Array | undefined): void {
+  private writeCompressed({ opcode, data, size }: QueuedMessage, payload: Uint8Array | undefined): void {
     if (payload === undefined) this.write(FIN | opcode, data, size);
     else this.write(FIN | RSV1 | opcode, payload, payload.length);
   }

@@ -1,6 +1,6 @@
 /**
- * Context takeover (RFC 7692 §7.2.3.2): the end of what one side has compressed so far, to which its next message may
- * refer. It is kept as octets, not as a zlib stream: a few kilobytes instead of hundreds, and nothing to be closed.
+ * The sliding window of one direction for context takeover (RFC 7692 §7.2.3.2): the most recent data, to which the next
+ * message may refer. Kept as bytes instead of a zlib stream: this needs a few kilobytes instead of hundreds, and no cleanup.
  */
 export class MessageWindow {
   private readonly size: number;
@@ -10,12 +10,12 @@ export class MessageWindow {
     this.size = 2 ** windowBits;
   }
 
-  /** For the next message; `undefined` before the first one. */
+  /** The dictionary for the next message; `undefined` before the first message. */
   get dictionary(): Uint8Array | undefined {
     return this.bytes;
   }
 
-  /** A message was compressed or inflated. */
+  /** Adds a message that was compressed or inflated. */
   add(message: Uint8Array): void {
     if (message.length === 0) return;
     const kept = Math.min(this.bytes?.length ?? 0, Math.max(this.size - message.length, 0));

@@ -1,6 +1,6 @@
-/** `Sec-WebSocket-Extensions` (RFC 6455 §9.1), read in one pass: time is linear whatever it says. */
+/** A parser for `Sec-WebSocket-Extensions` (RFC 6455 §9.1). It takes linear time for any input. */
 
-/** One offer of the header: an extension and its parameters, in their order, duplicates included. */
+/** An offered extension and its parameters, in order, duplicates included. */
 export interface ExtensionOffer {
   readonly name: string;
   readonly parameters: readonly (readonly [name: string, value: string | undefined])[];
@@ -8,7 +8,7 @@ export interface ExtensionOffer {
 
 const TCHAR = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 
-/** Reads the header's grammar, one character after the other. */
+/** A scanner for the header's tokens. */
 class Reader {
   private readonly text: string;
   private at = 0;
@@ -17,12 +17,12 @@ class Reader {
     this.text = text;
   }
 
-  get ended(): boolean {
+  get atEnd(): boolean {
     return this.at >= this.text.length;
   }
 
-  /** Takes `char` with the white space around it, if it comes next. */
-  take(char: string): boolean {
+  /** Skips `char` and the white space around it. `false`: the next character is another one. */
+  consume(char: string): boolean {
     this.skipSpace();
     if (this.text[this.at] !== char) return false;
     this.at++;
@@ -39,7 +39,7 @@ class Reader {
     return token === "" ? undefined : token;
   }
 
-  /** A token, or a quoted string whose content, unescaped, is one. */
+  /** Reads a token, or a quoted string whose unescaped content is a token. */
   value(): string | undefined {
     if (this.text[this.at] !== '"') return this.token();
     let value = "";
@@ -64,21 +64,21 @@ export const parseExtensions = (header: string | undefined): ExtensionOffer[] | 
   const offers: ExtensionOffer[] = [];
   const reader = new Reader(header ?? "");
   do {
-    // RFC 9110 §5.6.1: a recipient reads over empty elements of a list.
-    while (reader.take(","));
-    if (reader.ended) break;
+    // RFC 9110 §5.6.1: a recipient ignores empty list elements.
+    while (reader.consume(","));
+    if (reader.atEnd) break;
     const name = reader.token();
     if (name === undefined) return undefined;
     const parameters: [string, string | undefined][] = [];
-    while (reader.take(";")) {
+    while (reader.consume(";")) {
       const parameter = reader.token();
       if (parameter === undefined) return undefined;
-      const hasValue = reader.take("=");
+      const hasValue = reader.consume("=");
       const value = hasValue ? reader.value() : undefined;
       if (hasValue && value === undefined) return undefined;
       parameters.push([parameter, value]);
     }
     offers.push({ name, parameters });
-  } while (reader.take(","));
-  return reader.ended ? offers : undefined;
+  } while (reader.consume(","));
+  return reader.atEnd ? offers : undefined;
 };

@@ -1,11 +1,11 @@
-/** The pieces of HTTP's grammar that a WebSocket handshake is made of (RFC 9110 §5). Every function is linear in time. */
+/** The HTTP syntax that the opening handshake uses (RFC 9110 §5). Every function takes linear time. */
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** RFC 9110 §5.6.2: `token = 1*tchar`. */
 export const isToken = (value: string): boolean => TOKEN.test(value);
 
-/** RFC 9110 §5.5: visible characters, spaces and tabs; never CR, LF or NUL. */
+/** RFC 9110 §5.5: visible characters, spaces and tabs, but not CR, LF or NUL. */
 export const isFieldValue = (value: string): boolean => {
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
@@ -14,7 +14,7 @@ export const isFieldValue = (value: string): boolean => {
   return true;
 };
 
-/** RFC 9110 §5.6.3: white space is spaces and tabs, and nothing else that Unicode calls so. */
+/** RFC 9110 §5.6.3: only spaces and tabs are white space, unlike in `String.trim`. */
 const trim = (value: string): string => {
   let start = 0;
   let end = value.length;
@@ -24,7 +24,7 @@ const trim = (value: string): string => {
   return value.slice(start, end);
 };
 
-/** RFC 9110 §5.6.1: a comma-separated list; empty elements are skipped. For lists without quoted strings. */
+/** RFC 9110 §5.6.1: the elements of a comma-separated list without quoted strings. Empty elements are ignored. */
 export const listOf = (value: string | undefined): string[] =>
   value === undefined
     ? []
@@ -33,6 +33,6 @@ export const listOf = (value: string | undefined): string[] =>
         .map(trim)
         .filter((element) => element !== "");
 
-/** Whether a list has `token`, letter case aside: how `Connection` and `Upgrade` are read (RFC 6455 §4.2.1). */
+/** Whether a list contains `token` (in lower case), ignoring case, as in `Connection` and `Upgrade` (RFC 6455 §4.2.1). */
 export const listHas = (value: string | undefined, token: string): boolean =>
   listOf(value).some((element) => element.toLowerCase() === token);

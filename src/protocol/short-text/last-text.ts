@@ -1,52 +1,52 @@
 /**
- * The text that was decoded last, and the octets that it was decoded from. What arrives is often sent on as it is, by an
- * echo, a relay, a chat: then it need be neither measured nor encoded again.
+ * The most recently decoded text, and the bytes it was decoded from. Handlers often send a text as it has arrived (an echo,
+ * a relay, a chat): it then needs neither measuring nor encoding.
  */
+import { NO_BYTES } from "../copy.ts";
+
 export class LastText {
   text = "";
-  private memory: Uint8Array = NOTHING;
+  private memory: Uint8Array = NO_BYTES;
   private start = 0;
   private end = 0;
-  /** A view of the same octets, where they are few: it is what {@link copyTo} needs. */
+  /** A view of `memory`, only set for short texts. {@link copyTo} needs it. */
   view: DataView | undefined = undefined;
 
-  /** The octets are not to be changed until {@link forget}, nor while something that was sent refers to them. */
+  /** The bytes must not change before {@link forget}, nor while a part that is being written refers to them. */
   set(text: string, bytes: Uint8Array, start: number, end: number, view?: DataView): void {
     this.text = text;
     this.start = start;
     this.end = end;
-    // Telling the collector of a new value costs more than a look at the old one.
+    // Skip the store when the value is unchanged: the garbage collector's write barrier costs more than the comparison.
     if (this.memory !== bytes) this.memory = bytes;
     if (this.view !== view) this.view = view;
   }
 
-  /** Keeps nothing alive any more. */
+  /** Drops the references to the text and its bytes. */
   forget(): void {
-    this.set("", NOTHING, 0, 0);
+    this.set("", NO_BYTES, 0, 0);
   }
 
-  /** How many octets the text has. */
+  /** The length of the text in bytes. */
   get size(): number {
     return this.end - this.start;
   }
 
-  /** Writes the octets of a short text to `target` from `at` on, a word at a time, and returns where they end. */
+  /** Copies the bytes of a short text to `target` from `at` on, four per step, and returns the position behind them. */
   copyTo(target: DataView, at: number): number {
     const { end } = this;
     const view = this.view!;
-    let from = this.start;
-    for (; from + 3 < end; from += 4, at += 4) target.setInt32(at, view.getInt32(from, true), true);
-    for (; from < end; from++, at++) target.setUint8(at, view.getUint8(from));
+    let source = this.start;
+    for (; source + 3 < end; source += 4, at += 4) target.setInt32(at, view.getInt32(source, true), true);
+    for (; source < end; source++, at++) target.setUint8(at, view.getUint8(source));
     return at;
   }
 
-  /** The octets themselves. */
+  /** A view of the text's bytes. */
   get bytes(): Uint8Array {
     return this.memory.subarray(this.start, this.end);
   }
 }
 
-const NOTHING = new Uint8Array(0);
-
-/** Below this many octets, measuring and encoding once more costs less than remembering; but for short ones in a run. */
-export const LAST_TEXT_FROM = 512;
+/** Shorter texts are not recorded, except in a run: measuring and encoding them again costs less. */
+export const MIN_LAST_TEXT = 512;

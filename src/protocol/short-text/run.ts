@@ -1,36 +1,39 @@
 /**
- * Short texts that arrive one right behind the other. Making a string of octets is a call of the host, which costs more
- * than all else that is done for a short text; so a run of them is decoded in one.
+ * Runs of short text messages: consecutive frames in one chunk. Decoding bytes to a string is a call to the host, which
+ * costs more than everything else that a short text needs, so the texts of a run are decoded in one call.
  */
 import { FIN, MASKED, OPCODE } from "../frame.ts";
 import { applyMaskInView } from "../mask.ts";
 
-/** Payloads of up to so many octets have their length in the second octet of their header (RFC 6455 §5.2). */
-export const SHORT = 125;
+/** The largest payload whose length is encoded in the second byte of the header (RFC 6455 §5.2). */
+export const MAX_SHORT = 125;
 
-/** A masked header for such a length: two octets and the key. */
+/** The size of a masked header for such a payload: two bytes and the masking key. */
 export const SHORT_HEADER = 6;
 
 /**
- * A run has so many octets at most, with its headers: engines make a part of a string point into the whole, so a text that
- * is kept keeps its run.
+ * The maximum size of a run in bytes, headers included. Engines implement a substring as a reference to the whole string,
+ * so a text that an application keeps also keeps the text of its run.
  */
 const MAX_RUN = 256;
 
-/** The first octet of a text in one frame. */
-export const TEXT = FIN | OPCODE.text;
+/** The first byte of an unfragmented, uncompressed text frame. */
+export const TEXT_FRAME = FIN | OPCODE.text;
 
 /**
- * Unmasks the frames from `at` on, where one ends that begins at `start`, for as long as they are whole, ASCII, and have
- * `longest` octets at most. Returns where the last of them ends.
+ * Unmasks the frames that follow the first frame of a run, and returns the end of the last one. Stops before a frame that is
+ * incomplete, not an ASCII text, or longer than `maxSize`.
+ *
+ * @param start where the payload of the run's first frame begins
+ * @param at where that frame ends
  */
-export const unmaskRun = (view: DataView, start: number, at: number, longest: number): number => {
+export const unmaskRun = (view: DataView, start: number, at: number, maxSize: number): number => {
   const limit = Math.min(view.byteLength, start + MAX_RUN);
-  while (at + SHORT_HEADER <= limit && view.getUint8(at) === TEXT) {
+  while (at + SHORT_HEADER <= limit && view.getUint8(at) === TEXT_FRAME) {
     const size = view.getUint8(at + 1) - MASKED;
     const payload = at + SHORT_HEADER;
     const end = payload + size;
-    if (size < 0 || size > longest || end > limit) break;
+    if (size < 0 || size > maxSize || end > limit) break;
     const key = view.getInt32(at + 2, true);
     if (!applyMaskInView(view, payload, end, key)) {
       applyMaskInView(view, payload, end, key);
@@ -41,7 +44,7 @@ export const unmaskRun = (view: DataView, start: number, at: number, longest: nu
   return at;
 };
 
-/** Masks the frames of a run again that are between `at` and `end`: nobody has taken them. */
+/** Masks the frames between `at` and `end` again. They were unmasked for a run, but have not been delivered. */
 export const maskRun = (view: DataView, at: number, end: number): void => {
   while (at < end) {
     const payload = at + SHORT_HEADER;

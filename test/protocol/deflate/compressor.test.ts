@@ -7,7 +7,7 @@ import type { Compressor } from "../../../src/protocol/deflate/compressor.ts";
 import { ioLength } from "../../../src/protocol/io-data.ts";
 import { agree, TAKEOVER } from "../compression.ts";
 
-/** RFC 7692 §7.2.2, by a zlib stream that lives as long as the connection. */
+/** Inflates as in RFC 7692 §7.2.2, with a zlib stream that lives as long as the connection. */
 class Receiver {
   private readonly inflate: Inflate;
   constructor(windowBits = 15) {
@@ -31,7 +31,7 @@ const compress = (compressor: Compressor, data: IoData): Uint8Array | undefined 
   compressor.compress(data, ioLength(data));
 
 const later = (compressor: Compressor, data: IoData): Promise<Uint8Array | undefined> =>
-  new Promise((resolve) => compressor.compressLater(data, ioLength(data), resolve));
+  new Promise((resolve) => compressor.compressAsync(data, ioLength(data), resolve));
 
 const inflate = (payload: Uint8Array): string =>
   inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
@@ -39,7 +39,7 @@ const inflate = (payload: Uint8Array): string =>
 const TEXT = '{"user":"alice","text":"hello there, hello again, and hello once more"}'.repeat(4);
 
 describe("Compressor", () => {
-  test("compresses text, octets and lists of them, and leaves the tail off", () => {
+  test("compresses text, bytes and lists of them, and removes the tail", () => {
     for (const data of [TEXT, Buffer.from(TEXT), [TEXT.slice(0, 10), [Buffer.from(TEXT.slice(10))]]]) {
       const payload = compress(agree().compressor, data)!;
       expect(payload.length).toBeLessThan(TEXT.length / 2);
@@ -48,16 +48,16 @@ describe("Compressor", () => {
     }
   });
 
-  test("an empty message is one octet (RFC 7692 §7.2.3.6)", () => {
+  test("an empty message is compressed to one byte (RFC 7692 §7.2.3.6)", () => {
     expect([...compress(agree().compressor, "")!]).toEqual([0]);
   });
 
-  test("leaves alone what would not become smaller", () => {
+  test("does not compress a message that would not become smaller", () => {
     expect(compress(agree().compressor, "abc")).toBeUndefined();
     expect(compress(agree(TAKEOVER).compressor, crypto.getRandomValues(new Uint8Array(1000)))).toBeUndefined();
   });
 
-  test("compresses a message that goes to many once, text and octets, and tells it from one as long", () => {
+  test("compresses consecutive equal messages once, text and bytes, and distinguishes messages of the same length", () => {
     let calls = 0;
     const deflate = {
       ...nodeDeflate,
@@ -67,18 +67,18 @@ describe("Compressor", () => {
       },
     };
     const { compressor } = agree({ deflate });
-    const octets = Buffer.from(TEXT);
+    const bytes = Buffer.from(TEXT);
     expect(compress(compressor, TEXT)).toBe(compress(compressor, TEXT));
     expect(calls).toBe(1);
-    expect(compress(compressor, octets)).toBe(compress(compressor, [octets.subarray(0, 7), octets.subarray(7)]));
+    expect(compress(compressor, bytes)).toBe(compress(compressor, [bytes.subarray(0, 7), bytes.subarray(7)]));
     expect(calls).toBe(2);
-    // Its owner may change it: what it contains counts, not which memory it is.
-    octets[5] = 0x21;
-    expect(inflate(compress(compressor, octets)!)).toBe(octets.toString());
+    // The owner may change the bytes: messages are compared by content.
+    bytes[5] = 0x21;
+    expect(inflate(compress(compressor, bytes)!)).toBe(bytes.toString());
     expect(calls).toBe(3);
   });
 
-  test.each([8, 9, 10, 15])("never reaches further back than a window of 2^%i", async (bits) => {
+  test.each([8, 9, 10, 15])("never refers back further than a window of 2^%i", async (bits) => {
     const word = fc.string({ minLength: 1, maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(word, { maxLength: 60, size: "max" }), { maxLength: 6 }), async (messages) => {
@@ -87,7 +87,7 @@ describe("Compressor", () => {
             offer: `permessage-deflate; server_max_window_bits=${bits}`,
             serverNoContextTakeover: !takeover,
           });
-          // With a window of 2^8 and little room for output, zlib refuses what reaches further.
+          // With a window of 2^8 and a small output buffer, zlib rejects references that reach further back.
           const receiver = takeover ? new Receiver(bits) : undefined;
           for (const message of messages) {
             const data = message.join(" ").repeat(3);
@@ -102,7 +102,7 @@ describe("Compressor", () => {
     );
   });
 
-  test("with context takeover, a message like the one before is hardly anything", async () => {
+  test("with context takeover, a repeated message is compressed to a few bytes", async () => {
     const { compressor } = agree(TAKEOVER);
     const receiver = new Receiver();
     const sizes: number[] = [];
@@ -115,7 +115,7 @@ describe("Compressor", () => {
     expect(Math.max(...sizes.slice(1))).toBeLessThan(sizes[0]! / 3);
   });
 
-  test("what was sent uncompressed is not in the window", async () => {
+  test("messages that were sent uncompressed are not in the window", async () => {
     const { compressor } = agree(TAKEOVER);
     const receiver = new Receiver();
     const noise = Buffer.from(crypto.getRandomValues(new Uint8Array(64)));

@@ -8,7 +8,7 @@ import { type Agreement, agree, TAKEOVER } from "../compression.ts";
 const deflate = (data: Uint8Array | string, options: object = {}): Uint8Array =>
   deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...options }).subarray(0, -4);
 
-/** What comes of a payload, and whether at once. */
+/** The result of a payload, and whether it was returned synchronously. */
 const read = (decompressor: Decompressor, payload: Uint8Array): Promise<[result: Uint8Array | number, now: boolean]> =>
   new Promise((resolve) => {
     try {
@@ -38,10 +38,10 @@ describe("Decompressor", () => {
     expect([Buffer.from(result as Uint8Array).toString(), now]).toEqual(["Hello", true]);
   });
 
-  test("reads on behind a final block, which may refer to what came before it", async () => {
+  test("continues after a final block, and the next stream may refer to the data before it", async () => {
     const [result] = await readAs({}, hex("f3 48 cd c9 c9 07 00 f3 00 11 00 00"));
     expect(Buffer.from(result as Uint8Array).toString()).toBe("HelloHello");
-    // In another thread as well: a final block, and a lot behind it.
+    // Also in another thread: a final block, and a large stream behind it.
     const noise = Buffer.concat(Array.from({ length: 80 }, () => crypto.getRandomValues(new Uint8Array(1024))));
     const [large, now] = await readAs({}, Buffer.concat([hex("f3 48 cd c9 c9 07 00"), deflate(noise)]));
     expect([Buffer.concat([Buffer.from("Hello"), noise]).equals(large as Uint8Array), now]).toEqual([true, false]);
@@ -62,7 +62,7 @@ describe("Decompressor", () => {
     ["nothing at all", ""],
     ["a reserved block type", "06 00"],
     ["a distance before the beginning", "f2 00 11 00 00"],
-    ["random octets", "ff ff ff ff ff"],
+    ["random bytes", "ff ff ff ff ff"],
     ["a stream that is cut off", "f2 48 cd c9"],
     ["rubbish behind a final block", "f3 48 cd c9 c9 07 00 ff ff"],
     ["more streams than anybody has a reason for", "03 00 ".repeat(65)],
@@ -70,7 +70,7 @@ describe("Decompressor", () => {
     expect((await readAs({}, hex(payload)))[0]).toBe(1007);
   });
 
-  test("stops at maxMessageSize, and not one octet earlier", async () => {
+  test("stops at maxMessageSize, and not one byte earlier", async () => {
     for (const maxMessageSize of [100, 65_536, 65_537, 1_000_000]) {
       const data = Buffer.alloc(maxMessageSize, "ab");
       const agreement = { maxMessageSize };
@@ -79,7 +79,7 @@ describe("Decompressor", () => {
     }
   });
 
-  test("stops at maxInflation times what came, above 64 KiB", async () => {
+  test("above 64 KiB, stops at maxInflation times the compressed size", async () => {
     expect(((await readAs({ maxInflation: 1 }, deflate(Buffer.alloc(65_536))))[0] as Uint8Array).length).toBe(65_536);
     const bomb = deflate(Buffer.alloc(1_000_000));
     expect((await readAs({ maxInflation: 500 }, bomb))[0]).toBe(1009);
@@ -88,18 +88,18 @@ describe("Decompressor", () => {
     }
   });
 
-  test("answers at once where little goes in and comes out, and in a later turn elsewhere", async () => {
+  test("inflates small messages synchronously, and large ones in a later event-loop tick", async () => {
     const noise = (size: number): Uint8Array =>
       Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
     expect((await readAs({}, deflate(noise(60 * 1024))))[1]).toBe(true);
     expect((await readAs({}, deflate(noise(80 * 1024))))[1]).toBe(false);
     expect((await readAs({}, deflate("0123456789".repeat(7000))))[1]).toBe(false);
     expect((await readAs({}, deflate("0123456789".repeat(6000))))[1]).toBe(true);
-    // Too large for any answer: there is nothing to wait for.
+    // A limit below 64 KiB is exceeded synchronously.
     expect(await readAs({ maxMessageSize: 10 }, deflate("0123456789".repeat(7000)))).toEqual([1009, true]);
   });
 
-  test("reads what any client may send, in any window, with and without context takeover", async () => {
+  test("inflates messages of any window size, with and without context takeover", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -127,7 +127,7 @@ describe("Decompressor", () => {
     );
   });
 
-  test("random octets are data or 1007, never anything else", async () => {
+  test("random bytes are inflated or refused with 1007", async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200, size: "max" }), async (payload) => {
         const [result] = await readAs({}, payload);

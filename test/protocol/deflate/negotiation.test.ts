@@ -23,7 +23,7 @@ describe("negotiateDeflate", () => {
       TAKEOVER,
       `permessage-deflate; ${BOTH}`,
     ],
-    // What the client asks of us is confirmed; what it does not ask we do without a word.
+    // A parameter that the client requests is confirmed. What we do without a request is not announced.
     ["permessage-deflate; server_max_window_bits=10", TAKEOVER, "permessage-deflate; server_max_window_bits=10"],
     ['permessage-deflate; server_max_window_bits="10"', TAKEOVER, "permessage-deflate; server_max_window_bits=10"],
     ["permessage-deflate; server_max_window_bits=8", TAKEOVER, "permessage-deflate; server_max_window_bits=8"],
@@ -34,7 +34,7 @@ describe("negotiateDeflate", () => {
       "permessage-deflate; server_max_window_bits=9",
     ],
     ["permessage-deflate", { ...TAKEOVER, serverMaxWindowBits: 9 }, "permessage-deflate"],
-    // Only a client that offers it may be told.
+    // Only a client that offers client_max_window_bits may be required to use a smaller window.
     ["permessage-deflate; client_max_window_bits", TAKEOVER, "permessage-deflate"],
     [
       "permessage-deflate; client_max_window_bits",
@@ -47,7 +47,7 @@ describe("negotiateDeflate", () => {
       "permessage-deflate; client_max_window_bits=9",
     ],
     ["permessage-deflate", { ...TAKEOVER, clientMaxWindowBits: 10 }, "permessage-deflate"],
-    // Declined, and the next one taken.
+    // The first offer is declined, the next one is accepted.
     ["permessage-deflate; unknown, permessage-deflate", TAKEOVER, "permessage-deflate"],
     ["permessage-deflate; unknown", {}, undefined],
     ["permessage-deflate; server_max_window_bits", {}, undefined],
@@ -70,7 +70,7 @@ describe("negotiateDeflate", () => {
     expect(negotiate(header, compress)?.answer).toBe(answer);
   });
 
-  test("gives the windows that both sides will use", () => {
+  test("returns the window sizes that both sides will use", () => {
     const header = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=12";
     expect(negotiate(header, { clientMaxWindowBits: 14 })).toMatchObject({
       serverMaxWindowBits: 9,

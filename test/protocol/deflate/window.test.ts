@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { MessageWindow } from "../../../src/protocol/deflate/window.ts";
 
 describe("MessageWindow", () => {
-  test("is the end of all messages so far", () => {
+  test("contains the end of all messages so far", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 700, size: "max" })),

@@ -40,7 +40,7 @@ describe("parseExtensions", () => {
     expect(parseExtensions(header)).toBeUndefined();
   });
 
-  test("reads whatever was written by the grammar", () => {
+  test("reads every header that matches the grammar", () => {
     const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,8}$/);
     const space = fc.constantFrom("", " ", "\t ");
     const parameter = fc.tuple(token, fc.option(fc.tuple(token, fc.boolean()), { nil: undefined }));
@@ -63,7 +63,7 @@ describe("parseExtensions", () => {
     );
   });
 
-  test("never throws, whatever it is given", () => {
+  test("never throws", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (header) => void parseExtensions(header)));
     fc.assert(fc.property(fc.stringMatching(/^[ab;=,"\\ ]*$/), (header) => void parseExtensions(header)));
   });

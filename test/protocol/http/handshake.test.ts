@@ -5,19 +5,19 @@ import { acceptFor, isKey, offeredSubprotocols } from "../../../src/protocol/htt
 const sha1 = (input: string): string => createHash("sha1").update(input).digest("base64");
 
 describe("acceptFor", () => {
-  test("answers the RFC's example (§1.3)", () => {
+  test("returns the RFC's example (§1.3)", () => {
     expect(acceptFor("dGhlIHNhbXBsZSBub25jZQ==", sha1)).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
   });
 
-  test("hashes the key as it is, spaces and all", () => {
+  test("hashes the key unchanged, including spaces", () => {
     expect(acceptFor("x", (input) => input)).toBe("x258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
   });
 });
 
 describe("isKey", () => {
-  test("is false of the base64 of any other number of octets", () => {
+  test("is false for the base64 of any other number of bytes", () => {
     for (let length = 0; length < 40; length++) {
-      expect(isKey(Buffer.alloc(length, 0xa5).toString("base64")), `${length} octets`).toBe(length === 16);
+      expect(isKey(Buffer.alloc(length, 0xa5).toString("base64")), `${length} bytes`).toBe(length === 16);
     }
   });
 
@@ -29,10 +29,10 @@ describe("isKey", () => {
     "dGhlIHNhbXBsZSBub25jZQ===",
     " dGhlIHNhbXBsZSBub25jZQ==",
     "dGhlIHNhbXBsZSBub25jZQ==\n",
-    "dGhlIHNhbXBsZSBub25jZR==", // bits that are not zero before the padding
+    "dGhlIHNhbXBsZSBub25jZR==", // nonzero bits before the padding
     "dGhlIHNhbXBsZSBub25j-Q==",
     "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==", // sent twice
-  ])("is false of %j", (key) => {
+  ])("is false for %j", (key) => {
     expect(isKey(key)).toBe(false);
   });
 });

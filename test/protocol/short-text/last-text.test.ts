@@ -1,9 +1,9 @@
-/** What arrived and is sent on as it is: the same octets, whatever way it takes, and nothing is kept alive afterwards. */
+/** Tests of texts that are sent as they have arrived: the bytes are the same, and no memory is kept afterwards. */
 import { describe, expect, test } from "vitest";
-import { LAST_TEXT_FROM } from "../../../src/protocol/short-text/last-text.ts";
-import { type Frame, OP, octetsOf } from "../../support/client-frames.ts";
+import { MIN_LAST_TEXT } from "../../../src/protocol/short-text/last-text.ts";
+import { bytesOf, type Frame, OP } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
-import { allOctets } from "../parsing.ts";
+import { allByteOps } from "../parsing.ts";
 
 const fragmented = (text: string): Frame[] => [
   { opcode: OP.text, payload: text.slice(0, 100), fin: false },
@@ -11,9 +11,9 @@ const fragmented = (text: string): Frame[] => [
 ];
 const whole = (text: string): Frame[] => [{ opcode: OP.text, payload: text }];
 
-describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => {
+describe.each(allByteOps)("a text that is sent on, with $name", ({ byteOps }) => {
   const { lastText } = byteOps;
-  const lengths = [LAST_TEXT_FROM - 1, LAST_TEXT_FROM, 16_383, 16_384, 70_000];
+  const lengths = [MIN_LAST_TEXT - 1, MIN_LAST_TEXT, 16_383, 16_384, 70_000];
 
   test.each(lengths.flatMap((n) => [`a${"x".repeat(n - 1)}`, "é".repeat(n / 2), "€🎉".repeat(n / 7)]))(
     "arrives as it came: %#",
@@ -21,15 +21,15 @@ describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => 
       for (const frames of [whole(text), fragmented(text)]) {
         const { stream, session, connection, receive, send } = makeWire(byteOps);
         const other = `b${text.slice(1)}`;
-        session.on.message = ({ data }) => {
-          const size = lastText.text === data ? lastText.size : octetsOf(data).length;
+        session.onEvent.message = ({ data }) => {
+          const size = lastText.text === data ? lastText.size : bytesOf(data).length;
           send(data as string);
           connection.send("text", ["<", data, data, ">"], size * 2 + 2);
           connection.send("binary", data, size);
           send(other);
         };
         receive(...frames, { opcode: OP.text, payload: "then" });
-        stream.turn();
+        stream.tick();
         expect(stream.sent.slice(0, 4)).toEqual([
           `text ${text}`,
           `text <${text}${text}>`,
@@ -42,12 +42,12 @@ describe.each(allOctets)("a text that is sent on, with $name", ({ byteOps }) => 
     },
   );
 
-  test("is written as it was shown where it was not UTF-8, and nobody asked", () => {
+  test("is written with U+FFFD where it was not valid UTF-8 and validateUtf8 is off", () => {
     const { stream, session, send, receive } = makeWire(byteOps, { validateUtf8: false });
-    session.on.message = ({ data }) => send(data as string);
+    session.onEvent.message = ({ data }) => send(data as string);
     const payload = new Uint8Array(1_000).fill(0xff);
     receive({ opcode: OP.text, payload });
-    stream.turn();
+    stream.tick();
     expect(stream.sent).toEqual([`text ${"\ufffd".repeat(1_000)}`]);
   });
 });

@@ -1,11 +1,11 @@
-/** Short texts that are decoded together: what comes out is what came in, whoever stops in the middle of it. */
+/** Tests of runs of short texts: they are reported like single texts, also if the parser is stopped within a run. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ByteOps } from "../../../src/protocol/byte-ops.ts";
 import { maskRun, unmaskRun } from "../../../src/protocol/short-text/run.ts";
-import { type Frame, frame, join, OP, octetsOf } from "../../support/client-frames.ts";
+import { bytesOf, type Frame, frame, join, OP } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
-import { allOctets, asText, makeParser, parseAll, type Seen, textSeen } from "../parsing.ts";
+import { allByteOps, asText, makeParser, type ParserEvent, parseAll, textEvent } from "../parsing.ts";
 
 const mask = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255), fc.nat(255));
 const text = fc.oneof(
@@ -22,11 +22,11 @@ const shortFrame: fc.Arbitrary<Frame> = fc.oneof(
 );
 const frames = fc.array(shortFrame, { minLength: 1, maxLength: 40 });
 
-const alone = (all: readonly Frame[], byteOps: ByteOps): readonly Seen[] =>
+const alone = (all: readonly Frame[], byteOps: ByteOps): readonly ParserEvent[] =>
   all.flatMap((one) => parseAll([frame(one)], { byteOps: byteOps }));
 
-describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
-  test("comes out as each of its frames alone would", () => {
+describe.each(allByteOps)("a run of short texts, with $name", ({ byteOps }) => {
+  test("is reported as if each frame had arrived alone", () => {
     fc.assert(
       fc.property(frames, (all) => {
         const together = parseAll([join(...all.map(frame))], { byteOps });
@@ -35,11 +35,11 @@ describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
     );
   });
 
-  test("goes on where it was stopped, also when more has come in between, or comes from within an event", () => {
+  test("continues where it was stopped, also if another chunk was fed in between or from within an event", () => {
     const step = fc.constantFrom("go on", "stop", "stop and feed", "feed within");
     fc.assert(
       fc.property(frames, fc.array(fc.tuple(step, shortFrame), { maxLength: 12 }), (first, steps) => {
-        const { parser, recorder, seen } = makeParser({ byteOps });
+        const { parser, recorder, events } = makeParser({ byteOps });
         const fed = [...first];
         let event = 0;
         let feedWhenStopped: Frame | undefined;
@@ -63,29 +63,29 @@ describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
           }
           parser.parse();
         }
-        expect(asText(seen)).toEqual(asText(alone(fed, byteOps)));
+        expect(asText(events)).toEqual(asText(alone(fed, byteOps)));
       }),
     );
   });
 
-  test.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
+  test.each([1, 20])("ends its chunk, and %i more texts are fed within the event of its last text", (count) => {
     const texts = Array.from({ length: 10 + count }, (_, i) => `number ${i} 0123456789`);
     const bytes = texts.map((payload) => frame({ opcode: OP.text, payload }));
-    const { parser, recorder, seen } = makeParser({ byteOps });
+    const { parser, recorder, events } = makeParser({ byteOps });
     recorder.onEvent = () => {
-      if (seen.length === 10) parser.feed(join(...bytes.slice(10)));
+      if (events.length === 10) parser.feed(join(...bytes.slice(10)));
     };
     parser.feed(join(...bytes.slice(0, 10)));
     parser.parse();
-    expect(seen).toEqual(texts.map(textSeen));
+    expect(events).toEqual(texts.map(textEvent));
   });
 
-  test("is sent on as it came, among texts that did not just arrive", () => {
+  test("is sent as it has arrived, among other texts", () => {
     fc.assert(
       fc.property(frames, text, (all, other) => {
         const { stream, session, send, receive } = makeWire(byteOps);
         const expected: string[] = [];
-        session.on.message = ({ opcode, data }, size) => {
+        session.onEvent.message = ({ opcode, data }, size) => {
           if (opcode !== "text") return;
           const otherFirst = size % 2 === 0;
           if (otherFirst) send(other);
@@ -93,15 +93,15 @@ describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
           expected.push(...(otherFirst ? [other, data] : [data]));
         };
         receive(...all.filter(({ opcode }) => opcode !== OP.ping));
-        stream.turn();
+        stream.tick();
         expect(stream.frames.map(({ first, payload }) => [first, payload])).toEqual(
-          expected.map((data) => [0x81, octetsOf(data)]),
+          expected.map((data) => [0x81, bytesOf(data)]),
         );
       }),
     );
   });
 
-  test("ends before what is too large, and the next frame is refused for itself", () => {
+  test("ends before a frame that is too large, which is then refused", () => {
     const all = ["a".repeat(20), "b".repeat(20), "c".repeat(21), "d"].map((payload) =>
       frame({ opcode: OP.text, payload }),
     );
@@ -109,14 +109,14 @@ describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
     const bytes = join(filler, filler, filler, ...all);
     for (const limits of [{ maxFrameSize: 20 }, { maxMessageSize: 20 }]) {
       expect(parseAll([bytes], { byteOps, limits }).slice(3)).toEqual([
-        textSeen("a".repeat(20)),
-        textSeen("b".repeat(20)),
+        textEvent("a".repeat(20)),
+        textEvent("b".repeat(20)),
         ["error", 1009],
       ]);
     }
   });
 
-  test("is no longer than 256 octets: a text that is kept keeps no more alive than that", () => {
+  test("has at most 256 bytes, so that a text keeps no more than that in memory", () => {
     const decoded: number[] = [];
     const watching: ByteOps = {
       ...byteOps,
@@ -142,7 +142,7 @@ describe("unmaskRun", () => {
   );
   const endOf = (count: number): number => ["one", "two", "three"].slice(0, count).join("").length + 6 * count;
 
-  test("takes whole, short, ASCII texts, and leaves the rest as it was; maskRun takes it back", () => {
+  test("unmasks complete, short, ASCII texts, and nothing else; maskRun undoes it", () => {
     const run = bytes.slice();
     const view = new DataView(run.buffer);
     expect(unmaskRun(view, 0, 0, 125)).toBe(endOf(3));
@@ -154,7 +154,7 @@ describe("unmaskRun", () => {
 
   test.each([
     ["one that is longer than may be", 4, bytes, endOf(2)],
-    ["one of which an octet is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
+    ["one of which an byte is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
     ["one of which the header is cut", 125, bytes.slice(0, endOf(2) + 5), endOf(2)],
     [
       "one that is not masked",
@@ -166,7 +166,7 @@ describe("unmaskRun", () => {
     ["another opcode", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.ping, payload: "a" })), endOf(1)],
     ["a reserved bit", 125, join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, rsv: 4, payload: "a" })), endOf(1)],
     [
-      "a length of two octets",
+      "a length of two bytes",
       125,
       join(bytes.slice(0, endOf(1)), frame({ opcode: OP.text, payload: "a".repeat(126) })),
       endOf(1),
