@@ -19,6 +19,8 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts", "packages/*/test/**/*.test.ts"],
+    // Slow suites that rarely fail: see vitest.long.config.ts.
+    exclude: ["**/*.long.test.ts"],
     globalSetup: "test/support/build.ts",
     testTimeout: 30_000,
     retry: 0,

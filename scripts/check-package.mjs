@@ -1,9 +1,11 @@
-// Packs what would be published, and checks it as its users will meet it: metadata, types, and a project that installs it.
+// Packs what would be published, and checks it as its users will meet it: links, metadata, types, and a project that
+// installs it.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { deadLinks } from "./packed-links.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const run = (file, args, cwd = root) => execFileSync(file, args, { cwd, stdio: "inherit" });
@@ -13,6 +15,8 @@ const folder = mkdtempSync(join(tmpdir(), "websock-package-"));
 try {
   run("npm", ["run", "-s", "build"]);
   const tarballs = [root, join(root, "packages/websock-conformance")].map((cwd) => {
+    const dead = deadLinks(cwd);
+    if (dead.length > 0) throw new Error(`links to files or headings that are not in the package:\n${dead.join("\n")}`);
     const [{ filename }] = JSON.parse(
       execFileSync("npm", ["pack", "--json", "--pack-destination", folder], {
         cwd,

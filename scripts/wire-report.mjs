@@ -1,5 +1,5 @@
-// Runs the wire suite against our echo and those of others, and writes what came of it to docs/wire-conformance.md.
-// Needs `npm ci` in runtimes/, which it does.
+// Runs the protocol cases of websock-conformance against echo servers of this library and of others, and writes the results to
+// docs/wire-conformance.md. Runs `npm ci` in runtimes/ first.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -21,11 +21,11 @@ const BUN = inRoot("runtimes/node_modules/@oven/bun-linux-x64/bin/bun");
 const DENO = inRoot("runtimes/node_modules/@deno/linux-x64-glibc/deno");
 const node = `Node ${process.versions.node}`;
 
-/** Who is looked at: its column's name, what it is, and the command that starts it. */
+/** The servers: the name of the column, a description, and the command that starts it. */
 const SERVERS = [
   ["websock-js", `websock-js ${versionOf(".")} on ${node}`, NODE, "websock.mjs"],
   ["websock-js, deflate", `The same with \`compress: true\``, NODE, "websock.mjs", "deflate"],
-  ["websock-js, HTTP/2", "The same over HTTP/2 in clear", NODE, "websock.mjs", "deflate", "http2"],
+  ["websock-js, HTTP/2", "The same over HTTP/2 without TLS", NODE, "websock.mjs", "deflate", "http2"],
   ["ws", `ws ${versionOf("node_modules/ws")} on ${node}`, NODE, "ws.mjs"],
   ["ws, deflate", "The same with `perMessageDeflate: { threshold: 0 }`", NODE, "ws.mjs", "deflate"],
   ["Bun", `Bun.serve of Bun ${asked(BUN, "--version")}`, BUN, "bun.mjs"],
@@ -33,7 +33,7 @@ const SERVERS = [
   ["Deno", `Deno.serve of Deno ${asked(DENO, "--version").split(" ")[1]}`, DENO, "run", "--allow-net", "deno.mjs"],
 ].filter(([name]) => only.length === 0 || only.includes(name));
 
-/** Starts a server; it prints the port that it listens on. */
+/** Starts a server, and waits until it prints its port. */
 const start = async (file, args) => {
   const child = spawn(
     file,
@@ -55,7 +55,7 @@ const start = async (file, args) => {
   return { child, url: `${args.includes("http2") ? "http" : "ws"}://127.0.0.1:${port}/` };
 };
 
-/** @returns the results of the suite, run by the command as people run it */
+/** @returns the results of the cases, run by the command line tool */
 const conformance = (url) =>
   new Promise((resolve, reject) => {
     const child = spawn(NODE, [inRoot("packages/websock-conformance/dist/cli.js"), "--json", url], {
@@ -75,7 +75,7 @@ const conformance = (url) =>
 
 const numberOf = (id) => Number(id.slice(id.lastIndexOf(".") + 1));
 
-/** `6.4.1 – 6.4.30` for neighbours. */
+/** Joins consecutive ids: `6.4.1 – 6.4.30`. */
 const ranges = (ids) => {
   const runs = [];
   for (const id of ids) {
@@ -87,7 +87,7 @@ const ranges = (ids) => {
   return ids.length === 1 ? named : `${named} (${ids.length})`;
 };
 
-/** Cases of a section that end in the same way, as one row. What differs in the reasons is left out. */
+/** Groups the cases of a section that have the same outcome, and the same reason except for numbers and quoted text. */
 const grouped = (results) => {
   const groups = new Map();
   for (const { id, title, outcome, reasons } of results) {
@@ -111,7 +111,7 @@ const SHORT = {
   failed: "failed",
 };
 
-/** What is not `ok`, in a cell. */
+/** The outcomes other than `ok`, as the text of a cell. */
 const verdict = (results) => {
   const counts = Object.entries(countOutcomes(results)).filter(([, count]) => count > 0);
   if (counts.length === 1) return counts[0][0] === "ok" ? "ok" : SHORT[counts[0][0]];
@@ -139,16 +139,16 @@ const overview = (columns) => {
   );
 };
 
-/** What each server does else than `ok`; what it does not have at all is told in one line. */
+/** A table of a server's outcomes other than `ok`; unimplemented cases are summarized in one line. */
 const details = ({ name, what, results }) => {
   const wrong = results.filter(({ outcome }) => outcome !== "ok" && outcome !== "unimplemented");
   const missing = countOutcomes(results).unimplemented;
   const lines = [`## ${name}`, "", what];
   if (missing > 0)
-    lines.push("", `${missing} cases are about compression that it declines, or about more of it than it agrees on.`);
-  if (wrong.length === 0) lines.push("", missing > 0 ? "All others are ok." : "All cases are ok.");
+    lines.push("", `${missing} cases need compression, or parameters of it, that this server does not accept.`);
+  if (wrong.length === 0) lines.push("", missing > 0 ? "All other cases are ok." : "All cases are ok.");
   else {
-    lines.push("", row(["cases", "outcome", "the first of them", "what it said"]), row(["---", "---", "---", "---"]));
+    lines.push("", row(["cases", "outcome", "first case", "reason"]), row(["---", "---", "---", "---"]));
     for (const { ids, outcome, title, reason } of grouped(wrong)) {
       lines.push(row([ranges(ids), outcome, title, reason]));
     }
@@ -180,22 +180,23 @@ if (only.length === 0) {
 
 <!-- Written by scripts/wire-report.mjs: run it instead of editing this. -->
 
-The wire suite is ${columns[0].results.length} cases about the octets of the WebSocket protocol (RFC 6455) and of permessage-deflate (RFC 7692),
-run by a raw client against a server that sends every message back. Against a server of yours:
+The package \`websock-conformance\` contains ${columns[0].results.length} cases about the bytes of the WebSocket protocol (RFC 6455) and of permessage-deflate
+(RFC 7692). A raw client runs them against a server that sends every message back. To check your own server:
 
 \`\`\`sh
 npx websock-conformance ws://localhost:4000/echo
 \`\`\`
 
-- **ok**: as the RFC says.
-- **informational**: the RFC leaves it open; the table tells what the server does.
-- **non-strict**: against a SHOULD, or later than it could be known (invalid UTF-8 is to be refused at once).
-- **unimplemented**: the server does not have what the case is about: it declines the compression that is offered.
-- **failed**: against a MUST, or not an echo; a deliberate limit of the server counts as well, and is named.
+- **ok**: the server does what the RFC says.
+- **informational**: the RFC leaves it open; the table says what the server does.
+- **non-strict**: the server violates a SHOULD, or detects an error later than it could (invalid UTF-8 at its first byte).
+- **unimplemented**: the server lacks the feature: it declines the compression that is offered.
+- **failed**: the server violates a MUST, or does not send the message back. A deliberate limit counts as well, and is named.
 
-Over HTTP/2 (RFC 8441) the cases are the same, but for the opening handshake, which has others.
+Over HTTP/2 (RFC 8441) the cases are the same, except for the opening handshake.
 
-Each server has its defaults, but for sizes: messages may have 32 MiB. The servers are in \`test/support/servers\`.
+Each server has its default options, except for sizes: messages of up to 32 MiB are allowed. The servers are in
+\`test/support/servers\`.
 
 ${overview(columns)}
 

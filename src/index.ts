@@ -1,4 +1,6 @@
 /** WebSock for TypeScript: a request handler, but for WebSockets. */
+
+export type { Capabilities } from "./capabilities.ts";
 export {
   AbortError,
   ConnectionLost,
@@ -33,7 +35,6 @@ export {
   stop,
 } from "./result.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
-export type { Capabilities } from "./transport.ts";
 export { type UpgradeResult, upgrade } from "./upgrade.ts";
 export type { UpgradeArguments } from "./upgrade-arguments.ts";
 export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";

@@ -1,18 +1,18 @@
 /** The mark by which `upgrade` finds the adapter of a request. */
 
-import type { Route } from "./frameworks/routes.ts";
+import type { Route } from "./frameworks/route.ts";
 import type { WebSockOptions } from "./options.ts";
 import type { Callbacks } from "./session/handler.ts";
 
-/** What an adapter attaches to each request that it passes to the application. */
+/** The mark on a request. */
 export interface Upgradable {
-  /** Set if this belongs to a single request that can be upgraded, rather than being shared by all ordinary requests. */
-  readonly isOne?: true;
-  /** Decides on the upgrade of `conn`, and returns the value that the route must return. */
+  /** Whether it is the mark of one upgrade request. Ordinary requests may share a mark. */
+  readonly isUpgradeRequest?: true;
+  /** Decides about the upgrade of `conn`, and returns the value that the route should return. */
   upgrade(conn: object, callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): unknown;
 }
 
-// From the global symbol registry, so that two copies of the package in one process find each other's marks.
+// A registered symbol, so that two copies of the package in one process are compatible.
 const UPGRADABLE: unique symbol = Symbol.for("websock-js.upgradable") as never;
 
 interface Marked {

@@ -1,57 +1,15 @@
 /** The port between a session and whatever carries its messages. Each host's adapter implements one side of it. */
 import type { ProtocolError } from "./errors.ts";
 import type { ControlMessage, IoData, Opcode } from "./message.ts";
-import type { CompressOptions, WebSockOptions } from "./options.ts";
-
-/** What a host can do. Data, so that types, tests and the documentation can follow from it. */
-export interface Capabilities {
-  /** The host's name, for messages and tables. */
-  readonly host: string;
-  /**
-   * Pings and pongs can be sent and are seen. Without it, a client's pings are answered all the same, but `handleControl`
-   * never runs, what is pushed of either is left out, and there is no heartbeat.
-   */
-  readonly control: boolean;
-  /** Reading can be paused, so that a flood ends as backpressure on its sender. */
-  readonly pause: boolean;
-  /** The host tells when what waited for the peer has been taken. */
-  readonly drain: boolean;
-  /** The code and text of the peer's close frame are known. */
-  readonly closeDetail: boolean;
-  /**
-   * The peer's close frame is ours to answer. Without it the host answers immediately, behind what was sent by then. What
-   * a callback that is pending then would still send is lost, though the callbacks run.
-   */
-  readonly answersClose: boolean;
-  /** A connection can be cut off. Without it, one that does not answer our close frame is forgotten, and stays the host's. */
-  readonly abort: boolean;
-  /** Callbacks run in the AsyncLocalStorage context of their `upgrade` call. */
-  readonly asyncContext: boolean;
-  /** A connection can be sent to and stopped by code that runs for another request or connection. */
-  readonly crossConnection: boolean;
-  /** Compression can be agreed on. */
-  readonly compress: boolean;
-  /**
-   * The session decides when a connection is idle. Without it the host does, after `timeout` (unless that is among
-   * {@link ignores}): it sends pings and closes the connection by itself, with a close text of its own.
-   */
-  readonly idleClock: boolean;
-  /** The options of `upgrade` that have no effect here. Whoever gives one is told, once. */
-  readonly ignores: readonly (keyof WebSockOptions | `compress.${keyof CompressOptions}`)[];
-}
-
-/** What a host can or can't do. */
-export type Ability = {
-  [Name in keyof Capabilities]: Capabilities[Name] extends boolean ? Name : never;
-}[keyof Capabilities];
 
 /** What a session asks of its transport. Nothing here throws, whatever state the wire is in. */
 export interface Transport {
-  readonly capabilities: Capabilities;
+  /** Called once, before everything else: the transport reports to `events` from now on. */
+  open(events: TransportEvents): void;
   /** Octets accepted by {@link send} that the peer's side has not taken yet. */
   readonly buffered: number;
   /** Octets taken so far. Only ever compared with itself: it grows while the peer reads. */
-  readonly taken: number;
+  readonly bytesFlushed: number;
   /** Sends a message, `size` octets long, after all that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;
   /** Sends a text, where the host need not know its size. `false`: it was not sent, for now its size matters. */
@@ -77,38 +35,38 @@ export interface TransportEvents {
    * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that delivers several events
    * from one task calls this once around them; the session enters the context for each event that comes without it.
    */
-  enter<Target, Args extends unknown[]>(
+  runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
   /** The same for a task that the host already runs in that context. */
-  inherit<Target, Args extends unknown[]>(
+  assumeContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
   ): void;
   /** Something arrived, whatever it is; what was sent to the connection before now comes before it. */
-  received(): void;
+  onActivity(): void;
   /** A text of `size` octets, or about so many. */
-  text(data: string, size: number): void;
+  onText(data: string, size: number): void;
   /** Octets, which are the session's from now on. */
-  binary(data: Uint8Array<ArrayBuffer>): void;
+  onBinary(data: Uint8Array<ArrayBuffer>): void;
   /** A ping has been answered already. */
-  control(message: ControlMessage): void;
+  onControl(message: ControlMessage): void;
   /**
    * The peer's close frame arrived, after which it sends nothing. The session answers with {@link Transport.close}, unless
    * it was the first to close.
    */
-  closing(code: number | undefined, text: string): void;
+  onClose(code: number | undefined, text: string): void;
   /** The peer broke the protocol. The session answers with {@link Transport.close}. */
-  failed(error: ProtocolError): void;
+  onProtocolError(error: ProtocolError): void;
   /** All that waited for the peer has been taken. */
-  drained(): void;
+  onDrain(): void;
   /** The host has found the connection idle, and closes it. Only where the capability `idleClock` is missing. */
-  idle(): void;
+  onIdle(): void;
   /** The host's own server is stopping, and closes the connection. */
-  stopped(): void;
+  onHostStop(): void;
   /** The wire is gone: after the closing handshake, or without. Nothing comes after it. */
-  disconnected(): void;
+  onDisconnect(): void;
 }

@@ -1,11 +1,13 @@
 /** `upgrade`: turns the request of a route into a WebSocket, through the adapter that registered the request. */
 import { UnknownAdapterError, UpgradeError } from "./errors.ts";
 import { isFetchRequest, routeOf } from "./frameworks/routes.ts";
+import type { UpgradeResult } from "./frameworks/upgrade-result.ts";
 import { show } from "./known-keys.ts";
 import { markOf, type Upgradable } from "./marks.ts";
 import { callbacksFor, type UpgradeArguments } from "./upgrade-arguments.ts";
 import type { WebSock } from "./websock.ts";
 
+export type { UpgradeResult } from "./frameworks/upgrade-result.ts";
 export { markUpgradable, type Upgradable } from "./marks.ts";
 
 /** Upgrades `Request`s that no adapter has marked, on hosts where `attach` is optional (Deno, Cloudflare Workers). */
@@ -18,25 +20,6 @@ export const upgradeUnmarked = (upgradable: Upgradable): void => {
 
 const upgradableOf = (request: object): Upgradable | undefined =>
   markOf(request) ?? (isFetchRequest(request) ? unmarked : undefined);
-
-/**
- * The return value of {@link upgrade}, which the route must return:
- *
- * - a `Response` where routes return one: fetch handlers, Hono, h3, srvx, Elysia
- * - `undefined` on Fastify, which would send any other value
- * - `void` elsewhere (`node:http`, Express, Koa): the value can be ignored
- *
- * @typeParam Conn the type of the first argument of `upgrade`
- */
-export type UpgradeResult<Conn> = Conn extends
-  | Request // fetch-style, srvx
-  | { readonly req: Request } // h3
-  | { readonly req: { readonly raw: Request } } // Hono
-  | { readonly request: Request } // Elysia
-  ? Response
-  : Conn extends { readonly raw: object } | { readonly request: { readonly raw: object } } // Fastify
-    ? undefined
-    : void;
 
 /**
  * Accepts the upgrade request of a route: opens a WebSocket whose callbacks are those of `handler`. Call it in the route,

@@ -1,5 +1,5 @@
 import { format, inspect } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   ConnectionLost,
   MailboxOverflow,
@@ -10,7 +10,7 @@ import {
 } from "websock-js";
 
 describe("errors", () => {
-  it.each([
+  test.each([
     ["UnknownAdapterError", new UnknownAdapterError("m"), TypeError],
     ["UpgradeError", new UpgradeError(400, "m"), Error],
     ["ConnectionLost", new ConnectionLost("m"), Error],
@@ -28,23 +28,23 @@ describe("errors", () => {
     expect(String(error)).toBe(`${name}: m`);
   });
 
-  it("ConnectionLost says what happened without being told", () => {
+  test("ConnectionLost says what happened without being told", () => {
     expect(new ConnectionLost().message).toMatch(/without a close frame/);
   });
 
-  it("ProtocolError has the close code", () => {
+  test("ProtocolError has the close code", () => {
     expect(new ProtocolError(1009, "too big").code).toBe(1009);
   });
 });
 
 describe("UpgradeError", () => {
-  it("has the status under the names that frameworks look for, and lets them show its message", () => {
+  test("has the status under the names that frameworks look for, and lets them show its message", () => {
     const error = new UpgradeError(405, "use GET", { allow: "GET" });
     expect(error).toMatchObject({ status: 405, statusCode: 405, headers: { allow: "GET" }, expose: true });
     expect(new UpgradeError(400, "m").headers).toEqual({});
   });
 
-  it("prints as one line, whatever prints it", () => {
+  test("prints as one line, whatever prints it", () => {
     const error = new UpgradeError(426, "use\r\nan upgrade", { upgrade: "websocket", connection: "Upgrade" });
     const line = "UpgradeError: use an upgrade";
     expect([inspect(error), format("%o", error), error.stack, inspect({ error }, { depth: 5 })]).toEqual([
@@ -55,7 +55,7 @@ describe("UpgradeError", () => {
     ]);
   });
 
-  it.each([
+  test.each([
     [400, {}],
     [400, { "sec-websocket-version": "13" }],
     [403, {}],
@@ -71,7 +71,7 @@ describe("UpgradeError", () => {
     expect(await response.text()).toBe("the reason: “ü”\n");
   });
 
-  it("makes a new response every time: a body can be read once", async () => {
+  test("makes a new response every time: a body can be read once", async () => {
     const error = new UpgradeError(400, "m");
     expect(await error.getResponse().text()).toBe("m\n");
     expect(await error.getResponse().text()).toBe("m\n");

@@ -1,16 +1,16 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { binary, json, type OutMessage, text } from "websock-js";
 import { checkMessage } from "../src/session/outgoing.ts";
 
 describe("json", () => {
-  it.each([null, true, 0, "x", [1, "a"], { type: "task", id: 1 }, new Date(0), { toJSON: () => "own" }])(
+  test.each([null, true, 0, "x", [1, "a"], { type: "task", id: 1 }, new Date(0), { toJSON: () => "own" }])(
     "is a text message of %j",
     (value) => {
       expect(json(value)).toEqual({ opcode: "text", data: JSON.stringify(value) });
     },
   );
 
-  it("converts at the call: what happens to the value afterwards changes nothing", () => {
+  test("converts at the call: what happens to the value afterwards changes nothing", () => {
     const value = { n: 1 };
     const message = json(value);
     value.n = 2;
@@ -19,7 +19,7 @@ describe("json", () => {
 
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
-  it.each<[unknown, RegExp]>([
+  test.each<[unknown, RegExp]>([
     [undefined, /^json\(\) cannot serialize undefined: it has no JSON representation$/],
     [function task() {}, /^json\(\) cannot serialize the function task: it has no JSON representation$/],
     [Symbol("x"), /^json\(\) cannot serialize Symbol\(x\): it has no JSON representation$/],
@@ -32,7 +32,7 @@ describe("json", () => {
     expect(() => json(value)).toThrow(message);
   });
 
-  it("keeps the error of a toJSON that throws as the cause", () => {
+  test("keeps the error of a toJSON that throws as the cause", () => {
     const failure = new Error("closed");
     const value = {
       toJSON: () => {
@@ -44,7 +44,7 @@ describe("json", () => {
 });
 
 describe("what is no message", () => {
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     ["x", 'not a message: "x"; use text("x")'],
     [{ type: "task" }, "not a message: an object; use json({ … })"],
     [new Map(), "not a message: a Map; use json({ … })"],
@@ -69,7 +69,7 @@ describe("what is no message", () => {
     expect(() => checkMessage(value as OutMessage)).toThrow(message);
   });
 
-  it("a binary of the cure is one", () => {
+  test("a binary of the cure is one", () => {
     expect(checkMessage(binary(new Uint8Array(1)))).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { DEFAULT_OPTIONS, resolveOptions, type WebSockOptions } from "../src/options.ts";
 
 /** Options as JavaScript may give them. */
@@ -34,17 +34,17 @@ describe("the defaults", () => {
     maxHeapSize: undefined,
   };
 
-  it("are those of the documentation", () => {
+  test("are those of the documentation", () => {
     expect(resolveOptions(undefined)).toMatchObject(defaults);
     expect(resolveOptions({})).toMatchObject(defaults);
   });
 
-  it("are what an option that is undefined gets", () => {
+  test("are what an option that is undefined gets", () => {
     const nothing = Object.fromEntries(Object.keys(DEFAULT_OPTIONS).map((name) => [name, undefined]));
     expect(resolve(nothing)).toEqual(DEFAULT_OPTIONS);
   });
 
-  it("can't be changed by accident", () => {
+  test("can't be changed by accident", () => {
     expect(Object.isFrozen(DEFAULT_OPTIONS)).toBe(true);
     expect(Object.isFrozen(DEFAULT_OPTIONS.headers)).toBe(true);
     expect(Object.isFrozen(DEFAULT_OPTIONS.subprotocols)).toBe(true);
@@ -53,7 +53,7 @@ describe("the defaults", () => {
     expect(DEFAULT_OPTIONS.timeout).toBe(60_000);
   });
 
-  it("of a server lie below the options of an upgrade", () => {
+  test("of a server lie below the options of an upgrade", () => {
     const server = resolveOptions({ timeout: 1, maxFragments: 7, heartbeat: false });
     const resolved = resolveOptions({ timeout: 2, maxFragments: undefined } as object, server);
     expect(resolved).toEqual({ ...server, timeout: 2 });
@@ -63,7 +63,7 @@ describe("the defaults", () => {
 });
 
 describe("options that are accepted", () => {
-  it.each<WebSockOptions>([
+  test.each<WebSockOptions>([
     ...NUMBERS.map((name) => ({ [name]: 1 })),
     ...NUMBERS.map((name) => ({ [name]: Number.POSITIVE_INFINITY })),
     { timeout: 0.5 },
@@ -84,7 +84,7 @@ describe("options that are accepted", () => {
     expect(resolveOptions(options)).toEqual({ ...DEFAULT_OPTIONS, ...options });
   });
 
-  it("heartbeat: false is never", () => {
+  test("heartbeat: false is never", () => {
     expect(resolveOptions({ heartbeat: false }).heartbeat).toBe(Number.POSITIVE_INFINITY);
   });
 });
@@ -110,7 +110,7 @@ describe("options that throw", () => {
     "Transfer-Encoding",
   ];
 
-  it.each<[string, unknown]>([
+  test.each<[string, unknown]>([
     ...numbers,
     ...whole.map((name): [string, unknown] => [name, 1.5]),
     ["timeout", false],
@@ -153,17 +153,17 @@ describe("options that throw", () => {
     expect(() => resolve({ [name]: value })).toThrow(new RegExp(`^option "${name}" must be .`));
   });
 
-  it.each(["time", "Timeout", "constructor", "__proto__", "toString", ""])("unknown: %j", (name) => {
+  test.each(["time", "Timeout", "constructor", "__proto__", "toString", ""])("unknown: %j", (name) => {
     const options = Object.defineProperty({}, name, { value: 1, enumerable: true });
     expect(() => resolve(options)).toThrow(TypeError);
     expect(() => resolve(options)).toThrow(`unknown option "${name}"; valid options are timeout, heartbeat,`);
   });
 
-  it("unknown, although it is undefined", () => {
+  test("unknown, although it is undefined", () => {
     expect(() => resolve({ tiemout: undefined })).toThrow('unknown option "tiemout"');
   });
 
-  it.each([null, 1, "timeout", true, () => ({})])("%j for all the options", (options) => {
+  test.each([null, 1, "timeout", true, () => ({})])("%j for all the options", (options) => {
     expect(() => resolve(options)).toThrow("options must be an object");
   });
 });

@@ -1,9 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { resolveOptions } from "../src/options.ts";
 import { originProblem } from "../src/origins.ts";
 
 describe("an entry of origins", () => {
-  it.each([
+  test.each([
     "https://a.example",
     "http://a.example:8080",
     "https://a.example:80",
@@ -24,7 +24,7 @@ describe("an entry of origins", () => {
     expect(originProblem(entry)).toBeUndefined();
   });
 
-  it.each<[unknown, cure: string]>([
+  test.each<[unknown, cure: string]>([
     ["*", 'use origins: "*"'],
     ["https://a.example/", 'browsers send "https://a.example"'],
     ["https://a.example/chat", 'browsers send "https://a.example"'],
@@ -63,7 +63,7 @@ describe("an entry of origins", () => {
     expect(resolve).toThrow(cure);
   });
 
-  it("the pattern for a wildcard matches its subdomains and nothing else", () => {
+  test("the pattern for a wildcard matches its subdomains and nothing else", () => {
     const [, source, flags] = /RegExp such as \/(.*)\/(i)$/.exec(originProblem("https://*.a.example:8080")!)!;
     const pattern = new RegExp(source!, flags);
     expect(originProblem(pattern)).toBeUndefined();

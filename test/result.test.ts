@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { binary, ok, ping, pong, push, reply, stop, text } from "websock-js";
 import { checkStopOptions, defaultCloseCode, isNormalStop } from "../src/result.ts";
 
@@ -6,7 +6,7 @@ describe("results", () => {
   const message = text("hi");
   const state = { count: 1 };
 
-  it.each([
+  test.each([
     ["ok", ok(state), ["ok", state]],
     ["push of one", push(message, state), ["push", message, state]],
     ["push of many", push([message, message], state), ["push", [message, message], state]],
@@ -35,14 +35,14 @@ describe("results", () => {
     expect(result.at(-1)).toBe(state);
   });
 
-  it("a state may be undefined", () => {
+  test("a state may be undefined", () => {
     expect(ok(undefined)).toEqual(["ok", undefined]);
     expect(stop("normal", undefined)).toHaveLength(3);
   });
 });
 
 describe("messages", () => {
-  it.each([
+  test.each([
     [text("a"), { opcode: "text", data: "a" }],
     [text(["a", ["b"]]), { opcode: "text", data: ["a", ["b"]] }],
     [binary(Uint8Array.of(1)), { opcode: "binary", data: Uint8Array.of(1) }],
@@ -54,14 +54,14 @@ describe("messages", () => {
     expect(message).toEqual(expected);
   });
 
-  it("are not copied", () => {
+  test("are not copied", () => {
     const data = Uint8Array.of(1);
     expect(binary(data).data).toBe(data);
   });
 });
 
 describe("the close code of a stop that names none", () => {
-  it.each<[unknown, number, boolean]>([
+  test.each<[unknown, number, boolean]>([
     ["normal", 1000, true],
     ["disconnected", 1000, true],
     ["restart", 1012, true],
@@ -80,14 +80,14 @@ describe("the close code of a stop that names none", () => {
 });
 
 describe("the detail of a stop", () => {
-  it.each([{}, { code: 4000 }, { text: null }, { messages: [] }, { code: 4000, text: "x", messages: text("y") }])(
+  test.each([{}, { code: 4000 }, { text: null }, { messages: [] }, { code: 4000, text: "x", messages: text("y") }])(
     "may be %o",
     (detail) => {
       expect(stop("x", 0, detail)[0]).toBe("stop");
     },
   );
 
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     [{ reason: "bye" }, 'unknown option "reason"; valid options are code, text, messages'],
     [{ code: 4000, message: text("x") }, 'unknown option "message"; valid options are code, text, messages'],
     [{ abort: true }, 'unknown option "abort"; valid options are code, text, messages'],
@@ -100,7 +100,7 @@ describe("the detail of a stop", () => {
     expect(() => stop("x", 0, detail as object)).toThrow(message);
   });
 
-  it("has more keys where it is said so", () => {
+  test("has more keys where it is said so", () => {
     expect(() => checkStopOptions({ abort: true, code: 4000 }, "abort")).not.toThrow();
     expect(() => checkStopOptions({ abrot: true }, "abort")).toThrow(
       'unknown option "abrot"; valid options are code, text, messages, abort',

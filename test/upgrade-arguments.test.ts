@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { callbacksFor } from "../src/upgrade-arguments.ts";
 
 const handleIn = () => ["ok", 0];
@@ -15,7 +15,7 @@ describe("options in the place of arg", () => {
     }
   }
 
-  it.each<[string, object]>([
+  test.each<[string, object]>([
     ["an arrow function", withInit(() => ["ok", 0])],
     ["an async one", withInit(async () => ["ok", 0])],
     ["a function", withInit(() => ["ok", 0])],
@@ -55,7 +55,7 @@ describe("options in the place of arg", () => {
     expect(callbacksFor(handler, undefined, options).handleIn).toBeTypeOf("function");
   });
 
-  it.each<[string, object]>([
+  test.each<[string, object]>([
     ["a parameter", withInit((arg: object) => ["ok", arg])],
     ["a parameter with a default value", withInit((arg = { timeout: 1 }) => ["ok", arg])],
     ["a pattern with a default value", withInit(({ timeout = 1 } = {}) => ["ok", timeout])],
@@ -74,7 +74,7 @@ describe("options in the place of arg", () => {
   class Timed {
     readonly timeout = 5;
   }
-  it.each<[string, unknown]>([
+  test.each<[string, unknown]>([
     ["an object with another name", { timeout: 5, room: "lobby" }],
     ["an empty object", {}],
     ["an instance", new Timed()],
@@ -91,7 +91,7 @@ describe("options in the place of arg", () => {
     ).toBe(handleIn);
   });
 
-  it("are an arg where there are options, too", () => {
+  test("are an arg where there are options, too", () => {
     expect(
       callbacksFor(
         withInit(() => ["ok", 0]),

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { UpgradeError } from "../src/errors.ts";
 import { resolveOptions, type UpgradeRequest, type WebSockOptions } from "../src/options.ts";
 import { hasBody, selectSubprotocol, validateUpgrade, wantsWebSocket } from "../src/upgrade-validation.ts";
@@ -32,7 +32,7 @@ const validate = (changes: Changes = {}, options: WebSockOptions = {}) =>
   validateUpgrade(request(changes), resolveOptions(options));
 
 describe("a sound request", () => {
-  it.each<[string, Changes]>([
+  test.each<[string, Changes]>([
     ["as browsers send it", {}],
     ["in other letter case", { headers: { upgrade: "WebSocket", connection: "keep-alive, UPGRADE" } }],
     ["with other protocols", { headers: { upgrade: "h2c, websocket" } }],
@@ -51,7 +51,7 @@ describe("an unsound request", () => {
   const upgradeHeaders = { upgrade: "websocket", connection: "Upgrade" };
   const version = { "sec-websocket-version": "13" };
 
-  it.each<[string, Changes, status: number, headers: Record<string, string>, message: RegExp]>([
+  test.each<[string, Changes, status: number, headers: Record<string, string>, message: RegExp]>([
     ["POST", { method: "POST" }, 405, { allow: "GET" }, /GET, not POST/],
     ["HEAD", { method: "HEAD" }, 405, { allow: "GET" }, /GET/],
     ["lower-case get", { method: "get" }, 405, { allow: "GET" }, /GET/],
@@ -89,7 +89,7 @@ describe("an unsound request", () => {
 });
 
 describe("wantsWebSocket and hasBody", () => {
-  it.each<[Changes["headers"], boolean]>([
+  test.each<[Changes["headers"], boolean]>([
     [{}, true],
     [{ upgrade: "h2c" }, false],
     [{ connection: "close" }, false],
@@ -99,7 +99,7 @@ describe("wantsWebSocket and hasBody", () => {
     expect(wantsWebSocket(request({ headers: headers! }))).toBe(expected);
   });
 
-  it.each<[Changes["headers"], boolean]>([
+  test.each<[Changes["headers"], boolean]>([
     [{}, false],
     [{ "content-length": "0" }, false],
     [{ "content-length": "000" }, false],
@@ -116,7 +116,7 @@ describe("origins", () => {
   const judge = (origin: string | undefined, authority: string | undefined, origins?: WebSockOptions["origins"]) =>
     validate({ authority, headers: { origin } }, origins === undefined ? {} : { origins });
 
-  it.each<[origin: string | undefined, authority: string]>([
+  test.each<[origin: string | undefined, authority: string]>([
     [undefined, "example.com"], // not a browser
     ["https://example.com", "example.com"],
     ["http://example.com", "example.com"],
@@ -135,7 +135,7 @@ describe("origins", () => {
     expect(judge(origin, authority)).toBeUndefined();
   });
 
-  it.each<[origin: string, authority: string]>([
+  test.each<[origin: string, authority: string]>([
     ["https://evil.example", "example.com"],
     ["https://sub.example.com", "example.com"],
     ["https://example.com", "sub.example.com"],
@@ -178,7 +178,7 @@ describe("origins", () => {
     expect(error!.message).toMatch(/proxy.*Host.*"origins"/);
   });
 
-  it('"*" lets every page connect', () => {
+  test('"*" lets every page connect', () => {
     for (const origin of ["https://evil.example", "null", "nonsense", undefined]) {
       expect(judge(origin, "example.com", "*")).toBeUndefined();
     }
@@ -192,7 +192,7 @@ describe("origins", () => {
       /(^|\.)d\.example$/i,
     ];
 
-    it.each<[string | undefined, boolean]>([
+    test.each<[string | undefined, boolean]>([
       [undefined, true],
       ["https://a.example", true],
       ["https://A.example", true],
@@ -212,16 +212,16 @@ describe("origins", () => {
       expect(judge(origin, "example.com", origins)?.status).toBe(allowed ? undefined : 403);
     });
 
-    it("that is empty lets no page connect", () => {
+    test("that is empty lets no page connect", () => {
       expect(judge("https://example.com", "example.com", [])?.message).toContain('"origins"');
       expect(judge(undefined, "example.com", [])).toBeUndefined();
     });
 
-    it('may have "null"', () => {
+    test('may have "null"', () => {
       expect(judge("null", "example.com", ["null"])).toBeUndefined();
     });
 
-    it.each(["g", "y", "gy"])("a RegExp with the flag %s answers the same every time", (flags) => {
+    test.each(["g", "y", "gy"])("a RegExp with the flag %s answers the same every time", (flags) => {
       const pattern = new RegExp("^https://a\\.example$", flags);
       for (let i = 0; i < 4; i++) {
         expect(judge("https://a.example", "example.com", [pattern])).toBeUndefined();
@@ -231,7 +231,7 @@ describe("origins", () => {
   });
 
   describe("a function", () => {
-    it("gets the origin and the request, and decides", () => {
+    test("gets the origin and the request, and decides", () => {
       const asked: unknown[] = [];
       const decide =
         (answer: boolean) =>
@@ -247,15 +247,15 @@ describe("origins", () => {
       ]);
     });
 
-    it("is not asked where there is no Origin", () => {
+    test("is not asked where there is no Origin", () => {
       expect(judge(undefined, "example.com", () => false)).toBeUndefined();
     });
 
-    it.each([undefined, 0, "", "no", 1, {}])("that returns %o does not let anybody in", (answer) => {
+    test.each([undefined, 0, "", "no", 1, {}])("that returns %o does not let anybody in", (answer) => {
       expect(judge("https://a.example", "example.com", (() => answer) as never)?.status).toBe(403);
     });
 
-    it.each([
+    test.each([
       ["resolves to true", async () => true],
       ["rejects", async () => Promise.reject(new Error("unhandled"))],
     ])("that returns a promise which %s lets nobody in, and throws with the cure", (_name, origins) => {
@@ -264,7 +264,7 @@ describe("origins", () => {
       );
     });
 
-    it("that throws lets nobody in", () => {
+    test("that throws lets nobody in", () => {
       const origins = (): never => {
         throw new Error("the list is gone");
       };
@@ -276,7 +276,7 @@ describe("origins", () => {
 describe("selectSubprotocol", () => {
   const offer = (header: string | undefined) => request({ headers: { "sec-websocket-protocol": header } });
 
-  it.each<[offered: string | undefined, ours: string[], expected: string | undefined]>([
+  test.each<[offered: string | undefined, ours: string[], expected: string | undefined]>([
     [undefined, [], undefined],
     [undefined, ["a"], undefined],
     ["a", [], undefined],
@@ -290,7 +290,7 @@ describe("selectSubprotocol", () => {
     expect(selectSubprotocol(offer(offered), ours)).toBe(expected);
   });
 
-  it("by a function that gets what was offered, in the client's order, and the request", () => {
+  test("by a function that gets what was offered, in the client's order, and the request", () => {
     const one = offer("b, a");
     expect(
       selectSubprotocol(one, (offered, request) => {
@@ -301,17 +301,17 @@ describe("selectSubprotocol", () => {
     ).toBe("a");
   });
 
-  it.each([undefined, null])("by a function that returns %s: none", (nothing) => {
+  test.each([undefined, null])("by a function that returns %s: none", (nothing) => {
     expect(selectSubprotocol(offer("a"), () => nothing)).toBeUndefined();
   });
 
-  it.each(["b", "A", "", "a, b"])("by a function that picks %j, which was not offered: throws", (picked) => {
+  test.each(["b", "A", "", "a, b"])("by a function that picks %j, which was not offered: throws", (picked) => {
     expect(() => selectSubprotocol(offer("a"), () => picked)).toThrow(RangeError);
     expect(() => selectSubprotocol(offer(undefined), () => picked)).toThrow(/did not offer/);
   });
 });
 
-it("selectSubprotocol by an asynchronous function throws with the cure", () => {
+test("selectSubprotocol by an asynchronous function throws with the cure", () => {
   const asynchronous = (async () => "a") as never;
   expect(() => selectSubprotocol(request({ headers: { "sec-websocket-protocol": "a" } }), asynchronous)).toThrow(
     /"subprotocols" returned a promise/,
@@ -333,7 +333,7 @@ describe("over HTTP/2 (RFC 8441 §5)", () => {
       },
     });
 
-  it.each<[string, Changes]>([
+  test.each<[string, Changes]>([
     ["without a key", {}],
     ["with one, whatever it is", { headers: { "sec-websocket-key": "short" } }],
     ["of the same origin", { headers: { origin: "https://example.com" } }],
@@ -341,7 +341,7 @@ describe("over HTTP/2 (RFC 8441 §5)", () => {
     expect(connect(changes)).toBeUndefined();
   });
 
-  it.each<[string, Changes, number, Record<string, string>]>([
+  test.each<[string, Changes, number, Record<string, string>]>([
     ["an ordinary GET", { method: "GET", headers: { ":protocol": undefined } }, 426, { "sec-websocket-version": "13" }],
     ["a POST", { method: "POST", headers: { ":protocol": undefined } }, 405, { allow: "CONNECT" }],
     ["CONNECT without :protocol", { headers: { ":protocol": undefined } }, 405, { allow: "GET" }],

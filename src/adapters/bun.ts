@@ -72,7 +72,7 @@ export const attach = <Options extends BunServeOptions>(
   };
 };
 
-/** Guards the handlers of a path, and those of its methods; what is served as it is stays so. */
+/** Guards the handler of a path, or its handlers by method. Static responses are left as they are. */
 const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): object =>
   Object.fromEntries(
     Object.entries(routes).map(([path, route]) => {
@@ -83,13 +83,13 @@ const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): obj
   );
 
 const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers => ({
-  // Agreed on only where the connection's own options say so.
+  // Messages are compressed only if the options of the connection say so.
   perMessageDeflate: true,
-  // The session watches the time.
+  // The session measures idle time and sends heartbeats.
   idleTimeout: 0,
   sendPings: false,
   maxPayloadLength: Math.min(defaults.maxMessageSize, UNLIMITED),
-  // The session holds to maxBuffered; what Bun drops would be lost in silence.
+  // The session enforces maxBuffered. Above its own limit Bun would silently drop messages.
   backpressureLimit: UNLIMITED,
   closeOnBackpressureLimit: false,
   open: (socket: HostedSocket) => socket.data.onOpen(socket),

@@ -83,7 +83,7 @@ export const attach = ((
   host.listen(object);
   const { attachment } = host;
   const { close, drain } = attachment;
-  // A hibernated connection has no session until it is restored, and only a session can be closed.
+  // Connections have to be restored before they can be counted or closed.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
@@ -105,5 +105,5 @@ export const attach = ((
   };
 }) as Attach;
 
-// On other hosts, this module is imported only for its types and capabilities.
+// Importing this module on another host has no effect.
 if ("WebSocketPair" in globalThis) upgradeUnmarked(workerUpgrades);

@@ -1,9 +1,10 @@
 /** `websock-js/deno`: WebSockets on `Deno.serve`. */
+import { serveInfoOf } from "../frameworks/hono.ts";
 import { upgradeUnmarked } from "../upgrade.ts";
 import { watchServe } from "./deno/serve.ts";
 import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
 import { DenoHost, DenoUpgrade } from "./deno/upgrade.ts";
-import { guardFetch, unmarked } from "./fetch/upgrade.ts";
+import { guardFetch, upgradesWithoutAttach } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
@@ -68,11 +69,9 @@ const unattached = new DenoHost();
 /** Counts, closes and drains the connections that were upgraded without {@link attach}. */
 export const sockets: Attachment = unattached.attachment;
 
-// On other hosts, this module is imported only for its types and capabilities.
+// Importing this module on another host has no effect.
 if ("Deno" in globalThis) {
   const { Deno } = globalThis as unknown as { readonly Deno: { serve: DenoServe } };
   Deno.serve = watchServe(Deno.serve);
-  // Hono keeps the second argument of its `fetch` in `env`: here the `info` of Deno.
-  const infoOf = (conn: object): DenoServeInfo | undefined => (conn as { readonly env?: DenoServeInfo }).env;
-  upgradeUnmarked(unmarked((request, conn) => new DenoUpgrade(unattached, request, infoOf(conn))));
+  upgradeUnmarked(upgradesWithoutAttach((request, conn) => new DenoUpgrade(unattached, request, serveInfoOf(conn))));
 }

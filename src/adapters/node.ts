@@ -3,19 +3,19 @@ import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
-import { attached, NodeAdapter } from "./node/adapter.ts";
-import { closeWith } from "./node/closing.ts";
-import { takeUpgrades } from "./node/http1.ts";
-import { takeConnects } from "./node/http2.ts";
+import { closeSessionsWith } from "./node/closing.ts";
+import { attached, NodeHost } from "./node/host.ts";
+import { interceptUpgrades } from "./node/http1.ts";
+import { interceptConnects } from "./node/http2.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
-import { guardRequests, type Taker } from "./node/requests.ts";
+import { guardRequests, type Interceptor } from "./node/requests.ts";
 import { checkNodeServer } from "./shared/attach-arguments.ts";
 import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./node/adapter.ts";
+export { capabilities } from "./node/host.ts";
 export type { Attachment } from "./shared/host.ts";
 
 /** Options of {@link attach}. */
@@ -59,12 +59,12 @@ export const attach = (
   checkNodeServer(server);
   checkHostOptions(options, "only");
   if (attached.has(server)) throw new Error("attach() has already been called for this server");
-  const adapter = new NodeAdapter(server, options.only, options);
+  const host = new NodeHost(server, options.only, options);
   attached.add(server);
-  const takers = new Map<unknown, Taker>([["upgrade", takeUpgrades(adapter)]]);
-  if ("updateSettings" in server) takers.set("connect", takeConnects(adapter));
-  guardRequests(server, (request, response) => new OrdinaryRequest(adapter, request, response), takers);
-  closeWith(server, adapter.group);
+  const takers = new Map<unknown, Interceptor>([["upgrade", interceptUpgrades(host)]]);
+  if ("updateSettings" in server) takers.set("connect", interceptConnects(host));
+  guardRequests(server, (request, response) => new OrdinaryRequest(host, request, response), takers);
+  closeSessionsWith(server, host.group);
   traceFastify(server);
-  return adapter.attachment;
+  return host.attachment;
 };

@@ -5,21 +5,21 @@ import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { WebSock } from "../websock.ts";
-import { attached } from "./node/adapter.ts";
-import { closeWith } from "./node/closing.ts";
+import { closeSessionsWith } from "./node/closing.ts";
+import { attached } from "./node/host.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
-import { factsOf, guardRequests } from "./node/requests.ts";
-import { isBun } from "./node/switching.ts";
+import { guardRequests, upgradeRequestOf } from "./node/requests.ts";
+import { isBun } from "./node/runtime.ts";
 import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
 import { connectionFacts } from "./shared/decision.ts";
 import { type Attachment, checkHostOptions, Host, type HostOptions } from "./shared/host.ts";
-import { nodeOctets } from "./shared/node-byte-ops.ts";
+import { nodeByteOps } from "./shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
 import { capabilities, WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
-import { runOn, TOO_LATE, WsAdapter } from "./ws/upgrade.ts";
+import { HANDSHAKE_OPTIONS, runOn, WsHost } from "./ws/upgrade.ts";
 
 export { UpgradeError } from "../errors.ts";
 export type { DrainOptions } from "../session/group.ts";
@@ -29,8 +29,8 @@ export { capabilities } from "./ws/transport.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be two
- * responses) and exposes neither the received bytes nor the number of unsent bytes.
+ * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past
+ * the ServerResponse, and does not expose incoming data or the number of unsent bytes.
  *
  * @throws Error on Bun
  */
@@ -89,17 +89,17 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
     );
   }
   if (attached.has(server)) throw new Error("attach() has already been called for this server");
-  const adapter = new WsAdapter(sockets, server, only, options);
+  const wsHost = new WsHost(sockets, server, only, options);
   attached.add(server);
   guardRequests(
     server,
-    (request, response) => new OrdinaryRequest(adapter, request, response),
-    new Map([["upgrade", adapter.listen()]]),
+    (request, response) => new OrdinaryRequest(wsHost, request, response),
+    new Map([["upgrade", wsHost.listen()]]),
   );
-  closeWith(server, adapter.group);
-  closeWith(sockets, adapter.group);
+  closeSessionsWith(server, wsHost.group);
+  closeSessionsWith(sockets, wsHost.group);
   traceFastify(server);
-  return adapter.attachment;
+  return wsHost.attachment;
 };
 
 /** What {@link hosting} returns: runs handlers on sockets, and counts, closes and drains the connections. */
@@ -130,13 +130,13 @@ export interface Hosting extends Attachment {
 export const hosting = (options: HostOptions = {}): Hosting => {
   refuseBun("hosting()");
   checkHostOptions(options);
-  return makeHosting(options);
+  return createHosting(options);
 };
 
-const makeHosting = (options: HostOptions): Hosting => {
-  const ignores = [...capabilities.ignores, ...TOO_LATE];
-  const host = new Host({ ...capabilities, ignores }, nodeOctets, nodeDiagnostics, options);
-  const servedBy = groupsByServer(host.group);
+const createHosting = (options: HostOptions): Hosting => {
+  const ignores = [...capabilities.ignores, ...HANDSHAKE_OPTIONS];
+  const host = new Host({ ...capabilities, ignores }, nodeByteOps, nodeDiagnostics, options);
+  const groupOf = serverGroups(host.group);
   return Object.defineProperties(host.attachment as Hosting, {
     host: {
       enumerable: true,
@@ -145,16 +145,16 @@ const makeHosting = (options: HostOptions): Hosting => {
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
         if (WsTransport.has(socket)) throw new Error("this socket already has a handler");
-        // The client may have gone by now: then `init` never runs.
+        // If the client has disconnected by now, `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;
-        const served = servedBy(stream);
+        const served = groupOf(stream);
         if (host.group.closing || served?.closing) {
           socket.close(1001);
           return;
         }
         const agreed = [socket.protocol || undefined, socket.extensions || undefined] as const;
-        const facts = connectionFacts(factsOf(request), stream, ...agreed);
+        const facts = connectionFacts(upgradeRequestOf(request), stream, ...agreed);
         const session = runOn(host, socket, stream, facts, callbacks, arg, resolved, captureContext());
         served?.add(session);
         stream.once("close", () => served?.delete(session));
@@ -163,18 +163,18 @@ const makeHosting = (options: HostOptions): Hosting => {
   });
 };
 
-/** The connections of each server, which end with it: those of others stay. */
-const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
+/** Groups connections by server, so that closing one server does not close the connections of others. */
+const serverGroups = (all: SessionGroup): ((stream: Socket) => SessionGroup | undefined) => {
   const groups = new WeakMap<object, SessionGroup>();
   return (stream) => {
-    // Node keeps there the server that has accepted a socket.
+    // Node sets this property to the server that accepted the socket.
     const { server } = stream as { readonly server?: HttpServer };
     if (server === undefined) return undefined;
     const known = groups.get(server);
     if (known !== undefined) return known;
     const group = new SessionGroup(systemClock);
     groups.set(server, group);
-    closeWith(server, {
+    closeSessionsWith(server, {
       get closing() {
         return all.closing || group.closing;
       },
@@ -182,13 +182,13 @@ const groupsByServer = (all: SessionGroup): ((stream: Socket) => SessionGroup | 
         group.closing = closing;
       },
       close: () => group.close(),
-      dismiss: () => group.dismiss(),
+      closeAll: () => group.closeAll(),
     });
     return group;
   };
 };
 
-const shared = makeHosting({});
+const shared = createHosting({});
 
 /**
  * Runs `handler` on a socket that a WebSocketServer has accepted. Call it synchronously in the `connection` listener:

@@ -1,11 +1,13 @@
 /**
- * Fastify (4 and 5) sends what a route returns. Where a route returns nothing, or the reply, Fastify waits for
- * `reply.send()`: then the call is ours, and it has to be made on the reply, because the reply has the headers that hooks have
- * set. A route that was given the request can't reach the reply. So we add two hooks to each instance when it is created:
- * Fastify publishes that on a plain diagnostics channel, on every runtime and in both versions.
+ * Fastify 4 and 5: sends the reply of a route that upgrades.
  *
- * Fastify's tracing channels do not do: version 4 has none, and on Bun `tracingChannel().hasSubscribers` is `undefined`, so
- * that version 5 does not publish there.
+ * Fastify sends the value that a route returns. After a route that returns nothing, or the reply, it waits for
+ * `reply.send()`. Then we call it: on the reply, which has the headers that hooks have set. A route may pass only the
+ * request to `upgrade`, from which the reply can't be reached. So two hooks are added to each instance when it is
+ * created, which Fastify publishes on a diagnostics channel, in both versions and on every runtime.
+ *
+ * Fastify's tracing channels are not sufficient: version 4 has none, and on Bun (1.4) `tracingChannel().hasSubscribers`
+ * is `undefined`, so that version 5 does not publish there.
  */
 import { markOf } from "../marks.ts";
 
@@ -29,17 +31,17 @@ interface Instance {
   addHook(name: "onRequest", hook: (request: FastifyRequest, reply: FastifyReply, done: () => void) => void): unknown;
 }
 
-/** One upgrade request in Fastify: who sends the response, and when. */
-class Handling {
+/** The reply to one upgrade request: who sends it, and when. */
+class TrackedReply {
   readonly reply: FastifyReply;
-  /** Where the request is, if we follow its instance. */
+  /** How far the request has got, if its instance has our hooks. */
   private stage: "hook" | "route" | undefined = undefined;
-  /** Its route has returned, and no promise. */
+  /** The route has returned something other than a promise. */
   private hasReturned = false;
-  /** Somebody waits for the reply, and it settles only when the response has ended. */
+  /** Fastify or the application awaits the reply, which settles when the response has ended. */
   private isAwaited = false;
   private isSent = false;
-  /** Answers without Fastify. It is there as soon as the upgrade is decided. */
+  /** Writes the answer without Fastify. Set when the upgrade is decided. */
   private answer: (() => void) | undefined = undefined;
 
   constructor(reply: FastifyReply) {
@@ -60,7 +62,7 @@ class Handling {
     });
   }
 
-  /** The request goes through hooks, or its route is called. */
+  /** Called when the hooks of the request start, and when its route is called. */
   entered(stage: "hook" | "route"): void {
     this.stage = stage;
   }
@@ -70,34 +72,37 @@ class Handling {
     this.entered("route");
     const result = route();
     if (result === undefined) this.returned();
-    // Only of a promise: whatever else has a `then`, such as a query, may do its work once for each call of it.
+    // Only for a promise: another thenable, such as a query, may repeat its work for each call of `then`.
     else if (result instanceof Promise) result.then(this.settled, this.settled);
     return result;
   }
 
-  /** @returns whether it will be seen that nobody else sends */
+  /** @returns whether it will be detected that nobody else sends the reply */
   decided(answer: () => void): boolean {
     this.answer = answer;
     if (this.reply.sent) this.finish();
-    // Not in a hook: those behind it may still refuse the request. One that neither goes on nor sends leaves it open.
+    // Not in a hook: later hooks may still refuse the request. If a hook neither continues nor sends, the request stays
+    // open.
     else if (this.stage !== "hook") this.settle();
     return this.isSent || this.isAwaited || this.stage === "route";
   }
 
-  /** The route has returned nothing. */
+  /** Called when the route has returned something other than a promise. */
   returned(): void {
     this.hasReturned = true;
     this.settle();
   }
 
-  /** The promise of the route has settled. If the application has taken the response over, Fastify does not send. */
+  /**
+   * Called when the route's promise has settled. Fastify does not send if the application has taken over the response.
+   */
   private readonly settled = (): void => {
     if (this.reply.sent) this.finish();
   };
 
   private settle(): void {
     if (this.answer === undefined || !(this.hasReturned || this.isAwaited)) return;
-    // Whoever has called `upgrade` in a callback may set headers behind it.
+    // Deferred: a callback may set headers after calling `upgrade`.
     Promise.resolve().then(() => this.finish());
   }
 
@@ -112,61 +117,70 @@ class Handling {
     try {
       reply.send();
     } catch (error) {
-      // As Fastify does with what it sends for a promise.
+      // Fastify does the same for a route that returns a promise.
       reply.send(error);
     }
   }
 }
 
-const handlings = new WeakMap<object, Handling>();
+const trackedReplies = new WeakMap<object, TrackedReply>();
 
-const isUpgrade = (raw: object): boolean => markOf(raw)?.isOne === true;
+const isUpgrade = (raw: object): boolean => markOf(raw)?.isUpgradeRequest === true;
 
-/** The reply that belongs to a request is known. Only upgrades are followed. */
-export const noteReply = (raw: object, reply: FastifyReply): Handling | undefined => {
+/** Associates a reply with its request. Only upgrade requests are tracked. */
+export const trackReply = (raw: object, reply: FastifyReply): TrackedReply | undefined => {
   if (!isUpgrade(raw)) return undefined;
-  let handling = handlings.get(raw);
+  let handling = trackedReplies.get(raw);
   if (handling?.reply !== reply) {
-    handling = new Handling(reply);
-    handlings.set(raw, handling);
+    handling = new TrackedReply(reply);
+    trackedReplies.set(raw, handling);
   }
   return handling;
 };
 
+/** Reported where no response follows an upgrade. */
+const UNANSWERED =
+  "an upgrade in a Fastify route was not answered. If the Fastify instance was created before websock-js was loaded, " +
+  'websock-js cannot detect the end of a route that returns no promise: import "websock-js" before calling ' +
+  "fastify(), or end the route with `upgrade(reply, …); return reply`. If a hook called upgrade(), it must then " +
+  "continue or send the reply";
+
 /**
- * The upgrade of a request in Fastify is decided. `answer` is called if the application keeps Fastify out of the response.
+ * Called when the upgrade of a request in Fastify is decided. `answer` writes the answer if the application keeps
+ * Fastify out of the response (`reply.hijack()`).
  *
- * @returns `false` if a route that returns nothing would not be seen: the instance was created before this module was loaded
+ * @returns a warning to report if no response follows, where the end of a route that returns nothing would go
+ * unnoticed: the instance was created before this module was loaded
  */
-export const answerFromFastify = (raw: object, answer: () => void): boolean =>
-  handlings.get(raw)?.decided(answer) ?? false;
+export const answerFromFastify = (raw: object, answer: () => void): string | undefined =>
+  trackedReplies.get(raw)?.decided(answer) ? undefined : UNANSWERED;
 
-/** The servers of all instances that we have seen. */
-const followed = new WeakSet<object>();
+/** The servers of all instances that have our hooks. */
+const trackedServers = new WeakSet<object>();
 
-export const isFollowed = (server: object): boolean => followed.has(server);
+export const isTracked = (server: object): boolean => trackedServers.has(server);
 
-const follow = (fastify: Instance): void => {
-  followed.add(fastify.server);
+const track = (fastify: Instance): void => {
+  trackedServers.add(fastify.server);
   fastify.addHook("onRequest", (request, reply, done) => {
-    noteReply(request.raw, reply)?.entered("hook");
+    trackReply(request.raw, reply)?.entered("hook");
     done();
   });
   fastify.addHook("onRoute", (route) => {
-    if (typeof route.handler === "function") route.handler = followedHandler(route.handler as RouteHandler);
+    if (typeof route.handler === "function") route.handler = trackHandler(route.handler as RouteHandler);
   });
-  // It is no route. Instances of plugins inherit the method.
+  // The not-found handler is not a route. Instances of plugins inherit this method.
   const { setNotFoundHandler } = fastify;
   fastify.setNotFoundHandler = function (...args) {
-    const handlers = args.map((arg) => (typeof arg === "function" ? followedHandler(arg as RouteHandler) : arg));
+    const handlers = args.map((arg) => (typeof arg === "function" ? trackHandler(arg as RouteHandler) : arg));
     return Reflect.apply(setNotFoundHandler, this, handlers);
   };
 };
 
-const followedHandler = (handler: RouteHandler): RouteHandler => {
+const trackHandler = (handler: RouteHandler): RouteHandler => {
   const followed: RouteHandler = function (request, reply) {
     const call = (): unknown => Reflect.apply(handler, this, [request, reply]);
-    const handling = noteReply(request.raw, reply);
+    const handling = trackReply(request.raw, reply);
     return handling === undefined ? call() : handling.call(call);
   };
   return Object.defineProperty(followed, "name", { value: handler.name });
@@ -176,16 +190,17 @@ interface DiagnosticsChannel {
   subscribe(name: string, listener: (message: unknown) => void): void;
 }
 
-let isWatching = false;
+let isSubscribed = false;
 
-/** Begins to follow every instance that is created from now on. */
+/** Adds hooks to every instance that is created from now on. */
 export const watchFastify = ({ subscribe }: DiagnosticsChannel): void => {
-  if (isWatching) return;
-  isWatching = true;
-  subscribe("fastify.initialization", (message) => follow((message as { fastify: Instance }).fastify));
+  if (isSubscribed) return;
+  isSubscribed = true;
+  subscribe("fastify.initialization", (message) => track((message as { fastify: Instance }).fastify));
 };
 
-// An app is often created before an adapter is loaded, but seldom before `upgrade` is. (Node 20.16, Bun 1.1, Deno 2.1.)
+// At load time: apps are often created before an adapter is imported, but seldom before `upgrade` is. (Node 20.16, Bun
+// 1.1, Deno 2.1.)
 const { process } = globalThis as {
   process?: { getBuiltinModule?: (id: string) => unknown };
 };

@@ -1,29 +1,13 @@
-/**
- * What frameworks hand to their routes: where the request that an adapter has marked is in it, who writes the response,
- * and what the route should return. The one place that knows frameworks; everything is looked at by its shape.
- */
+/** The values that frameworks pass to their routes: where the marked request is in them, and how to answer. */
 import type { UpgradeError } from "../errors.ts";
-import { type FastifyReply, noteReply } from "./fastify.ts";
-
-/** A call of `upgrade`, as the framework around it wants it answered. */
-export interface Route {
-  /** The request that the adapter has marked. */
-  readonly request: object;
-  /** The framework writes a response when the route is done, and that one becomes the answer. Else nobody does. */
-  readonly deferred: boolean;
-  /** The framework is Fastify, which does not send for every route. */
-  readonly isFastify: boolean;
-  /** What the route should return, once the upgrade is decided. */
-  result(): unknown;
-  /** The route has thrown after all, whatever status the framework gives that. */
-  failed(): boolean;
-  /** The error as the framework makes the right response of it. */
-  refused(error: UpgradeError): UpgradeError;
-}
+import { answerFromFastify, type FastifyReply, trackReply } from "./fastify.ts";
+import { asH3Error } from "./h3.ts";
+import { emptyResponseOf, hasFailed } from "./hono.ts";
+import type { Route } from "./route.ts";
 
 /**
- * Whether a value is a `Request` of the fetch standard. Not by `instanceof`: Node would load its implementation of fetch for
- * that, which keeps the AsyncLocalStorage stores of whichever request came first.
+ * Whether a value is a `Request` of the Fetch standard. `instanceof` would make Node load its implementation of fetch,
+ * which retains the AsyncLocalStorage stores of the request that is handled at that moment.
  */
 export const isFetchRequest = (value: unknown): value is Request => {
   if (typeof value !== "object" || value === null) return false;
@@ -31,20 +15,22 @@ export const isFetchRequest = (value: unknown): value is Request => {
   return typeof url === "string" && typeof headers?.get === "function" && typeof arrayBuffer === "function";
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever a framework has there
+// biome-ignore lint/suspicious/noExplicitAny: a framework's object, recognized by its shape
 type Conn = any;
 
+/** How to recognize one kind of `conn`, and what its {@link Route} is. */
 interface Shape {
-  /** Where the request is. */
+  /** The properties that lead from `conn` to the request. */
   readonly path: readonly string[];
   readonly when?: (conn: Conn) => boolean;
   readonly deferred: (conn: Conn) => boolean;
+  readonly alwaysResponds?: false;
   readonly result: (conn: Conn) => unknown;
   readonly failed?: (conn: Conn) => boolean;
   readonly refused?: (error: UpgradeError) => UpgradeError;
-  readonly isFastify?: true;
-  /** Called when the request was found. */
-  readonly found?: (request: object, conn: Conn) => void;
+  /** Called when the shape matches. */
+  readonly matched?: (request: object, conn: Conn) => void;
+  readonly decided?: (request: object, answer: () => void) => string | undefined;
 }
 
 const always = (): boolean => true;
@@ -52,67 +38,55 @@ const never = (): boolean => false;
 const itself = (conn: Conn): unknown => conn;
 const nothing = (): undefined => undefined;
 const emptyResponse = (): Response => new Response(null);
-const honoResponse = (context: Conn): unknown => context.body(null, 200);
-const honoFailed = (context: Conn): boolean => context.error !== undefined;
-/** Koa, unless it is told to keep out. */
+/** Whether it is a context of Koa that has not set `respond` to `false`. */
 const isKoa = (conn: Conn): boolean => "app" in conn && "response" in conn && conn.respond !== false;
 
-/** h3 prints whatever is not its own kind of error, and expects headers that can be iterated. */
-const forH3 = (error: UpgradeError): UpgradeError =>
-  Object.defineProperties(error, {
-    name: { value: "HTTPError" },
-    headers: { value: iterable(error.headers) },
-    toJSON: { value: () => ({ status: error.status, message: error.message }) },
-  });
+const FASTIFY = { deferred: always, alwaysResponds: false, result: nothing, decided: answerFromFastify } as const;
+const HONO = { deferred: always, result: emptyResponseOf, failed: hasFailed } as const;
+const H3 = { deferred: always, result: emptyResponse, refused: asH3Error } as const;
 
-const iterable = (headers: UpgradeError["headers"]): UpgradeError["headers"] =>
-  Object.defineProperty({ ...headers }, Symbol.iterator, { value: () => Object.entries(headers).values() });
-
+/**
+ * The first shape whose request is marked applies, so more specific shapes come first. On Deno every `Request` counts
+ * as marked, including those that srvx creates on `node:http`: there, an h3 event also has the shape of an event on
+ * other hosts. Any object with a `req` also has the last shape.
+ */
 const SHAPES: readonly Shape[] = [
-  // The request itself: node:http, node:http2, Express, and of every fetch handler.
+  // The request itself: node:http, node:http2, Express, and every fetch handler.
   { path: [], deferred: never, result: (conn) => (isFetchRequest(conn) ? emptyResponse() : conn) },
-  // Fastify's request, and its reply.
-  { path: ["raw"], deferred: always, result: nothing, isFastify: true },
-  {
-    path: ["request", "raw"],
-    deferred: always,
-    result: nothing,
-    isFastify: true,
-    found: (request, reply: FastifyReply) => void noteReply(request, reply),
-  },
-  // Hono's context: only what it makes itself keeps the headers that were set on it.
-  { path: ["env", "incoming"], deferred: always, result: honoResponse, failed: honoFailed },
-  { path: ["req", "raw"], deferred: always, result: honoResponse, failed: honoFailed },
-  // h3's event, and the request of srvx that is in it; on other hosts the request is the adapter's own.
-  { path: ["req", "runtime", "node", "req"], deferred: always, result: emptyResponse, refused: forH3 },
+  // Fastify: its request, and its reply.
+  { path: ["raw"], ...FASTIFY },
+  { path: ["request", "raw"], ...FASTIFY, matched: (request, reply: FastifyReply) => void trackReply(request, reply) },
+  // Hono: its context, on Node and elsewhere.
+  { path: ["env", "incoming"], ...HONO },
+  { path: ["req", "raw"], ...HONO },
+  // h3: its event, on Node through the request of srvx.
+  { path: ["req", "runtime", "node", "req"], ...H3 },
+  // srvx on Node: its request.
   { path: ["runtime", "node", "req"], deferred: always, result: emptyResponse },
-  {
-    path: ["req"],
-    when: (event) => isFetchRequest(event.req),
-    deferred: always,
-    result: emptyResponse,
-    refused: forH3,
-  },
-  // Elysia's context.
+  // h3: its event on other hosts, where the adapter marks the request of the Fetch standard.
+  { path: ["req"], when: (event) => isFetchRequest(event.req), ...H3 },
+  // Elysia: its context.
   { path: ["request"], when: ({ request }) => isFetchRequest(request), deferred: always, result: emptyResponse },
-  // Koa's context and request; a response of Node's, or a pair with one.
+  // Koa: its context and its request. Also a response of Node, or an object with a request and a response.
   { path: ["req"], deferred: isKoa, result: itself },
 ];
 
-/** Finds the request that `isMarked` in what was given to `upgrade`. */
+/** Finds the request that `isMarked` in the value that was passed to `upgrade`. */
 export const routeOf = (conn: unknown, isMarked: (value: object) => boolean): Route | undefined => {
   for (const shape of SHAPES) {
-    const { path, when = always, deferred, result, failed = never, refused = itself } = shape;
+    const { path, when = always, deferred, alwaysResponds = true, result } = shape;
+    const { failed = never, refused = itself, decided = nothing } = shape;
     const request = path.reduce<Conn>((value, name) => value?.[name], conn);
     if (typeof request !== "object" || request === null || !isMarked(request) || !when(conn)) continue;
-    shape.found?.(request, conn);
+    shape.matched?.(request, conn);
     return {
       request,
       deferred: deferred(conn),
-      isFastify: shape.isFastify ?? false,
+      alwaysResponds,
       result: () => result(conn),
       failed: () => failed(conn),
       refused: refused as Route["refused"],
+      decided: (answer) => decided(request, answer),
     };
   }
   return undefined;

@@ -1,10 +1,14 @@
+/** Operations on bytes and text for which hosts have faster functions than the language. */
+import { LastText } from "./short-text/last-text.ts";
 import { utf8Length } from "./utf8.ts";
 
 /**
  * What the protocol needs done to octets and text. The portable version below runs everywhere; a host that has faster
  * means brings its own.
  */
-export interface Octets {
+export interface ByteOps {
+  /** The text that was decoded last: see `short-text/README.md`. */
+  readonly lastText: LastText;
   /** New memory of exactly `size` octets, whose contents do not matter. */
   readonly alloc: (size: number) => Uint8Array<ArrayBuffer>;
   /** The same for what is to be written: in whatever form the host writes best. */
@@ -29,7 +33,8 @@ const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const ascii = new TextDecoder("latin1");
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
-export const portableOctets: Octets = {
+export const portableByteOps: ByteOps = {
+  lastText: new LastText(),
   alloc: (size) => new Uint8Array(size),
   allocOutput: (size) => new Uint8Array(size),
   isUtf8: (bytes) => {

@@ -1,6 +1,6 @@
 /** Close frames: their codes (RFC 6455 §7.4) and their payload (§5.5.1). */
 import { ProtocolError } from "../errors.ts";
-import type { Octets } from "./byte-ops.ts";
+import type { ByteOps } from "./byte-ops.ts";
 import { MAX_CONTROL_PAYLOAD } from "./frame.ts";
 import { utf8Length } from "./utf8.ts";
 
@@ -46,24 +46,24 @@ export interface CloseFrame {
 }
 
 /** Reads a close frame's payload. */
-export const parseClose = (payload: Uint8Array, octets: Octets): CloseFrame => {
+export const parseClose = (payload: Uint8Array, byteOps: ByteOps): CloseFrame => {
   if (payload.length === 0) return { code: undefined, text: "" };
   if (payload.length === 1)
     throw new ProtocolError(CLOSE.protocolError, "received a close frame with a payload of one byte");
   const code = (payload[0]! << 8) | payload[1]!;
   if (!isCloseCode(code))
     throw new ProtocolError(CLOSE.protocolError, `received a close frame with the invalid close code ${code}`);
-  if (!octets.isUtf8(payload.subarray(2)))
+  if (!byteOps.isUtf8(payload.subarray(2)))
     throw new ProtocolError(CLOSE.invalidPayload, "received a close frame with a reason text that is not valid UTF-8");
-  return { code, text: octets.decodeUtf8(payload, 2, payload.length) };
+  return { code, text: byteOps.decodeUtf8(payload, 2, payload.length) };
 };
 
 /** A close frame's payload. */
-export const closePayload = ({ code, text }: CloseFrame, octets: Octets): Uint8Array => {
-  if (code === undefined) return octets.alloc(0);
-  const payload = octets.alloc(2 + utf8Length(text));
+export const closePayload = ({ code, text }: CloseFrame, byteOps: ByteOps): Uint8Array => {
+  if (code === undefined) return byteOps.alloc(0);
+  const payload = byteOps.alloc(2 + utf8Length(text));
   payload[0] = code >>> 8;
   payload[1] = code;
-  octets.writeUtf8(text, payload, 2, payload.length - 2);
+  byteOps.writeUtf8(text, payload, 2, payload.length - 2);
   return payload;
 };

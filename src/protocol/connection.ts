@@ -2,10 +2,12 @@
  * A WebSocket connection over a stream of octets: frames on one side, the session's port on the other. It answers pings,
  * keeps the closing handshake (RFC 6455 §7), and puts everything that is sent in one go into one write.
  */
+
 import { ProtocolError } from "../errors.ts";
 import type { ControlMessage, IoData, Opcode } from "../message.ts";
-import type { Capabilities, Transport, TransportEvents } from "../transport.ts";
-import type { Octets } from "./byte-ops.ts";
+import type { Transport, TransportEvents } from "../transport.ts";
+import type { ByteOps } from "./byte-ops.ts";
+import type { ByteStream, ByteStreamEvents } from "./byte-stream.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
@@ -13,29 +15,7 @@ import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
-import { recentText } from "./short-text/last-text.ts";
-
-/** A stream of octets in both directions, as the host has it. Nothing here throws, whatever state it is in. */
-export interface ByteStream {
-  /** Octets written that have not been taken yet. */
-  readonly buffered: number;
-  /** Octets taken so far. */
-  readonly taken: number;
-  /**
-   * Writes the parts one after the other. Where nothing is {@link buffered} afterwards they have been copied away or sent,
-   * and their memory may be used again; else they are not changed before {@link Connection.sent}.
-   */
-  write(parts: readonly Uint8Array[]): void;
-  /** Ends our direction once all is written, and drops what still arrives until the other end does the same. */
-  end(): void;
-  destroy(): void;
-  pause(): void;
-  resume(): void;
-  /** Asked with each answer to a chunk: is it to be written at once? Else {@link flushSoon} tells when. */
-  answersAtOnce(): boolean;
-  /** Has {@link Connection.flush} called once the code that is running now has returned to the event loop. */
-  flushSoon(): void;
-}
+import { decodeText } from "./text.ts";
 
 /** What a connection has that agreed on permessage-deflate (RFC 7692). */
 export interface Compression {
@@ -43,49 +23,48 @@ export interface Compression {
   readonly decompressor: Decompressor;
 }
 
+/** The state of permessage-deflate on one connection. */
+interface DeflateState {
+  readonly decompressor: Decompressor;
+  readonly output: CompressedOutput;
+  /** A large message is being inflated in another thread: what arrived behind it waits. */
+  inflating: boolean;
+  /** The stream was closed while a message was being inflated. */
+  disconnected: boolean;
+}
+
 /** So much is gathered before it is written although more may follow in this turn. */
 const FLUSH_AT = 65_536;
 
-export class Connection implements Transport, FrameEvents {
-  readonly capabilities: Capabilities;
-
+export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private readonly parser: FrameParser;
   private readonly writer: FrameWriter;
-  private readonly decompressor: Decompressor | undefined;
-  private readonly output: CompressedOutput | undefined;
+  private readonly deflate: DeflateState | undefined;
   private session!: TransportEvents; // set by `open`
 
   private parsing = false;
   private paused = false;
-  private flushing = false;
-  /** A large message is being inflated in another thread: what came behind it waits. */
-  private inflating = false;
-  /** The stream went while a message was being inflated. */
-  private closedMeanwhile = false;
+  private flushScheduled = false;
   /** Our close frame is decided: nothing is sent after it, and nothing that arrives counts but the peer's. */
-  private closeSent = false;
+  private closeQueued = false;
   /** It is written: what was sent before it may have had to be compressed first. */
-  private closeWritten = false;
+  private closeFlushed = false;
   /** The peer's close frame has arrived, or it broke the protocol: what arrives now is dropped. */
-  private deaf = false;
+  private discarding = false;
 
-  constructor(
-    stream: ByteStream,
-    octets: Octets,
-    limits: ParserLimits,
-    capabilities: Capabilities,
-    compression?: Compression,
-  ) {
+  constructor(stream: ByteStream, byteOps: ByteOps, limits: ParserLimits, compression?: Compression) {
     this.stream = stream;
-    this.octets = octets;
-    this.capabilities = capabilities;
-    this.parser = new FrameParser(limits, octets, this, compression !== undefined);
-    this.writer = new FrameWriter(octets);
-    this.decompressor = compression?.decompressor;
-    this.output =
-      compression && new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size));
+    this.byteOps = byteOps;
+    this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
+    this.writer = new FrameWriter(byteOps);
+    this.deflate = compression && {
+      decompressor: compression.decompressor,
+      output: new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size)),
+      inflating: false,
+      disconnected: false,
+    };
   }
 
   /** Comes before everything else. */
@@ -96,53 +75,56 @@ export class Connection implements Transport, FrameEvents {
   // --- what the stream tells
 
   /** Octets arrived; they are ours now. */
-  receive(chunk: Uint8Array): void {
-    if (!this.deaf) this.session.enter(this.parseChunk, this, chunk);
+  onBytes(chunk: Uint8Array): void {
+    if (!this.discarding) this.session.runInContext(this.parseChunk, this, chunk);
   }
 
   private parseChunk(chunk: Uint8Array): void {
-    this.session.received();
+    this.session.onActivity();
     this.parser.feed(chunk);
     this.parse();
   }
 
   /**
-   * Nothing reads what was written any more: its memory may be used again. Comes before {@link drained}, but of a stream that
+   * Nothing reads what was written any more: its memory may be used again. Comes before {@link onDrain}, but of a stream that
    * is gone.
    */
-  sent(): void {
-    if (this.writer.bytes === 0) this.writer.taken();
+  onFlushed(): void {
+    if (this.writer.bytes === 0) this.writer.onFlushed();
   }
 
   /** All that was written has been taken. */
-  drained(): void {
-    this.writer.keepApart(false);
-    this.flush();
+  onDrain(): void {
+    this.writer.useOwnSlab(false);
+    this.onScheduledFlush();
   }
 
   /**
    * The peer sends nothing any more. Without a close frame that is a loss, for half a WebSocket is of no use; with one, the
    * answer is still to come.
    */
-  ended(): void {
-    if (!this.deaf || this.closeWritten) this.stream.destroy();
+  onEnd(): void {
+    if (!this.discarding || this.closeFlushed) this.stream.destroy();
+  }
+
+  onHostStop(): void {
+    this.session.onHostStop();
   }
 
   /** The stream is gone. */
-  closed(): void {
+  onDisconnect(): void {
     // A message that arrived whole comes before the loss.
-    if (this.inflating) this.closedMeanwhile = true;
+    if (this.deflate?.inflating) this.deflate.disconnected = true;
     // There is no session if the answer to the handshake has failed.
-    else this.session?.disconnected();
+    else this.session?.onDisconnect();
   }
 
-  /** Writes what waits. Called by the stream after {@link ByteStream.flushSoon}. */
-  flush(): void {
-    this.flushing = false;
+  onScheduledFlush(): void {
+    this.flushScheduled = false;
     // While the peer's side takes nothing, small frames are gathered here, side by side.
     if (this.stream.buffered > 0) return;
     this.writeOut();
-    if (this.stream.buffered === 0) this.session.drained();
+    if (this.stream.buffered === 0) this.session.onDrain();
   }
 
   private parse(): void {
@@ -150,82 +132,85 @@ export class Connection implements Transport, FrameEvents {
     this.parsing = true;
     try {
       this.parser.parse();
-      if (this.paused || this.inflating) this.answerPingsAhead();
+      if (this.paused || this.deflate?.inflating) this.answerPingsAhead();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
     } finally {
       this.parsing = false;
-      recentText.forget();
+      this.byteOps.lastText.forget();
     }
     if (this.stream.buffered > 0) return;
-    if (this.writer.bytes > 0 && this.stream.answersAtOnce()) this.writeOut();
+    if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
     // The session may wait for the peer to read: it hears of it in a stack of its own.
-    if (this.writer.bytes > 0 || this.paused) this.flushSoon();
+    if (this.writer.bytes > 0 || this.paused) this.scheduleFlush();
   }
 
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.take());
-    if (this.stream.buffered === 0) this.writer.taken();
+    if (this.stream.buffered === 0) this.writer.onFlushed();
   }
 
-  private flushSoon(): void {
-    if (this.flushing) return;
-    this.flushing = true;
-    this.stream.flushSoon();
+  private scheduleFlush(): void {
+    if (this.flushScheduled) return;
+    this.flushScheduled = true;
+    this.stream.scheduleFlush();
   }
 
   // --- what the parser found
 
   onText(data: string, size: number): void {
-    if (!this.closeSent) this.session.text(data, size);
+    if (!this.closeQueued) this.session.onText(data, size);
   }
 
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    if (!this.closeSent) this.session.binary(data);
+    if (!this.closeQueued) this.session.onBinary(data);
   }
 
   onCompressed(opcode: number, payload: Uint8Array): void {
-    if (this.closeSent) return;
-    const message = this.decompressor!.decompress(payload, (result) =>
-      this.session.enter(this.inflated, this, opcode, result),
+    if (this.closeQueued) return;
+    const deflate = this.deflate!;
+    const message = deflate.decompressor.decompress(payload, (result) =>
+      this.session.runInContext(this.inflated, this, opcode, result),
     );
     if (message !== undefined) {
       this.deliver(opcode, message);
       return;
     }
-    this.inflating = this.parser.stopped = true;
+    deflate.inflating = this.parser.stopped = true;
     this.stream.pause();
   }
 
   /** A large message is inflated; what waits behind it is next. */
   private inflated(opcode: number, result: Uint8Array | ProtocolError): void {
-    this.inflating = false;
+    const deflate = this.deflate!;
+    deflate.inflating = false;
     // Not with `resume`, which ends the session's own pause.
-    this.parser.stopped = this.paused || this.deaf;
+    this.parser.stopped = this.paused || this.discarding;
     try {
       if (result instanceof ProtocolError) throw result;
-      if (!this.closeSent) this.deliver(opcode, result);
+      if (!this.closeQueued) this.deliver(opcode, result);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
     }
-    this.readOn();
-    if (!this.closedMeanwhile || this.inflating) return;
-    this.closedMeanwhile = false;
-    this.session.disconnected();
+    this.continueReading();
+    if (!deflate.disconnected || deflate.inflating) return;
+    deflate.disconnected = false;
+    this.session.onDisconnect();
   }
 
   private deliver(opcode: number, data: Uint8Array): void {
-    if (opcode === OPCODE.text) this.session.text(this.parser.decodeWhole(data), data.length);
-    else this.session.binary(own(data));
+    if (opcode === OPCODE.text)
+      this.session.onText(decodeText(data, this.byteOps, this.parser.limits.validateUtf8), data.length);
+    else this.session.onBinary(own(data));
   }
 
   onControl(message: ControlMessage, answered: boolean): void {
-    if (this.closeSent) return;
+    if (this.closeQueued) return;
     if (message.opcode === "ping" && !answered) this.answerPing(message.data);
-    this.session.control(message);
+    this.session.onControl(message);
   }
 
   /** RFC 6455 §5.5.2: a pong in response, as soon as is practical, with the same payload. */
@@ -235,70 +220,70 @@ export class Connection implements Transport, FrameEvents {
 
   /** Messages wait for the session; the pings behind them, which have arrived as well, do not. */
   private answerPingsAhead(): void {
-    if (this.closeSent || this.deaf) return;
+    if (this.closeQueued || this.discarding) return;
     for (const data of this.parser.takePingsAhead()) this.answerPing(data);
   }
 
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
-    if (this.closeWritten) this.stream.end();
+    if (this.closeFlushed) this.stream.end();
     // Of a close that answers ours too, the session keeps what it says.
-    this.session.closing(code, text);
+    this.session.onClose(code, text);
   }
 
   private fail(error: ProtocolError): void {
     this.stopReading();
     // RFC 6455 §7.1.7: a close frame with the reason, and no waiting for an answer that could not be read.
-    if (this.closeWritten) this.stream.end();
-    else if (!this.closeSent) this.session.failed(error);
+    if (this.closeFlushed) this.stream.end();
+    else if (!this.closeQueued) this.session.onProtocolError(error);
   }
 
   private stopReading(): void {
-    this.deaf = this.parser.stopped = true;
+    this.discarding = this.parser.stopped = true;
   }
 
   // --- what the session asks
 
   get buffered(): number {
-    return this.writer.bytes + this.stream.buffered + (this.output === undefined ? 0 : this.output.waiting);
+    return this.writer.bytes + this.stream.buffered + (this.deflate === undefined ? 0 : this.deflate.output.waiting);
   }
 
-  get taken(): number {
-    return this.stream.taken;
+  get bytesFlushed(): number {
+    return this.stream.bytesFlushed;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
-    if (!this.closeSent) this.sendFrame(OPCODE[opcode], data, size);
+    if (!this.closeQueued) this.sendFrame(OPCODE[opcode], data, size);
   }
 
   close(code: number | undefined, text: string): void {
-    if (this.closeSent) return;
-    this.closeSent = true;
-    const payload = closePayload({ code, text }, this.octets);
+    if (this.closeQueued) return;
+    this.closeQueued = true;
+    const payload = closePayload({ code, text }, this.byteOps);
     this.sendFrame(OPCODE.close, payload, payload.length);
   }
 
   private sendFrame(opcode: number, data: IoData, size: number): void {
-    if (this.output === undefined) this.write(FIN | opcode, data, size);
-    else this.output.send(opcode, data, size);
+    if (this.deflate === undefined) this.write(FIN | opcode, data, size);
+    else this.deflate.output.send(opcode, data, size);
   }
 
   private write(first: number, data: IoData, size: number): void {
-    if (this.closeWritten) return;
+    if (this.closeFlushed) return;
     // It may have to wait for long. Mostly what was written is taken before there is more.
-    if (this.stream.buffered > 0) this.writer.keepApart(true);
+    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
     this.writer.add(first, data, size);
     if (first === (FIN | OPCODE.close)) this.wroteClose();
     else if (this.writer.bytes >= FLUSH_AT) this.writeOut();
     // What is sent while a chunk is parsed goes out when all of it is.
-    else if (!this.parsing) this.flushSoon();
+    else if (!this.parsing) this.scheduleFlush();
   }
 
   private wroteClose(): void {
-    this.closeWritten = true;
+    this.closeFlushed = true;
     this.writeOut();
     // RFC 6455 §7.1.1: when both close frames are out, the server is the first to close.
-    if (this.deaf) this.stream.end();
+    if (this.discarding) this.stream.end();
   }
 
   pause(): void {
@@ -308,14 +293,14 @@ export class Connection implements Transport, FrameEvents {
 
   resume(): void {
     this.paused = false;
-    if (this.inflating) return;
-    this.parser.stopped = this.deaf;
-    this.readOn();
+    if (this.deflate?.inflating) return;
+    this.parser.stopped = this.discarding;
+    this.continueReading();
   }
 
-  private readOn(): void {
+  private continueReading(): void {
     this.parse();
-    if (!this.paused && !this.inflating) this.stream.resume();
+    if (!this.paused && !this.deflate?.inflating) this.stream.resume();
   }
 
   abort(): void {

@@ -1,9 +1,8 @@
 /** Messages to octets: the sending half of RFC 6455 §5, on the server's side. */
 import type { IoData } from "../message.ts";
-import { type Octets, portableOctets } from "./byte-ops.ts";
+import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 import { headerSize, writeHeader } from "./frame.ts";
 import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
-import { recentText } from "./short-text/last-text.ts";
 import { SHORT, TEXT } from "./short-text/run.ts";
 
 /** Payloads from here on are handed on as they are, not copied behind their header. */
@@ -11,7 +10,7 @@ const COPY_LIMIT = 16_384;
 
 /** Memory for small frames, handed out front to back; from the front again once all that was handed out is taken. */
 class Slab {
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private readonly size: number;
   bytes: Uint8Array = new Uint8Array(0);
   view = viewOf(this.bytes);
@@ -19,15 +18,15 @@ class Slab {
   /** How many writers have frames in it that may not be taken yet. One that never says so keeps it from being used again. */
   private holders = 0;
 
-  constructor(octets: Octets, size: number) {
-    this.octets = octets;
+  constructor(byteOps: ByteOps, size: number) {
+    this.byteOps = byteOps;
     this.size = size;
   }
 
   reserve(size: number): void {
     if (this.used + size <= this.bytes.length) return;
     // Those who read the old memory keep it alive.
-    this.bytes = this.octets.allocOutput(Math.max(size, this.size));
+    this.bytes = this.byteOps.allocOutput(Math.max(size, this.size));
     this.view = viewOf(this.bytes);
     this.used = this.holders = 0;
   }
@@ -50,16 +49,16 @@ const SHARED_SLAB_SIZE = 65_536;
 const OWN_SLAB_SIZE = 16_384;
 
 /** One slab serves every connection of a host: nearly always a connection's frames are on their way at the end of its turn. */
-const sharedSlabs = new WeakMap<Octets, Slab>();
+const sharedSlabs = new WeakMap<ByteOps, Slab>();
 
-const sharedSlab = (octets: Octets): Slab => {
-  let slab = sharedSlabs.get(octets);
-  if (slab === undefined) sharedSlabs.set(octets, (slab = new Slab(octets, SHARED_SLAB_SIZE)));
+const sharedSlab = (byteOps: ByteOps): Slab => {
+  let slab = sharedSlabs.get(byteOps);
+  if (slab === undefined) sharedSlabs.set(byteOps, (slab = new Slab(byteOps, SHARED_SLAB_SIZE)));
   return slab;
 };
 
 /** Nothing is ever put into it. */
-const NO_SLAB = new Slab(portableOctets, 0);
+const NO_SLAB = new Slab(portableByteOps, 0);
 
 /** The header of a text in one frame, for each short length, as characters. */
 const TEXT_HEADERS = Array.from({ length: SHORT + 1 }, (_, size) => String.fromCharCode(TEXT, size));
@@ -72,9 +71,9 @@ export class FrameWriter {
   /** Octets that wait to be taken. */
   bytes = 0;
 
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private slab: Slab;
-  private apart = false;
+  private hasOwnSlab = false;
   private parts: Uint8Array[] = NONE;
   /** The stretch of the slab that is not among the parts yet. */
   private stretch: Uint8Array | undefined;
@@ -85,9 +84,9 @@ export class FrameWriter {
   /** Whole frames of short ASCII text that are not in the slab yet, each octet a character. */
   private text = "";
 
-  constructor(octets: Octets) {
-    this.octets = octets;
-    this.slab = sharedSlab(octets);
+  constructor(byteOps: ByteOps) {
+    this.byteOps = byteOps;
+    this.slab = sharedSlab(byteOps);
   }
 
   /** Adds a frame: its first octet, and `data` of `size` octets. */
@@ -95,12 +94,13 @@ export class FrameWriter {
     const header = headerSize(size);
     this.bytes += header + size;
     if (typeof data === "string" && size <= SHORT) {
-      if (data === recentText.text && recentText.view !== undefined) {
-        this.addRecent(first, size);
+      const { lastText } = this.byteOps;
+      if (data === lastText.text && lastText.view !== undefined) {
+        this.addLastText(first, size);
         return;
       }
       // One call of the host then writes many frames.
-      if (size === data.length && first === TEXT && !this.apart) {
+      if (size === data.length && first === TEXT && !this.hasOwnSlab) {
         this.text += TEXT_HEADERS[size]! + data;
         return;
       }
@@ -110,7 +110,7 @@ export class FrameWriter {
     const at = this.room(copied ? header + size : header);
     const { bytes } = this.slab;
     const payload = writeHeader(bytes, at, first, size);
-    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.octets, size) : payload;
+    this.end = this.slab.used = copied ? writeIoData(data, bytes, payload, this.byteOps, size) : payload;
     if (!copied) this.addLarge(data, size);
   }
 
@@ -125,7 +125,7 @@ export class FrameWriter {
   }
 
   /** All that {@link take} has handed over so far is copied away or sent: the memory may be used again. */
-  taken(): void {
+  onFlushed(): void {
     if (this.held === undefined) return;
     this.slab.release(this.held);
     this.held = undefined;
@@ -135,36 +135,36 @@ export class FrameWriter {
    * What is added from now on may wait for long: it goes to memory of this connection alone, so that it stays together
    * and keeps nobody else's alive. `false`: back to the shared memory.
    */
-  keepApart(apart: boolean): void {
-    if (apart === this.apart) return;
+  useOwnSlab(apart: boolean): void {
+    if (apart === this.hasOwnSlab) return;
     if (this.text !== "") this.writeText();
     this.endStretch();
     this.held = undefined;
-    this.apart = apart;
+    this.hasOwnSlab = apart;
     // Its own slab is made when there is something for it.
-    this.slab = apart ? NO_SLAB : sharedSlab(this.octets);
+    this.slab = apart ? NO_SLAB : sharedSlab(this.byteOps);
   }
 
   /** Adds a short text that has just arrived. */
-  private addRecent(first: number, size: number): void {
+  private addLastText(first: number, size: number): void {
     if (this.text !== "") this.writeText();
     const at = this.room(2 + size);
     const { view } = this.slab;
     view.setUint16(at, (first << 8) | size);
-    this.end = this.slab.used = recentText.copyTo(view, at + 2);
+    this.end = this.slab.used = this.byteOps.lastText.copyTo(view, at + 2);
   }
 
   private writeText(): void {
     const { text } = this;
     const at = this.room(text.length);
-    this.octets.writeLatin1(text, this.slab.bytes, at);
+    this.byteOps.writeLatin1(text, this.slab.bytes, at);
     this.end = this.slab.used = at + text.length;
     this.text = "";
   }
 
   /** Makes room in the slab, going on with the current stretch where nobody else has written behind it. */
   private room(size: number): number {
-    if (this.slab === NO_SLAB) this.slab = new Slab(this.octets, OWN_SLAB_SIZE);
+    if (this.slab === NO_SLAB) this.slab = new Slab(this.byteOps, OWN_SLAB_SIZE);
     const { slab } = this;
     slab.reserve(size);
     if (this.stretch !== slab.bytes || this.end !== slab.used) {
@@ -190,22 +190,22 @@ export class FrameWriter {
   /** Hands large parts on as they are, and writes the small ones between them side by side. */
   private addLarge(data: IoData, size: number): void {
     if (Array.isArray(data)) {
-      forEachPart(data as IoData, (part) => this.addLarge(part, ioLength(part, this.octets)));
+      forEachPart(data as IoData, (part) => this.addLarge(part, ioLength(part, this.byteOps)));
       return;
     }
     if (size < COPY_LIMIT) {
       const at = this.room(size);
-      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.octets, size);
+      this.end = this.slab.used = writeIoData(data, this.slab.bytes, at, this.byteOps, size);
       return;
     }
     this.endStretch();
     if (data instanceof Uint8Array) {
       this.addPart(data);
-    } else if (data === recentText.text) {
-      this.addPart(recentText.octets);
+    } else if (data === this.byteOps.lastText.text) {
+      this.addPart(this.byteOps.lastText.bytes);
     } else {
-      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.octets.allocOutput(size);
-      if (typeof data === "string") this.octets.writeUtf8(data, bytes, 0, size);
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.byteOps.allocOutput(size);
+      if (typeof data === "string") this.byteOps.writeUtf8(data, bytes, 0, size);
       this.addPart(bytes);
     }
   }

@@ -1,35 +1,37 @@
 /** `IoData`: text and octets that are written one after the other without being joined first. */
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
-import { type Octets, portableOctets } from "./byte-ops.ts";
-import { recentText } from "./short-text/last-text.ts";
+import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 
 /**
  * How many octets it takes.
  *
  * @throws TypeError if there is anything else in it than strings, Uint8Arrays, ArrayBuffers and lists of them
  */
-export const ioLength = (data: IoData, octets: Octets = portableOctets): number => {
-  if (typeof data === "string") return data === recentText.text ? recentText.size : octets.utf8Length(data);
+export const ioLength = (data: IoData, byteOps: ByteOps = portableByteOps): number => {
+  if (typeof data === "string") {
+    const { lastText } = byteOps;
+    return data === lastText.text ? lastText.size : byteOps.utf8Length(data);
+  }
   if (data instanceof Uint8Array) return data.length; // compiled to a load, where byteLength is a call
   if (data instanceof ArrayBuffer) return data.byteLength;
-  return listLength(data, octets);
+  return listLength(data, byteOps);
 };
 
 // Functions of their own: one with a closure allocates memory for its variables in each call, of a string too.
 
-const listLength = (data: IoData, octets: Octets): number => {
+const listLength = (data: IoData, byteOps: ByteOps): number => {
   let length = 0;
   forEachPart(data, (part) => {
-    length += ioLength(part, octets);
+    length += ioLength(part, byteOps);
   });
   return length;
 };
 
-const writeList = (data: IoData, target: Uint8Array, at: number, octets: Octets): number => {
+const writeList = (data: IoData, target: Uint8Array, at: number, byteOps: ByteOps): number => {
   let end = at;
   forEachPart(data, (part) => {
-    end = writeIoData(part, target, end, octets);
+    end = writeIoData(part, target, end, byteOps);
   });
   return end;
 };
@@ -85,17 +87,17 @@ export const writeIoData = (
   data: IoData,
   target: Uint8Array,
   at: number,
-  octets: Octets,
-  size: number = ioLength(data, octets),
+  byteOps: ByteOps,
+  size: number = ioLength(data, byteOps),
 ): number => {
   if (typeof data === "string") {
     // As many octets as units: ASCII, and when it is short, quicker written than handed to the host.
     if (size <= WRITE_BY_HAND && size === data.length) {
       for (let i = 0; i < size; i++) target[at + i] = data.charCodeAt(i);
-    } else if (data === recentText.text) {
-      target.set(recentText.octets, at);
+    } else if (data === byteOps.lastText.text) {
+      target.set(byteOps.lastText.bytes, at);
     } else {
-      octets.writeUtf8(data, target, at, size);
+      byteOps.writeUtf8(data, target, at, size);
     }
     return at + size;
   }
@@ -103,5 +105,5 @@ export const writeIoData = (
     target.set(data, at);
     return at + size;
   }
-  return writeList(data, target, at, octets);
+  return writeList(data, target, at, byteOps);
 };

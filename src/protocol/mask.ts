@@ -1,17 +1,30 @@
-/** Masking (RFC 6455 §5.3). A key is a number whose lowest eight bits are its first octet. */
+/**
+ * Masking (RFC 6455 §5.3). A key is a number whose lowest eight bits are its first octet.
+ *
+ * | function             | source                  | result   | used for                                             |
+ * |----------------------|-------------------------|----------|------------------------------------------------------|
+ * | `applyMask`          | bytes                   | in place | everything else; from 96 bytes on, 16 bytes per step |
+ * | `applyMaskInView`    | a DataView of the chunk | in place | up to 128 bytes, in chunks of at least 128 bytes     |
+ * | `copyUnmasked`       | bytes                   | a copy   | binary messages up to 64 bytes                       |
+ * | `copyUnmaskedInView` | a DataView of the chunk | a copy   | the same, in chunks of at least 128 bytes            |
+ *
+ * A DataView reads four bytes per step at any alignment. Creating one costs more than it saves for a single short frame, so
+ * it is created once per chunk, if the chunk is likely to contain several frames.
+ */
+import { type COPY_BY_HAND, scratch, scratchOfSize } from "./copy.ts";
 
-/** Below this many octets, making a view of words costs more than it saves. */
+/** Below this size, creating a view of words costs more than it saves. */
 const WORDS_FROM = 96;
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** The key for a payload that goes on after `octets` of it were done. */
-export const rotateKey = (key: number, octets: number): number => {
-  const bits = (octets & 3) << 3;
+/** The key for the rest of a payload, of which `done` octets have been masked. */
+export const rotateKey = (key: number, done: number): number => {
+  const bits = (done & 3) << 3;
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 };
 
-/** Masks or unmasks in place. Returns whether what came out is all ASCII: free to know here, and worth a lot for text. */
+/** Masks or unmasks in place. Returns whether the result is ASCII, which costs nothing here and speeds up decoding text. */
 export const applyMask = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
   let seen = 0;
   let at = start;
@@ -38,7 +51,7 @@ export const applyMask = (bytes: Uint8Array, start: number, end: number, key: nu
   return (seen & 0x80) === 0;
 };
 
-/** Four at a time take half as long as one by one. Returns all bits that any of them has. */
+/** Four words per step take half as long as one. Returns the union of the bits of all words. */
 const applyMaskToWords = (words: Int32Array, key: number): number => {
   let seen = 0;
   let i = 0;
@@ -57,11 +70,8 @@ const applyMaskToWords = (words: Int32Array, key: number): number => {
   return seen;
 };
 
-/**
- * The same for a short stretch, through a view of the chunk that it is in: words, wherever it begins, and no view of its
- * own to be made.
- */
-export const applyMaskThrough = (view: DataView, start: number, end: number, key: number): boolean => {
+/** The same as {@link applyMask}, through a view of the chunk. */
+export const applyMaskInView = (view: DataView, start: number, end: number, key: number): boolean => {
   let seen = 0;
   let at = start;
   for (; at + 3 < end; at += 4) {
@@ -75,4 +85,36 @@ export const applyMaskThrough = (view: DataView, start: number, end: number, key
     seen |= octet;
   }
   return (seen & 0x80808080) === 0;
+};
+
+const scratchView = new DataView(scratch.buffer);
+
+/** Returns an unmasked copy of `size` octets, at most {@link COPY_BY_HAND}. */
+export const copyUnmasked = (source: Uint8Array, start: number, size: number, key: number): Uint8Array<ArrayBuffer> => {
+  const k0 = key & 0xff;
+  const k1 = (key >>> 8) & 0xff;
+  const k2 = (key >>> 16) & 0xff;
+  const k3 = key >>> 24;
+  let i = 0;
+  for (; i + 3 < size; i += 4) {
+    scratch[i] = source[start + i]! ^ k0;
+    scratch[i + 1] = source[start + i + 1]! ^ k1;
+    scratch[i + 2] = source[start + i + 2]! ^ k2;
+    scratch[i + 3] = source[start + i + 3]! ^ k3;
+  }
+  for (; i < size; i++) scratch[i] = source[start + i]! ^ (key >>> ((i & 3) << 3));
+  return new Uint8Array(scratchOfSize[size]!);
+};
+
+/** The same through a view of the source. */
+export const copyUnmaskedInView = (
+  source: DataView,
+  start: number,
+  size: number,
+  key: number,
+): Uint8Array<ArrayBuffer> => {
+  let i = 0;
+  for (; i + 3 < size; i += 4) scratchView.setInt32(i, source.getInt32(start + i, true) ^ key, true);
+  for (; i < size; i++) scratch[i] = source.getUint8(start + i) ^ (key >>> ((i & 3) << 3));
+  return new Uint8Array(scratchOfSize[size]!);
 };

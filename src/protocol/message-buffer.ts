@@ -1,5 +1,5 @@
 /** Collects a message whose octets arrive piece by piece into one stretch of memory. */
-import type { Octets } from "./byte-ops.ts";
+import type { ByteOps } from "./byte-ops.ts";
 
 /**
  * What is set aside before the octets are there: an announced length is only a claim, and a thousand peers may make it.
@@ -8,13 +8,13 @@ const TRUSTED_LENGTH = 1024 * 1024;
 
 /** Fragments are coalesced as they come, so that a million tiny ones cost what one message costs. */
 export class MessageBuffer {
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private bytes: Uint8Array<ArrayBuffer>;
   length = 0;
 
-  constructor(octets: Octets) {
-    this.octets = octets;
-    this.bytes = octets.alloc(0);
+  constructor(byteOps: ByteOps) {
+    this.byteOps = byteOps;
+    this.bytes = byteOps.alloc(0);
   }
 
   /** Appends `source[start..end)` and returns where it now begins, in {@link memory}. `expected`: what the message will reach at least. */
@@ -40,14 +40,14 @@ export class MessageBuffer {
   }
 
   clear(): void {
-    this.bytes = this.octets.alloc(0);
+    this.bytes = this.byteOps.alloc(0);
     this.length = 0;
   }
 
   private grow(needed: number, expected: number): void {
     // Doubled, however small the step: `expected` is what is known of a message that may go on in further fragments, and
     // to grow by just that would copy the whole of it for each.
-    const grown = this.octets.alloc(Math.max(needed, this.bytes.length * 2, Math.min(expected, TRUSTED_LENGTH)));
+    const grown = this.byteOps.alloc(Math.max(needed, this.bytes.length * 2, Math.min(expected, TRUSTED_LENGTH)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }

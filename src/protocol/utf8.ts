@@ -1,5 +1,4 @@
 /** UTF-8 (RFC 3629): its length, and whether octets that arrive piece by piece are it. */
-import type { Octets } from "./byte-ops.ts";
 
 /** How many octets `text` takes; a lone surrogate is written as U+FFFD, which takes three. */
 export const utf8Length = (text: string): number => {
@@ -25,19 +24,24 @@ const sequenceLength = (first: number): number => (first >= 0xf0 ? 4 : first >= 
 /** Below this many octets, stepping through them costs less than a call of the host. */
 const STEP_LIMIT = 32;
 
+/** What the validator needs of `ByteOps`, which imports this module. */
+interface Utf8Ops {
+  readonly isUtf8: (bytes: Uint8Array) => boolean;
+}
+
 /**
  * Validates a text as it arrives, and refuses it at the first octet that no further octets can make good
  * (RFC 6455 §8.1, read strictly: fail fast).
  */
 export class Utf8Validator {
-  private readonly octets: Octets;
+  private readonly byteOps: Utf8Ops;
   /** How many octets are missing from the character that was begun, and between which bounds the next one is. */
   private missing = 0;
   private lower = 0x80;
   private upper = 0xbf;
 
-  constructor(octets: Octets) {
-    this.octets = octets;
+  constructor(byteOps: Utf8Ops) {
+    this.byteOps = byteOps;
   }
 
   /** Takes the next octets. `false`: the text cannot become valid any more. */
@@ -47,7 +51,7 @@ export class Utf8Validator {
     if (end - at > STEP_LIMIT) {
       // Whole characters go to the host at once; a last one that is cut off is for us to remember.
       const cut = startOfCutCharacter(bytes, at, end);
-      if (!this.octets.isUtf8(bytes.subarray(at, cut))) return false;
+      if (!this.byteOps.isUtf8(bytes.subarray(at, cut))) return false;
       at = cut;
     }
     while (at < end) if (!this.step(bytes[at++]!)) return false;

@@ -6,9 +6,9 @@ export interface Clock {
    * The time in which a peer could be heard, as what is heard of it is judged by: as {@link now}, but it stands still while
    * the process does not run.
    */
-  heard(): number;
+  activeNow(): number;
   /** The same, or up to half a second later: for what is noted so often that asking costs. */
-  soon(): number;
+  coarseActiveNow(): number;
   /** Has `task` ticked at `at`, or up to a second later; never before. One moment a task: the newest call counts. */
   schedule(task: Timed, at: number): void;
   /** Forgets `task`. */

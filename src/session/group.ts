@@ -71,12 +71,12 @@ export class SessionGroup {
   /** Closes every connection with 1001. Resolves when all are gone; the sessions see to it themselves. */
   close(): Promise<void> {
     this.closing = true;
-    this.dismiss();
+    this.closeAll();
     return this.empty();
   }
 
   /** Closes every connection with 1001. New ones may come. */
-  dismiss(): void {
+  closeAll(): void {
     for (const session of this.sessions) session.shutdown(CLOSE.goingAway);
   }
 

@@ -66,12 +66,12 @@ export class Mailbox {
   }
 
   /** Something arrives from the peer: what {@link addMessage} adds until the next call came in this moment. */
-  mark(): void {
+  markArrival(): void {
     this.arrival = this.sentInfos;
   }
 
   /** Whether a message that arrives now may be handled at once: nothing came before it. */
-  get isNext(): boolean {
+  get isCaughtUp(): boolean {
     return this.messages === 0 && this.handledInfos >= this.arrival;
   }
 

@@ -2,7 +2,7 @@
 
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";
-import { type Octets, portableOctets } from "../protocol/byte-ops.ts";
+import { type ByteOps, portableByteOps } from "../protocol/byte-ops.ts";
 import { type CloseFrame, checkClose } from "../protocol/close.ts";
 import { MAX_CONTROL_PAYLOAD } from "../protocol/frame.ts";
 import { forEachPart, ioLength } from "../protocol/io-data.ts";
@@ -14,13 +14,13 @@ import type { CloseDetail } from "../result.ts";
  *
  * @throws TypeError for what is no message, RangeError for one that may not be sent
  */
-export const checkMessage = (message: OutMessage, octets: Octets = portableOctets): number => {
+export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByteOps): number => {
   if (typeof message !== "object" || message === null) refuseMessage(message);
   const { opcode, data } = message;
-  const length = data === null || data === undefined ? 0 : ioLength(data, octets);
+  const length = data === null || data === undefined ? 0 : ioLength(data, byteOps);
   switch (opcode) {
     case "text":
-      if (typeof data !== "string" && length > 0 && !isUtf8(data!, octets)) {
+      if (typeof data !== "string" && length > 0 && !isUtf8(data!, byteOps)) {
         throw new RangeError(
           "the bytes of a text message must be valid UTF-8 (RFC 6455 §5.6); use binary() for other data",
         );
@@ -46,9 +46,9 @@ export const checkMessage = (message: OutMessage, octets: Octets = portableOctet
  *
  * @throws TypeError for what is no message, RangeError for one that may not be sent
  */
-export const checkMessages = (messages: Messages, octets: Octets): void => {
-  if (Array.isArray(messages)) for (const message of messages as readonly OutMessage[]) checkMessage(message, octets);
-  else if (!isPlainText(messages)) checkMessage(messages as OutMessage, octets);
+export const checkMessages = (messages: Messages, byteOps: ByteOps): void => {
+  if (Array.isArray(messages)) for (const message of messages as readonly OutMessage[]) checkMessage(message, byteOps);
+  else if (!isPlainText(messages)) checkMessage(messages as OutMessage, byteOps);
 };
 
 /** @throws TypeError that says how a message of this value is made */
@@ -98,8 +98,8 @@ export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
 };
 
 /** Characters may be split between the parts of a text, but not between a string and octets. */
-const isUtf8 = (data: IoData, octets: Octets): boolean => {
-  const validator = new Utf8Validator(octets);
+const isUtf8 = (data: IoData, byteOps: ByteOps): boolean => {
+  const validator = new Utf8Validator(byteOps);
   let valid = true;
   forEachPart(data, (part) => {
     if (typeof part !== "string") valid &&= validator.push(part);

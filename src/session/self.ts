@@ -8,7 +8,7 @@ import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
 export type ConnectionFacts = { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] };
 
 /** What `self` needs of its session. */
-export interface Addressee {
+export interface SessionHandle {
   /** Why the connection ends; `undefined` until that is decided. */
   readonly endedBy: CloseReason | undefined;
   readonly buffered: number;
@@ -23,11 +23,11 @@ export interface Addressee {
 /** Made for every connection, and kept small: what few ask for is made when they ask. */
 export class SessionSelf implements Self<unknown> {
   readonly connection: ConnectionInfo;
-  readonly #session: Addressee;
+  readonly #session: SessionHandle;
   #id: string | undefined = undefined;
   #abort: AbortController | undefined = undefined;
 
-  constructor(session: Addressee, connection: ConnectionInfo) {
+  constructor(session: SessionHandle, connection: ConnectionInfo) {
     this.#session = session;
     this.connection = connection;
   }

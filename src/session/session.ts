@@ -1,13 +1,39 @@
 /**
  * The session: everything between a handler's callbacks and a host's transport, the same on every host.
  *
- * It calls one callback at a time, interprets what they return, decides the end and its reason, holds back whoever is
- * too fast, and watches the clock. It does no I/O: the transport, the clock and the reporter are given to it.
+ * It calls one callback at a time, interprets results, decides when and why a connection ends, applies backpressure, and
+ * keeps deadlines. It does no I/O: the transport, the clock and `onError` are given to it.
+ *
+ * ## The end of a connection
+ *
+ * | phase    | meaning                                                                                               |
+ * |----------|-------------------------------------------------------------------------------------------------------|
+ * | `OPEN`   | messages and infos are handled, results are applied                                                   |
+ * | `ENDING` | the end is decided and our close frame is sent (or the transport aborted); a callback is still running |
+ * | `ENDED`  | `terminate` has been called, or was not due because `init` had failed                                 |
+ *
+ * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
+ * `isDisconnected` (the transport is closed). A session that has `ENDED`, is disconnected and whose `terminate` has settled
+ * is released.
+ *
+ * | event                                   | `OPEN`                                             | `ENDING`                   | `ENDED`                |
+ * |-----------------------------------------|----------------------------------------------------|----------------------------|------------------------|
+ * | stop, error, protocol error, timeout,   | the end is decided: `ENDING`, then `ENDED` as soon | ignored                    | ignored                |
+ * | slow consumer, shutdown                 | as no callback is running                          |                            |                        |
+ * | message, info                           | handled, or queued in the mailbox                  | dropped                    | dropped                |
+ * | a pending callback settles              | its result is applied                              | its messages are dropped;  | –                      |
+ * |                                         |                                                    | `ENDED`                    |                        |
+ * | the peer's close frame                  | once the mailbox is empty, the end is "remote"     | recorded                   | recorded               |
+ * | the transport is closed                 | once the mailbox is empty, ConnectionLost          | recorded                   | released               |
+ * | `closeTimeout` of a pending callback    | after a close frame or a loss: abandoned, and the  | abandoned; `ENDED`         | `terminate` abandoned; |
+ * |                                         | end is decided as if the mailbox were empty        |                            | released               |
+ * | `closeTimeout` of the closing handshake | –                                                  | the transport is aborted   | the same               |
  */
+import type { Capabilities } from "../capabilities.ts";
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
-import type { Octets } from "../protocol/byte-ops.ts";
+import type { ByteOps } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
 import {
@@ -22,101 +48,95 @@ import type { Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import type { Clock, Timed } from "./clock.ts";
+import { Ending } from "./ending.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { type Arrived, EMPTY_MAILBOX, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
-import { type Addressee, type ConnectionFacts, SessionSelf } from "./self.ts";
+import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
 
-/** So much may wait for the handler before reading pauses; it resumes below half of it. */
-const INBOUND_MARK = { events: 1024, bytes: 65_536 } as const;
+/** Reading is paused while more than this waits in the mailbox; it resumes at half of it. */
+const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
 
-/** So many events may wait where the host cannot pause, and so many octets more than one message. */
+/** Where the host cannot pause reading: the limit of the mailbox, in messages, and in bytes beyond one message. */
 const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more than this waits for the peer to read, nothing of what it sends is read or handled. */
-const OUTBOUND_MARK = 65_536;
+/** While more bytes than this are buffered for the peer, none of its messages is read or handled. */
+const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
+/** More infos than this in a mailbox end the connection. */
 const MAX_INFOS = 65_536;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 const OPEN = 0;
-/** The end is decided; a callback may still be pending. */
 const ENDING = 1;
-/** `terminate` has been called, or there was nothing to call it with. */
 const ENDED = 2;
 
-/** More than the outbound high-water mark is unsent: nothing is read until the peer catches up. See `canHandle`. */
+// The bits of `Session.hold`.
+/** More than the outbound high-water mark is buffered: nothing is read until the peer catches up. See `canHandle`. */
 const BLOCKED = 1;
-/** The code that runs now is not in the connection's AsyncLocalStorage context, which must be entered before a callback is called. */
+/** The current code does not run in the connection's AsyncLocalStorage context, which must be entered to call a callback. */
 const OUTSIDE = 2;
+/** The application's own code has called `self.push` or `self.stop`, which has not returned: no callback may be called. */
+const ACTING = 4;
+/** What a message has to wait for, or requires a detour. */
+const HELD = BLOCKED | OUTSIDE;
 
-/** What every session of a host is given. */
+/** What all sessions of a host with the same options share. */
 export interface SessionContext {
+  readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause">;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
-  readonly octets: Octets;
+  readonly byteOps: ByteOps;
   readonly onError: OnError;
   /** The connection was asked for its id for the first time. */
   readonly onIdentified?: (session: Session, id: string) => void;
-  /** The wire is gone and the handler is done. */
+  /** The session is released: see the table above. */
   readonly onEnd?: (session: Session) => void;
 }
 
-export class Session implements TransportEvents, Timed, Addressee {
-  // First what every message needs, side by side: of the many sessions that a process has, few are in the processor's cache.
+export class Session implements TransportEvents, Timed, SessionHandle {
+  // First the fields that every message needs, next to each other: they share a cache line.
   private readonly clock: Clock;
-  /** When something arrived last. Noted with each message, and told to {@link liveness} when that is asked. */
-  private heardAt: number;
+  /** When something arrived last. Set for each message, and passed on to {@link liveness} when that is asked. */
+  private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /**
-   * The bits {@link BLOCKED} and {@link OUTSIDE}: why a message may not be handled at once. Read for every message,
-   * so one field serves for both.
-   */
+  /** {@link BLOCKED}, {@link OUTSIDE} and {@link ACTING}. One field, because it is read for every message. */
   private hold = 0;
-  /** The handler: what {@link callbacks} are called on. */
+  /** The handler: the object on which {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
-  /** When a pending callback is given up: `undefined`, for a number has to be kept somewhere. */
-  private giveUpAt: number | undefined = undefined;
-  /** `init` has returned: from here on `terminate` will run. */
+  /** When the pending callback is abandoned; `undefined`: never. (A field that holds `Infinity` would need a heap number.) */
+  private abandonAt: number | undefined = undefined;
+  /** `init` has returned a state: from now on, the end calls `terminate`. */
   private hasState = false;
   private readonly transport: Transport;
-  /** The peer's close frame arrived. What came before it is handled first. */
-  private remoteClosed = false;
-  /** The wire is gone. What came before is handled first, if the end was not decided. */
-  private gone = false;
+  private closeReceived = false;
+  private isDisconnected = false;
 
   slot = 0;
   private readonly context: SessionContext;
   private readonly callbacks: Callbacks;
-  private readonly facts: ConnectionFacts;
   private readonly liveness: Liveness;
-  private reason: CloseReason = "normal";
-  private settled: ((result: unknown) => void) | undefined = undefined;
-  private rejected: ((error: unknown) => void) | undefined = undefined;
-  /** The promise of `terminate` is pending. */
-  private terminating = false;
-  private paused = false;
-  private drainScheduled = false;
-  private overflowed = false;
-  /** The application's own code has called `self.push` or `self.stop`, which is still running. */
-  private acting = false;
-  /** The promises of `self.drained()` that are pending. */
-  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
-  private toldOfInfo = false;
-  private done = false;
-  /** When the wire is cut. */
-  private cutAt: number | undefined = undefined;
+  /** Set when the end is decided. */
+  private ending: Ending | undefined = undefined;
+  /** The listeners of pending promises, created for the first of them. */
+  private settlement: Settlement | undefined = undefined;
+  /** The pending promises of `self.drained()`. */
+  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
+  private paused = false;
+  private infosScheduled = false;
+  private overflowed = false;
+  private warnedOfInfo = false;
 
   constructor(
     callbacks: Callbacks,
@@ -126,19 +146,18 @@ export class Session implements TransportEvents, Timed, Addressee {
     asyncContext?: AsyncContext,
   ) {
     this.clock = context.clock;
-    this.heardAt = this.clock.heard();
+    this.activeAt = this.clock.activeNow();
     this.target = callbacks.target;
     this.self = new SessionSelf(this, facts);
     this.transport = transport;
     this.context = context;
     this.callbacks = callbacks;
-    this.facts = facts;
-    this.liveness = new Liveness(this.heardAt);
+    this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
     this.outside = asyncContext !== undefined;
   }
 
-  enter<Target, Args extends unknown[]>(
+  runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
@@ -155,7 +174,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     }
   }
 
-  inherit<Target, Args extends unknown[]>(
+  assumeContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
@@ -171,18 +190,20 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Runs `init`. */
   start(arg: unknown): void {
-    this.enter(this.runInit, this, arg);
+    this.transport.open(this);
+    this.runInContext(this.runInit, this, arg);
   }
 
   private runInit(arg: unknown): void {
     const { init } = this.callbacks;
-    this.call("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
+    this.invoke("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
     this.pump();
     this.reschedule();
   }
 
   /** Goes on with what {@link Transport.keep} has kept: `init` ran before, in another life of the process. */
   resume(state: unknown): void {
+    this.transport.open(this);
     this.state = state;
     this.hasState = true;
     this.reschedule();
@@ -190,7 +211,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** The server goes away (1001) or restarts (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
-    this.finish("shutdown", code, "");
+    this.end("shutdown", code, "");
     this.terminateWhenFree();
   }
 
@@ -207,7 +228,7 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Why it ended; `undefined` while it has not. */
   get endedBy(): CloseReason | undefined {
-    return this.phase === OPEN ? undefined : this.reason;
+    return this.ending?.reason;
   }
 
   get buffered(): number {
@@ -215,14 +236,14 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   deliver(info: unknown): boolean {
-    if (this.phase !== OPEN || this.remoteClosed || this.gone || this.overflowed) return false;
+    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
-      if (!this.toldOfInfo)
+      if (!this.warnedOfInfo)
         this.report(
           new TypeError('an info was dropped: the handler has no "handleInfo" to receive what self.send() sends'),
           "handleInfo",
         );
-      this.toldOfInfo = true;
+      this.warnedOfInfo = true;
       return true;
     }
     const { clock } = this;
@@ -233,15 +254,15 @@ export class Session implements TransportEvents, Timed, Addressee {
       return false;
     }
     this.ownMailbox.addInfo(info);
-    if (!this.drainScheduled) {
-      this.drainScheduled = true;
+    if (!this.infosScheduled) {
+      this.infosScheduled = true;
       clock.defer(() => this.drainInfos());
     }
     return true;
   }
 
   private drainInfos(): void {
-    this.drainScheduled = false;
+    this.infosScheduled = false;
     this.mailbox.releaseInfos();
     this.pump();
   }
@@ -250,16 +271,16 @@ export class Session implements TransportEvents, Timed, Addressee {
     if (this.phase !== OPEN) return;
     const error = new MailboxOverflow(`more than ${MAX_INFOS} infos are waiting for "handleInfo"`);
     this.report(error, "handleInfo");
-    this.finish({ error }, CLOSE.internalError, "");
+    this.end({ error }, CLOSE.internalError, "");
     this.terminateWhenFree();
   }
 
   /** `self.push`: sends now, whatever callback is running or pending. */
   pushNow(messages: Messages): boolean {
-    checkMessages(messages, this.context.octets);
-    if (this.phase !== OPEN || this.gone) return false;
+    checkMessages(messages, this.context.byteOps);
+    if (this.phase !== OPEN || this.isDisconnected) return false;
     this.actNow(() => this.send(messages));
-    return this.phase === OPEN && !this.gone;
+    return this.phase === OPEN && !this.isDisconnected;
   }
 
   /** `self.stop`: decides the end now, whatever callback is running or pending. */
@@ -267,13 +288,13 @@ export class Session implements TransportEvents, Timed, Addressee {
     checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
-    checkMessages(messages, this.context.octets);
+    checkMessages(messages, this.context.byteOps);
     if (this.phase !== OPEN) return false;
     let decides!: boolean;
     this.actNow(() => {
       this.send(messages);
       decides = this.phase === OPEN; // unless its messages exceed `maxBuffered`
-      this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
+      this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text, abort);
     });
     return decides;
   }
@@ -287,7 +308,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     } finally {
       this.acting = acting;
     }
-    if ((this.phase === OPEN && !this.gone) || this.running !== undefined) return;
+    if ((this.phase === OPEN && !this.isDisconnected) || this.running !== undefined) return;
     this.clock.defer(() => {
       this.pump();
       this.terminateWhenFree();
@@ -296,8 +317,8 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** `self.drained`. */
   whenDrained(): Promise<boolean> {
-    if (this.phase !== OPEN || this.gone) return Promise.resolve(false);
-    if (this.transport.buffered <= OUTBOUND_MARK) return Promise.resolve(true);
+    if (this.phase !== OPEN || this.isDisconnected) return Promise.resolve(false);
+    if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.drainWaiters ??= [];
       this.drainWaiters.push(resolve);
@@ -316,24 +337,24 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   // --- what the transport tells
 
-  received(): void {
-    this.heardAt = this.clock.soon();
-    this.mailbox.mark();
+  onActivity(): void {
+    this.activeAt = this.clock.coarseActiveNow();
+    this.mailbox.markArrival();
   }
 
   /**
    * The way of nearly every event: one function, which engines make one piece with the handler, if it is called as a method
-   * and there is no other. Then neither message nor result is ever made. Other results go through {@link returned}.
+   * and there is no other. Then neither message nor result is ever made. Other results go through {@link interpret}.
    */
-  text(data: string, size: number): void {
+  onText(data: string, size: number): void {
     if (!this.isReady) {
-      this.textOtherwise(data, size);
+      this.onTextSlow(data, size);
       return;
     }
     this.running = "handleIn";
     try {
       const result = this.target.handleIn({ opcode: "text", data }, this.state, this.self);
-      if (!isPush(result)) this.returned(result, "handleIn");
+      if (!isPush(result)) this.interpret(result, "handleIn");
       else if (this.accept(result[2])) this.send(result[1]);
     } catch (error) {
       this.crash(error, "handleIn");
@@ -342,71 +363,77 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.afterArrival();
   }
 
-  /** The slow path of {@link text}. It is a function of its own, so that {@link text} stays small enough to be inlined. */
-  private textOtherwise(data: string, size: number): void {
-    if (this.outside) this.enter(this.text, this, data, size);
+  /** The slow path of {@link onText}. It is a function of its own, so that {@link onText} stays small enough to be inlined. */
+  private onTextSlow(data: string, size: number): void {
+    if (this.outside) this.runInContext(this.onText, this, data, size);
     else this.arrive({ opcode: "text", data }, size);
   }
 
-  binary(data: Uint8Array<ArrayBuffer>): void {
+  onBinary(data: Uint8Array<ArrayBuffer>): void {
     this.arrive({ opcode: "binary", data }, data.length);
   }
 
-  control(message: ControlMessage): void {
+  onControl(message: ControlMessage): void {
     if (this.liveness.takesPong(message)) return;
     // A ping has been answered: a peer that sends pings and does not read holds itself back like any other.
     this.noteOutbound();
     if (this.callbacks.handleControl !== undefined) this.arrive(message, message.data.length);
   }
 
-  closing(code: number | undefined, text: string): void {
-    this.facts.closeCode = code;
-    this.facts.closeText = text;
+  onClose(code: number | undefined, text: string): void {
+    const { facts } = this;
+    facts.closeCode = code;
+    facts.closeText = text;
     if (this.phase !== OPEN) return;
-    this.remoteClosed = true;
-    this.limitCallback();
+    this.closeReceived = true;
+    this.startCloseTimeout();
     this.pump();
   }
 
-  failed(error: ProtocolError): void {
-    this.finish({ error }, error.code, error.message);
+  onProtocolError(error: ProtocolError): void {
+    this.end({ error }, error.code, error.message);
     this.terminateWhenFree();
   }
 
-  drained(): void {
-    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_MARK) this.answerDrainWaiters(true);
+  onDrain(): void {
+    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
+      this.answerDrainWaiters(true);
     if (!this.blocked) return;
-    if (this.transport.buffered <= OUTBOUND_MARK / 2) this.blocked = false;
+    if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
   }
 
-  idle(): void {
-    this.finish("timeout", CLOSE.goingAway, "idle timeout");
+  onIdle(): void {
+    this.end("timeout", CLOSE.goingAway, "idle timeout");
     this.terminateWhenFree();
   }
 
-  stopped(): void {
+  onHostStop(): void {
     this.shutdown(CLOSE.goingAway);
   }
 
-  disconnected(): void {
-    if (this.gone) return;
-    this.gone = true;
-    this.cutAt = undefined;
+  onDisconnect(): void {
+    if (this.isDisconnected) return;
+    this.isDisconnected = true;
+    if (this.ending !== undefined) this.ending.abortAt = undefined;
     this.answerDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
-      this.limitCallback();
+      this.startCloseTimeout();
       this.pump();
     }
-    this.checkDone();
+    this.releaseIfDone();
   }
 
   // --- events to callbacks
 
   /** Whether an event of the peer may be handled at once: a synchronous handler never queues anything. */
   private get isReady(): boolean {
-    return this.phase === OPEN && this.running === undefined && this.hold === 0 && this.mailbox.isNext;
+    return this.phase === OPEN && this.running === undefined && (this.hold & HELD) === 0 && this.mailbox.isCaughtUp;
+  }
+
+  private get facts(): ConnectionFacts {
+    return this.self.connection as ConnectionFacts;
   }
 
   private get blocked(): boolean {
@@ -415,6 +442,14 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   private set blocked(blocked: boolean) {
     this.hold = blocked ? this.hold | BLOCKED : this.hold & ~BLOCKED;
+  }
+
+  private get acting(): boolean {
+    return (this.hold & ACTING) !== 0;
+  }
+
+  private set acting(acting: boolean) {
+    this.hold = acting ? this.hold | ACTING : this.hold & ~ACTING;
   }
 
   private get outside(): boolean {
@@ -433,34 +468,34 @@ export class Session implements TransportEvents, Timed, Addressee {
    */
   private canHandle(size: number): boolean {
     const { transport, context } = this;
-    if (transport.capabilities.answersClose && !this.remoteClosed) return false;
+    if (context.capabilities.answersClose && !this.closeReceived) return false;
     return transport.buffered + size <= context.options.maxBuffered;
   }
 
   /** Whether a message may be handled at once although {@link BLOCKED} is set, because nothing else prevents it. */
-  private isReadyThough(size: number): boolean {
-    if (this.hold !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isNext)
+  private isReadyWhileBlocked(size: number): boolean {
+    if ((this.hold & HELD) !== BLOCKED || this.phase !== OPEN || this.running !== undefined || !this.mailbox.isCaughtUp)
       return false;
     return this.canHandle(size);
   }
 
   private arrive(event: Arrived, size: number): void {
-    if (this.isReady || this.isReadyThough(size)) {
+    if (this.isReady || this.isReadyWhileBlocked(size)) {
       this.handle(event);
       this.afterArrival();
-    } else if (this.outside) this.enter(this.arrive, this, event, size);
+    } else if (this.outside) this.runInContext(this.arrive, this, event, size);
     else this.queue(event, size);
   }
 
   /** Only a transport that answers within `send` brings more in the meantime. */
   private afterArrival(): void {
-    if (this.mailbox.messages > 0 || this.remoteClosed || this.gone) this.pump();
+    if (this.mailbox.messages > 0 || this.closeReceived || this.isDisconnected) this.pump();
   }
 
   private queue(event: Arrived, size: number): void {
     if (this.phase !== OPEN) return;
     this.ownMailbox.addMessage(event, size);
-    if (this.transport.capabilities.pause) this.updateReading();
+    if (this.context.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }
 
@@ -472,7 +507,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   /** Handles what waits, in order, until there is nothing, or a callback is pending. */
   private pump(): void {
     if (this.outside) {
-      this.enter(this.pump, this);
+      this.runInContext(this.pump, this);
       return;
     }
     do {
@@ -480,50 +515,50 @@ export class Session implements TransportEvents, Timed, Addressee {
         const held = this.blocked && !this.canHandle(this.mailbox.nextSize);
         const event = held ? undefined : this.mailbox.takeMessage();
         if (event !== undefined) this.handle(event);
-        else if (this.mailbox.hasInfo) this.call("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
+        else if (this.mailbox.hasInfo) this.invoke("handleInfo", this.callbacks.handleInfo!, this.mailbox.takeInfo());
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
     if (this.phase !== OPEN || this.running !== undefined || this.acting || this.mailbox.messages > 0) return;
-    if (!this.remoteClosed && !this.gone) return;
-    this.finishAsPeerDid();
+    if (!this.closeReceived && !this.isDisconnected) return;
+    this.endByPeer();
     this.terminateWhenFree();
   }
 
   /** All that the peer had sent is handled. */
-  private finishAsPeerDid(): void {
-    if (this.remoteClosed) this.finish("remote", this.facts.closeCode, "");
-    else this.finish({ error: new ConnectionLost() }, undefined, "");
+  private endByPeer(): void {
+    if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
+    else this.end({ error: new ConnectionLost() }, undefined, "");
   }
 
   private handle(event: Arrived): void {
-    if (event.opcode === "text" || event.opcode === "binary") this.call("handleIn", this.target.handleIn, event);
-    else this.call("handleControl", this.callbacks.handleControl!, event);
+    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
+    else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
-  private call(name: CallbackName, callback: Callback, argument: unknown): void {
+  private invoke(name: CallbackName, callback: Callback, argument: unknown): void {
     if (this.outside) {
-      this.enter(this.call, this, name, callback, argument);
+      this.runInContext(this.invoke, this, name, callback, argument);
       return;
     }
     this.running = name;
     try {
-      this.returned(callback.call(this.target, argument, this.state, this.self), name);
+      this.interpret(callback.call(this.target, argument, this.state, this.self), name);
     } catch (error) {
       this.crash(error, name);
     }
     this.terminateWhenFree();
   }
 
-  private returned(result: unknown, name: CallbackName): void {
+  private interpret(result: unknown, name: CallbackName): void {
     if (!isResult(result)) this.awaitResult(result, name);
-    else if (this.accept(stateOf(result))) this.obey(result);
+    else if (this.accept(stateOf(result))) this.apply(result);
   }
 
   /** A callback has returned. `false`: the end was decided meanwhile, and what it wants to send is dropped. */
   private accept(state: unknown): boolean {
     this.running = undefined;
-    this.giveUpAt = undefined;
+    this.abandonAt = undefined;
     this.state = state;
     this.hasState = true;
     if (this.phase !== OPEN) return false;
@@ -538,15 +573,17 @@ export class Session implements TransportEvents, Timed, Addressee {
    */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
-    if (this.remoteClosed || this.gone) this.limitCallback();
-    this.settled ??= (result) => this.enter(this.settle, this, returnIt, result);
-    this.rejected ??= (error) => this.enter(this.settle, this, throwIt, error);
-    Promise.resolve(promise).then(this.settled, this.rejected);
+    if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
+    this.settlement ??= {
+      fulfilled: (result) => this.runInContext(this.settle, this, returnIt, result),
+      rejected: (error) => this.runInContext(this.settle, this, throwIt, error),
+    };
+    Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
   private settle(outcome: Callback, value: unknown): void {
     if (this.phase === ENDED) return;
-    this.call(this.running!, outcome, value);
+    this.invoke(this.running!, outcome, value);
     this.pump();
   }
 
@@ -555,14 +592,14 @@ export class Session implements TransportEvents, Timed, Addressee {
     this.report(error, callback);
     this.running = undefined;
     // From then on it is the deadline of `terminate`.
-    if (this.phase !== ENDED) this.giveUpAt = undefined;
+    if (this.phase !== ENDED) this.abandonAt = undefined;
     // The error's text is for us to see, not for the client.
-    this.finish({ error }, CLOSE.internalError, "");
+    this.end({ error }, CLOSE.internalError, "");
   }
 
   // --- results to the wire
 
-  private obey(result: HandleResult<unknown>): void {
+  private apply(result: HandleResult<unknown>): void {
     if (result[0] === "push") this.send(result[1]);
     else if (result[0] === "reply") this.send(result[2]);
     else if (result[0] === "stop") {
@@ -577,7 +614,7 @@ export class Session implements TransportEvents, Timed, Addressee {
   private stop(reason: unknown, detail: CloseDetail | undefined, messages: Messages): void {
     const { code, text } = checkCloseDetail(detail ?? defaultCloseCode(reason));
     this.send(messages);
-    this.finish(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
+    this.end(isNormalStop(reason) ? "normal" : { error: reason }, code, text);
   }
 
   private send(messages: Messages): void {
@@ -596,16 +633,16 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.sendText(message.data);
       return;
     }
-    const size = checkMessage(message, this.context.octets);
-    if (this.phase !== OPEN || this.gone || !this.hasRoom(size)) return;
+    const size = checkMessage(message, this.context.byteOps);
+    if (this.phase !== OPEN || this.isDisconnected || !this.hasRoom(size)) return;
     this.transport.send(message.opcode, message.data ?? "", size);
   }
 
   /** Any string may be sent. */
   private sendText(text: string): void {
     // A host that takes it at once need not know its size.
-    if (this.phase !== OPEN || this.gone || this.transport.sendText?.(text)) return;
-    const size = ioLength(text, this.context.octets);
+    if (this.phase !== OPEN || this.isDisconnected || this.transport.sendText?.(text)) return;
+    const size = ioLength(text, this.context.byteOps);
     if (this.hasRoom(size)) this.transport.send("text", text, size);
   }
 
@@ -618,13 +655,19 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   private slowConsumer(message: string): void {
-    this.finish({ error: new SlowConsumer(message) }, CLOSE.tryAgainLater, "");
+    this.end({ error: new SlowConsumer(message) }, CLOSE.tryAgainLater, "");
   }
 
   // --- backpressure
 
   private noteOutbound(): void {
-    if (this.blocked || this.phase !== OPEN || this.gone || this.transport.buffered <= OUTBOUND_MARK) return;
+    if (
+      this.blocked ||
+      this.phase !== OPEN ||
+      this.isDisconnected ||
+      this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK
+    )
+      return;
     this.blocked = true;
     this.isStalled();
     this.updateReading();
@@ -637,12 +680,12 @@ export class Session implements TransportEvents, Timed, Addressee {
     const share = this.paused ? 0.5 : 1;
     const full =
       this.blocked ||
-      mailbox.messages >= INBOUND_MARK.events * share ||
+      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * share ||
       // One message never stops the reading, however large: pings behind it are still seen, and answered.
-      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_MARK.bytes * share);
+      (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * share);
     if (full === this.paused) return false;
     this.paused = full;
-    const now = this.clock.heard();
+    const now = this.clock.activeNow();
     if (full) {
       this.peer.pause(now);
       this.transport.pause();
@@ -658,7 +701,7 @@ export class Session implements TransportEvents, Timed, Addressee {
     const { mailbox } = this;
     const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
     if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
-    this.failed(
+    this.onProtocolError(
       new ProtocolError(CLOSE.policyViolation, "the client sends messages faster than the handler handles them"),
     );
   }
@@ -666,15 +709,15 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- the end
 
   /** The end is decided: the wire is closed now. `terminate` is for the caller, who knows whose stack this is. */
-  private finish(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
+  private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
     // It is decided once: whoever was told of an error, for one, may have come first.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
-    this.reason = reason;
+    this.ending = new Ending(reason);
     this.mailbox.clear();
     this.answerDrainWaiters(false);
-    if (!this.gone) this.closeTransport(code, text, abort);
-    this.limitCallback();
+    if (!this.isDisconnected) this.closeTransport(code, text, abort);
+    this.startCloseTimeout();
     this.reschedule();
     // Last: the listeners are the application's code.
     if (SessionSelf.hasSignal(this.self)) this.abortSignal();
@@ -682,7 +725,8 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Never by `enter`: a callback of this connection may be on the stack, below one of another that has stopped it. */
   private abortSignal(): void {
-    const { asyncContext, self, reason } = this;
+    const { asyncContext, self } = this;
+    const { reason } = this.ending!;
     if (asyncContext === undefined) SessionSelf.abort(self, reason);
     else asyncContext.run(SessionSelf.abort, SessionSelf, self, reason);
   }
@@ -692,7 +736,7 @@ export class Session implements TransportEvents, Timed, Addressee {
       this.transport.abort();
       return;
     }
-    this.cutAt = this.clock.now() + this.context.options.closeTimeout;
+    this.ending!.abortAt = this.clock.now() + this.context.options.closeTimeout;
     this.transport.close(code, text);
     if (!this.paused) return;
     this.paused = false;
@@ -705,57 +749,58 @@ export class Session implements TransportEvents, Timed, Addressee {
   }
 
   /** A pending callback has `closeTimeout` from now on, or from when it was called if that was later. */
-  private limitCallback(): void {
-    if (this.running === undefined || this.giveUpAt !== undefined) return;
-    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
+  private startCloseTimeout(): void {
+    if (this.running === undefined || this.abandonAt !== undefined) return;
+    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
   }
 
-  private giveUp(): void {
-    this.giveUpAt = undefined;
+  private abandonCallback(): void {
+    this.abandonAt = undefined;
     if (this.phase === ENDED) {
-      this.terminating = false;
-      this.checkDone();
+      this.ending!.isTerminating = false;
+      this.releaseIfDone();
       return;
     }
     const { running } = this;
     this.report(new Error(`"${running}" did not settle within "closeTimeout" and was abandoned`), running);
     this.running = undefined;
-    this.giveUpAt = undefined;
-    if (this.phase === OPEN) this.finishAsPeerDid();
+    this.abandonAt = undefined;
+    if (this.phase === OPEN) this.endByPeer();
     this.terminateWhenFree();
   }
 
   private terminate(): void {
     if (this.acting) return;
     if (this.outside) {
-      this.enter(this.terminate, this);
+      this.runInContext(this.terminate, this);
       return;
     }
     const { callbacks, state } = this;
+    const ending = this.ending!;
     this.phase = ENDED;
     this.state = undefined;
     if (this.hasState && callbacks.terminate !== undefined) {
-      // The wire may go from within: that is not the end yet.
-      this.terminating = true;
+      // The transport may be closed by a call within `terminate`: the session is not released then.
+      ending.isTerminating = true;
       try {
-        const result = callbacks.terminate.call(this.target, this.reason, state, this.self);
-        this.terminating = isPromiseLike(result);
-        if (this.terminating) this.awaitTerminate(result as PromiseLike<unknown>);
+        const result = callbacks.terminate.call(this.target, ending.reason, state, this.self);
+        ending.isTerminating = isPromiseLike(result);
+        if (ending.isTerminating) this.awaitTerminate(result as PromiseLike<unknown>);
       } catch (error) {
-        this.terminating = false;
+        ending.isTerminating = false;
         this.report(error, "terminate");
       }
     }
-    this.checkDone();
+    this.releaseIfDone();
   }
 
   private awaitTerminate(result: PromiseLike<unknown>): void {
     const done = (): void => {
-      this.terminating = false;
-      this.checkDone();
+      this.ending!.isTerminating = false;
+      this.releaseIfDone();
     };
-    this.giveUpAt = this.clock.now() + this.context.options.closeTimeout;
+    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
     this.reschedule();
     Promise.resolve(result).then(done, (error) => {
       this.report(error, "terminate");
@@ -763,9 +808,10 @@ export class Session implements TransportEvents, Timed, Addressee {
     });
   }
 
-  private checkDone(): void {
-    if (this.phase !== ENDED || !this.gone || this.terminating || this.done) return;
-    this.done = true;
+  private releaseIfDone(): void {
+    const { ending } = this;
+    if (this.phase !== ENDED || !this.isDisconnected || ending!.isTerminating || ending!.isReleased) return;
+    ending!.isReleased = true;
     this.clock.cancel(this);
     this.context.onEnd?.(this);
   }
@@ -773,12 +819,13 @@ export class Session implements TransportEvents, Timed, Addressee {
   // --- time
 
   tick(now: number): void {
-    if (now >= (this.giveUpAt ?? NEVER)) this.giveUp();
-    if (now >= (this.cutAt ?? NEVER)) {
-      this.cutAt = undefined;
+    if (now >= (this.abandonAt ?? NEVER)) this.abandonCallback();
+    const { ending } = this;
+    if (now >= (ending?.abortAt ?? NEVER)) {
+      ending!.abortAt = undefined;
       this.transport.abort();
     }
-    if (this.phase === OPEN && !this.gone) this.watch();
+    if (this.phase === OPEN && !this.isDisconnected) this.watch();
     this.terminateWhenFree();
     this.reschedule();
   }
@@ -790,21 +837,21 @@ export class Session implements TransportEvents, Timed, Addressee {
       return;
     }
     if (!this.watchesIdle) return;
-    const now = this.clock.heard();
-    if (this.peer.isIdle(now, options)) this.idle();
+    const now = this.clock.activeNow();
+    if (this.peer.isIdle(now, options)) this.onIdle();
     else if (this.canPing && this.peer.isSilent(now, options)) this.ping(now);
   }
 
   /** What is known of the peer, with when it was heard last. */
   private get peer(): Liveness {
-    this.liveness.received(this.heardAt);
+    this.liveness.received(this.activeAt);
     return this.liveness;
   }
 
   private isStalled(): boolean {
-    const { buffered, taken } = this.transport;
+    const { buffered, bytesFlushed: taken } = this.transport;
     const { options } = this.context;
-    return this.liveness.isStalled(this.clock.heard(), options, buffered, taken);
+    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, taken);
   }
 
   private ping(now: number): void {
@@ -815,20 +862,20 @@ export class Session implements TransportEvents, Timed, Addressee {
 
   /** Of a peer that has closed, nothing more is to be expected; and some hosts watch by themselves. */
   private get watchesIdle(): boolean {
-    return !this.remoteClosed && this.transport.capabilities.idleClock;
+    return !this.closeReceived && this.context.capabilities.idleClock;
   }
 
   private get canPing(): boolean {
-    return this.transport.capabilities.control;
+    return this.context.capabilities.control;
   }
 
   /** Has the clock look at the deadlines when the first of them comes. */
   private reschedule(): void {
-    if (this.done) return;
+    if (this.ending?.isReleased) return;
     const { options } = this.context;
-    let next = Math.min(this.giveUpAt ?? NEVER, this.cutAt ?? NEVER);
-    if (this.phase === OPEN && !this.gone) {
-      const unheard = this.clock.now() - this.clock.heard();
+    let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
+    if (this.phase === OPEN && !this.isDisconnected) {
+      const unheard = this.clock.now() - this.clock.activeNow();
       next = Math.min(next, this.peer.next(options, this.watchesIdle, this.canPing) + unheard);
     }
     this.clock.schedule(this, next);
@@ -844,6 +891,11 @@ export class Session implements TransportEvents, Timed, Addressee {
       path: facts.path,
     });
   }
+}
+
+interface Settlement {
+  readonly fulfilled: (result: unknown) => void;
+  readonly rejected: (error: unknown) => void;
 }
 
 const returnIt: Callback = (result) => result;

@@ -3,8 +3,8 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { NodeAdapter } from "../adapters/node/adapter.ts";
-import { Http1Upgrade, takeUpgrades } from "../adapters/node/http1.ts";
+import { NodeHost } from "../adapters/node/host.ts";
+import { Http1Upgrade, interceptUpgrades } from "../adapters/node/http1.ts";
 import { OrdinaryRequest } from "../adapters/node/ordinary.ts";
 import { guardRequests } from "../adapters/node/requests.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
@@ -29,14 +29,14 @@ export const connectNodeApp = async (
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const server = http.createServer(reporting(listenerOf(app), reject));
-      const adapter = new NodeAdapter(server, undefined, defaults === undefined ? {} : { defaults }, testCapabilities);
+      const host = new NodeHost(server, undefined, defaults === undefined ? {} : { defaults }, testCapabilities);
       const Upgrade = upgradeTo((decision, facts) => {
         client = connected(decision, facts);
       });
       guardRequests(
         server,
-        (request, response) => new OrdinaryRequest(adapter, request, response),
-        new Map([["upgrade", takeUpgrades(adapter, Upgrade)]]),
+        (request, response) => new OrdinaryRequest(host, request, response),
+        new Map([["upgrade", interceptUpgrades(host, Upgrade)]]),
       );
       if ("server" in app) traceFastify(app.server);
       server.emit("connection", socket);
@@ -92,7 +92,7 @@ const upgradeTo = (connect: (decision: Decision, facts: UpgradeRequest) => void)
         ...this.handshakeHeaders(),
         ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
       });
-      connect(decision, this.facts);
+      connect(decision, this.upgradeRequest);
     }
   };
 

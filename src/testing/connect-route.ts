@@ -2,10 +2,9 @@
 import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
 import { Host } from "../adapters/shared/host.ts";
-import { answerFromFastify } from "../frameworks/fastify.ts";
-import type { Route } from "../frameworks/routes.ts";
+import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
-import { portableOctets } from "../protocol/byte-ops.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { Callbacks } from "../session/handler.ts";
 import { markUpgradable } from "../upgrade.ts";
 import type { TestClient } from "./connect.ts";
@@ -113,11 +112,11 @@ const connectSent = async <Answer extends { status: number } | { statusCode: num
 };
 
 const testHost = (defaults: WebSockOptions | undefined): Host =>
-  new Host(testCapabilities, portableOctets, undefined, { onError: () => undefined, ...(defaults && { defaults }) });
+  new Host(testCapabilities, portableByteOps, undefined, { onError: () => undefined, ...(defaults && { defaults }) });
 
 /** Decides on the upgrade like the adapter of a fetch-style host, and runs the connection in memory. */
 class TestUpgrade extends FetchUpgrade {
-  readonly isOne = true;
+  readonly isUpgradeRequest = true;
   private client: Promise<TestClient<unknown>> | undefined = undefined;
 
   constructor(host: Host, request: Request, headers: Headers) {
@@ -133,17 +132,17 @@ class TestUpgrade extends FetchUpgrade {
     route: Route,
   ): unknown {
     const result = super.upgrade(conn, callbacks, arg, options, route);
-    answerFromFastify(route.request, () => undefined);
+    route.decided(() => undefined);
     return result;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, _headers: Headers): undefined {
-    this.client = connected(decision, facts);
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, _headers: Headers): undefined {
+    this.client = connected(decision, upgradeRequest);
   }
 
   /** Call when the app has responded with `status`. Returns the client if the upgrade was performed. */
   async connect<Info>(status: number): Promise<TestClient<Info> | undefined> {
-    this.answer(new Response(null, { status: status >= 200 ? status : 500 }));
+    this.respond(new Response(null, { status: status >= 200 ? status : 500 }));
     return this.client as Promise<TestClient<Info>> | undefined;
   }
 }

@@ -1,9 +1,9 @@
 /** `connect`: runs a handler without a server, with the real session, a client in memory and a manual clock. */
 import { captureContext } from "../adapters/shared/async-context.ts";
-import { soon } from "../adapters/shared/timers.ts";
+import { microtask } from "../adapters/shared/timers.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
-import { portableOctets } from "../protocol/byte-ops.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import type { AsyncContext } from "../session/async-context.ts";
@@ -13,7 +13,7 @@ import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
 import type { CloseReason, ConnectionInfo, WebSock } from "../websock.ts";
 import { Activity } from "./activity.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import { MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
+import { capabilities, MemoryTransport, type ReceivedMessage } from "./memory-transport.ts";
 
 /** How a connection ended. */
 export interface Ended {
@@ -77,9 +77,10 @@ export const beginSession = <Info>(
     client.transport,
     { ...FACTS, ...facts },
     {
+      capabilities,
       options,
       clock: client.clock,
-      octets: portableOctets,
+      byteOps: portableByteOps,
       onError: (error) => client.errors.push(error),
       onEnd: (ended) => client.onEnd(ended.endedBy!),
     },
@@ -190,8 +191,8 @@ export class TestClient<in Info = never> {
     if (this.closeSent) return;
     this.closeSent = true;
     this.transmit(() => {
-      this.session.received();
-      this.session.closing(code, text);
+      this.session.onActivity();
+      this.session.onClose(code, text);
     });
   }
 
@@ -252,7 +253,7 @@ export class TestClient<in Info = never> {
 
   /** Reads the buffered messages, and continues reading. */
   resumeReading(): void {
-    if (this.transport.setReading(true)) this.session.drained();
+    if (this.transport.setReading(true)) this.session.onDrain();
   }
 
   /** Closes the connection as a server does that closes (1001, the default) or drains for a restart (1012). */
@@ -273,7 +274,7 @@ export class TestClient<in Info = never> {
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
     // Asynchronously, as over a network.
-    soon(() => this.sendControl({ opcode: "pong", data: message.data }));
+    microtask(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 
   private onClose(frame: CloseFrame): void {
@@ -281,8 +282,8 @@ export class TestClient<in Info = never> {
     this.resolveClosed(frame);
     this.wakeUp();
     if (!this.closeSent && !this.answersClose) return;
-    soon(() => {
-      if (!this.closeSent) this.session.closing(frame.code, "");
+    microtask(() => {
+      if (!this.closeSent) this.session.onClose(frame.code, "");
       this.disconnect();
     });
   }
@@ -297,18 +298,18 @@ export class TestClient<in Info = never> {
 
   private sendMessage(message: DataMessage, size: number): void {
     this.transmit(() => {
-      this.session.received();
-      if (message.opcode === "text") this.session.text(message.data, size);
-      else this.session.binary(message.data);
+      this.session.onActivity();
+      if (message.opcode === "text") this.session.onText(message.data, size);
+      else this.session.onBinary(message.data);
     });
   }
 
   private sendControl(message: ControlMessage): void {
     this.transmit(() => {
-      this.session.received();
+      this.session.onActivity();
       if (message.opcode === "ping" && !this.session.ended)
         this.transport.send("pong", message.data, message.data.length);
-      this.session.control(message);
+      this.session.onControl(message);
     });
   }
 
@@ -322,7 +323,7 @@ export class TestClient<in Info = never> {
     if (this.disconnected) return;
     this.disconnected = true;
     this.outgoing.length = 0;
-    this.session.disconnected();
+    this.session.onDisconnect();
     this.resolveClosed(undefined);
     this.wakeUp();
   }

@@ -23,12 +23,12 @@ export class ManualClock implements Clock {
   }
 
   /** For sessions: same as {@link now}. */
-  heard(): number {
+  activeNow(): number {
     return this.time;
   }
 
   /** For sessions: same as {@link now}. */
-  soon(): number {
+  coarseActiveNow(): number {
     return this.time;
   }
 

@@ -1,9 +1,10 @@
 /** A transport in memory: the client receives synchronously what the session sends. */
+import type { Capabilities } from "../capabilities.ts";
 import type { IoData, Opcode } from "../message.ts";
-import { portableOctets } from "../protocol/byte-ops.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { CloseFrame } from "../protocol/close.ts";
 import { writeIoData } from "../protocol/io-data.ts";
-import type { Capabilities, Transport } from "../transport.ts";
+import type { Transport } from "../transport.ts";
 
 /** A message from the server, as the client receives it. */
 export type ReceivedMessage =
@@ -45,9 +46,8 @@ interface Sent {
 
 /** Connects a session to a {@link MemoryPeer}. */
 export class MemoryTransport implements Transport {
-  readonly capabilities = capabilities;
   buffered = 0;
-  taken = 0;
+  bytesFlushed = 0;
   paused = false;
   private peerReads = true;
   private readonly peer: MemoryPeer;
@@ -56,6 +56,9 @@ export class MemoryTransport implements Transport {
   constructor(peer: MemoryPeer) {
     this.peer = peer;
   }
+
+  /** The peer calls the session itself. */
+  open(): void {}
 
   send(opcode: Opcode, data: IoData, size: number): void {
     const message = received(opcode, data, size);
@@ -100,13 +103,13 @@ export class MemoryTransport implements Transport {
   }
 
   private arrive(sent: Sent): void {
-    this.taken += sent.size;
+    this.bytesFlushed += sent.size;
     sent.arrive();
   }
 }
 
 const received = (opcode: Opcode, data: IoData, size: number): ReceivedMessage => {
   const bytes = new Uint8Array(size);
-  writeIoData(data, bytes, 0, portableOctets);
-  return opcode === "text" ? { opcode, data: portableOctets.decodeUtf8(bytes, 0, size) } : { opcode, data: bytes };
+  writeIoData(data, bytes, 0, portableByteOps);
+  return opcode === "text" ? { opcode, data: portableByteOps.decodeUtf8(bytes, 0, size) } : { opcode, data: bytes };
 };

@@ -2,10 +2,10 @@
 import { capabilities as bun } from "../../src/adapters/bun/transport.ts";
 import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare/transport.ts";
 import { capabilities as deno } from "../../src/adapters/deno/transport.ts";
-import { capabilities as node } from "../../src/adapters/node/adapter.ts";
+import { capabilities as node } from "../../src/adapters/node/host.ts";
 import { capabilities as ws } from "../../src/adapters/ws/transport.ts";
+import type { Ability, Capabilities } from "../../src/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
-import type { Ability, Capabilities } from "../../src/transport.ts";
 
 export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
   ["`/node`: HTTP/1.1 and HTTP/2", node],
@@ -17,16 +17,16 @@ export const allCapabilities: readonly (readonly [title: string, capabilities: C
   ["`/testing`: in memory", memory],
 ];
 
-/** What each ability is, for the table; the whole of it is in `src/session/transport.ts`. */
+/** What each ability means, for the table; `Capabilities` in `src/capabilities.ts` has the full definitions. */
 export const abilities: Readonly<Record<Ability, string>> = {
-  control: "pings and pongs are seen and sent, heartbeat",
-  pause: "reading can be paused: a flood becomes backpressure on its sender",
-  drain: "it is seen when the peer has taken what waited",
-  closeDetail: "the code and text of the peer's close frame are known",
-  answersClose: "the peer's close frame is answered after what came before it was handled",
-  abort: "a connection that does not answer our close frame can be cut off",
+  control: "pings and pongs can be sent and received; heartbeat",
+  pause: "reading can be paused: a flood becomes backpressure on the client",
+  drain: "the host reports when buffered data has been flushed",
+  closeDetail: "the code and text of the client's close frame are known",
+  answersClose: "the client's close frame is answered after the messages before it have been handled",
+  abort: "a connection that does not answer a close frame can be aborted",
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
-  crossConnection: "a connection can be sent to and stopped by code that runs for another request",
+  crossConnection: "code that runs for another request can send to a connection and stop it",
   compress: "compression",
-  idleClock: "an idle client is found by our own clock and pings; elsewhere by the host's",
+  idleClock: "the library finds idle clients, with its own clock and pings (if not, the host does)",
 };

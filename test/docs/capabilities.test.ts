@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { Ability } from "../../src/transport.ts";
+import type { Ability } from "../../src/capabilities.ts";
 import { abilities, allCapabilities } from "./all-capabilities.ts";
 
 const FILE = fileURLToPath(new URL("../../docs/hosts.md", import.meta.url));

@@ -1,10 +1,10 @@
 /**
- * The same app in every framework, as its users would write it. Middleware names the user (`x-user` of the request) and
- * sets headers before and, where the framework has that, after the route.
+ * * The same app in every framework. Middleware sets the user (from the request's `x-user`) and adds headers before
+ * and, if the * framework supports that, after the route.
  *
- * - `/socket` upgrades; `/params/:room` does behind a prefix; `/async` after something awaited
- * - `/secret` refuses whoever is not Ann with a 401 of its own
- * - `/throws` upgrades and then throws; `/forbidden` throws an error with the status 403, as the framework has it
+ * * - `/socket` upgrades; `/params/:room` also does, with a prefix; `/async` does after an `await` * - `/secret`
+ * answers with 401 unless the user is Ann * - `/throws` upgrades and then throws; `/forbidden` throws an error with the
+ * status 403 in the framework's way
  */
 import http from "node:http";
 import http2 from "node:http2";
@@ -20,7 +20,7 @@ import type { attach } from "websock-js/node";
 
 export type Server = Parameters<typeof attach>[0];
 
-/** Greets with what `upgrade` gave it, and echoes. */
+/** Greets with the argument of `upgrade`, and echoes. */
 export const Greeter: WebSock<string, null> = {
   init: (greeting, { connection }) =>
     push(text([greeting, connection.subprotocol, connection.httpVersion].join(" ")), null),
@@ -31,13 +31,13 @@ const options = { subprotocols: ["chat"] };
 
 const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** What every app answers whom it does not know. */
+/** The answer of every app to an unknown user. */
 const refusal = { error: "who are you?" };
 
 export interface Framework {
   readonly name: string;
   readonly versions: readonly ("HTTP/1.1" | "HTTP/2")[];
-  /** What is not for `(req, res)` handlers: the upgrade waits for the framework's response. */
+  /** Whether the upgrade waits for the framework's response, unlike with `(req, res)` handlers. */
   readonly deferred: boolean;
   create(version: "HTTP/1.1" | "HTTP/2"): Server | Promise<Server>;
 }

@@ -1,4 +1,4 @@
-/** The app of `fastify-routes.ts` in a process of its own: its argument is the version. */
+/** Runs the app of `fastify-routes.ts` in a process of its own. Argument: the version of Fastify. */
 import type { AddressInfo } from "node:net";
 import { attach } from "websock-js/node";
 import { createApp, type VERSIONS } from "./fastify-routes.ts";

@@ -1,4 +1,4 @@
-/** An upgrade that is decided in a hook or a route of Fastify's, and refused or answered otherwise by what comes behind it. */
+/** Tests of upgrades in Fastify that a later hook or the route itself turns into another response. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { setImmediate as tick } from "node:timers/promises";
@@ -37,7 +37,7 @@ describe.each([
   ["fastify 5", () => fastify5()],
   ["fastify 4", () => fastify4() as unknown as FastifyInstance],
 ])("%s", (_version, create) => {
-  test("a hook that takes its time behind the one that upgrades refuses the request", async () => {
+  test("an async hook after the one that upgrades can refuse the request", async () => {
     const made = create();
     made.get(
       "/",
@@ -55,7 +55,7 @@ describe.each([
     expect(await statusOf(made)).toBe(401);
   });
 
-  test("a route that answers by the raw response behind upgrade", async () => {
+  test("a route can answer by the raw response after upgrade", async () => {
     const made = create();
     made.get("/", (request, reply) => {
       upgrade(request, handler);
@@ -64,7 +64,7 @@ describe.each([
     expect(await statusOf(made)).toBe(403);
   });
 
-  test("a handler for what is not found, of a plugin", async () => {
+  test("the not-found handler of a plugin can upgrade", async () => {
     const made = create();
     made.register(async (plugin) => {
       plugin.setNotFoundHandler((request) => {

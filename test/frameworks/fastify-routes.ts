@@ -1,4 +1,4 @@
-/** Every way in which a route of Fastify's, a hook or an error handler can end when it has upgraded; for both versions. */
+/** Routes, hooks and error handlers for Fastify 4 and 5 that upgrade and end in different ways. */
 import { createRequire } from "node:module";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { ok, push, text, upgrade, type WebSock } from "websock-js";
@@ -16,7 +16,7 @@ const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown;
 
-/** Each of them opens a WebSocket. */
+/** Each of these opens a WebSocket. */
 export const OPENING: Record<string, Handler> = {
   "returns nothing": (request) => {
     upgrade(request, Greeter, "hello");
@@ -92,7 +92,7 @@ export const OPENING: Record<string, Handler> = {
   },
 };
 
-/** Each of them opens a WebSocket as well, without Fastify and what was set on its reply. */
+/** Each of these opens a WebSocket without Fastify's response and the headers of its reply. */
 export const HIJACKING: Record<string, Handler> = {
   "hijacks first": (request, reply) => {
     reply.hijack();
@@ -118,7 +118,7 @@ export const HIJACKING: Record<string, Handler> = {
   },
 };
 
-/** Each of them is answered with this status, and opens nothing. */
+/** Each of these is answered with this status instead of an upgrade. */
 export const CANCELLING: Record<string, readonly [status: number, Handler]> = {
   throws: [
     500,
@@ -189,7 +189,7 @@ export const HOOKS: Record<string, readonly [Hook, Handler]> = {
 
 const pathOf = (name: string): string => `/${name.replaceAll(/\W+/g, "-")}`;
 
-/** All of these, with hooks that take their time and set headers. */
+/** Adds all of these to an app, with async hooks that set headers. */
 export const createApp = (version: (typeof VERSIONS)[number], http2 = false): FastifyInstance => {
   const app = require(version)({ http2 }) as FastifyInstance;
   app.addHook("onRequest", async (_request, reply) => {

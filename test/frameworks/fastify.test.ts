@@ -1,4 +1,4 @@
-/** However a route of Fastify's ends, its upgrade is answered, with the headers of the reply; in both versions. */
+/** Tests that an upgrade in Fastify 4 and 5 is answered with the headers of the reply, however the route ends. */
 import { once } from "node:events";
 import type http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -26,7 +26,7 @@ const opens = async (knock: Knock, path: string): Promise<Readonly<Record<string
 
 const fromReply = { "x-before": "1", "x-after": "1", "set-cookie": "a=1\nb=2" };
 
-/** All routes, hooks and handlers. */
+/** Runs all routes, hooks and handlers. */
 const suite = (start: () => Promise<Knock>): void => {
   let started: Promise<Knock> | undefined;
   const knock: Knock = async (path) => {
@@ -49,7 +49,7 @@ const suite = (start: () => Promise<Knock>): void => {
       expect(await opens(knock, pathOf(`${stage}: ${name}`))).toMatchObject(fromReply);
     });
   });
-  test("a handler for what is not found", async () => {
+  test("a not-found handler", async () => {
     expect(await opens(knock, "/missing/anything")).toMatchObject(fromReply);
   });
 };
@@ -126,7 +126,7 @@ describe("an instance that was created before websock-js was loaded", () => {
   ])("%s: %s", async (version, _name, route, expected) => {
     expect(await run(script(version, route))).toEqual({ code: 0, stdout: expected, stderr: "" });
   });
-  test.each([sync, both])("fastify4: a route that is never answered is reported, with the cure: %s", async (route) => {
+  test.each([sync, both])("fastify4: a route that is never answered is reported with a hint: %s", async (route) => {
     const { stdout } = await run(script("fastify4", route));
     expect(stdout).toContain("the Fastify instance was created before websock-js was loaded");
     expect(stdout).toContain("upgrade(reply, …); return reply");

@@ -1,7 +1,4 @@
-/**
- * Every framework × every case × every version of HTTP that the framework speaks, from one table; over HTTP/1.1 with ws as
- * well as with our own engine.
- */
+/** Tests of every framework in every case over every HTTP version; over HTTP/1.1 with `ws` and with our own engine. */
 import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,7 +13,7 @@ import { FRAMEWORKS, type Framework, type Server } from "./apps.ts";
 
 failOnUncaught();
 
-/** Whatever goes to the console or to stderr by way of Node. */
+/** Collects the output to the console and to stderr. */
 const printed: unknown[][] = [];
 beforeEach(() => {
   printed.length = 0;
@@ -40,7 +37,7 @@ interface Host {
   knock(path: string, headers?: Record<string, string>): Promise<Knocked>;
 }
 
-/** Timers that would keep the process alive. */
+/** The timers that keep the process alive. */
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
 const host = async (framework: Framework, version: Host["version"], byWs: boolean): Promise<Host> => {
@@ -55,7 +52,7 @@ const host = async (framework: Framework, version: Host["version"], byWs: boolea
   onTestFinished(async () => {
     for (const connection of connections) connection.destroy();
     await new Promise((resolve) => server.close(resolve));
-    // One that stays fails the test by its time limit. (The test runner has some of its own, now and then.)
+    // A timer that is never released fails the test by its timeout. (The test runner itself has some at times.)
     while (timers() > before) await new Promise((resolve) => setImmediate(resolve));
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -66,7 +63,7 @@ const host = async (framework: Framework, version: Host["version"], byWs: boolea
 
 const number = { "HTTP/1.1": "1.1", "HTTP/2": "2.0" } as const;
 
-/** It greets, echoes and closes, and nothing of the framework's own response is on the wire. */
+/** Expects a greeting, an echo and a close, and nothing of the framework's own response on the connection. */
 const works = async ({ framework, version, sockets }: Host, knocked: Knocked, greeting: string): Promise<void> => {
   expect(knocked.status).toBe("open");
   expect(knocked.headers).toMatchObject({ "x-before": "1", "set-cookie": "a=1\nb=2" });
@@ -74,7 +71,7 @@ const works = async ({ framework, version, sockets }: Host, knocked: Knocked, gr
   for (const name of Object.keys(knocked.headers)) expect(name).not.toMatch(/^content-|^transfer-|^etag$|^keep-/);
   const { client } = knocked;
   expect(await client.text()).toBe(`${greeting} ${number[version]}`);
-  // Whatever the framework still does to its response has been done now.
+  // By now, the framework has finished with its response.
   await new Promise((resolve) => setTimeout(resolve));
   expect(await client.send(frame(TEXT, "echo")).text()).toBe("echo");
   expect(sockets.connections).toBe(1);
@@ -103,7 +100,7 @@ const cases: Record<string, (host: Host) => Promise<void>> = {
     const { status, headers, body } = await on.knock("/secret", { "x-user": "eve" });
     expect({ status, body: JSON.parse(body) }).toEqual({ status: 401, body: { error: "who are you?" } });
     expect(headers).toMatchObject({ "x-refused": "1", "content-type": expect.stringContaining("application/json") });
-    // h3 keeps an error's headers apart, and the app on bare srvx sets none on its refusal.
+    // h3 handles an error's headers separately, and the app on plain srvx sets none on its refusal.
     if (!/^(?:h3|srvx)/.test(on.framework.name)) expect(headers["x-before"]).toBe("1");
     expect(on.sockets.connections).toBe(0);
   },
@@ -121,7 +118,7 @@ const cases: Record<string, (host: Host) => Promise<void>> = {
   },
 
   "UpgradeError: of the application": async (on) => {
-    // srvx's own server makes a 500 of whatever is thrown, and tells nobody.
+    // srvx's own server answers every error with 500 and does not report it.
     if (on.framework.name === "srvx, its own server") return;
     const { status, headers } = await on.knock("/forbidden");
     if (on.framework.name === "h3 2") printed.length = 0;
@@ -143,7 +140,8 @@ const cases: Record<string, (host: Host) => Promise<void>> = {
   },
 
   "a route that throws after upgrade": async (on) => {
-    // Of a bare handler on Node, srvx's own among them, the rejection is nobody's; and what is sent at once is sent.
+    // With a plain handler on Node (srvx's, too) nothing handles the rejection, and the response may have been sent
+    // already.
     if (!on.framework.deferred || on.framework.name === "srvx, as a handler for Node") return;
     const { status } = await on.knock("/throws");
     expect(status).toBe(500);

@@ -1,4 +1,4 @@
-/** Middleware that hangs on a response: it runs as for any other request, once, and leaves nothing behind. */
+/** Tests that middleware with hooks on the response runs once at an upgrade, and is released afterwards. */
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
@@ -13,7 +13,8 @@ import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { attach as attachWs } from "websock-js/ws";
 import { WebSocketServer } from "ws";
-import { deferred, Echo } from "../support/node-server.ts";
+import { Echo } from "../support/node-server.ts";
+import { deferred } from "../support/promises.ts";
 import { closeFrame, frame, TEXT } from "../support/raw-frames.ts";
 import { failOnUncaught } from "../support/uncaught.ts";
 import { type Knocked, knockHttp1, knockHttp2 } from "../support/upgrade-client.ts";
@@ -29,7 +30,7 @@ declare module "express-session" {
 
 type Attach = (server: Server) => unknown;
 
-/** What must not make a difference. */
+/** Variations that must not affect the result. */
 const ENGINES: readonly (readonly [name: string, attach: Attach])[] = [
   ["our own engine", attach],
   ["ws", (server) => attachWs(new WebSocketServer({ server: server as http.Server }))],
@@ -56,7 +57,7 @@ const turns = async (count = 3): Promise<void> => {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 };
 
-/** A store that takes its time, as one over a network does. */
+/** An asynchronous store, like one in a database. */
 class SlowStore extends session.MemoryStore {
   saves = 0;
   override set(id: string, data: session.SessionData, callback?: (error?: unknown) => void): void {
@@ -85,7 +86,7 @@ test.each(ENGINES)(
     const cookie = /^connect\.sid=[^;]+/.exec(first.headers["set-cookie"]!)![0];
     const second = await knockHttp1(port, "/", { cookie });
     await echoes(second);
-    // Known already: no new cookie.
+    // The session is known, so no new cookie is set.
     expect(second.headers).not.toHaveProperty("set-cookie");
     while (store.saves < 2) await turns(1);
     const plain = await fetch(`http://127.0.0.1:${port}/visits`, { headers: { cookie } });
@@ -93,7 +94,7 @@ test.each(ENGINES)(
   },
 );
 
-test.each(ENGINES)("%s: morgan logs a 101, once, when the upgrade is done", async (_, engine) => {
+test.each(ENGINES)("%s: morgan logs a 101, once, at the upgrade", async (_, engine) => {
   const lines: string[] = [];
   const written = deferred();
   const stream = {
@@ -150,7 +151,7 @@ test.each([
   },
 );
 
-test("Fastify: a handler that calls back upgrades as well, and a reply may be handed over", async () => {
+test("Fastify: a handler with a callback can upgrade, and a reply can be passed to upgrade", async () => {
   const app = fastify();
   app.addHook("onRequest", async (_request, reply) => void reply.header("x-hook", "1"));
   app.get("/callback", (request) => {
@@ -205,7 +206,7 @@ test.each([
       expect(Object.keys(knocked.headers).filter((name) => /^content-|^etag$|^transfer-/.test(name))).toEqual([]);
     }
     await echoes(await knock(port, "/kept-out"));
-    // Who makes something else of the response cancels the upgrade.
+    // A response with another status cancels the upgrade.
     expect((await knock(port, "/redirect")).status).toBe(302);
     expect(errors).toEqual([]);
   },

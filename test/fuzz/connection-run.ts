@@ -4,12 +4,12 @@ import { Buffer } from "node:buffer";
 import { constants, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import type { IoData, Opcode } from "../../src/message.ts";
-import type { Octets } from "../../src/protocol/byte-ops.ts";
+import type { ByteOps } from "../../src/protocol/byte-ops.ts";
 import { type Compression, Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import { join, OP, type ServerFrame, serverFrames } from "../protocol/client-frames.ts";
 import { type Agreement, agree } from "../protocol/compression.ts";
 import { FakeSession, FakeStream } from "../protocol/fake-wire.ts";
+import { join, OP, type ServerFrame, serverFrames } from "../support/client-frames.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
@@ -54,20 +54,6 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
   }),
 });
 
-const CAPABILITIES = {
-  ...{ host: "fuzz", control: true, pause: true, drain: true },
-  ...{
-    closeDetail: true,
-    answersClose: true,
-    abort: true,
-    asyncContext: true,
-    crossConnection: true,
-    idleClock: true,
-    compress: true,
-    ignores: [],
-  },
-};
-
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
 
 export interface ConnectionRun {
@@ -85,11 +71,11 @@ export const toldOf = (opcode: string, data: string | Uint8Array, size = Buffer.
   `${opcode} ${size} ${hex(data)}`;
 
 /** A connection between a stream and a session that write down what happens. */
-export const makeConnection = (octets: Octets, limits: ParserLimits, compression: Compression | undefined) => {
+export const makeConnection = (byteOps: ByteOps, limits: ParserLimits, compression: Compression | undefined) => {
   const stream = new FakeStream();
   const session = new FakeSession();
-  const connection = new Connection(stream, octets, limits, CAPABILITIES, compression);
-  stream.connection = connection;
+  const connection = new Connection(stream, byteOps, limits, compression);
+  stream.open(connection);
   connection.open(session);
   return { stream, session, connection };
 };
@@ -102,7 +88,7 @@ export const runConnection = (
 ): ConnectionRun => {
   const deflate = new SteppedDeflate();
   const negotiated = compression ? agree({ ...agreement, maxMessageSize: limits.maxMessageSize, deflate }) : undefined;
-  const { stream, session, connection } = makeConnection(host.octets, limits, negotiated);
+  const { stream, session, connection } = makeConnection(host.byteOps, limits, negotiated);
 
   const told: string[] = [];
   const sent: string[] = [];
@@ -170,7 +156,7 @@ export const runConnection = (
 
   within(A_LONG_TIME, () => {
     for (const [i, piece] of splitBy(wire, split).entries()) {
-      connection.receive(piece.slice());
+      connection.onBytes(piece.slice());
       if (at(threads, i) !== "nothing") deflate.step(at(threads, i) === "newest");
       if (at(resumes, i)) resume();
       if (at(turns, i)) stream.turn();

@@ -45,7 +45,7 @@ const at = (flags: readonly boolean[], i: number): boolean => flags[i % flags.le
 export const runParser = (
   wire: Uint8Array,
   split: Split,
-  { host: { octets }, limits, compression }: Conditions,
+  { host: { byteOps }, limits, compression }: Conditions,
   { slab, scribbles, stops, resumes }: Habits = PLAIN,
 ): ParseRun => {
   const seen: Seen[] = [];
@@ -65,7 +65,7 @@ export const runParser = (
   };
   const parser = new FrameParser(
     limits,
-    octets,
+    byteOps,
     {
       onText: (data, size) => note(["message", { opcode: "text", data }, size]),
       onBinary: (data) => note(["message", { opcode: "binary", data: keep(data) }, data.length]),

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { DataMessage } from "../../src/message.ts";
-import { applyMask, applyMaskThrough, rotateKey } from "../../src/protocol/mask.ts";
+import { applyMask, applyMaskInView, rotateKey } from "../../src/protocol/mask.ts";
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
 import { Mailbox } from "../../src/session/mailbox.ts";
-import { join } from "../protocol/client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { MailboxModel } from "./mailbox-model.ts";
 import { host, mask, nearlyText, octet, pattern, size, split, splitBy } from "./streams.ts";
@@ -40,8 +40,8 @@ export const pieces = [
   fuzz(
     "pieces: UTF-8 is refused in the piece that has the first octet that nothing can make good",
     { runs: 1_000, share: 0.5 },
-    fc.property(nearlyText, split, host, fc.nat(3), (bytes, split, { octets }, margin) => {
-      const validator = new Utf8Validator(octets);
+    fc.property(nearlyText, split, host, fc.nat(3), (bytes, split, { byteOps }, margin) => {
+      const validator = new Utf8Validator(byteOps);
       const refused = refusedAfter(bytes);
       let pushed = 0;
       for (const piece of splitBy(bytes, split)) {
@@ -89,7 +89,7 @@ export const pieces = [
         let at = 0;
         for (const piece of splitBy(payload, split)) {
           const end = at + piece.length;
-          const ascii = through ? applyMaskThrough(view, at, end, packed) : applyMask(bytes, at, end, packed);
+          const ascii = through ? applyMaskInView(view, at, end, packed) : applyMask(bytes, at, end, packed);
           assert.equal(
             ascii,
             bytes.subarray(at, end).every((octet) => octet < 0x80),
@@ -122,8 +122,8 @@ export const pieces = [
         ),
         { maxLength: 40, size: "max" },
       ),
-      ({ octets }, steps) => {
-        const buffer = new MessageBuffer(octets);
+      ({ byteOps }, steps) => {
+        const buffer = new MessageBuffer(byteOps);
         const taken: { readonly data: Uint8Array; readonly expected: Uint8Array }[] = [];
         let content: number[] = [];
         let announced = 0;
@@ -196,7 +196,7 @@ export const pieces = [
         };
         const actions: Record<string, () => void> = {
           mark: () => {
-            mailbox.mark();
+            mailbox.markArrival();
             model.mark();
           },
           message: addMessage,
@@ -224,7 +224,7 @@ export const pieces = [
         for (const step of steps) {
           actions[step]!();
           assert.deepEqual(
-            [mailbox.messages, mailbox.infos, mailbox.bytes, mailbox.hasInfo, mailbox.isNext],
+            [mailbox.messages, mailbox.infos, mailbox.bytes, mailbox.hasInfo, mailbox.isCaughtUp],
             [model.messages, model.infos, model.bytes, model.hasInfo, model.isNext],
           );
         }

@@ -35,7 +35,7 @@ export const randomOctets = [
       const seen = (size: number, { maxMessageSize }: ParserLimits): void => assert.ok(size <= maxMessageSize);
       const parser = new FrameParser(
         limits,
-        host.octets,
+        host.byteOps,
         {
           onText: (_data, size) => seen(size, limits),
           onBinary: ({ length }) => seen(length, limits),
@@ -67,7 +67,7 @@ export const randomOctets = [
     fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const parser = new FrameParser(
         limits,
-        host.octets,
+        host.byteOps,
         {
           onText: () => undefined,
           onBinary: () => undefined,

@@ -6,9 +6,9 @@ import type { IoData } from "../../src/message.ts";
 import { closePayload, parseClose } from "../../src/protocol/close.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import { cutAt, frame, join, OP, serverFrames } from "../protocol/client-frames.ts";
 import { agree } from "../protocol/compression.ts";
 import type { Seen } from "../protocol/parsing.ts";
+import { cutAt, frame, join, OP, serverFrames } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { connectionHabits, makeConnection, runConnection, toldOf } from "./connection-run.ts";
 import { habits, runParser } from "./parse-run.ts";
@@ -140,9 +140,9 @@ export const roundTrips = [
   fuzz(
     "round trips: connections that share memory write what each was given, and nothing moves afterwards",
     { runs: 200 },
-    fc.property(host, fc.array(step, { maxLength: 30, size: "max" }), ({ octets }, steps) => {
+    fc.property(host, fc.array(step, { maxLength: 30, size: "max" }), ({ byteOps }, steps) => {
       // A host of its own, so that its slab is new.
-      const shared = { ...octets };
+      const shared = { ...byteOps };
       const writers = [0, 1, 2].map(() => ({
         writer: new FrameWriter(shared),
         waiting: 0,
@@ -163,8 +163,8 @@ export const roundTrips = [
           take(one);
           // A host that has sent all of it: what becomes of the memory is none of its business any more.
           one.parts = [join(...one.parts)];
-          one.writer.taken();
-        } else if (step.action !== "add") one.writer.keepApart(step.action === "apart");
+          one.writer.onFlushed();
+        } else if (step.action !== "add") one.writer.useOwnSlab(step.action === "apart");
         else {
           const { opcode, data } = step.message;
           const payload = joined(data);
@@ -198,7 +198,7 @@ export const roundTrips = [
       split,
       habits,
       ({ host, compression }, messages, masks, cuts, split, habits) => {
-        const writer = new FrameWriter(host.octets);
+        const writer = new FrameWriter(host.byteOps);
         for (const { opcode, data } of messages) writer.add(0x80 | OP[opcode], data, ioLength(data));
         const frames = serverFrames(join(...writer.take()));
         const wire = join(
@@ -262,13 +262,13 @@ export const roundTrips = [
         const limits = { maxFrameSize: 1e9, maxMessageSize: 1e9, maxFragments: 1e9, validateUtf8: true };
         const agreement = agree({ clientNoContextTakeover: false, maxInflation: 2_000, deflate });
         const told: string[] = [];
-        const { stream, session, connection } = makeConnection(host.octets, limits, agreement);
+        const { stream, session, connection } = makeConnection(host.byteOps, limits, agreement);
         session.on.message = ({ opcode, data }, size) => told.push(toldOf(opcode, data, size));
         for (const [i, piece] of splitBy(compressedWire(contents, { windowBits: 15 }, mask, []), split).entries()) {
-          connection.receive(piece.slice());
+          connection.onBytes(piece.slice());
           if (threads[i % threads.length]) deflate.step(false);
         }
-        connection.closed();
+        connection.onDisconnect();
         while (deflate.isBusy) deflate.step(false);
         stream.turn();
         assert.deepEqual(
@@ -283,8 +283,8 @@ export const roundTrips = [
   fuzz(
     "round trips: a close frame's code and text",
     { runs: 200, share: 0.1 },
-    fc.property(host, closeBody, ({ octets }, body) => {
-      assert.deepEqual(parseClose(closePayload(body, octets), octets), { ...body });
+    fc.property(host, closeBody, ({ byteOps }, body) => {
+      assert.deepEqual(parseClose(closePayload(body, byteOps), byteOps), { ...body });
     }),
   ),
 ];

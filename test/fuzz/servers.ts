@@ -11,7 +11,7 @@ import { DEFAULT_OPTIONS } from "../../src/options.ts";
 import { ok, push } from "../../src/result.ts";
 import { upgrade } from "../../src/upgrade.ts";
 import type { WebSock } from "../../src/websock.ts";
-import { frame, OP } from "../protocol/client-frames.ts";
+import { frame, OP } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { handshake } from "../support/raw-client.ts";
 import { referenceParse } from "./reference-parser.ts";

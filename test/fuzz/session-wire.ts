@@ -1,8 +1,10 @@
 /** The wire of a fuzzed session, and its peer: a transport that holds the session to what a transport may be asked. */
+
+import type { Capabilities } from "../../src/capabilities.ts";
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
 import type { Session } from "../../src/session/session.ts";
-import type { Capabilities, Transport } from "../../src/transport.ts";
+import type { Transport } from "../../src/transport.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -48,7 +50,7 @@ export type Arrival =
 export class SessionWire implements Transport {
   readonly capabilities: Capabilities;
   buffered = 0;
-  taken = 0;
+  bytesFlushed = 0;
   /** Our close frame is on its way. */
   closed = false;
   gone = false;
@@ -148,7 +150,7 @@ export class SessionWire implements Transport {
     const taken = Math.min(octets, this.buffered);
     if (taken === 0 || this.gone) return;
     this.buffered -= taken;
-    this.taken += taken;
+    this.bytesFlushed += taken;
     if (this.buffered > 0) return;
     if (this.habits.drainsAtOnce) {
       this.drained();
@@ -163,7 +165,7 @@ export class SessionWire implements Transport {
 
   /** A host may tell it at any time, if only nothing waits. */
   drained(): void {
-    if (!this.gone && this.buffered === 0) this.session.drained();
+    if (!this.gone && this.buffered === 0) this.session.onDrain();
   }
 
   lose(): void {
@@ -171,11 +173,11 @@ export class SessionWire implements Transport {
     this.gone = this.deaf = true;
     this.arriving.length = 0;
     this.watcher.onGone();
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 
   private write(size: number): void {
-    if (this.reads && this.buffered === 0) this.taken += size;
+    if (this.reads && this.buffered === 0) this.bytesFlushed += size;
     else this.buffered += size;
   }
 
@@ -188,7 +190,7 @@ export class SessionWire implements Transport {
       const next = this.arriving.shift()!;
       if (next === "chunk") {
         this.watcher.onReceived();
-        this.session.received();
+        this.session.onActivity();
       } else if (!this.closed || this.habits.deliversAfterClose) this.deliverOne(next);
       else if (next.kind === "close") this.hangUp();
     }
@@ -198,25 +200,25 @@ export class SessionWire implements Transport {
     switch (next.kind) {
       case "message":
         this.watcher.onMessage(next.message, next.size);
-        if (next.message.opcode === "text") this.session.text(next.message.data, next.size);
-        else this.session.binary(next.message.data);
+        if (next.message.opcode === "text") this.session.onText(next.message.data, next.size);
+        else this.session.onBinary(next.message.data);
         return;
       case "control":
         if (!this.habits.control) return;
         if (next.message.opcode === "ping" && !this.closed) this.write(next.message.data.length);
         this.watcher.onMessage(next.message, next.message.data.length);
-        this.session.control(next.message);
+        this.session.onControl(next.message);
         return;
       case "close":
         this.deaf = true;
         this.watcher.onRemoteClose(next.code);
-        this.session.closing(next.code, next.text);
+        this.session.onClose(next.code, next.text);
         if (this.closed) this.clock.defer(() => this.lose());
         return;
       case "failure":
         this.deaf = true;
         this.watcher.onFailure(next.error);
-        this.session.failed(next.error);
+        this.session.onProtocolError(next.error);
         if (this.closed) this.clock.defer(() => this.lose());
     }
   }

@@ -5,7 +5,7 @@
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
 import { resolveOptions } from "../../src/options.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import type { SessionGroup } from "../../src/session/group.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { HEARTBEAT } from "../../src/session/liveness.ts";
@@ -108,9 +108,10 @@ export class SessionWorld implements Watcher {
       this.wire,
       { ...FACTS },
       {
+        capabilities: this.wire.capabilities,
         options: resolveOptions(setting.options),
         clock,
-        octets: portableOctets,
+        byteOps: portableByteOps,
         onError: (error) => this.onError(error),
         onEnd: (session) => {
           this.ends++;
@@ -119,7 +120,6 @@ export class SessionWorld implements Watcher {
         },
       },
     );
-    this.wire.open(this.session);
     group.add(this.session);
     this.session.start("arg");
   }

@@ -9,7 +9,7 @@ import type { Verdict } from "./verdict.ts";
 /** What is looked at of the wire. */
 interface Outbound {
   readonly buffered: number;
-  readonly taken: number;
+  readonly bytesFlushed: number;
 }
 
 const OUTBOUND_OCTETS = 65_536;
@@ -75,15 +75,17 @@ export class SilenceModel {
   }
 
   /** Called whenever the peer may have read, or something was written. */
-  look({ buffered, taken }: Outbound): void {
-    if (buffered > 0 && taken === this.takenThen) return;
-    this.takenThen = taken;
+  look({ buffered, bytesFlushed }: Outbound): void {
+    if (buffered > 0 && bytesFlushed === this.takenThen) return;
+    this.takenThen = bytesFlushed;
     this.stalledFrom = this.clock.now();
   }
 
-  /** Nothing was taken for `timeout` at least. */
-  isStalled({ buffered, taken }: Outbound): boolean {
-    return buffered > 0 && taken === this.takenThen && this.clock.now() - this.stalledFrom >= this.options.timeout;
+  /** Nothing was bytesFlushed for `timeout` at least. */
+  isStalled({ buffered, bytesFlushed }: Outbound): boolean {
+    return (
+      buffered > 0 && bytesFlushed === this.takenThen && this.clock.now() - this.stalledFrom >= this.options.timeout
+    );
   }
 
   /** Nothing is late. A stalled peer is noticed at the first look at it, and `timeout` later it has to be over. */

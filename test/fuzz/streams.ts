@@ -2,8 +2,8 @@
 import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
 import fc from "fast-check";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import { cutAt, cutEvery, frame, join, OP } from "../protocol/client-frames.ts";
 import { allOctets, binarySeen, controlSeen, type Seen, textSeen } from "../protocol/parsing.ts";
+import { cutAt, cutEvery, frame, join, OP } from "../support/client-frames.ts";
 
 export const octet = fc.integer({ min: 0, max: 255 });
 export const mask = fc.tuple(octet, octet, octet, octet);

@@ -1,4 +1,4 @@
-/** The routes that `test/support/fetch-host.ts` knocks at: a bare handler, and Hono behind middleware. */
+/** The app for `test/support/fetch-host.ts`: routes of a plain fetch handler, and of Hono with middleware. */
 import { subscribe } from "node:diagnostics_channel";
 import { Hono } from "hono";
 import { setCookie } from "hono/cookie";
@@ -6,17 +6,17 @@ import { cors } from "hono/cors";
 import { secureHeaders } from "hono/secure-headers";
 import { ok, push, stop, text, upgrade } from "websock-js";
 
-/** What has happened, in order. */
+/** The events that have happened, in order. */
 export const events = [];
 
 subscribe("websock-js:refused", (/** @type {any} */ { status, method, path, handler }) =>
   events.push(`refused ${status} ${method} ${path} ${handler}`),
 );
 
-/** What the host's attachment counts; the program fills it in. */
+/** The host's attachment, set by the program. */
 export const attached = { sockets: { refused: 0 } };
 
-const turn = () => new Promise((resolve) => setTimeout(resolve));
+const nextTick = () => new Promise((resolve) => setTimeout(resolve));
 
 const nameOf = (reason) => (typeof reason === "string" ? reason : `error ${reason.error?.name}`);
 
@@ -35,7 +35,7 @@ let running = 0;
 const Slow = recorded({
   handleIn: async (message, count) => {
     if (++running > 1) events.push("overlapping callbacks");
-    await turn();
+    await nextTick();
     running--;
     return push(message, count + 1);
   },
@@ -43,19 +43,19 @@ const Slow = recorded({
 
 const Rejecting = recorded({
   handleIn: async () => {
-    await turn();
+    await nextTick();
     throw new Error("secret");
   },
 });
 
-/** Says what it knows of its connection. */
+/** Sends `self.connection`. */
 export const Facts = recorded({
   init: (arg, { connection }) => push(text(JSON.stringify({ arg, ...connection })), 0),
 });
 
 const Closing = recorded({ handleIn: ({ data }) => stop("normal", 0, { code: Number(data) }) });
 
-/** Pushes so many KiB, then stops. */
+/** Pushes the requested number of KiB, then stops. */
 const Pushing = recorded({
   handleIn: ({ data }) => stop("normal", 0, { messages: Array(Number(data)).fill(text("x".repeat(1024))) }),
 });
@@ -68,7 +68,7 @@ const rooms = new Hono()
     c.header("x-after", "1");
   })
   .get("/room/:name", async (c) => {
-    await turn();
+    await nextTick();
     if (c.req.query("user") === undefined) return c.json({ error: "who are you?" }, 401);
     return upgrade(c, Facts, c.req.param("name"), { headers: { "set-cookie": "own=1", "x-own": "1" } });
   })

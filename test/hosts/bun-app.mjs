@@ -1,3 +1,4 @@
+/** The app of `app.mjs` on `Bun.serve`, with Elysia and functions of `routes`. */
 import { Elysia } from "elysia";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/bun";

@@ -1,4 +1,4 @@
-/** Argument: `bare` serves without `attach`. */
+/** The app of `app.mjs` on `Deno.serve`. Argument: `bare` serves it without `attach`. */
 import { attach, sockets } from "websock-js/deno";
 import { app, attached, options } from "./app.mjs";
 
@@ -10,7 +10,7 @@ Deno.serve(
     hostname: "127.0.0.1",
     port: 0,
     onListen: ({ port }) => console.log(`listening ${port}`),
-    // Without `attach` this is the application's to do.
+    // Without `attach`, the application has to answer errors.
     ...(bare && { onError: (error) => error.getResponse?.() ?? new Response(null, { status: 500 }) }),
   },
   handler,

@@ -1,17 +1,17 @@
-/** Stops servers of `Deno.serve` in every way there is, and prints what a handler and its client get. */
+/** Stops servers of `Deno.serve` in each possible way, and prints the reason and the close code. */
 import { ok, upgrade } from "websock-js";
 import { attach } from "websock-js/deno";
 
 const listening = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
 
-/** A handler, and the next reasons that `terminate` is given. */
+/** A handler, and the reason that its `terminate` gets. */
 const recording = () => {
-  let tell;
-  const reason = new Promise((resolve) => (tell = resolve));
+  let resolveReason;
+  const reason = new Promise((resolve) => (resolveReason = resolve));
   const handler = {
     init: () => ok(0),
     handleIn: (_message, state) => ok(state),
-    terminate: (why) => tell(why.error?.name ?? why),
+    terminate: (why) => resolveReason(why.error?.name ?? why),
   };
   return { reason, handler };
 };
@@ -51,7 +51,7 @@ for (const [name, serve] of Object.entries(ways)) {
   }
 }
 
-// Two servers have the same handler: each stops its own connections.
+// Two servers share a handler: stopping one does not affect the connections of the other.
 const { reason, handler } = recording();
 const app = attach((request) => upgrade(request, handler));
 const [stays, stops] = [Deno.serve(listening, app), Deno.serve(listening, app)];

@@ -33,7 +33,7 @@ const controls = {
   renew: serve,
 };
 
-// A server of its own, which is never stopped.
+// The controls have a server of their own, which is never stopped.
 serve();
 const { addr } = Deno.serve(
   { hostname: "127.0.0.1", port: 0, onListen: () => {} },

@@ -1,4 +1,4 @@
-/** An echo on `node:http` of another runtime, with hooks on the response. Argument: the adapter, `node` or `ws`. */
+/** A handler on `node:http` of Bun or Deno, with hooks on the response. Argument: the adapter, `node` or `ws`. */
 import http from "node:http";
 import { push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/node";

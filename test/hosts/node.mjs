@@ -1,10 +1,12 @@
-/** The conformance suite's handler on `node:http` or `node:http2`, whatever runtime these are of. */
+/** The conformance suite's handler on `node:http`, `node:http2` or the package `ws` of any runtime. Argument: `http2`, `ws`. */
 import http from "node:http";
 import http2 from "node:http2";
 import { upgrade } from "websock-js";
-import { attach, capabilities } from "websock-js/node";
 import { conformance, ManualClock } from "websock-js/testing";
 
+const byWs = process.argv.includes("ws");
+const { attach, capabilities } = byWs ? await import("websock-js/ws") : await import("websock-js/node");
+const { WebSocketServer } = byWs ? await import("ws") : {};
 const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
 
 const clock = new ManualClock();
@@ -29,7 +31,7 @@ const listen = (server) =>
 
 const renew = () => {
   const server = process.argv.includes("http2") ? http2.createServer(onRequest) : http.createServer(onRequest);
-  sockets = attach(server, { clock, onError: () => undefined });
+  sockets = attach(byWs ? new WebSocketServer({ server }) : server, { clock, onError: () => undefined });
   return listen(server);
 };
 
@@ -40,6 +42,6 @@ const controls = {
   renew,
 };
 
-// Control comes over HTTP/1.1 in either case.
+// The controls are always served over HTTP/1.1.
 const controller = await listen(http.createServer(onRequest));
 console.log(`listening ${controller}`);

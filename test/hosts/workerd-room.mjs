@@ -1,13 +1,13 @@
-/** A Durable Object that sleeps when it is told to, and tells what its handler has seen. */
+/** A Durable Object that hibernates on request, and a log of the calls of its handler. */
 import { DurableObject } from "cloudflare:workers";
 import unsafe from "workerd:unsafe";
 import { ok, push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/cloudflare";
 
-/** What happened in this process; it outlives the object. */
+/** The events in this process, which outlives the object. */
 const log = [];
 
-// There with the flag nodejs_compat.
+// Available with the flag nodejs_compat.
 const { subscribe } = await import("node:diagnostics_channel");
 subscribe("websock-js:refused", (/** @type {any} */ { status, method, path, handler }) =>
   log.push(`refused ${status} ${method} ${path} ${handler}`),
@@ -68,7 +68,7 @@ export class Room extends DurableObject {
   }
 }
 
-/** Connections of the Worker itself, as it holds them from request to request. */
+/** Connections of the Worker itself, kept across requests. */
 const selves = [];
 
 const Noted = {

@@ -1,4 +1,4 @@
-/** The conformance suite's handler in a Worker, or in a Durable Object: `MODE` says which. */
+/** The conformance suite's handler in a Worker or a Durable Object, depending on `MODE`. */
 import { DurableObject } from "cloudflare:workers";
 import { upgrade } from "websock-js";
 import { attach, capabilities, durableCapabilities } from "websock-js/cloudflare";
@@ -33,7 +33,7 @@ export class Room extends DurableObject {
   }
 }
 
-/** The object whose connections have not been closed yet. */
+/** The object that gets the connections. Its connections have not been closed. */
 let current = 0;
 
 export default {
@@ -41,7 +41,7 @@ export default {
   fetch(request, env) {
     if (env.MODE === "worker") return serve(request, { capabilities });
     const { pathname, port } = new URL(request.url);
-    // It is another object from now on that gets the connections.
+    // Another object gets the connections from now on.
     if (pathname === "/renew") {
       current++;
       return new Response(port);

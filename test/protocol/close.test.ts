@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
 import { CLOSE, checkClose, closePayload, isCloseCode, parseClose } from "../../src/protocol/close.ts";
 import { allOctets } from "./parsing.ts";
@@ -8,58 +8,58 @@ const valid = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013,
 const invalid = [-1, 0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2000, 2999, 5000, 65_535, 66_536];
 
 describe("close codes", () => {
-  it.each(valid)("%i may be sent", (code) => {
+  test.each(valid)("%i may be sent", (code) => {
     expect(isCloseCode(code)).toBe(true);
     expect(() => checkClose(code, "")).not.toThrow();
   });
 
-  it.each([...invalid, 1000.5, Number.NaN, Number.POSITIVE_INFINITY])("%d may not", (code) => {
+  test.each([...invalid, 1000.5, Number.NaN, Number.POSITIVE_INFINITY])("%d may not", (code) => {
     expect(isCloseCode(code)).toBe(false);
     expect(() => checkClose(code, "")).toThrow(RangeError);
   });
 
-  it("of our own may all be sent", () => {
+  test("of our own may all be sent", () => {
     expect(Object.values(CLOSE).every(isCloseCode)).toBe(true);
   });
 });
 
 describe("close texts", () => {
-  it.each(["", "x".repeat(123), "€".repeat(41), `${"😀".repeat(30)}abc`])("%j may be sent", (text) => {
+  test.each(["", "x".repeat(123), "€".repeat(41), `${"😀".repeat(30)}abc`])("%j may be sent", (text) => {
     expect(() => checkClose(1000, text)).not.toThrow();
   });
 
-  it.each(["x".repeat(124), `€${"x".repeat(121)}`, "€".repeat(42), "😀".repeat(31)])("%j is too long", (text) => {
+  test.each(["x".repeat(124), `€${"x".repeat(121)}`, "€".repeat(42), "😀".repeat(31)])("%j is too long", (text) => {
     expect(() => checkClose(1000, text)).toThrow(
       new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)"),
     );
   });
 });
 
-describe.each(allOctets)("close payloads with $name", ({ octets }) => {
-  it.each([
+describe.each(allOctets)("close payloads with $name", ({ byteOps }) => {
+  test.each([
     [{ code: undefined, text: "" }, []],
     [{ code: 1000, text: "" }, [0x03, 0xe8]],
     [{ code: 4999, text: "é!" }, [0x13, 0x87, 0xc3, 0xa9, 0x21]],
   ])("%o", (close, payload) => {
-    expect([...closePayload(close, octets)]).toEqual(payload);
-    expect(parseClose(Uint8Array.from(payload), octets)).toEqual(close);
+    expect([...closePayload(close, byteOps)]).toEqual(payload);
+    expect(parseClose(Uint8Array.from(payload), byteOps)).toEqual(close);
   });
 
-  it("of 125 octets", () => {
+  test("of 125 octets", () => {
     const close = { code: 3000, text: "€".repeat(41) };
-    const payload = closePayload(close, octets);
+    const payload = closePayload(close, byteOps);
     expect(payload.length).toBe(125);
-    expect(parseClose(payload, octets)).toEqual(close);
+    expect(parseClose(payload, byteOps)).toEqual(close);
   });
 
-  it("keep a byte order mark", () => {
+  test("keep a byte order mark", () => {
     const close = { code: 1000, text: "\ufeffx" };
-    expect(parseClose(closePayload(close, octets), octets)).toEqual(close);
+    expect(parseClose(closePayload(close, byteOps), byteOps)).toEqual(close);
   });
 
   const refusal = (payload: number[]): number | undefined => {
     try {
-      parseClose(Uint8Array.from(payload), octets);
+      parseClose(Uint8Array.from(payload), byteOps);
       return undefined;
     } catch (error) {
       if (error instanceof ProtocolError) return error.code;
@@ -67,15 +67,15 @@ describe.each(allOctets)("close payloads with $name", ({ octets }) => {
     }
   };
 
-  it.each(invalid.filter((code) => code >= 0 && code < 65_536))("with code %i are refused with 1002", (code) => {
+  test.each(invalid.filter((code) => code >= 0 && code < 65_536))("with code %i are refused with 1002", (code) => {
     expect(refusal([code >> 8, code & 0xff])).toBe(1002);
   });
 
-  it.each(valid)("with code %i are not refused", (code) => {
+  test.each(valid)("with code %i are not refused", (code) => {
     expect(refusal([code >> 8, code & 0xff])).toBeUndefined();
   });
 
-  it("of one octet are refused with 1002, and without UTF-8 with 1007", () => {
+  test("of one octet are refused with 1002, and without UTF-8 with 1007", () => {
     expect(refusal([0x03])).toBe(1002);
     expect(refusal([0x03, 0xe8, 0xff])).toBe(1007);
     expect(refusal([0x03, 0xe8, 0x61, 0xc3])).toBe(1007);

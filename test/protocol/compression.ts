@@ -1,6 +1,6 @@
 /** Both halves of a connection's compression, agreed on as a client asked. */
 import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
-import { nodeOctets } from "../../src/adapters/shared/node-byte-ops.ts";
+import { nodeByteOps } from "../../src/adapters/shared/node-byte-ops.ts";
 import { type CompressOptions, resolveOptions } from "../../src/options.ts";
 import { Compressor } from "../../src/protocol/deflate/compressor.ts";
 import { Decompressor } from "../../src/protocol/deflate/decompressor.ts";
@@ -20,7 +20,7 @@ export const agree = ({ offer, maxMessageSize, deflate = nodeDeflate, ...compres
   const settings = resolveOptions({ compress: { threshold: 0, ...compress } }).compress!;
   const parameters = negotiateDeflate(parseExtensions(offer ?? "permessage-deflate")!, settings)!;
   return {
-    compressor: new Compressor(settings, parameters, deflate, nodeOctets),
+    compressor: new Compressor(settings, parameters, deflate, nodeByteOps),
     decompressor: new Decompressor(settings, parameters, maxMessageSize ?? 10_000_000, deflate),
   };
 };

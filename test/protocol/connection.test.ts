@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { frame, join, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import { frame, join, OP } from "../support/client-frames.ts";
 import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allOctets } from "./parsing.ts";
 
@@ -12,19 +12,19 @@ const close = (code?: number, reason = "") => ({
   payload: code === undefined ? "" : join(Uint8Array.of(code >> 8, code & 0xff), new TextEncoder().encode(reason)),
 });
 
-describe.each(allOctets)("Connection with $name", ({ octets }) => {
+describe.each(allOctets)("Connection with $name", ({ byteOps }) => {
   describe("receiving", () => {
-    it("tells the session that something arrived, then what it is", () => {
-      const { session, connection } = makeWire(octets);
+    test("tells the session that something arrived, then what it is", () => {
+      const { session, connection } = makeWire(byteOps);
       const bytes = frame(text("hello"));
-      connection.receive(bytes.slice(0, 4));
+      connection.onBytes(bytes.slice(0, 4));
       expect(session.log).toEqual(["received"]);
-      connection.receive(bytes.slice(4));
+      connection.onBytes(bytes.slice(4));
       expect(session.log).toEqual(["received", "received", "text hello"]);
     });
 
-    it("gives a message's size in octets", () => {
-      const { session, receive } = makeWire(octets);
+    test("gives a message's size in octets", () => {
+      const { session, receive } = makeWire(byteOps);
       const sizes: number[] = [];
       session.on.message = (_message, size) => sizes.push(size);
       receive(
@@ -36,16 +36,16 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(sizes).toEqual([3, 3, 4]);
     });
 
-    it("says when the stream is gone", () => {
-      const { session, connection } = makeWire(octets);
-      connection.closed();
+    test("says when the stream is gone", () => {
+      const { session, connection } = makeWire(byteOps);
+      connection.onDisconnect();
       expect(session.log).toEqual(["disconnected"]);
     });
   });
 
   describe("pings", () => {
-    it("are answered with the same payload before the session sees them", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("are answered with the same payload before the session sees them", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.control = () => {
         session.log.push(`buffered ${connection.buffered}`);
       };
@@ -55,8 +55,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(["pong are you there"]);
     });
 
-    it("are each answered, empty and of 125 octets, in order with what the session sends", () => {
-      const { stream, session, send, receive } = makeWire(octets);
+    test("are each answered, empty and of 125 octets, in order with what the session sends", () => {
+      const { stream, session, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
       receive(ping(""), text("a"), ping("x".repeat(125)), text("b"));
       stream.turn();
@@ -65,8 +65,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       );
     });
 
-    it("within a fragmented message are answered before it is whole", () => {
-      const { stream, session, receive } = makeWire(octets);
+    test("within a fragmented message are answered before it is whole", () => {
+      const { stream, session, receive } = makeWire(byteOps);
       receive({ ...text("a"), fin: false }, ping("now"));
       stream.turn();
       expect(stream.sent).toEqual(["pong now"]);
@@ -74,8 +74,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(session.events).toEqual(["ping now", "text ab"]);
     });
 
-    it("pongs are not answered", () => {
-      const { stream, session, receive } = makeWire(octets);
+    test("pongs are not answered", () => {
+      const { stream, session, receive } = makeWire(byteOps);
       receive({ opcode: OP.pong, payload: "x" });
       expect(session.events).toEqual(["pong x"]);
       expect(stream.log).toEqual([]);
@@ -83,8 +83,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
   });
 
   describe("writing", () => {
-    it("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
-      const { stream, session, send, receive } = makeWire(octets);
+    test("makes one write of all the answers to the chunks of a turn, and asks for it once", () => {
+      const { stream, session, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => send(String(data));
       receive(...Array.from({ length: 100 }, (_, i) => text(`${i}`)));
       receive(text("100"));
@@ -94,8 +94,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(Array.from({ length: 101 }, (_, i) => `text ${i}`));
     });
 
-    it("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
-      const { stream, send } = makeWire(octets);
+    test("makes one write of all that is sent in one turn outside of a chunk, and asks for it once", () => {
+      const { stream, send } = makeWire(byteOps);
       for (const data of ["a", "b", "c"]) send(data);
       expect([stream.flushesAsked, stream.log]).toEqual([1, []]);
       stream.turn();
@@ -106,8 +106,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent.at(-1)).toBe("text d");
     });
 
-    it("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
-      const { stream, session, send, receive } = makeWire(octets);
+    test("writes the answers to a chunk at once where the stream asks for it, and the rest in a turn of its own", () => {
+      const { stream, session, send, receive } = makeWire(byteOps);
       stream.atOnce = true;
       session.on.message = ({ data }) => send(`re: ${String(data)}`);
       receive(text("a"), text("b"));
@@ -125,8 +125,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent.at(-1)).toBe("text re: d");
     });
 
-    it("does not gather more than 64 KiB before it writes", () => {
-      const { stream, send } = makeWire(octets);
+    test("does not gather more than 64 KiB before it writes", () => {
+      const { stream, send } = makeWire(byteOps);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));
       expect(stream.log).toEqual(["write"]);
       stream.turn();
@@ -134,24 +134,24 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.frames.length).toBe(70);
     });
 
-    it("counts what it gathered and what the stream has not taken as buffered", () => {
-      const { stream, connection, send } = makeWire(octets);
+    test("counts what it gathered and what the stream has not taken as buffered", () => {
+      const { stream, connection, send } = makeWire(byteOps);
       stream.stalled = true;
       send("hello");
-      expect([connection.buffered, connection.taken]).toEqual([7, 0]);
+      expect([connection.buffered, connection.bytesFlushed]).toEqual([7, 0]);
       stream.turn();
       expect([connection.buffered, stream.buffered]).toEqual([7, 7]);
       send("more");
       expect([connection.buffered, stream.buffered]).toEqual([13, 7]);
       stream.drain();
       stream.drain();
-      expect([connection.buffered, connection.taken]).toEqual([0, 13]);
+      expect([connection.buffered, connection.bytesFlushed]).toEqual([0, 13]);
     });
   });
 
   describe("a stalled stream", () => {
-    it("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
-      const { stream, session, send, receive } = makeWire(octets);
+    test("gets no write while octets wait; what is sent is gathered, and goes out when they are taken", () => {
+      const { stream, session, send, receive } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
       stream.turn();
@@ -171,8 +171,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(session.log.filter((entry) => entry === "drained")).toEqual(["drained"]);
     });
 
-    it("that takes at once what was gathered is reported drained", () => {
-      const { stream, session, send } = makeWire(octets);
+    test("that takes at once what was gathered is reported drained", () => {
+      const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
       stream.turn();
@@ -184,8 +184,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(["text first", "text second"]);
     });
 
-    it("gathers apart from other connections, in few parts", () => {
-      const { stream, send } = makeWire(octets);
+    test("gathers apart from other connections, in few parts", () => {
+      const { stream, send } = makeWire(byteOps);
       stream.stalled = true;
       send("first");
       stream.turn();
@@ -195,7 +195,7 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
         parts.push(these);
         write(these);
       };
-      const other = makeWire(octets);
+      const other = makeWire(byteOps);
       for (let i = 0; i < 100; i++) {
         send(`message ${i}`);
         other.send(`message ${i}`);
@@ -225,8 +225,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       return parts;
     };
 
-    it("uses memory again that was taken later, and not before", () => {
-      const host = { ...octets };
+    test("uses memory again that was taken later, and not before", () => {
+      const host = { ...byteOps };
       const { stream, send } = makeWire(host);
       const other = makeWire(host);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
@@ -243,25 +243,25 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(new Set(others.map(({ byteOffset }) => byteOffset)).size).toBe(1);
     });
 
-    it("does not use memory again where the stream does not tell that it may", () => {
-      const { stream, send } = makeWire({ ...octets });
+    test("does not use memory again where the stream does not tell that it may", () => {
+      const { stream, send } = makeWire({ ...byteOps });
       const parts = partsOf(stream);
       for (let round = 0; round < 3; round++) {
         send("mine");
         stream.turn();
         stream.buffered = 0;
-        stream.connection.drained();
+        stream.events.onDrain();
       }
       expect(new Set(parts.map(({ byteOffset }) => byteOffset)).size).toBe(3);
     });
 
-    it("keeps what was added before the stream told that all is taken", () => {
-      const { stream, send } = makeWire(octets);
-      const other = makeWire(octets);
+    test("keeps what was added before the stream told that all is taken", () => {
+      const { stream, send } = makeWire(byteOps);
+      const other = makeWire(byteOps);
       const [parts, others] = [partsOf(stream), partsOf(other.stream)];
       send("mine");
-      stream.connection.sent();
-      stream.connection.drained();
+      stream.events.onFlushed();
+      stream.events.onDrain();
       other.send("theirs");
       other.stream.turn();
       expect([textOf(parts[0]!), textOf(others[0]!)]).toEqual(["mine", "theirs"]);
@@ -269,15 +269,15 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
   });
 
   describe("drained", () => {
-    it("is told when a turn's write was taken at once", () => {
-      const { stream, session, send } = makeWire(octets);
+    test("is told when a turn's write was taken at once", () => {
+      const { stream, session, send } = makeWire(byteOps);
       send("x");
       stream.turn();
       expect(session.log).toEqual(["drained"]);
     });
 
-    it("lets the session send on, in the order in which it does", () => {
-      const { stream, session, send } = makeWire(octets);
+    test("lets the session send on, in the order in which it does", () => {
+      const { stream, session, send } = makeWire(byteOps);
       stream.stalled = true;
       send("0");
       stream.turn();
@@ -294,8 +294,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
   });
 
   describe("pause and resume", () => {
-    it("in the middle of a chunk hold back the rest of it", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("in the middle of a chunk hold back the rest of it", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         if (data === "b") connection.pause();
       };
@@ -312,8 +312,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(["pong p"]);
     });
 
-    it("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("pings behind the message that led to a pause are answered, each of them once, and reported in their turn", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       const long = "p".repeat(125);
       receive(text("a"), ping("1"), text("b".repeat(70_000)), ping(long), text("c"), ping("3"));
@@ -338,21 +338,21 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toHaveLength(4);
     });
 
-    it("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
-      const { stream, session, connection } = makeWire(octets);
+    test("pings behind a frame that is not whole, or behind a close frame, are not answered before it", () => {
+      const { stream, session, connection } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       const cut = frame(text("cut off"));
-      connection.receive(join(frame(text("a")), cut.slice(0, 9)));
-      connection.receive(cut.slice(9, 11));
+      connection.onBytes(join(frame(text("a")), cut.slice(0, 9)));
+      connection.onBytes(cut.slice(9, 11));
       stream.turn();
       expect(stream.sent).toEqual([]);
-      connection.receive(join(cut.slice(11), frame(ping("1")), frame(close(1000)), frame(ping("2"))));
+      connection.onBytes(join(cut.slice(11), frame(ping("1")), frame(close(1000)), frame(ping("2"))));
       stream.turn();
       expect(stream.sent).toEqual(["pong 1"]);
     });
 
-    it("a resume that ends in a pause again does not let the host read", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("a resume that ends in a pause again does not let the host read", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       receive(text("a"), text("b"));
       connection.resume();
@@ -362,8 +362,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.log).toEqual(["pause", "pause", "resume"]);
     });
 
-    it("both within one event change nothing", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("both within one event change nothing", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         if (data !== "a") return;
         connection.pause();
@@ -374,8 +374,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.log).toEqual(["pause", "resume"]);
     });
 
-    it("a resume from within an event delivers nothing before that event is handled", () => {
-      const { session, connection, receive } = makeWire(octets);
+    test("a resume from within an event delivers nothing before that event is handled", () => {
+      const { session, connection, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         connection.pause();
         connection.resume();
@@ -385,8 +385,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(session.events).toEqual(["text a", "handled a", "text b", "handled b"]);
     });
 
-    it("a resume after the peer's close frame delivers nothing that came behind it", () => {
-      const { session, connection, receive } = makeWire(octets);
+    test("a resume after the peer's close frame delivers nothing that came behind it", () => {
+      const { session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       receive(text("a"), close(1000), text("never"));
       connection.resume();
@@ -394,8 +394,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(session.events).toEqual(["text a", "closing 1000"]);
     });
 
-    it("the answers to what was parsed before a pause go out with the turn", () => {
-      const { stream, session, connection, send, receive } = makeWire(octets);
+    test("the answers to what was parsed before a pause go out with the turn", () => {
+      const { stream, session, connection, send, receive } = makeWire(byteOps);
       session.on.message = ({ data }) => {
         send(String(data));
         connection.pause();
@@ -405,8 +405,8 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.sent).toEqual(["text a"]);
     });
 
-    it("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
-      const { stream, session, connection, receive } = makeWire(octets);
+    test("a pause whose reason has gone by the end of the chunk is looked at again in a later turn", () => {
+      const { stream, session, connection, receive } = makeWire(byteOps);
       session.on.message = () => connection.pause();
       session.on.drained = () => connection.resume();
       receive(text("a"), text("b"), text("c"));
@@ -419,26 +419,26 @@ describe.each(allOctets)("Connection with $name", ({ octets }) => {
       expect(stream.log.at(-1)).toBe("resume");
     });
 
-    it("in the middle of a fragmented message, and of a frame", () => {
-      const { session, connection } = makeWire(octets);
+    test("in the middle of a fragmented message, and of a frame", () => {
+      const { session, connection } = makeWire(byteOps);
       session.on.control = () => connection.pause();
       const bytes = join(frame({ ...text("é"), fin: false }), frame(ping("p")), frame({ opcode: 0, payload: "€" }));
-      connection.receive(bytes.slice(0, -1));
-      connection.receive(bytes.slice(-1));
+      connection.onBytes(bytes.slice(0, -1));
+      connection.onBytes(bytes.slice(-1));
       expect(session.events).toEqual(["ping p"]);
       connection.resume();
       expect(session.events).toEqual(["ping p", "text é€"]);
     });
   });
 
-  it("abort destroys the stream", () => {
-    const { stream, connection } = makeWire(octets);
+  test("abort destroys the stream", () => {
+    const { stream, connection } = makeWire(byteOps);
     connection.abort();
     expect(stream.log).toEqual(["destroy"]);
   });
 
-  it("lets an error that is no ProtocolError through, and can go on", () => {
-    const { session, receive } = makeWire(octets);
+  test("lets an error that is no ProtocolError through, and can go on", () => {
+    const { session, receive } = makeWire(byteOps);
     session.on.message = () => {
       session.on.message = () => {};
       throw new Error("a bug");

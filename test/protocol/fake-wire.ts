@@ -1,46 +1,37 @@
 /** A stream and a session that write down what a connection asks of them. */
+
 import type { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
-import { type Octets, portableOctets } from "../../src/protocol/byte-ops.ts";
-import { type ByteStream, Connection } from "../../src/protocol/connection.ts";
+import { type ByteOps, portableByteOps } from "../../src/protocol/byte-ops.ts";
+import type { ByteStream, ByteStreamEvents } from "../../src/protocol/byte-stream.ts";
+import { Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
-import type { Capabilities, TransportEvents } from "../../src/transport.ts";
-import { type Frame, frame, join, serverFrames, utf8 } from "./client-frames.ts";
+import type { TransportEvents } from "../../src/transport.ts";
+import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
-
-const CAPABILITIES: Capabilities = {
-  host: "fake",
-  control: true,
-  pause: true,
-  drain: true,
-  closeDetail: true,
-  answersClose: true,
-  abort: true,
-  asyncContext: true,
-  crossConnection: true,
-  compress: false,
-  idleClock: true,
-  ignores: [],
-};
 
 /** A stream whose peer takes everything at once, unless it is stalled. */
 export class FakeStream implements ByteStream {
   atOnce = false;
   buffered = 0;
-  taken = 0;
+  bytesFlushed = 0;
   /** What was asked, in order: `write` with its size, `end`, `destroy`, `pause`, `resume`. */
   readonly log: string[] = [];
   readonly written: Uint8Array[] = [];
   stalled = false;
-  connection!: Connection;
+  events!: ByteStreamEvents;
   private flushes = 0;
+
+  open(events: ByteStreamEvents): void {
+    this.events = events;
+  }
 
   write(parts: readonly Uint8Array[]): void {
     const bytes = join(...parts);
     this.log.push("write");
     this.written.push(bytes);
     if (this.stalled) this.buffered += bytes.length;
-    else this.taken += bytes.length;
+    else this.bytesFlushed += bytes.length;
   }
   end(): void {
     this.log.push("end");
@@ -54,10 +45,10 @@ export class FakeStream implements ByteStream {
   resume(): void {
     this.log.push("resume");
   }
-  answersAtOnce(): boolean {
+  shouldFlushNow(): boolean {
     return this.atOnce;
   }
-  flushSoon(): void {
+  scheduleFlush(): void {
     this.flushes++;
   }
 
@@ -70,15 +61,15 @@ export class FakeStream implements ByteStream {
   turn(): void {
     const asked = this.flushes;
     this.flushes = 0;
-    for (let i = 0; i < asked; i++) this.connection.flush();
+    for (let i = 0; i < asked; i++) this.events.onScheduledFlush();
   }
 
   /** The peer takes all that waits. */
   drain(): void {
-    this.taken += this.buffered;
+    this.bytesFlushed += this.buffered;
     this.buffered = 0;
-    this.connection.sent();
-    this.connection.drained();
+    this.events.onFlushed();
+    this.events.onDrain();
   }
 
   get frames(): { first: number; payload: Uint8Array }[] {
@@ -98,7 +89,7 @@ export class FakeStream implements ByteStream {
 
 /** A session that writes down what it is told; `on` may answer. */
 export class FakeSession implements TransportEvents {
-  enter<Target, Args extends unknown[]>(
+  runInContext<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => void,
     target: Target,
     ...args: Args
@@ -106,7 +97,7 @@ export class FakeSession implements TransportEvents {
     task.apply(target, args);
   }
 
-  inherit = this.enter;
+  assumeContext = this.runInContext;
 
   readonly log: string[] = [];
   readonly on: {
@@ -117,40 +108,40 @@ export class FakeSession implements TransportEvents {
     drained?: () => void;
   } = {};
 
-  received(): void {
+  onActivity(): void {
     this.log.push("received");
   }
-  text(data: string, size: number): void {
+  onText(data: string, size: number): void {
     this.log.push(`text ${data}`.trim());
     this.on.message?.({ opcode: "text", data }, size);
   }
-  binary(data: Uint8Array<ArrayBuffer>): void {
+  onBinary(data: Uint8Array<ArrayBuffer>): void {
     this.log.push(`binary ${utf8(data)}`.trim());
     this.on.message?.({ opcode: "binary", data }, data.length);
   }
-  control(message: ControlMessage): void {
+  onControl(message: ControlMessage): void {
     this.log.push(`${message.opcode} ${utf8(message.data)}`.trim());
     this.on.control?.(message);
   }
-  closing(code: number | undefined, text: string): void {
+  onClose(code: number | undefined, text: string): void {
     this.log.push(`closing ${code} ${text}`.trim());
     this.on.closing?.(code, text);
   }
-  failed(error: ProtocolError): void {
+  onProtocolError(error: ProtocolError): void {
     this.log.push(`failed ${error.code}`);
     this.on.failed?.(error);
   }
-  drained(): void {
+  onDrain(): void {
     this.log.push("drained");
     this.on.drained?.();
   }
-  idle(): void {
+  onIdle(): void {
     this.log.push("idle");
   }
-  stopped(): void {
+  onHostStop(): void {
     this.log.push("stopped");
   }
-  disconnected(): void {
+  onDisconnect(): void {
     this.log.push("disconnected");
   }
 
@@ -160,18 +151,18 @@ export class FakeSession implements TransportEvents {
   }
 }
 
-export const makeWire = (octets: Octets = portableOctets, limits: Partial<ParserLimits> = {}) => {
+export const makeWire = (byteOps: ByteOps = portableByteOps, limits: Partial<ParserLimits> = {}) => {
   const stream = new FakeStream();
   const session = new FakeSession();
-  const connection = new Connection(stream, octets, { ...NO_LIMITS, ...limits }, CAPABILITIES);
-  stream.connection = connection;
+  const connection = new Connection(stream, byteOps, { ...NO_LIMITS, ...limits });
+  stream.open(connection);
   connection.open(session);
   return {
     stream,
     session,
     connection,
     /** The peer sends these frames in one chunk. */
-    receive: (...frames: readonly Frame[]): void => connection.receive(join(...frames.map(frame))),
+    receive: (...frames: readonly Frame[]): void => connection.onBytes(join(...frames.map(frame))),
     send: (data: string): void => connection.send("text", data, new TextEncoder().encode(data).length),
   };
 };

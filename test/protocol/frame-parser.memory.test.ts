@@ -1,12 +1,12 @@
 /** Who owns which octets: what a handler keeps must stay as it is, and must not keep much more alive than itself. */
 import { Buffer } from "node:buffer";
-import { describe, expect, it } from "vitest";
-import type { Octets } from "../../src/protocol/byte-ops.ts";
-import { cutEvery, frame, join, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import type { ByteOps } from "../../src/protocol/byte-ops.ts";
+import { cutEvery, frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, makeParser } from "./parsing.ts";
 
-const binaries = (octets: Octets, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {
-  const { parser, seen } = makeParser({ octets });
+const binaries = (byteOps: ByteOps, chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] => {
+  const { parser, seen } = makeParser({ byteOps: byteOps });
   for (const chunk of chunks) {
     parser.feed(chunk);
     parser.parse();
@@ -18,8 +18,8 @@ const binaries = (octets: Octets, chunks: readonly Uint8Array[]): Uint8Array<Arr
   });
 };
 
-describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
-  it.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
+describe.each(allOctets)("memory of FrameParser with $name", ({ byteOps }) => {
+  test.each([0, 1, 10, 100, 1000, 16_000, 40_000, 65_000])(
     "a kept message of %i octets never pins more than twice its size",
     (size) => {
       const payload = new Uint8Array(size).fill(7);
@@ -41,7 +41,7 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
       };
       ways["in a slab"]![0]!.set(one);
       for (const [way, chunks] of Object.entries(ways)) {
-        const kept = binaries(octets, chunks).find((data) => data.length === size)!;
+        const kept = binaries(byteOps, chunks).find((data) => data.length === size)!;
         expect(Buffer.compare(kept, payload), way).toBe(0);
         expect(kept.buffer, way).toBeInstanceOf(ArrayBuffer);
         expect(kept.buffer.byteLength, way).toBeLessThanOrEqual(size * 2);
@@ -49,16 +49,16 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
     },
   );
 
-  it("a kept ping's payload does not pin its chunk either", () => {
+  test("a kept ping's payload does not pin its chunk either", () => {
     const chunk = join(
       frame({ opcode: OP.ping, payload: "abc" }),
       frame({ opcode: OP.binary, payload: new Uint8Array(5000) }),
     );
-    expect(binaries(octets, [chunk])[0]!.buffer.byteLength).toBe(3);
+    expect(binaries(byteOps, [chunk])[0]!.buffer.byteLength).toBe(3);
   });
 
-  it("no two kept messages share octets, and later chunks change none", () => {
-    const { parser, seen } = makeParser({ octets });
+  test("no two kept messages share octets, and later chunks change none", () => {
+    const { parser, seen } = makeParser({ byteOps });
     const send = (fill: number, chunks: (bytes: Uint8Array) => Uint8Array[]): void => {
       const payload = new Uint8Array(1000).fill(fill);
       const halves = join(
@@ -84,31 +84,31 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
     expect(kept.map((data) => new Set(data))).toEqual(fills.map((_, i) => new Set([100 + i])));
   });
 
-  it("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
+  test("an announced megabyte is not set aside before it comes: a thousand peers may claim one", () => {
     let allocated = 0;
-    const counting: Octets = {
-      ...octets,
+    const counting: ByteOps = {
+      ...byteOps,
       alloc: (size) => {
         allocated += size;
-        return octets.alloc(size);
+        return byteOps.alloc(size);
       },
     };
-    const { parser } = makeParser({ octets: counting });
+    const { parser } = makeParser({ byteOps: counting });
     parser.feed(frame({ opcode: OP.binary, claims: 1_000_000_000, payload: new Uint8Array(10) }));
     parser.parse();
     expect(allocated).toBeLessThanOrEqual(1024 * 1024);
   });
 
-  it("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
+  test("a hundred thousand tiny fragments cost what the message costs, not a slice each", () => {
     let allocated = 0;
-    const counting: Octets = {
-      ...octets,
+    const counting: ByteOps = {
+      ...byteOps,
       alloc: (size) => {
         allocated += size;
-        return octets.alloc(size);
+        return byteOps.alloc(size);
       },
     };
-    const { parser, seen } = makeParser({ octets: counting });
+    const { parser, seen } = makeParser({ byteOps: counting });
     const count = 100_000;
     const fragment = frame({ opcode: OP.continuation, payload: "x", fin: false });
     parser.feed(frame({ opcode: OP.binary, payload: "x", fin: false }));
@@ -124,8 +124,8 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
     expect(seen).toEqual([["message", expect.anything(), count + 1]]);
   });
 
-  it("the beginning of a frame does not pin the memory it came in", () => {
-    const { parser } = makeParser({ octets });
+  test("the beginning of a frame does not pin the memory it came in", () => {
+    const { parser } = makeParser({ byteOps });
     const slab = new Uint8Array(65_536);
     const header = frame({ opcode: OP.text, payload: "hello" }).subarray(0, 5);
     slab.set(header, 100);
@@ -136,8 +136,8 @@ describe.each(allOctets)("memory of FrameParser with $name", ({ octets }) => {
     expect(chunk.buffer.byteLength).toBe(5);
   });
 
-  it("between messages nothing is kept at all", () => {
-    const { parser } = makeParser({ octets });
+  test("between messages nothing is kept at all", () => {
+    const { parser } = makeParser({ byteOps });
     parser.feed(frame({ opcode: OP.text, payload: "x".repeat(5000) }));
     parser.parse();
     const { chunk, buffer } = parser as unknown as { chunk: Uint8Array; buffer: { memory: Uint8Array } | undefined };

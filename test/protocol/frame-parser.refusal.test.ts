@@ -1,7 +1,7 @@
 /** What the parser refuses, with which close code, and how early. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
-import { type Frame, frame, join, OP } from "./client-frames.ts";
+import { type Frame, frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, asText, binarySeen, makeParser, parseAll, refusedAfter, textSeen } from "./parsing.ts";
 
 const start: Frame = { opcode: OP.text, payload: "a", fin: false };
@@ -57,10 +57,10 @@ const refusals: [name: string, frames: Frame[], code: number, header: number][] 
   ["a close payload of one octet", [{ opcode: OP.close, payload: Uint8Array.of(3) }], 1002, 7],
 ];
 
-describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("FrameParser with $name refuses", ({ byteOps }) => {
+  const run = { byteOps };
 
-  it.each(refusals)("%s", (_name, frames, code, header) => {
+  test.each(refusals)("%s", (_name, frames, code, header) => {
     const bytes = frames.map(frame);
     const last = bytes.pop()!;
     const before = join(...bytes);
@@ -69,14 +69,14 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
     expect(refusedAfter(join(before, last), run)).toEqual({ octets: before.length + header, code });
   });
 
-  it.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
+  test.each([0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])("close code %i", (code) => {
     for (const text of ["", "why"]) {
       const bytes = frame({ opcode: OP.close, payload: closePayload(code, text) });
       expect(parseAll([bytes], run)).toEqual([["error", 1002]]);
     }
   });
 
-  it.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
+  test.each([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
     "but not close code %i",
     (code) => {
       const bytes = frame({ opcode: OP.close, payload: closePayload(code, "gründe") });
@@ -84,14 +84,14 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
     },
   );
 
-  it("but not an empty close, nor one of 125 octets", () => {
+  test("but not an empty close, nor one of 125 octets", () => {
     expect(parseAll([frame({ opcode: OP.close })], run)).toEqual([["close", { code: undefined, text: "" }]]);
     const text = "€".repeat(41);
     const bytes = frame({ opcode: OP.close, payload: closePayload(4000, text) });
     expect(parseAll([bytes], run)).toEqual([["close", { code: 4000, text }]]);
   });
 
-  it.each([
+  test.each([
     ["a stray octet", [0x80]],
     ["an overlong form", [0xc0, 0xaf]],
     ["a surrogate", [0xed, 0xa0, 0x80]],
@@ -102,12 +102,12 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
     expect(refusedAfter(bytes, run)).toEqual({ octets: bytes.length, code: 1007 });
   });
 
-  it("gives what came before it", () => {
+  test("gives what came before it", () => {
     const bytes = join(frame({ opcode: OP.text, payload: "fine" }), frame({ opcode: 3 }));
     expect(parseAll([bytes], run)).toEqual([textSeen("fine"), ["error", 1002]]);
   });
 
-  it("with an error that says why, and never quotes the payload", () => {
+  test("with an error that says why, and never quotes the payload", () => {
     const { parser } = makeParser(run);
     parser.feed(frame({ opcode: OP.text, payload: "secret", rsv: 4 }));
     const refusal = (): void => parser.parse();
@@ -117,17 +117,20 @@ describe.each(allOctets)("FrameParser with $name refuses", ({ octets }) => {
   });
 });
 
-describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
-  it.each([1, 125, 126, 65_535, 65_536, 1_000_000])("maxFrameSize %i: judged from the header alone", (maxFrameSize) => {
-    const run = { octets, limits: { maxFrameSize } };
-    const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
-    expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
-    const payload = new Uint8Array(maxFrameSize);
-    expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
-  });
+describe.each(allOctets)("limits of FrameParser with $name", ({ byteOps }) => {
+  test.each([1, 125, 126, 65_535, 65_536, 1_000_000])(
+    "maxFrameSize %i: judged from the header alone",
+    (maxFrameSize) => {
+      const run = { byteOps, limits: { maxFrameSize } };
+      const larger = frame({ opcode: OP.binary, claims: maxFrameSize + 1 }).subarray(0, -4);
+      expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
+      const payload = new Uint8Array(maxFrameSize);
+      expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
+    },
+  );
 
-  it("maxFrameSize is for each frame, not for the message", () => {
-    const run = { octets, limits: { maxFrameSize: 3 } };
+  test("maxFrameSize is for each frame, not for the message", () => {
+    const run = { byteOps, limits: { maxFrameSize: 3 } };
     const chunks = [
       frame({ opcode: OP.text, payload: "abc", fin: false }),
       frame({ opcode: OP.continuation, payload: "def" }),
@@ -137,20 +140,20 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
     expect(parseAll([chunks[0]!, long], run)).toEqual([["error", 1009]]);
   });
 
-  it.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
-    const run = { octets, limits: { maxMessageSize } };
+  test.each([1, 125, 126, 65_536, 10_000_000])("maxMessageSize %i: judged from the header alone", (maxMessageSize) => {
+    const run = { byteOps, limits: { maxMessageSize } };
     const larger = frame({ opcode: OP.text, claims: maxMessageSize + 1 }).subarray(0, -4);
     expect(refusedAfter(larger, run)).toEqual({ octets: larger.length, code: 1009 });
   });
 
-  it("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
+  test("a claim of 2^63 - 1 octets is refused, or waited for without setting memory aside", () => {
     const claim = frame({ opcode: OP.binary, claims: 2n ** 63n - 1n });
-    expect(parseAll([claim], { octets, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
-    expect(parseAll([claim, new Uint8Array(10)], { octets })).toEqual([]);
+    expect(parseAll([claim], { byteOps, limits: { maxMessageSize: 10_000_000 } })).toEqual([["error", 1009]]);
+    expect(parseAll([claim, new Uint8Array(10)], { byteOps })).toEqual([]);
   });
 
-  it("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
-    const run = { octets, limits: { maxMessageSize: 10 } };
+  test("maxMessageSize adds up over fragments, and is judged from the header of the one that exceeds it", () => {
+    const run = { byteOps, limits: { maxMessageSize: 10 } };
     const first = frame({ opcode: OP.text, payload: "123456", fin: false });
     const ping = frame({ opcode: OP.ping, payload: "x".repeat(100) });
     const fits = frame({ opcode: OP.continuation, payload: "7890" });
@@ -162,16 +165,16 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
     expect(refusedAfter(exceeds, run)).toEqual({ octets: first.length + ping.length + 2, code: 1009 });
   });
 
-  it("limits do not count control frames", () => {
-    const run = { octets, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
+  test("limits do not count control frames", () => {
+    const run = { byteOps, limits: { maxFrameSize: 1, maxMessageSize: 1, maxFragments: 1 } };
     const bytes = join(frame({ opcode: OP.ping, payload: "x".repeat(125) }), frame({ opcode: OP.text, payload: "x" }));
     expect(parseAll([bytes], run).map(([kind]) => kind)).toEqual(["control", "message"]);
   });
 
-  it.each([1, 2, 3, 100])(
+  test.each([1, 2, 3, 100])(
     "maxFragments %i: so many frames are a message, one more is refused, empty or not",
     (maxFragments) => {
-      const run = { octets, limits: { maxFragments } };
+      const run = { byteOps, limits: { maxFragments } };
       for (const payload of ["", "x"]) {
         const frames = (count: number): Uint8Array =>
           join(
@@ -190,11 +193,11 @@ describe.each(allOctets)("limits of FrameParser with $name", ({ octets }) => {
     },
   );
 
-  it("a text that no string can hold is too big", () => {
+  test("a text that no string can hold is too big", () => {
     const tooLong = (): never => {
       throw new Error("Cannot create a string longer than 0x1fffffe8 characters");
     };
-    const run = { octets: { ...octets, decodeAscii: tooLong, decodeUtf8: tooLong } };
+    const run = { byteOps: { ...byteOps, decodeAscii: tooLong, decodeUtf8: tooLong } };
     const first = { opcode: OP.text, payload: "hello", fin: false };
     const last = { opcode: OP.continuation, payload: "hello" };
     for (const frames of [[{ ...first, fin: true }], [{ ...first, fin: true, payload: "é" }], [first, last]]) {

@@ -1,32 +1,32 @@
-import { describe, expect, it } from "vitest";
-import { frame, join, KEY, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import { frame, join, KEY, OP } from "../support/client-frames.ts";
 import { allOctets, asText, binarySeen, controlSeen, makeParser, parseAll, type Seen, textSeen } from "./parsing.ts";
 
 const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
 const LENGTHS = [0, 1, 2, 3, 4, 5, 31, 32, 33, 63, 64, 65, 95, 96, 97, 98, 99, 125, 126, 127, 65_535, 65_536, 65_537];
 
-describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("FrameParser with $name", ({ byteOps }) => {
+  const run = { byteOps };
 
   describe.each(LENGTHS)("a payload of %i octets", (length) => {
-    it("is read as binary", () => {
+    test("is read as binary", () => {
       const payload = bytesOf(length);
       expect(asText(parseAll([frame({ opcode: OP.binary, payload })], run))).toEqual(asText([binarySeen(payload)]));
     });
 
-    it("is read as ASCII text", () => {
+    test("is read as ASCII text", () => {
       const text = "abcdefghijklmnopqrstuvwxyz~".repeat(2600).slice(0, length);
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
     });
 
-    it("is read as other text, whatever it begins and ends with", () => {
+    test("is read as other text, whatever it begins and ends with", () => {
       // 1, 2, 3 and 4 octets a character: every length can be made.
       const rest = ["", "x", "é", "€"][length % 4]!;
       const text = "😀".repeat(length >> 2) + rest;
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
     });
 
-    it("is read in two chunks, cut in the header, behind it, and before the last octet", () => {
+    test("is read in two chunks, cut in the header, behind it, and before the last octet", () => {
       const payload = bytesOf(length);
       const bytes = frame({ opcode: OP.binary, payload });
       for (const cut of [1, 2, bytes.length - length - 1, bytes.length - length, bytes.length - 1]) {
@@ -36,7 +36,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
     });
   });
 
-  it.each<[mask: readonly [number, number, number, number]]>([
+  test.each<[mask: readonly [number, number, number, number]]>([
     [[0, 0, 0, 0]],
     [[0xff, 0xff, 0xff, 0xff]],
     [[0x80, 0, 0, 0]],
@@ -52,7 +52,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
     }
   });
 
-  it("keeps a byte order mark, and U+0000: they are text like any other", () => {
+  test("keeps a byte order mark, and U+0000: they are text like any other", () => {
     for (const text of ["\ufeff", "\ufeffhello", "a\0b", "\ufeff".repeat(50)]) {
       expect(parseAll([frame({ opcode: OP.text, payload: text })], run)).toEqual([textSeen(text)]);
       expect(
@@ -61,7 +61,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
     }
   });
 
-  it("reads every frame of a chunk, in order", () => {
+  test("reads every frame of a chunk, in order", () => {
     const bytes = join(
       frame({ opcode: OP.text, payload: "one" }),
       frame({ opcode: OP.ping, payload: "p" }),
@@ -88,7 +88,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
   });
 
   describe("fragments", () => {
-    it("are joined, and control frames between them come when they arrive", () => {
+    test("are joined, and control frames between them come when they arrive", () => {
       const bytes = join(
         frame({ opcode: OP.text, payload: "a", fin: false }),
         frame({ opcode: OP.ping, payload: "1" }),
@@ -108,7 +108,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       ]);
     });
 
-    it("may each have a key of their own, and split a character", () => {
+    test("may each have a key of their own, and split a character", () => {
       const [first, ...rest] = new TextEncoder().encode("😀");
       const bytes = join(
         frame({ opcode: OP.text, payload: Uint8Array.of(first!), fin: false, mask: [1, 2, 3, 4] }),
@@ -119,7 +119,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       expect(parseAll([bytes], run)).toEqual([textSeen("😀")]);
     });
 
-    it("may all be empty", () => {
+    test("may all be empty", () => {
       const bytes = join(
         frame({ opcode: OP.binary, fin: false }),
         frame({ opcode: OP.continuation, fin: false }),
@@ -128,7 +128,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       expect(parseAll([bytes], run)).toEqual([binarySeen(new Uint8Array(0))]);
     });
 
-    it("of two messages one after the other do not mix", () => {
+    test("of two messages one after the other do not mix", () => {
       const bytes = join(
         frame({ opcode: OP.text, payload: "é", fin: false }),
         frame({ opcode: OP.continuation, payload: "é" }),
@@ -146,16 +146,16 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
   });
 
   describe("validateUtf8: false", () => {
-    const lenient = { octets, limits: { validateUtf8: false } };
+    const lenient = { byteOps, limits: { validateUtf8: false } };
     const broken = Uint8Array.of(0x61, 0xff, 0x62);
 
-    it("replaces what is not UTF-8", () => {
+    test("replaces what is not UTF-8", () => {
       expect(parseAll([frame({ opcode: OP.text, payload: broken })], lenient)).toEqual([
         ["message", { opcode: "text", data: "a\ufffdb" }, 3],
       ]);
     });
 
-    it("replaces it in a fragmented message too, once it is whole", () => {
+    test("replaces it in a fragmented message too, once it is whole", () => {
       const chunks = [
         frame({ opcode: OP.text, payload: Uint8Array.of(0xe2, 0x82), fin: false }),
         frame({ opcode: OP.continuation, payload: Uint8Array.of(0xac, 0xc3) }),
@@ -163,7 +163,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       expect(parseAll(chunks, lenient)).toEqual([["message", { opcode: "text", data: "€\ufffd" }, 4]]);
     });
 
-    it("still refuses a close text that is not UTF-8", () => {
+    test("still refuses a close text that is not UTF-8", () => {
       const payload = Uint8Array.of(0x03, 0xe8, 0xff);
       expect(parseAll([frame({ opcode: OP.close, payload })], lenient)).toEqual([["error", 1007]]);
     });
@@ -172,7 +172,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
   describe("stopped", () => {
     const three = join(...["one", "two", "three"].map((payload) => frame({ opcode: OP.text, payload })));
 
-    it("set from within an event, holds back the rest of the chunk, and what is fed after it", () => {
+    test("set from within an event, holds back the rest of the chunk, and what is fed after it", () => {
       const { parser, recorder, seen } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
@@ -193,7 +193,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       expect(seen).toEqual([textSeen("one"), textSeen("two"), textSeen("three"), controlSeen("ping")]);
     });
 
-    it("in the middle of a fragmented message, goes on where it was", () => {
+    test("in the middle of a fragmented message, goes on where it was", () => {
       const { parser, recorder, seen } = makeParser(run);
       recorder.onEvent = () => {
         parser.stopped = true;
@@ -212,7 +212,7 @@ describe.each(allOctets)("FrameParser with $name", ({ octets }) => {
       expect(seen).toEqual([controlSeen("ping"), textSeen("é€")]);
     });
 
-    it("before anything was fed, keeps all of it", () => {
+    test("before anything was fed, keeps all of it", () => {
       const { parser, seen } = makeParser(run);
       parser.stopped = true;
       for (const octet of three) {

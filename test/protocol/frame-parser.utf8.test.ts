@@ -1,6 +1,6 @@
 /** RFC 6455 §8.1, read strictly: a text is refused at the first octet that no further octets can make good. */
-import { describe, expect, it } from "vitest";
-import { frame, join, OP } from "./client-frames.ts";
+import { describe, expect, test } from "vitest";
+import { frame, join, OP } from "../support/client-frames.ts";
 import { allOctets, parseAll, refusedAfter, textSeen } from "./parsing.ts";
 
 const HEADER = 6;
@@ -26,13 +26,13 @@ const invalid: [name: string, octets: number[], known: number][] = [
 
 const valid = ["é", "€", "😀", "\u0800", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{10ffff}", "\u0080", "\u07ff"];
 
-describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
-  const run = { octets };
+describe.each(allOctets)("text in FrameParser with $name", ({ byteOps }) => {
+  const run = { byteOps };
 
   // A whole short frame, long enough ones for the host's validator, and a position behind other characters.
   const prefixes = ["", "x", "é", "x".repeat(40), "€".repeat(40)];
 
-  it.each(invalid)("%s: refused at that octet", (_name, bad, known) => {
+  test.each(invalid)("%s: refused at that octet", (_name, bad, known) => {
     for (const prefix of prefixes) {
       const before = new TextEncoder().encode(prefix);
       const payload = join(before, Uint8Array.from(bad), new Uint8Array(3).fill(0x61));
@@ -43,14 +43,14 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
     }
   });
 
-  it.each(invalid)("%s: refused at that octet when every octet is a frame", (_name, bad, known) => {
+  test.each(invalid)("%s: refused at that octet when every octet is a frame", (_name, bad, known) => {
     const frames = bad.map((octet, i) =>
       frame({ opcode: i === 0 ? OP.text : OP.continuation, payload: Uint8Array.of(octet), fin: false }),
     );
     expect(refusedAfter(join(...frames), run)).toEqual({ octets: known * (HEADER + 1), code: 1007 });
   });
 
-  it.each(invalid)("%s: refused in the fragment that has it, before its frame is whole", (_name, bad, known) => {
+  test.each(invalid)("%s: refused in the fragment that has it, before its frame is whole", (_name, bad, known) => {
     const first = frame({ opcode: OP.text, payload: "x".repeat(50), fin: false });
     const second = frame({ opcode: OP.continuation, payload: join(Uint8Array.from(bad), new Uint8Array(200)) });
     const cut = second.slice(0, second.length - 200 - bad.length + known);
@@ -58,7 +58,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
     expect(parseAll([first, cut.slice(0, -1)], run)).toEqual([]);
   });
 
-  it.each(valid)("%j is text wherever it is split", (character) => {
+  test.each(valid)("%j is text wherever it is split", (character) => {
     const payload = new TextEncoder().encode(`${character}x${character.repeat(20)}`);
     for (let cut = 0; cut <= payload.length; cut++) {
       const chunks = [
@@ -69,7 +69,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
     }
   });
 
-  it("that ends within a character is refused when its last frame is there", () => {
+  test("that ends within a character is refused when its last frame is there", () => {
     for (const character of valid) {
       const whole = new TextEncoder().encode(character);
       for (let length = 1; length < whole.length; length++) {
@@ -83,7 +83,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
     }
   });
 
-  it("may be split across frames with a ping between the octets of a character", () => {
+  test("may be split across frames with a ping between the octets of a character", () => {
     const bytes = join(
       frame({ opcode: OP.text, payload: Uint8Array.of(0xe2), fin: false }),
       frame({ opcode: OP.ping, payload: Uint8Array.of(0xff, 0xff) }),
@@ -92,7 +92,7 @@ describe.each(allOctets)("text in FrameParser with $name", ({ octets }) => {
     expect(parseAll([bytes], run).at(-1)).toEqual(textSeen("€"));
   });
 
-  it("is not what a binary message has to be", () => {
+  test("is not what a binary message has to be", () => {
     const bytes = join(
       frame({ opcode: OP.binary, payload: Uint8Array.of(0xff), fin: false }),
       frame({ opcode: OP.continuation, payload: Uint8Array.of(0xc0) }),

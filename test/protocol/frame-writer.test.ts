@@ -1,16 +1,16 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { IoData } from "../../src/message.ts";
-import type { Octets } from "../../src/protocol/byte-ops.ts";
+import type { ByteOps } from "../../src/protocol/byte-ops.ts";
 import { FIN, OPCODE } from "../../src/protocol/frame.ts";
 import { FrameWriter } from "../../src/protocol/frame-writer.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
-import { join, serverFrames, utf8 } from "./client-frames.ts";
+import { join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 const LARGE = 16_384;
 
 /** Memory of its own for each test: the writers of a host share theirs. */
-const fresh = (octets: Octets): Octets => ({ ...octets });
+const fresh = (byteOps: ByteOps): ByteOps => ({ ...byteOps });
 
 const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): void =>
   writer.add(FIN | opcode, data, ioLength(data));
@@ -18,10 +18,10 @@ const add = (writer: FrameWriter, data: IoData, opcode: number = OPCODE.text): v
 const texts = (parts: readonly Uint8Array[]): string[] =>
   serverFrames(join(...parts)).map(({ payload }) => utf8(payload));
 
-describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
-  it.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
+describe.each(allOctets)("FrameWriter with $name", ({ byteOps }) => {
+  test.each([0, 1, 125, 126, 127, 16_383, 16_384, 16_385, 65_535, 65_536, 200_000])("frames %i octets", (length) => {
     const data = Uint8Array.from({ length }, (_, i) => i & 0xff);
-    const writer = new FrameWriter(fresh(octets));
+    const writer = new FrameWriter(fresh(byteOps));
     add(writer, data, OPCODE.binary);
     const size = writer.bytes;
     const wire = join(...writer.take());
@@ -33,28 +33,28 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(Buffer.compare(frame!.payload, data)).toBe(0);
   });
 
-  it.each([
+  test.each([
     ["text", 0x81],
     ["binary", 0x82],
     ["close", 0x88],
     ["ping", 0x89],
     ["pong", 0x8a],
   ] as const)("writes the opcode of a %s", (name, first) => {
-    const writer = new FrameWriter(fresh(octets));
+    const writer = new FrameWriter(fresh(byteOps));
     add(writer, "x", OPCODE[name]);
     expect(join(...writer.take())).toEqual(Uint8Array.of(first, 1, 0x78));
   });
 
-  it("puts small frames side by side, so that one part has them all", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("puts small frames side by side, so that one part has them all", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     for (let i = 0; i < 100; i++) add(writer, `message ${i}`);
     const parts = writer.take();
     expect(parts.length).toBe(1);
     expect(texts(parts)).toEqual(Array.from({ length: 100 }, (_, i) => `message ${i}`));
   });
 
-  it("keeps the order of short texts, which it gathers, and of all else", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("keeps the order of short texts, which it gathers, and of all else", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const sent = ["", "a", "é", "b", "x".repeat(125), "y".repeat(126), "c", "\u00ff", "d"];
     for (const data of sent) {
       add(writer, data);
@@ -64,8 +64,8 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(writer.take())).toEqual([...sent.flatMap((data) => [data, data]), "last"]);
   });
 
-  it("starts anew when it was taken", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("starts anew when it was taken", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     expect(writer.bytes).toBe(0);
     expect(writer.take()).toEqual([]);
     add(writer, "one");
@@ -78,8 +78,8 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect([texts(first), texts(second)]).toEqual([["one"], ["two"]]);
   });
 
-  it("hands a large payload on as it is, between its header and what comes next", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("hands a large payload on as it is, between its header and what comes next", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE).fill(0x61);
     add(writer, "before");
     add(writer, data);
@@ -90,16 +90,16 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(parts)).toEqual(["before", "a".repeat(LARGE), "after"]);
   });
 
-  it("copies what is just below that, so that its owner may change it", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("copies what is just below that, so that its owner may change it", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const data = new Uint8Array(LARGE - 1).fill(0x61);
     add(writer, data);
     data.fill(0x62);
     expect(texts(writer.take())).toEqual(["a".repeat(LARGE - 1)]);
   });
 
-  it("hands large parts of a nested list on as they are, and joins the small ones", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("hands large parts of a nested list on as they are, and joins the small ones", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const [one, two] = [new Uint8Array(LARGE).fill(0x31), new Uint8Array(LARGE + 1).fill(0x32).buffer];
     const long = "é".repeat(LARGE);
     add(writer, ["a", [one, ["b", "", ["c"]]], two, [], long, "d", Uint8Array.of(0x65)]);
@@ -118,15 +118,15 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(parts)).toEqual([`a${"1".repeat(LARGE)}bc${"2".repeat(LARGE + 1)}${long}de`, "next"]);
   });
 
-  it("takes a list of many small parts as one large message", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("takes a list of many small parts as one large message", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const data = Array.from({ length: 5000 }, (_, i) => `part ${i};`);
     add(writer, data);
     expect(texts(writer.take())).toEqual([data.join("")]);
   });
 
-  it("goes on when the shared memory is used up", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("goes on when the shared memory is used up", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     const sent = Array.from({ length: 200 }, (_, i) => String(i).padStart(1000, "."));
     for (const data of sent) add(writer, data);
     const parts = writer.take();
@@ -134,8 +134,8 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(parts)).toEqual(sent);
   });
 
-  it("shares memory with other connections of the host, and mixes nothing up", () => {
-    const host = fresh(octets);
+  test("shares memory with other connections of the host, and mixes nothing up", () => {
+    const host = fresh(byteOps);
     const writers = [new FrameWriter(host), new FrameWriter(host), new FrameWriter(host)];
     for (let i = 0; i < 50; i++) for (const [w, writer] of writers.entries()) add(writer, `${w}.${i}`);
     const all = writers.map((writer) => writer.take());
@@ -147,8 +147,8 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     for (let i = 1; i < stretches.length; i++) expect(stretches[i]![0]).toBeGreaterThanOrEqual(stretches[i - 1]![1]);
   });
 
-  it("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
-    const host = fresh(octets);
+  test("uses its memory again once all who have frames in it say that they are taken, and not before", () => {
+    const host = fresh(byteOps);
     const [one, other] = [new FrameWriter(host), new FrameWriter(host)];
     const where = (writer: FrameWriter): number => {
       add(writer, new Uint8Array(10), OPCODE.binary);
@@ -157,20 +157,20 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     };
     const start = where(one);
     expect(where(other)).toBe(start + 12);
-    one.taken();
+    one.onFlushed();
     expect(where(one)).toBe(start + 24);
-    other.taken();
-    one.taken();
-    one.taken(); // said twice, it counts once
+    other.onFlushed();
+    one.onFlushed();
+    one.onFlushed(); // said twice, it counts once
     expect(where(other)).toBe(start);
     expect(where(one)).toBe(start + 12);
   });
 
-  it("keepApart: what waits goes to memory of its own, and stays together", () => {
-    const host = fresh(octets);
+  test("keepApart: what waits goes to memory of its own, and stays together", () => {
+    const host = fresh(byteOps);
     const [slow, busy] = [new FrameWriter(host), new FrameWriter(host)];
     add(slow, "shared");
-    slow.keepApart(true);
+    slow.useOwnSlab(true);
     for (let i = 0; i < 50; i++) {
       add(slow, `slow ${i}`);
       add(busy, `busy ${i}`);
@@ -181,7 +181,7 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(busy.take().every((part) => part.buffer !== own)).toBe(true);
     expect(texts(parts)).toEqual(["shared", ...Array.from({ length: 50 }, (_, i) => `slow ${i}`)]);
 
-    slow.keepApart(false);
+    slow.useOwnSlab(false);
     add(slow, "back");
     const back = slow.take();
     expect(back[0]!.buffer).not.toBe(own);
@@ -189,11 +189,11 @@ describe.each(allOctets)("FrameWriter with $name", ({ octets }) => {
     expect(texts(back)).toEqual(["back"]);
   });
 
-  it("keepApart in either direction loses nothing that waits, said once or twice", () => {
-    const writer = new FrameWriter(fresh(octets));
+  test("keepApart in either direction loses nothing that waits, said once or twice", () => {
+    const writer = new FrameWriter(fresh(byteOps));
     for (const [i, apart] of [true, true, false, false, true, false].entries()) {
       add(writer, `${i}`);
-      writer.keepApart(apart);
+      writer.useOwnSlab(apart);
     }
     expect(texts(writer.take())).toEqual(["0", "1", "2", "3", "4", "5"]);
   });

@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { FIN, headerSize, OPCODE, writeHeader } from "../../src/protocol/frame.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 describe("frame headers", () => {
-  it.each([
+  test.each([
     [0, "8200"],
     [1, "8201"],
     [125, "827d"],

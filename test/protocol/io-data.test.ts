@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { IoData } from "../../src/message.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../src/protocol/io-data.ts";
-import { join } from "./client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 /** What it should come to, by joining it. */
@@ -56,23 +56,23 @@ const nested = (depth: number): IoData => {
 describe("deeply nested lists", () => {
   const DEPTH = 200_000;
 
-  it("are measured and written in linear time, without overflowing the stack", () => {
+  test("are measured and written in linear time, without overflowing the stack", () => {
     const data = nested(DEPTH);
     const size = ioLength(data);
     expect(size).toBe(DEPTH * 6);
     const target = new Uint8Array(size);
-    expect(writeIoData(data, target, 0, portableOctets)).toBe(size);
+    expect(writeIoData(data, target, 0, portableByteOps)).toBe(size);
     expect(new TextDecoder().decode(target)).toBe("chunk ".repeat(DEPTH));
   });
 
-  it("are refused where a list contains itself, at any depth", () => {
+  test("are refused where a list contains itself, at any depth", () => {
     const cycle: IoData[] = ["a"];
     cycle.push([["b", cycle]]);
     expect(() => ioLength(cycle)).toThrow("contains itself");
     expect(() => ioLength([nested(3_000), cycle])).toThrow("contains itself");
   });
 
-  it("may contain the same list several times", () => {
+  test("may contain the same list several times", () => {
     const shared: IoData[] = ["ab"];
     let data: IoData[] = [shared, shared];
     for (let i = 0; i < 1_500; i++) data = [data];
@@ -81,11 +81,11 @@ describe("deeply nested lists", () => {
 });
 
 describe("ioLength", () => {
-  it.each(cases)("of %s", (_name, data, length) => {
+  test.each(cases)("of %s", (_name, data, length) => {
     expect(ioLength(data)).toBe(length);
   });
 
-  it.each<[string, unknown]>([
+  test.each<[string, unknown]>([
     ["a number", 1],
     ["null", null],
     ["undefined", undefined],
@@ -101,20 +101,20 @@ describe("ioLength", () => {
   });
 });
 
-describe.each(allOctets)("writeIoData with $name", ({ octets }) => {
+describe.each(allOctets)("writeIoData with $name", ({ byteOps }) => {
   const write = (data: IoData): number[] => {
     const length = ioLength(data);
-    const target = octets.allocOutput(length + 6).fill(0xee);
-    expect(writeIoData(data, target, 3, octets)).toBe(length + 3);
+    const target = byteOps.allocOutput(length + 6).fill(0xee);
+    expect(writeIoData(data, target, 3, byteOps)).toBe(length + 3);
     expect([...target.subarray(0, 3), ...target.subarray(length + 3)]).toEqual(Array(6).fill(0xee));
     return [...target.subarray(3, length + 3)];
   };
 
-  it.each(cases)("writes %s", (_name, data) => {
+  test.each(cases)("writes %s", (_name, data) => {
     expect(write(data)).toEqual([...joined(data)]);
   });
 
-  it("writes anything as if it were joined, and nothing beside it", () => {
+  test("writes anything as if it were joined, and nothing beside it", () => {
     fc.assert(
       fc.property(anyData, (data) => {
         expect(write(data)).toEqual([...joined(data)]);

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { applyMask, applyMaskThrough } from "../../src/protocol/mask.ts";
+import { describe, expect, test } from "vitest";
+import { applyMask, applyMaskInView } from "../../src/protocol/mask.ts";
 
 type Key = [number, number, number, number];
 
@@ -15,7 +15,7 @@ const both: [name: string, apply: typeof applyMask][] = [
   ["applyMask", applyMask],
   [
     "applyMaskThrough",
-    (bytes, ...rest) => applyMaskThrough(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ...rest),
+    (bytes, ...rest) => applyMaskInView(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), ...rest),
   ],
 ];
 
@@ -28,7 +28,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     [1, 2, 3, 0x80],
   ];
 
-  it.each(lengths)("masks %i octets at every alignment, and touches nothing around them", (length) => {
+  test.each(lengths)("masks %i octets at every alignment, and touches nothing around them", (length) => {
     for (const key of keys) {
       // `offset`: where the view begins in its memory; `start`: where the payload begins in the view.
       for (const offset of [0, 1, 2, 3, 8]) {
@@ -48,7 +48,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     }
   });
 
-  it("tells whether all that comes out is ASCII, wherever the one octet is that is not", () => {
+  test("tells whether all that comes out is ASCII, wherever the one octet is that is not", () => {
     for (const length of [1, 2, 3, 4, 5, 6, 7, 8, 95, 96, 97, 98, 99, 103]) {
       for (const offset of [0, 1, 2, 3]) {
         const key: Key = [0x91, 0x12, 0xf3, 0x74];
@@ -67,7 +67,7 @@ describe.each(both)("%s", (_name, applyMask) => {
     }
   });
 
-  it("is not fooled by what is beside the payload", () => {
+  test("is not fooled by what is beside the payload", () => {
     const bytes = new Uint8Array(200).fill(0xff);
     bytes.fill(0x41, 50, 150);
     expect(applyMask(bytes, 50, 150, 0)).toBe(true);

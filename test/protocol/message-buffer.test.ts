@@ -1,15 +1,15 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { allOctets } from "./parsing.ts";
 
 const MEGABYTE = 1024 * 1024;
 
-describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
+describe.each(allOctets)("MessageBuffer with $name", ({ byteOps }) => {
   const append = (buffer: MessageBuffer, bytes: Uint8Array, expected = buffer.length + bytes.length): number =>
     buffer.append(bytes, 0, bytes.length, expected);
 
-  it("collects what is appended, and tells where it went", () => {
-    const buffer = new MessageBuffer(octets);
+  test("collects what is appended, and tells where it went", () => {
+    const buffer = new MessageBuffer(byteOps);
     expect(append(buffer, Uint8Array.of(1, 2, 3))).toBe(0);
     expect(append(buffer, new Uint8Array(0))).toBe(3);
     expect(buffer.append(Uint8Array.of(9, 9, 4, 5, 9), 2, 4, 5)).toBe(3);
@@ -18,8 +18,8 @@ describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
     expect([...buffer.take()]).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it("is empty again when it was taken, or cleared, and what was taken stays", () => {
-    const buffer = new MessageBuffer(octets);
+  test("is empty again when it was taken, or cleared, and what was taken stays", () => {
+    const buffer = new MessageBuffer(byteOps);
     append(buffer, Uint8Array.of(1, 2, 3));
     const taken = buffer.take();
     expect(buffer.length).toBe(0);
@@ -32,16 +32,16 @@ describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
     expect([...buffer.take()]).toEqual([]);
   });
 
-  it("sets aside at once what a small message needs", () => {
+  test("sets aside at once what a small message needs", () => {
     for (const expected of [10, 1000, MEGABYTE]) {
-      const buffer = new MessageBuffer(octets);
+      const buffer = new MessageBuffer(byteOps);
       append(buffer, Uint8Array.of(1), expected);
       expect(buffer.memory.length).toBe(expected);
     }
   });
 
-  it("sets aside a megabyte at most for a claim, and doubles from there", () => {
-    const buffer = new MessageBuffer(octets);
+  test("sets aside a megabyte at most for a claim, and doubles from there", () => {
+    const buffer = new MessageBuffer(byteOps);
     const total = 5 * MEGABYTE;
     const sizes = new Set<number>();
     const chunk = new Uint8Array(65_536);
@@ -54,9 +54,9 @@ describe.each(allOctets)("MessageBuffer with $name", ({ octets }) => {
     expect([...sizes]).toEqual([MEGABYTE, 2 * MEGABYTE, 4 * MEGABYTE, 8 * MEGABYTE]);
   });
 
-  it("whose message falls short of what was expected keeps no more than twice of it either", () => {
+  test("whose message falls short of what was expected keeps no more than twice of it either", () => {
     for (const expected of [3, 5, 6, 7, 9, 100_000]) {
-      const buffer = new MessageBuffer(octets);
+      const buffer = new MessageBuffer(byteOps);
       append(buffer, Uint8Array.of(1, 2, 3), expected);
       const taken = buffer.take();
       expect([...taken]).toEqual([1, 2, 3]);

@@ -1,17 +1,17 @@
 /** Runs octets through a parser and writes down what comes out. */
 
 import { Buffer } from "node:buffer";
-import { nodeOctets } from "../../src/adapters/shared/node-byte-ops.ts";
+import { nodeByteOps } from "../../src/adapters/shared/node-byte-ops.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
-import { type Octets, portableOctets } from "../../src/protocol/byte-ops.ts";
+import { type ByteOps, portableByteOps } from "../../src/protocol/byte-ops.ts";
 import type { CloseFrame } from "../../src/protocol/close.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "../../src/protocol/frame-parser.ts";
 
 /** Every host's means must give the same: `describe.each(allOctets)`. */
-export const allOctets: readonly { readonly name: string; readonly octets: Octets }[] = [
-  { name: "portable octets", octets: portableOctets },
-  { name: "Node's octets", octets: nodeOctets },
+export const allOctets: readonly { readonly name: string; readonly byteOps: ByteOps }[] = [
+  { name: "portable octets", byteOps: portableByteOps },
+  { name: "Node's octets", byteOps: nodeByteOps },
 ];
 
 export const NO_LIMITS: ParserLimits = {
@@ -57,12 +57,12 @@ export class Recorder implements FrameEvents {
 
 export interface Run {
   readonly limits?: Partial<ParserLimits>;
-  readonly octets?: Octets;
+  readonly byteOps?: ByteOps;
 }
 
-export const makeParser = ({ limits, octets = portableOctets }: Run = {}) => {
+export const makeParser = ({ limits, byteOps = portableByteOps }: Run = {}) => {
   const recorder = new Recorder();
-  return { parser: new FrameParser({ ...NO_LIMITS, ...limits }, octets, recorder), recorder, seen: recorder.seen };
+  return { parser: new FrameParser({ ...NO_LIMITS, ...limits }, byteOps, recorder), recorder, seen: recorder.seen };
 };
 
 /** What comes of these chunks. A ProtocolError is the last thing seen; any other error escapes. */

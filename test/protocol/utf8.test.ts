@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Utf8Validator, utf8Length } from "../../src/protocol/utf8.ts";
-import { join } from "./client-frames.ts";
+import { join } from "../support/client-frames.ts";
 import { allOctets } from "./parsing.ts";
 
 describe("utf8Length", () => {
-  it.each([
+  test.each([
     ["", 0],
     ["a", 1],
     ["\x7f", 1],
@@ -34,13 +34,13 @@ const isText = (bytes: Uint8Array): boolean => {
   }
 };
 
-describe.each(allOctets)("Utf8Validator with $name", ({ octets }) => {
+describe.each(allOctets)("Utf8Validator with $name", ({ byteOps }) => {
   const accepts = (pieces: readonly Uint8Array[]): boolean => {
-    const validator = new Utf8Validator(octets);
+    const validator = new Utf8Validator(byteOps);
     return pieces.every((piece) => validator.push(piece)) && validator.complete;
   };
 
-  it("agrees with it on every sequence of two octets, and of three and four at the bounds", () => {
+  test("agrees with it on every sequence of two octets, and of three and four at the bounds", () => {
     const padding = new Uint8Array(40).fill(0x61);
     const bounds = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff];
     const sequences: number[][] = [];
@@ -64,16 +64,16 @@ describe.each(allOctets)("Utf8Validator with $name", ({ octets }) => {
     expect(disagreements).toEqual([]);
   });
 
-  it("looks at the stretch it is told to, and no further", () => {
+  test("looks at the stretch it is told to, and no further", () => {
     const bytes = join(Uint8Array.of(0xff), new Uint8Array(50).fill(0x61), Uint8Array.of(0xff));
-    expect(new Utf8Validator(octets).push(bytes, 1, 51)).toBe(true);
-    expect(new Utf8Validator(octets).push(bytes, 0, 51)).toBe(false);
-    expect(new Utf8Validator(octets).push(bytes, 1)).toBe(false);
-    expect(new Utf8Validator(octets).push(bytes, 1, 1)).toBe(true);
+    expect(new Utf8Validator(byteOps).push(bytes, 1, 51)).toBe(true);
+    expect(new Utf8Validator(byteOps).push(bytes, 0, 51)).toBe(false);
+    expect(new Utf8Validator(byteOps).push(bytes, 1)).toBe(false);
+    expect(new Utf8Validator(byteOps).push(bytes, 1, 1)).toBe(true);
   });
 
-  it("is complete at the ends of characters only", () => {
-    const validator = new Utf8Validator(octets);
+  test("is complete at the ends of characters only", () => {
+    const validator = new Utf8Validator(byteOps);
     const complete = Array.from(new TextEncoder().encode("aé€😀"), (octet) => {
       expect(validator.push(Uint8Array.of(octet))).toBe(true);
       return validator.complete;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type CloseReason, type DataMessage, ok, push } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import { resolveOptions } from "../../src/options.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import type { ConnectionFacts } from "../../src/session/self.ts";
 import { Session } from "../../src/session/session.ts";
@@ -16,9 +16,9 @@ const MiB = 1024 * 1024;
 const start = (answersClose: boolean, maxBuffered: number) => {
   const calls: string[] = [];
   const transport = {
-    capabilities: { ...capabilities, answersClose },
+    open: () => undefined,
     buffered: 0,
-    taken: 0,
+    bytesFlushed: 0,
     paused: false,
     send: (_opcode: string, _data: unknown, size: number) => void (transport.buffered += size),
     close: () => void calls.push("close"),
@@ -36,13 +36,14 @@ const start = (answersClose: boolean, maxBuffered: number) => {
       void calls.push(`terminate ${typeof reason === "string" ? reason : reason.error}`),
   };
   const session = new Session(callbacksOf(echo), transport as Transport, {} as ConnectionFacts, {
+    capabilities: { ...capabilities, answersClose },
     options: resolveOptions({ maxBuffered }),
     clock: new ManualClock(),
-    octets: portableOctets,
+    byteOps: portableByteOps,
     onError: (error) => void calls.push(`reported ${error}`),
   });
   session.start(undefined);
-  const receive = (size: number): void => session.text("x".repeat(size), size);
+  const receive = (size: number): void => session.onText("x".repeat(size), size);
   return { session, transport, calls, receive };
 };
 
@@ -52,7 +53,7 @@ describe("while more than the outbound high-water mark is unsent", () => {
     receive(70_000);
     receive(5);
     expect(transport.paused).toBe(true);
-    session.closing(1000, "");
+    session.onClose(1000, "");
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
@@ -67,7 +68,7 @@ describe("while more than the outbound high-water mark is unsent", () => {
     const { session, calls, receive } = start(true, MiB);
     receive(70_000);
     receive(5);
-    session.closing(1000, "");
+    session.onClose(1000, "");
     expect(calls).toEqual(["message of 70000", "message of 5", "close", "terminate remote"]);
   });
 
@@ -78,11 +79,11 @@ describe("while more than the outbound high-water mark is unsent", () => {
     receive(100_000);
     expect(calls).toEqual([`message of ${MiB - 10}`, "message of 5"]);
     transport.buffered = MiB / 2;
-    session.drained();
+    session.onDrain();
     expect(calls.slice(2)).toEqual(["message of 100000"]);
     expect(transport.paused).toBe(true);
     transport.buffered = 0;
-    session.drained();
+    session.onDrain();
     expect(transport.paused).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { callbacksOf } from "../../src/session/handler.ts";
 import * as module from "./example-handler.ts";
 
@@ -7,7 +7,7 @@ const handleIn = () => ["ok", 0];
 const minimal = { init, handleIn };
 
 describe("callbacksOf", () => {
-  it("finds the callbacks of an object, and what it lacks is undefined", () => {
+  test("finds the callbacks of an object, and what it lacks is undefined", () => {
     expect(callbacksOf(minimal)).toEqual({
       target: minimal,
       init,
@@ -20,11 +20,11 @@ describe("callbacksOf", () => {
     expect(callbacksOf(all)).toEqual({ target: all, ...all });
   });
 
-  it("of a module", () => {
+  test("of a module", () => {
     expect(callbacksOf(module)).toMatchObject({ target: module, init: module.init, handleIn: module.handleIn });
   });
 
-  it("of a class instance, inherited ones too, to be called on the instance", () => {
+  test("of a class instance, inherited ones too, to be called on the instance", () => {
     class Base {
       readonly greeting: string = "hi";
       init(): string {
@@ -48,7 +48,7 @@ describe("callbacksOf", () => {
     expect(callbacks.handleControl).toBeUndefined();
   });
 
-  it("of an object without a prototype, and of one whose callbacks are getters", () => {
+  test("of an object without a prototype, and of one whose callbacks are getters", () => {
     expect(callbacksOf(Object.assign(Object.create(null), minimal)).init).toBe(init);
     const lazy = {
       get init() {
@@ -59,7 +59,7 @@ describe("callbacksOf", () => {
     expect(callbacksOf(lazy).init).toBe(init);
   });
 
-  it("looks a handler up once", () => {
+  test("looks a handler up once", () => {
     let asked = 0;
     const counting = {
       get init() {
@@ -74,7 +74,7 @@ describe("callbacksOf", () => {
     expect(asked).toBe(before);
   });
 
-  it.each([
+  test.each([
     ["handleMessage", { ...minimal, handleMessage: () => {} }],
     ["handleInfos", { ...minimal, handleInfos: "not even a function" }],
     [
@@ -94,19 +94,26 @@ describe("callbacksOf", () => {
     expect(() => callbacksOf(handler)).toThrow(TypeError);
   });
 
-  it("other properties are nobody's business", () => {
+  test("other properties are nobody's business", () => {
     const handler = { ...minimal, helper: 1, onMessage: () => {}, Handle: 1, unhandled: true, terminateAll: 1 };
     expect(callbacksOf(handler).init).toBe(init);
   });
 
-  it.each(["handle", "handler", "handlers", "handled", "handles", "handle_in", "handlebars", "handle1", "handleÉtat"])(
-    "%s is an ordinary name, too: only handle and a capital letter are reserved",
-    (name) => {
-      expect(callbacksOf({ ...minimal, [name]: () => {} }).init).toBe(init);
-    },
-  );
+  test.each([
+    "handle",
+    "handler",
+    "handlers",
+    "handled",
+    "handles",
+    "handle_in",
+    "handlebars",
+    "handle1",
+    "handleÉtat",
+  ])("%s is an ordinary name, too: only handle and a capital letter are reserved", (name) => {
+    expect(callbacksOf({ ...minimal, [name]: () => {} }).init).toBe(init);
+  });
 
-  it.each<[string | undefined, object]>([
+  test.each<[string | undefined, object]>([
     [undefined, minimal],
     [undefined, module],
     ["Chat", { ...minimal, name: "Chat" }],
@@ -125,7 +132,7 @@ describe("callbacksOf", () => {
     expect(callbacksOf(handler).name).toBe(name);
   });
 
-  it.each<[string, object]>([
+  test.each<[string, object]>([
     ["init", { handleIn }],
     ["init", { init: undefined, handleIn }],
     ["handleIn", { init }],
@@ -141,11 +148,11 @@ describe("callbacksOf", () => {
     expect(() => callbacksOf(handler)).toThrow(`the handler's "${name}" must be a function, not `);
   });
 
-  it("an optional callback may be there and undefined", () => {
+  test("an optional callback may be there and undefined", () => {
     expect(callbacksOf({ ...minimal, terminate: undefined }).terminate).toBeUndefined();
   });
 
-  it.each([null, undefined, 1, "x", class {}, () => minimal])("%o is no handler", (handler) => {
+  test.each([null, undefined, 1, "x", class {}, () => minimal])("%o is no handler", (handler) => {
     expect(() => callbacksOf(handler as never)).toThrow(/a handler must be a module, an object or a class instance/);
   });
 });

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { ok } from "websock-js";
 import { connect } from "websock-js/testing";
 import type { DataMessage } from "../../src/message.ts";
@@ -13,7 +13,7 @@ describe("Mailbox", () => {
   });
 
   const arrive = (data: string, size = data.length): void => {
-    mailbox.mark();
+    mailbox.markArrival();
     mailbox.addMessage(message(data), size);
   };
 
@@ -28,14 +28,14 @@ describe("Mailbox", () => {
     }
   };
 
-  it("is empty at first", () => {
+  test("is empty at first", () => {
     expect([mailbox.messages, mailbox.infos, mailbox.bytes]).toEqual([0, 0, 0]);
     expect(mailbox.takeMessage()).toBeUndefined();
     expect(mailbox.hasInfo).toBe(false);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
   });
 
-  it("gives messages in the order of their arrival, and counts them and their octets", () => {
+  test("gives messages in the order of their arrival, and counts them and their octets", () => {
     arrive("a", 10);
     arrive("b", 20);
     expect([mailbox.messages, mailbox.bytes]).toEqual([2, 30]);
@@ -46,14 +46,14 @@ describe("Mailbox", () => {
     expect([mailbox.messages, mailbox.bytes]).toEqual([0, 0]);
   });
 
-  it("takes control messages like any others", () => {
+  test("takes control messages like any others", () => {
     const ping = { opcode: "ping", data: new Uint8Array(2) } as const;
-    mailbox.mark();
+    mailbox.markArrival();
     mailbox.addMessage(ping, 2);
     expect(mailbox.takeMessage()).toBe(ping);
   });
 
-  it("keeps infos back until a turn of the event loop has passed", () => {
+  test("keeps infos back until a turn of the event loop has passed", () => {
     mailbox.addInfo(1);
     mailbox.addInfo(2);
     expect([mailbox.infos, mailbox.hasInfo]).toEqual([2, false]);
@@ -65,7 +65,7 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual([3]);
   });
 
-  it("gives undefined as an info like any other", () => {
+  test("gives undefined as an info like any other", () => {
     mailbox.addInfo(undefined);
     mailbox.addInfo(null);
     mailbox.releaseInfos();
@@ -73,25 +73,25 @@ describe("Mailbox", () => {
     expect(mailbox.infos).toBe(0);
   });
 
-  it("an info that was sent before something arrived is handled before it", () => {
+  test("an info that was sent before something arrived is handled before it", () => {
     mailbox.addInfo("info");
     arrive("message");
     expect(mailbox.takeMessage()).toBeUndefined();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.releaseInfos();
     expect(handleAll()).toEqual(["info", "message"]);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
   });
 
-  it("an info that was sent after something arrived is handled after it", () => {
+  test("an info that was sent after something arrived is handled after it", () => {
     arrive("message");
     mailbox.addInfo("info");
     mailbox.releaseInfos();
     expect(handleAll()).toEqual(["message", "info"]);
   });
 
-  it("what one chunk brought came in one moment, whatever its messages cause to be sent", () => {
-    mailbox.mark();
+  test("what one chunk brought came in one moment, whatever its messages cause to be sent", () => {
+    mailbox.markArrival();
     mailbox.addMessage(message("a"), 1);
     mailbox.addInfo("sent by a's handler");
     mailbox.addMessage(message("b"), 1);
@@ -99,35 +99,35 @@ describe("Mailbox", () => {
     expect(handleAll()).toEqual(["a", "b", "sent by a's handler"]);
   });
 
-  it("isNext tells what may be handled without waiting in it", () => {
+  test("isNext tells what may be handled without waiting in it", () => {
     mailbox.addInfo("info");
-    mailbox.mark();
-    expect(mailbox.isNext).toBe(false);
+    mailbox.markArrival();
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.releaseInfos();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(false);
     mailbox.takeInfo();
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
     // Sent in the same moment: after.
     mailbox.addInfo("later");
-    expect(mailbox.isNext).toBe(true);
-    mailbox.mark();
-    expect(mailbox.isNext).toBe(false);
+    expect(mailbox.isCaughtUp).toBe(true);
+    mailbox.markArrival();
+    expect(mailbox.isCaughtUp).toBe(false);
   });
 
-  it("drops everything when it is cleared, and works on", () => {
+  test("drops everything when it is cleared, and works on", () => {
     mailbox.addInfo("x");
     arrive("x");
     mailbox.releaseInfos();
     mailbox.clear();
     expect([mailbox.messages, mailbox.infos, mailbox.bytes, mailbox.hasInfo]).toEqual([0, 0, 0, false]);
-    expect(mailbox.isNext).toBe(true);
+    expect(mailbox.isCaughtUp).toBe(true);
     mailbox.addInfo("info");
     arrive("message");
     mailbox.releaseInfos();
     expect(handleAll()).toEqual(["info", "message"]);
   });
 
-  it("stays in order, and lets go of what was handled, over many more than wait at once", () => {
+  test("stays in order, and lets go of what was handled, over many more than wait at once", () => {
     let next = 0;
     for (let i = 0; i < 10_000; i++) {
       arrive(`${i}`);
@@ -143,7 +143,7 @@ describe("Mailbox", () => {
 });
 
 describe("the mailbox that all connections share which have none of their own", () => {
-  it("stays empty, whatever waits for any of them", async () => {
+  test("stays empty, whatever waits for any of them", async () => {
     const seen: unknown[] = [];
     const handler = {
       init: () => ok(undefined),
@@ -161,6 +161,6 @@ describe("the mailbox that all connections share which have none of their own", 
     other.send("at once");
     expect(seen).toEqual(["wait", "at once"]);
     expect([EMPTY_MAILBOX.messages, EMPTY_MAILBOX.infos, EMPTY_MAILBOX.hasInfo]).toEqual([0, 0, false]);
-    expect(EMPTY_MAILBOX.isNext).toBe(true);
+    expect(EMPTY_MAILBOX.isCaughtUp).toBe(true);
   });
 });

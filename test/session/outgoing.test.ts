@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { binary, type IoData, type OutMessage, ping, pong, text } from "websock-js";
 import type { CloseDetail } from "../../src/result.ts";
 import { checkCloseDetail, checkMessage } from "../../src/session/outgoing.ts";
@@ -8,7 +8,7 @@ const euro = [0xe2, 0x82, 0xac] as const;
 const bytes = (...octets: number[]): Uint8Array => Uint8Array.from(octets);
 
 describe("checkMessage", () => {
-  it.each<[string, OutMessage, size: number]>([
+  test.each<[string, OutMessage, size: number]>([
     ["a text", text("h€"), 4],
     ["an empty text", text(""), 0],
     ["a text without data", { opcode: "text" }, 0],
@@ -32,7 +32,7 @@ describe("checkMessage", () => {
     expect(checkMessage(message)).toBe(size);
   });
 
-  it.each<[string, OutMessage]>([
+  test.each<[string, OutMessage]>([
     ["a ping of 126 octets", ping("x".repeat(126))],
     ["a ping of 42 three-octet characters", ping("€".repeat(42))],
     ["a pong of 126 octets", pong([new Uint8Array(125), "x"])],
@@ -46,7 +46,7 @@ describe("checkMessage", () => {
     expect(() => checkMessage(message)).toThrow(RangeError);
   });
 
-  it.each<[string, unknown]>([
+  test.each<[string, unknown]>([
     ["null", null],
     ["undefined", undefined],
     ["a string", "hello"],
@@ -66,7 +66,7 @@ describe("checkMessage", () => {
     expect(() => checkMessage(message as OutMessage)).toThrow(TypeError);
   });
 
-  it("takes a text of octets exactly if they are UTF-8, however they are cut into parts", () => {
+  test("takes a text of octets exactly if they are UTF-8, however they are cut into parts", () => {
     const octets = fc.oneof(
       fc.uint8Array({ maxLength: 6 }),
       fc.string({ unit: "binary" }).map((s) => new TextEncoder().encode(s)),
@@ -86,7 +86,7 @@ describe("checkMessage", () => {
 });
 
 describe("checkCloseDetail", () => {
-  it.each<[CloseDetail, code: number, text: string]>([
+  test.each<[CloseDetail, code: number, text: string]>([
     [1000, 1000, ""],
     [4999, 4999, ""],
     [[1000], 1000, ""],
@@ -98,7 +98,7 @@ describe("checkCloseDetail", () => {
     expect(checkCloseDetail(detail)).toEqual({ code, text });
   });
 
-  it.each<[CloseDetail]>([
+  test.each<[CloseDetail]>([
     [0],
     [999],
     [1004],
@@ -117,7 +117,7 @@ describe("checkCloseDetail", () => {
     expect(() => checkCloseDetail(detail)).toThrow(RangeError);
   });
 
-  it.each<[unknown]>([
+  test.each<[unknown]>([
     ["1000"],
     [null],
     [undefined],

@@ -1,13 +1,13 @@
 /** Whoever is told of an error may end the connection, close the server for instance: `terminate` still runs once. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CloseReason, MailboxOverflow, ok } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import { resolveOptions } from "../../src/options.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
-import { MemoryTransport } from "../../src/testing/memory-transport.ts";
+import { capabilities, MemoryTransport } from "../../src/testing/memory-transport.ts";
 
 /** A session whose `handleIn` never settles; the first error that is reported shuts it down. */
 const hanging = () => {
@@ -31,24 +31,24 @@ const hanging = () => {
     callbacksOf(handler),
     transport,
     { ...FACTS },
-    { options, clock, octets: portableOctets, onError },
+    { capabilities, options, clock, byteOps: portableByteOps, onError },
   );
   session.start(undefined);
-  session.received();
-  session.text("never settles", 13);
+  session.onActivity();
+  session.onText("never settles", 13);
   return { session, clock, errors, ends };
 };
 
 describe("a connection that is ended by whoever is told of an error", () => {
-  it("terminates once where a callback is given up", () => {
+  test("terminates once where a callback is given up", () => {
     const { session, clock, errors, ends } = hanging();
-    session.closing(1000, "");
+    session.onClose(1000, "");
     clock.advance(1_000);
     expect(errors).toHaveLength(1);
     expect(ends).toEqual([["shutdown", "state"]]);
   });
 
-  it("terminates once where infos overflow", async () => {
+  test("terminates once where infos overflow", async () => {
     const { session, clock, errors, ends } = hanging();
     while (session.deliver("info"));
     await new Promise<void>((resolve) => clock.defer(resolve));

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type HandleResult, ok, push, reply, stop, text } from "websock-js";
 import { isResult, refuseResult, stateOf } from "../../src/session/result-shape.ts";
 
@@ -6,7 +6,7 @@ const state = { n: 1 };
 const hi = text("hi");
 
 describe("isResult and stateOf", () => {
-  it.each<[string, HandleResult<unknown>]>([
+  test.each<[string, HandleResult<unknown>]>([
     ["ok", ok(state)],
     ["push", push(hi, state)],
     ["push of a list", push([hi, hi], state)],
@@ -20,12 +20,12 @@ describe("isResult and stateOf", () => {
     expect(stateOf(result)).toBe(state);
   });
 
-  it("a state that is undefined counts as one", () => {
+  test("a state that is undefined counts as one", () => {
     expect(isResult(ok(undefined))).toBe(true);
     expect(stateOf(ok(undefined))).toBeUndefined();
   });
 
-  it.each<[unknown]>([
+  test.each<[unknown]>([
     [undefined],
     [null],
     [0],
@@ -57,7 +57,7 @@ describe("isResult and stateOf", () => {
 });
 
 describe("refuseResult", () => {
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     [undefined, "undefined"],
     [null, "null"],
     [42, "42"],
@@ -73,7 +73,7 @@ describe("refuseResult", () => {
     );
   });
 
-  it.each(["init", "handleControl", "handleInfo"] as const)("names the callback: %s", (callback) => {
+  test.each(["init", "handleControl", "handleInfo"] as const)("names the callback: %s", (callback) => {
     expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^"${callback}" returned 1;`));
   });
 });

@@ -13,17 +13,7 @@ import {
   text,
 } from "websock-js";
 import { connect } from "websock-js/testing";
-
-/** A promise, and the hands to settle it. */
-const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((r) => {
-    resolve = r;
-  });
-  return { promise, resolve };
-};
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { deferred, nextTick } from "../support/promises.ts";
 
 /** Counts what it gets, and keeps why it ended. */
 const counting = () => {
@@ -85,7 +75,7 @@ describe("the idle clock", () => {
     client.advance(100_000);
     expect(slow.reasons).toEqual([]);
     gate.resolve();
-    while (client.transport.paused) await turn();
+    while (client.transport.paused) await nextTick();
     client.advance(999);
     expect(slow.reasons).toEqual([]);
     client.advance(1);
@@ -111,7 +101,7 @@ describe("the idle clock", () => {
     client.pong("websock heartbeat");
     expect(seen).toEqual(["pong websock heartbeat"]);
     client.advance(30_000);
-    await turn();
+    await nextTick();
     expect(seen).toHaveLength(1);
     client.close(1000);
     await client.ended;
@@ -147,7 +137,7 @@ describe("the close handshake", () => {
       heartbeat: false,
     });
     const { clock } = client;
-    clock.heard = () => clock.now() - 50_000;
+    clock.activeNow = () => clock.now() - 50_000;
     client.advance(109_999);
     expect(client.received).toEqual([]);
     let over = false;
@@ -183,7 +173,7 @@ describe("the close handshake", () => {
     client.advance(1);
     expect(handler.reasons).toEqual(["shutdown"]);
     gate.resolve(push(text("late"), 7));
-    await turn();
+    await nextTick();
     expect(client.received).toEqual([]);
     expect(handler.reasons).toEqual(["shutdown"]);
     expect(client.errors.map(String)).toEqual([expect.stringMatching(/"handleIn" did not settle/)]);
@@ -221,7 +211,7 @@ describe("the close handshake", () => {
   test("an init that never settles ends without terminate", async () => {
     const handler = { ...counting(), init: () => new Promise<never>(() => undefined) };
     const connecting = connect(handler, undefined, { closeTimeout: 1000, timeout: 1000, heartbeat: false });
-    expect(await Promise.race([connecting, turn().then(() => "pending")])).toBe("pending");
+    expect(await Promise.race([connecting, nextTick().then(() => "pending")])).toBe("pending");
     expect(handler.reasons).toEqual([]);
   });
 
@@ -229,7 +219,7 @@ describe("the close handshake", () => {
     const handler = { ...counting(), terminate: () => new Promise<void>(() => undefined) };
     const client = await connect(handler, undefined, { closeTimeout: 1000 });
     client.close(1000);
-    await turn();
+    await nextTick();
     client.advance(1000);
     expect((await client.ended).reason).toBe("remote");
   });
@@ -250,7 +240,7 @@ describe("terminate", () => {
       isOver = true;
     });
     client.close(1000);
-    await turn();
+    await nextTick();
     expect(isOver).toBe(false);
     resolve();
     expect((await client.ended).reason).toBe("remote");
@@ -288,8 +278,8 @@ describe("infos", () => {
       terminate: (reason: CloseReason) => void reasons.push(reason),
     });
     client.info(0);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     for (let i = 0; i < 65_536; i++) expect(client.info(i)).toBe(true);
     expect(client.info(-1)).toBe(false);
     expect(client.info(-2)).toBe(false);
@@ -323,9 +313,9 @@ describe("infos", () => {
     client.info("i2");
     client.send("m3");
     gate.resolve();
-    await turn();
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
+    await nextTick();
     expect(order).toEqual(["m1", "i1", "m2", "i2", "m3"]);
     client.close(1000);
     await client.ended;
@@ -364,7 +354,7 @@ describe("infos", () => {
     const [a, b] = [await connect(player("a", "b")), await connect(player("b", "a"))];
     a.info(0);
     for (let i = 0; i < 100; i++) {
-      await turn();
+      await nextTick();
       b.send("x");
       await b.receive();
     }
@@ -391,12 +381,12 @@ describe("infos", () => {
     );
     client.stopReading();
     for (const info of ["i1", "i2", "i3"]) client.info(info);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     client.send("m1");
     client.info("i4");
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     expect(order).toEqual(["i1", "i2", "i3", "i4"]);
     client.resumeReading();
     expect(order).toEqual(["i1", "i2", "i3", "i4", "m1"]);
@@ -416,12 +406,12 @@ describe("a slow consumer", () => {
     const client = await connect(pusher, undefined, { maxBuffered: 1000 });
     client.stopReading();
     client.info(5000);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     expect(client.transport.buffered).toBe(5000);
     expect(client.info(1)).toBe(true);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     expect(client.info(1)).toBe(false);
     client.resumeReading();
     expect(await client.ended).toEqual({ code: 1013, text: "", reason: { error: expect.any(SlowConsumer) } });
@@ -432,8 +422,8 @@ describe("a slow consumer", () => {
     const client = await connect(pusher, undefined, { maxBuffered: 1000 });
     client.stopReading();
     for (const size of [400, 600]) client.info(size);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     client.resumeReading();
     expect(client.received.map(({ data }) => data.length)).toEqual([400, 600]);
     client.close(1000);
@@ -457,8 +447,8 @@ describe("a slow consumer", () => {
     const client = await connect(pusher, undefined, { timeout: 1000, heartbeat: false });
     client.stopReading();
     client.info(70_000);
-    await turn();
-    await turn();
+    await nextTick();
+    await nextTick();
     for (let i = 0; i < 9; i++) {
       client.advance(100);
       client.send("alive");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type CloseReason, push, stop, text } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import { resolveOptions } from "../../src/options.ts";
-import { portableOctets } from "../../src/protocol/byte-ops.ts";
+import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
@@ -12,7 +12,6 @@ import { capabilities, MemoryTransport } from "../../src/testing/memory-transpor
 const keeping = (refuses: (state: unknown) => boolean = () => false) => {
   const seen: unknown[] = [];
   class KeepingTransport extends MemoryTransport {
-    override readonly capabilities = capabilities;
     keep(state: unknown): void {
       if (refuses(state)) throw new TypeError("it can't be kept");
       seen.push(["keep", state]);
@@ -37,13 +36,14 @@ const keeping = (refuses: (state: unknown) => boolean = () => false) => {
     transport,
     { ...FACTS },
     {
+      capabilities,
       options: resolveOptions(undefined),
       clock: new ManualClock(),
-      octets: portableOctets,
+      byteOps: portableByteOps,
       onError: (error) => errors.push(error),
     },
   );
-  const receive = (data: string): void => session.text(data, data.length);
+  const receive = (data: string): void => session.onText(data, data.length);
   return { session, seen, errors, reasons, receive };
 };
 
@@ -82,8 +82,8 @@ describe("a host that keeps states", () => {
       ["keep", 42],
       ["send", "41"],
     ]);
-    session.closing(1000, "");
-    session.disconnected();
+    session.onClose(1000, "");
+    session.onDisconnect();
     expect(reasons).toEqual(["remote", 42]);
   });
 });

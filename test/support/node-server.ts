@@ -6,6 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { type CloseReason, type HandleResult, ok, push, type WebSock } from "websock-js";
 import { type Attachment, type AttachOptions, attach } from "websock-js/node";
+import { deferred } from "./promises.ts";
 
 export interface Served {
   readonly server: http.Server;
@@ -39,20 +40,6 @@ export const serve = async (
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   return { server, sockets, port: (server.address() as AddressInfo).port, errors, accepted };
-};
-
-/** A promise with its ends. */
-export interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-}
-
-export const deferred = <T = void>(): Deferred<T> => {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 };
 
 /** Sends everything back. */

@@ -1,4 +1,5 @@
-/** A client's frames, by hand: an encoder and a decoder that share no code with the library, and refuse nothing. */
+/** Frames of a client as Buffers, with invalid ones as well. Shares no code with the library. */
+import { frame as encodeFrame, KEY } from "./client-frames.ts";
 
 export interface FrameShape {
   readonly fin?: boolean;
@@ -15,8 +16,6 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-const KEY = [0x12, 0x9f, 0x00, 0xfe];
-
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
 export const BINARY = 0x2;
@@ -25,19 +24,8 @@ export const PING = 0x9;
 export const PONG = 0xa;
 
 export const frame = (opcode: number, payload: string | Uint8Array = "", shape: FrameShape = {}): Buffer => {
-  const { fin = true, rsv = 0, masked = true } = shape;
-  const data = Buffer.from(payload);
-  const length = BigInt(shape.length ?? data.length);
-  const head: number[] = [(fin ? 0x80 : 0) | (rsv << 4) | opcode];
-  const mask = masked ? 0x80 : 0;
-  if (length < 126n) head.push(mask | Number(length));
-  else if (length < 65_536n) head.push(mask | 126, Number(length >> 8n), Number(length & 255n));
-  else {
-    head.push(mask | 127);
-    for (let shift = 56n; shift >= 0n; shift -= 8n) head.push(Number((length >> shift) & 255n));
-  }
-  if (!masked) return Buffer.concat([Buffer.from(head), data]);
-  return Buffer.concat([Buffer.from([...head, ...KEY]), data.map((byte, i) => byte ^ KEY[i % 4]!)]);
+  const { fin = true, rsv = 0, masked = true, length: claims = Buffer.byteLength(payload) } = shape;
+  return Buffer.from(encodeFrame({ opcode, payload, fin, rsv, mask: masked ? KEY : null, claims }).buffer);
 };
 
 export const closeFrame = (code?: number, text: string | Uint8Array = ""): Buffer =>

@@ -1,5 +1,6 @@
 /** Runs the conformance suite against a host in another runtime: `src/testing/conformance/remote.ts` is its other half. */
 import { afterAll, test } from "vitest";
+import type { Capabilities } from "../../src/capabilities.ts";
 import {
   type ConformanceClient,
   type ConformanceHost,
@@ -7,7 +8,6 @@ import {
   connectPath,
   type Report,
 } from "../../src/testing/conformance/index.ts";
-import type { Capabilities } from "../../src/transport.ts";
 import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
 import { connectWs } from "./ws-conformance-client.ts";
 

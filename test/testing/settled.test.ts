@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { type HandleResult, handler, ok, push, type Self, stop, text } from "websock-js";
 import { connect, type TestClient } from "websock-js/testing";
+import { nextTick } from "../support/promises.ts";
 import { failOnUncaught } from "../support/uncaught.ts";
 
 failOnUncaught();
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const texts = ({ received }: { received: TestClient["received"] }): unknown[] => received.map(({ data }) => data);
 
@@ -14,7 +13,7 @@ describe("settled resolves when", () => {
     const client = await connect({
       init: () => ok(0),
       handleIn: async ({ data }, count: number) => {
-        for (let i = 0; i < 5; i++) await (i % 2 === 0 ? turn() : undefined);
+        for (let i = 0; i < 5; i++) await (i % 2 === 0 ? nextTick() : undefined);
         return push(text(`${data}${count}`), count + 1);
       },
     });
@@ -33,7 +32,7 @@ describe("settled resolves when", () => {
           return ok(state);
         },
         handleInfo: async (info, state, self) => {
-          await turn();
+          await nextTick();
           if (info > 0) self.send(info - 1);
           return push(text(String(info)), state);
         },
@@ -72,7 +71,7 @@ describe("settled resolves when", () => {
       init: () => ok(0),
       handleIn: (_message, state: number) => ok(state),
       handleControl: async ({ opcode }, state: number) => {
-        await turn();
+        await nextTick();
         return push(text(opcode), state);
       },
     });
@@ -85,7 +84,7 @@ describe("settled resolves when", () => {
     const client = await connect({
       init: () => ok(0),
       handleIn: async () => {
-        await turn();
+        await nextTick();
         throw new Error("no");
       },
     });
@@ -101,8 +100,8 @@ describe("settled resolves when", () => {
       init: () => ok(0),
       handleIn: (_message, state: number) => stop("normal", state),
       terminate: async () => {
-        await turn();
-        await turn();
+        await nextTick();
+        await nextTick();
         done = true;
       },
     });
@@ -132,7 +131,7 @@ describe("settled resolves when", () => {
     });
     client.send("x");
     const settled = client.settled().then(() => "settled");
-    expect(await Promise.race([settled, turn().then(() => "pending")])).toBe("pending");
+    expect(await Promise.race([settled, nextTick().then(() => "pending")])).toBe("pending");
     client.drop();
     client.advance(5_000);
     expect(await settled).toBe("settled");
@@ -147,7 +146,7 @@ describe("settled resolves when", () => {
         return ok(undefined);
       },
       handleIn: async ({ data }, state) => {
-        await turn();
+        await nextTick();
         for (const member of members) member.send(String(data));
         return ok(state);
       },

@@ -1,4 +1,4 @@
-/** The vocabulary of the cases: a case is what is sent, and what must come of it. */
+/** Building blocks of the cases. */
 
 import { type Frame, ping } from "./frames.ts";
 import { Failure, Unimplemented } from "./outcome.ts";
@@ -7,22 +7,22 @@ import type { Delivery, FailureCode, Peer, Surroundings } from "./peer.ts";
 import type { Sent } from "./sent.ts";
 import type { Http2Connection, Offer } from "./target.ts";
 
-/** What a case has to work with. */
+/** The context of a running case. */
 export interface Run extends Surroundings {
-  /** Opens a WebSocket, that is gone when the case is over; if need be as a stream of that connection. */
+  /** Opens a WebSocket, which is destroyed when the case ends; if `on` is given, as a stream of that connection. */
   open(offer?: Offer, on?: Http2Connection): Promise<Peer>;
 }
 
-/** A case without its number. */
+/** A case without its id. */
 export interface Row {
   readonly title: string;
   readonly run: (run: Run) => Promise<void>;
-  /** It is about what only this version of HTTP has: only for targets that can be asked for it. */
+  /** The case applies to this version of HTTP only. */
   readonly over?: "HTTP/1.1" | "HTTP/2";
 }
 
 export interface WireCase extends Row {
-  /** Class, section, number within it. New cases go to the end of a section, so that numbers stay. */
+  /** Class, section, number within the section. New cases are added at the end of a section, so that ids are stable. */
   readonly id: string;
   readonly className: string;
 }
@@ -33,7 +33,7 @@ export interface WireClass {
   readonly cases: readonly WireCase[];
 }
 
-/** Numbers the rows of a class, section by section. */
+/** Makes a class of sections, and numbers its cases. */
 export const wireClass = (number: number, name: string, sections: readonly (readonly Row[])[]): WireClass => ({
   number,
   name,
@@ -42,15 +42,15 @@ export const wireClass = (number: number, name: string, sections: readonly (read
   ),
 });
 
-/** Puts words before the titles of a section. */
+/** A section: prefixes the titles of its rows. */
 export const section = (title: string, rows: readonly Row[]): Row[] =>
   rows.map((row) => ({ ...row, title: `${title}: ${row.title}` }));
 
 export interface Conditions {
   readonly how?: Delivery;
-  /** The permessage-deflate that the case needs. */
+  /** The offer of permessage-deflate that the server must accept. */
   readonly offer?: string;
-  /** It needs a server that keeps the client's context from message to message; that is for the server to say. */
+  /** The case needs a server that allows context takeover to the client. */
   readonly takeover?: boolean;
 }
 
@@ -58,7 +58,8 @@ const opened = async (run: Run, { offer, takeover }: Conditions): Promise<Peer> 
   if (offer === undefined) return run.open();
   const peer = await run.open({ extensions: offer });
   if (peer.params === undefined) throw new Unimplemented(`the server declined "${offer}"`);
-  if (takeover && peer.params.clientNoContextTakeover) throw new Unimplemented("the server keeps no context");
+  if (takeover && peer.params.clientNoContextTakeover)
+    throw new Unimplemented("the server does not allow context takeover");
   return peer;
 };
 
@@ -69,8 +70,8 @@ export const script = (title: string, steps: (peer: Peer) => Promise<void>, cond
 });
 
 /**
- * The frames are sound: each message comes back, each ping is answered, and nothing else comes. Large ones are made when
- * the case runs: those of all cases at once would take a GiB.
+ * The frames are valid: the server sends back each message, answers each ping, and sends nothing else. Pass a function
+ * for large payloads: all of them together would take 1 GiB.
  */
 export const echoes = (
   title: string,
@@ -81,7 +82,7 @@ export const echoes = (
     title,
     async (peer) => {
       const sent = typeof what === "function" ? what() : what;
-      // What is sent may be more than fits on the way: it is read meanwhile.
+      // Reads while it writes: the data may exceed the buffers on the way.
       await Promise.all([peer.send(sent, conditions.how), peer.answers(expected ?? answersTo(sent))]);
       await peer.finishes();
     },
@@ -105,8 +106,8 @@ export const fails = (
   );
 
 /**
- * After `head` nothing that follows can make it good: the server should fail the connection then, and must after `tail`.
- * A ping tells whether it does: its answer comes only from one that goes on.
+ * After `head` the message is invalid whatever follows: the server should fail the connection then, and must after
+ * `tail`. A ping finds out which: only a server that continues answers it.
  */
 export const failsFast = (title: string, code: number, head: readonly Frame[], tail: readonly Frame[]): Row =>
   script(title, async (peer) => {
@@ -114,26 +115,26 @@ export const failsFast = (title: string, code: number, head: readonly Frame[], t
     await peer.send([...head, probe], "apart");
     const got = await peer.next(`the connection to be failed with ${code}`);
     if (got.kind !== "pong") return peer.failed(got, [code]);
-    peer.note("non-strict", "failed only at the end of the message (fail fast: as soon as it is known)");
+    peer.note("non-strict", "fails at the end of the message, not at the first invalid byte");
     await peer.send(tail);
     await peer.fails([code]);
   });
 
-/** The same within a frame, where no ping can be sent: it waits a while before it goes on. */
+/** The same within a frame, where a ping cannot be sent: waits a while before it sends the rest. */
 export const failsFastInFrame = (title: string, code: number, head: Buffer, tail: Buffer): Row =>
   script(title, async (peer) => {
     await peer.chop(head);
     const got = await peer.nextSoon();
     if (got !== undefined) return peer.failed(got, [code]);
-    peer.note("non-strict", "failed only at the end of the frame (fail fast: as soon as it is known)");
+    peer.note("non-strict", "fails at the end of the frame, not at the first invalid byte");
     await peer.chop(tail);
     await peer.fails([code]);
   });
 
-/** How many connections of one case are open at once. */
+/** How many connections of one case are open in parallel. */
 const AT_ONCE = 4;
 
-/** A case with a connection for each of many inputs; the first one that goes wrong is named. */
+/** A case with a connection for each of many inputs; names the first input that fails. */
 export const each = (
   title: string,
   inputs: readonly Buffer[],

@@ -12,33 +12,33 @@ const HELP = `usage: websock-conformance [options] <url>
   ws://host:port/path      over HTTP/1.1; wss: with TLS
   http://host:port/path    over HTTP/2 (RFC 8441), without an upgrade; https: with TLS
 
-Runs cases of the WebSocket protocol (RFC 6455, RFC 7692) against a server that sends back every message that it gets.
-For every case to pass it must take messages of 16 MiB.
+Checks the WebSocket protocol (RFC 6455, RFC 7692) of a server that sends back every message it receives (an echo server).
+To pass every case, the server must accept messages of 16 MiB.
 
-  --only <id>          only these cases: "6.4.2", "6.*"; may be given several times
-  --json               the results as JSON, to the standard output
-  --quiet              only what is not ok, and the summary
-  --timeout <ms>       how long without any progress is a failure (10000)
-  --patience <ms>      how long to wait for what should come at once, and may come later (2000)
-  --concurrency <n>    how many cases run at once (8)
-  --insecure           believe any certificate (wss:, https:)
-  --list               print the cases for that URL, or for HTTP/1.1, and run none
-  --help
+  --only <id>          run only these cases: "6.4.2", "6.*"; may be given several times
+  --json               print the results as JSON, to the standard output
+  --quiet              print only the cases that are not ok, and the summary
+  --timeout <ms>       fail a case after this long without any progress (10000)
+  --patience <ms>      how long to wait for an answer that should come immediately, but may come later (2000)
+  --concurrency <n>    how many cases run in parallel (8)
+  --insecure           accept any certificate (wss:, https:)
+  --list               print the cases for the URL (without one: for HTTP/1.1), and run none
+  --help               print this text
 
-It exits with 0 if no case failed, 1 if one did, 2 if it was called wrongly. Outcomes:
+Exit codes: 0 if no case failed, 1 if at least one failed, 2 for wrong usage. Outcomes:
 
-  ok              as the RFC says
-  informational   the RFC leaves it open; the reason tells what the server does
-  non-strict      against a SHOULD, or later than it could be known
-  unimplemented   the server does not have what the case is about
-  failed          against a MUST, or not an echo
+  ok              the server does what the RFC says
+  informational   the RFC leaves it open; the reason says what the server does
+  non-strict      the server violates a SHOULD, or detects an error later than it could
+  unimplemented   the server lacks the feature
+  failed          the server violates a MUST, or does not send the message back
 `;
 
 class UsageError extends Error {}
 
 const positive = (name: string, value: string): number => {
   const number = Number(value);
-  if (!Number.isInteger(number) || number <= 0) throw new UsageError(`--${name} must be a whole number above zero`);
+  if (!Number.isInteger(number) || number <= 0) throw new UsageError(`--${name} must be a positive integer`);
   return number;
 };
 
@@ -82,10 +82,10 @@ const main = async (args: readonly string[]): Promise<number> => {
   }
   const timeout = positive("timeout", values.timeout);
   const [url, ...others] = values.list && positionals.length === 0 ? ["ws://list"] : positionals;
-  if (url === undefined || others.length > 0) throw new UsageError("exactly one URL is needed");
+  if (url === undefined || others.length > 0) throw new UsageError("expected exactly one URL");
   const target = targetOf(url, values.insecure, timeout);
   const cases = selectCases(wireClasses, target, values.only);
-  if (cases.length === 0) throw new UsageError(`no case is called ${values.only.join(" or ")}`);
+  if (cases.length === 0) throw new UsageError(`no case matches ${values.only.join(" or ")}`);
   if (values.list) {
     for (const { id, className, title } of cases) print(`${id.padEnd(9)}${className}: ${title}`);
     return 0;
@@ -102,7 +102,7 @@ const main = async (args: readonly string[]): Promise<number> => {
   return countOutcomes(results).failed > 0 ? 1 : 0;
 };
 
-// Whoever reads the table may stop to, as `head` does.
+// The reader of a pipe may close it early, as `head` does.
 process.stdout.on("error", () => process.exit());
 
 try {

@@ -1,4 +1,4 @@
-/** The client's end of permessage-deflate (RFC 7692 §7.2): zlib compresses, `inflater.ts` judges what comes back. */
+/** The client's side of permessage-deflate (RFC 7692 §7.2): zlib compresses, `inflater.ts` checks the server's data. */
 import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
 import { Inflater } from "./inflater.ts";
 import type { DeflateParams } from "./negotiation.ts";
@@ -6,14 +6,14 @@ import type { DeflateParams } from "./negotiation.ts";
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 
 export interface CompressOptions extends Pick<ZlibOptions, "level" | "strategy" | "memLevel"> {
-  /** Sizes after which a block is ended; the last goes on to the end. */
+  /** Sizes of the blocks; one more block contains the rest. */
   readonly blocks?: readonly number[];
 }
 
 export class Deflate {
   readonly params: DeflateParams;
   private readonly inflater: Inflater;
-  /** What the next message may refer to: a dictionary is what takeover of a context is. */
+  /** What the next message may refer to; passed to zlib as a dictionary, which has the effect of context takeover. */
   private history: Buffer = Buffer.alloc(0);
 
   constructor(params: DeflateParams) {
@@ -21,7 +21,7 @@ export class Deflate {
     this.inflater = new Inflater(params.serverMaxWindowBits, !params.serverNoContextTakeover);
   }
 
-  /** Compresses a message, as far as was agreed with reference to the messages before it. */
+  /** Compresses a message, with references to earlier messages if that was negotiated. */
   compress(payload: Uint8Array, { blocks = [], ...options }: CompressOptions = {}): Buffer {
     const window = 2 ** this.params.clientMaxWindowBits;
     const compressed: Buffer[] = [];
@@ -34,7 +34,7 @@ export class Deflate {
         deflateRawSync(block, {
           ...options,
           finishFlush: constants.Z_SYNC_FLUSH,
-          // zlib's 8 is 9 (it refers to less than 2 ** bits - 261 octets ago, so that 9 fits into a window of 256).
+          // zlib treats 8 as 9. It refers back less than 2 ** bits - 261 bytes, so that 9 fits into a window of 256.
           windowBits: Math.max(9, this.params.clientMaxWindowBits),
           ...(history.length > 0 ? { dictionary: history } : {}),
         }),
@@ -43,11 +43,11 @@ export class Deflate {
     }
     if (!this.params.clientNoContextTakeover) this.history = history;
     const whole = Buffer.concat(compressed);
-    // Of an empty message zlib makes nothing: it is an empty stored block (§7.2.3.6).
+    // zlib produces no data for an empty message, which is an empty stored block (§7.2.3.6).
     return whole.length === 0 ? Buffer.alloc(1) : whole.subarray(0, -TAIL.length);
   }
 
-  /** @throws Failure if it is not what the server may send */
+  /** @throws Failure if the data is invalid */
   inflate(message: Uint8Array): Buffer {
     return this.inflater.inflate(message);
   }

@@ -1,4 +1,4 @@
-/** A client's frames (RFC 6455 §5.2), sound ones and others. Shares no code with the library: it is here to judge it. */
+/** A client's frames (RFC 6455 §5.2), valid and invalid ones. Shares no code with websock-js, which it tests. */
 
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
@@ -13,22 +13,22 @@ export interface Frame {
   readonly fin: boolean;
   /** RSV1 is 4, RSV2 is 2, RSV3 is 1. */
   readonly rsv: number;
-  /** The masking key; none: the frame is not masked. */
+  /** The masking key; `undefined`: the frame is not masked. */
   readonly key: readonly number[] | undefined;
-  /** How many bits the length is written with; by default as few as will do. */
+  /** How many bits encode the length; `undefined`: as few as possible. */
   readonly lengthBits: 7 | 16 | 64 | undefined;
-  /** The length to announce, if it is not the payload's. */
+  /** The length in the header, if it differs from the payload's. */
   readonly announced: bigint | undefined;
 }
 
-/** What is unusual about a frame. */
+/** Deviations from an ordinary frame. */
 export type Shape = Partial<Omit<Frame, "opcode" | "payload">>;
 
 export type Payload = string | Uint8Array;
 
 let turn = 0;
 
-/** Another key for every frame, without the cost of good randomness, which a test has no use for. */
+/** A different key for every frame. A test does not need good randomness. */
 const nextKey = (): readonly number[] => {
   turn = (Math.imul(turn, 1664525) + 1013904223) >>> 0;
   return [turn >>> 24, (turn >>> 16) & 255, (turn >>> 8) & 255, (turn >>> 3) & 255];
@@ -49,28 +49,28 @@ export const text = (payload?: Payload, shape?: Shape): Frame => frame(TEXT, pay
 export const binary = (payload?: Payload, shape?: Shape): Frame => frame(BINARY, payload, shape);
 export const ping = (payload?: Payload, shape?: Shape): Frame => frame(PING, payload, shape);
 export const pong = (payload?: Payload, shape?: Shape): Frame => frame(PONG, payload, shape);
-/** A continuation that is the last of its message. */
+/** The last continuation frame of a message. */
 export const last = (payload?: Payload, shape?: Shape): Frame => frame(CONTINUATION, payload, shape);
-/** A continuation that is not. */
+/** A continuation frame that is not the last. */
 export const more = (payload?: Payload, shape?: Shape): Frame => frame(CONTINUATION, payload, { fin: false, ...shape });
 
-/** A close frame; without a code it is empty. */
+/** A close frame; empty without a code. */
 export const close = (code?: number, reason: Payload = "", shape?: Shape): Frame => {
   if (code === undefined) return frame(CLOSE, "", shape);
   return frame(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)]), shape);
 };
 
-/** One message in several frames: one for each part. */
+/** One message in several frames, one per part. */
 export const fragments = (opcode: number, parts: readonly Payload[], shape: Shape = {}): Frame[] =>
   parts.map((part, i) =>
     frame(i === 0 ? opcode : CONTINUATION, part, { fin: i === parts.length - 1, ...(i === 0 ? shape : {}) }),
   );
 
-/** Cuts octets into parts of a size; at least one part. */
+/** Cuts a payload into parts of a size; at least one part. */
 export const parts = (payload: Payload, size: number): Buffer[] => {
-  const octets = Buffer.from(payload);
+  const bytes = Buffer.from(payload);
   const cut: Buffer[] = [];
-  for (let at = 0; at === 0 || at < octets.length; at += size) cut.push(octets.subarray(at, at + size));
+  for (let at = 0; at === 0 || at < bytes.length; at += size) cut.push(bytes.subarray(at, at + size));
   return cut;
 };
 
@@ -78,27 +78,26 @@ const header = ({ opcode, payload, fin, rsv, key, lengthBits, announced }: Frame
   const length = announced ?? BigInt(payload.length);
   const bits = lengthBits ?? (length < 126n ? 7 : length < 65_536n ? 16 : 64);
   const masked = key === undefined ? 0 : 0x80;
-  const octets = [
+  const bytes = [
     (fin ? 0x80 : 0) | (rsv << 4) | opcode,
     masked | (bits === 7 ? Number(length) : bits === 16 ? 126 : 127),
   ];
-  if (bits > 7)
-    for (let shift = bits - 8; shift >= 0; shift -= 8) octets.push(Number((length >> BigInt(shift)) & 255n));
-  return octets.concat(key ?? []);
+  if (bits > 7) for (let shift = bits - 8; shift >= 0; shift -= 8) bytes.push(Number((length >> BigInt(shift)) & 255n));
+  return bytes.concat(key ?? []);
 };
 
-/** The frames as they go over the wire. */
+/** Encodes frames. */
 export const encode = (frames: readonly Frame[]): Buffer => {
   const headers = frames.map(header);
-  const octets = Buffer.allocUnsafe(
+  const bytes = Buffer.allocUnsafe(
     frames.reduce((sum, { payload }, i) => sum + headers[i]!.length + payload.length, 0),
   );
   let at = 0;
   frames.forEach(({ payload, key }, i) => {
-    for (const octet of headers[i]!) octets[at++] = octet;
-    if (key === undefined) octets.set(payload, at);
-    else for (let j = 0; j < payload.length; j++) octets[at + j] = payload[j]! ^ key[j & 3]!;
+    for (const byte of headers[i]!) bytes[at++] = byte;
+    if (key === undefined) bytes.set(payload, at);
+    else for (let j = 0; j < payload.length; j++) bytes[at + j] = payload[j]! ^ key[j & 3]!;
     at += payload.length;
   });
-  return octets;
+  return bytes;
 };

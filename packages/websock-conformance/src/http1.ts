@@ -8,13 +8,13 @@ import { type HttpAnswer, type Offer, type Opened, Refused, type TargetOptions, 
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** An answer's head is not larger than this. */
+/** The largest head of a response, in bytes. */
 const MAX_HEAD = 65_536;
 
 const parseHead = (head: string): HttpAnswer => {
   const [statusLine, ...lines] = head.split("\r\n") as [string, ...string[]];
   const status = /^HTTP\/1\.[01] (\d{3})( |$)/.exec(statusLine);
-  if (status === null) throw new Failure(`the answer is no HTTP/1: ${JSON.stringify(statusLine.slice(0, 80))}`);
+  if (status === null) throw new Failure(`the response is not HTTP/1: ${JSON.stringify(statusLine.slice(0, 80))}`);
   const headers: Record<string, string> = {};
   for (const line of lines) {
     const colon = line.indexOf(":");
@@ -24,7 +24,7 @@ const parseHead = (head: string): HttpAnswer => {
   return { status: Number(status[1]), headers };
 };
 
-/** Reads an answer's head, and leaves in the stream what follows it. */
+/** Reads the head of a response, and leaves the rest in the stream. */
 const readHead = (stream: Duplex, timeout: number): Promise<HttpAnswer> =>
   new Promise((resolve, reject) => {
     let received = Buffer.alloc(0);
@@ -34,12 +34,12 @@ const readHead = (stream: Duplex, timeout: number): Promise<HttpAnswer> =>
       if (error) reject(new Failure(`the opening handshake: ${error.message}`, { cause: error }));
       else resolve(answer!);
     };
-    const onClose = (): void => settle(new Error("the connection was closed without an answer"));
+    const onClose = (): void => settle(new Error("the connection was closed without a response"));
     const onData = (chunk: Buffer): void => {
       received = Buffer.concat([received, chunk]);
       const end = received.indexOf("\r\n\r\n");
       if (end === -1) {
-        if (received.length > MAX_HEAD) settle(new Error("the head of the answer does not end"));
+        if (received.length > MAX_HEAD) settle(new Error("the head of the response does not end"));
         return;
       }
       stream.pause();
@@ -50,7 +50,7 @@ const readHead = (stream: Duplex, timeout: number): Promise<HttpAnswer> =>
       }
       if (received.length > end + 4) stream.unshift(received.subarray(end + 4));
     };
-    const timer = setTimeout(() => settle(new Error(`no answer within ${timeout} ms`)), timeout);
+    const timer = setTimeout(() => settle(new Error(`no response within ${timeout} ms`)), timeout);
     stream.on("data", onData).on("error", settle).on("close", onClose).on("end", onClose);
   });
 
@@ -73,7 +73,12 @@ export const acceptFor = (key: string): string =>
     .update(key + GUID)
     .digest("base64");
 
-/** @throws TypeError if it is not a URL of `ws:` or `wss:` */
+/**
+ * A server over HTTP/1.1.
+ *
+ * @param address a `ws:` or `wss:` URL
+ * @throws TypeError for any other URL
+ */
 export const http1Target = (address: string, options: TargetOptions = {}): WireTarget => {
   const url = new URL(address);
   if (url.protocol !== "ws:" && url.protocol !== "wss:") throw new TypeError(`${address} is not a ws: or wss: URL`);
@@ -118,7 +123,7 @@ export const http1Target = (address: string, options: TargetOptions = {}): WireT
       const accepted = status === 101 && headers["sec-websocket-accept"] === acceptFor(key);
       if (!accepted) stream.on("error", () => undefined).destroy();
       if (status !== 101) throw new Refused(status);
-      if (!accepted) throw new Failure("the answer's Sec-WebSocket-Accept is not the one for our key (§4.2.2)");
+      if (!accepted) throw new Failure("Sec-WebSocket-Accept of the response does not match the key (§4.2.2)");
       return {
         stream,
         extensions: headers["sec-websocket-extensions"],

@@ -1,4 +1,4 @@
-/** Opens WebSockets over HTTP/2 (RFC 8441): `http://` in clear, with prior knowledge, and `https://` over TLS. */
+/** Opens WebSockets over HTTP/2 (RFC 8441): `http://` without TLS, with prior knowledge, and `https://` over TLS. */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { Failure } from "./outcome.ts";
 import {
@@ -16,7 +16,7 @@ const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = http2.constants;
 
 const failure = (why: string, cause?: Error): Failure => new Failure(`the connection: ${why}`, { cause });
 
-/** Waits for the server's settings: without ENABLE_CONNECT_PROTOCOL no client may open a WebSocket (RFC 8441 §3). */
+/** Waits for the server's settings: without ENABLE_CONNECT_PROTOCOL a client may not open a WebSocket (RFC 8441 §3). */
 const connect = (url: URL, { insecure = false, timeout = 10_000 }: TargetOptions): Promise<ClientHttp2Session> =>
   new Promise((resolve, reject) => {
     const session = http2.connect(url.origin, { rejectUnauthorized: !insecure });
@@ -42,7 +42,7 @@ const connect = (url: URL, { insecure = false, timeout = 10_000 }: TargetOptions
 const answerOf = (stream: ClientHttp2Stream, timeout: number): Promise<HttpAnswer | undefined> =>
   new Promise((resolve, reject) => {
     const { session } = stream;
-    const timer = setTimeout(() => reject(new Failure(`no answer within ${timeout} ms`)), timeout);
+    const timer = setTimeout(() => reject(new Failure(`no response within ${timeout} ms`)), timeout);
     stream.once("response", ({ ":status": status, ...fields }) => {
       clearTimeout(timer);
       const headers = Object.entries(fields).map(([name, value]) => [name, [value].flat().join(", ")]);
@@ -51,15 +51,15 @@ const answerOf = (stream: ClientHttp2Stream, timeout: number): Promise<HttpAnswe
     stream.once("close", () => {
       clearTimeout(timer);
       if (session?.destroyed === false) resolve(undefined);
-      else reject(failure("ended without an answer"));
+      else reject(failure("ended without a response"));
     });
   });
 
-/** RFC 8441 §5: what a reset of TCP is elsewhere. */
+/** RFC 8441 §5: the equivalent of a TCP reset. */
 const cancel = (stream: ClientHttp2Stream): void => {
-  stream.end = () => stream; // Node would have it end first, as if all were well
+  stream.end = () => stream; // Node would end the stream normally before it resets it
   stream.close(NGHTTP2_CANCEL);
-  stream.resume(); // what nobody reads would keep it
+  stream.resume(); // unread data would keep the stream open
 };
 
 class Connection implements Http2Connection {
@@ -82,12 +82,12 @@ class Connection implements Http2Connection {
 
   async open({ extensions = [], protocols = [] }: Offer): Promise<Opened> {
     const { stream, answer } = await this.exchange({
-      // Whitespace around a value is none of its own (RFC 9110 §5.5), and not allowed here (RFC 9113 §8.2.1).
+      // Whitespace around a value is not part of it (RFC 9110 §5.5), and is not allowed here (RFC 9113 §8.2.1).
       "sec-websocket-extensions": [extensions].flat().map((one) => one.trim()),
       "sec-websocket-protocol": protocols.length > 0 ? protocols.join(", ") : undefined,
     });
-    if (answer === undefined) throw new Failure("the server reset the stream instead of an answer");
-    // RFC 9110 §9.3.6: any 2xx has the client begin with what the CONNECT was for.
+    if (answer === undefined) throw new Failure("the server reset the stream instead of sending a response");
+    // RFC 9110 §9.3.6: any 2xx switches the stream to tunnel mode.
     if (answer.status < 200 || answer.status > 299) {
       cancel(stream);
       throw new Refused(answer.status);
@@ -139,7 +139,12 @@ class Connection implements Http2Connection {
   }
 }
 
-/** @throws TypeError if it is not a URL of `http:` or `https:` */
+/**
+ * A server over HTTP/2.
+ *
+ * @param address an `http:` or `https:` URL
+ * @throws TypeError for any other URL
+ */
 export const http2Target = (address: string, options: TargetOptions = {}): WireTarget => {
   const url = new URL(address);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
@@ -147,6 +152,6 @@ export const http2Target = (address: string, options: TargetOptions = {}): WireT
   }
   const begin = async (): Promise<Connection> =>
     new Connection(url, options.timeout ?? 10_000, await connect(url, options));
-  // What is large would be in the way of others on its connection: each has one of its own.
+  // One connection per WebSocket: large messages would delay the others on a shared connection.
   return { open: async (offer) => (await begin()).open(offer), connect: begin };
 };

@@ -1,13 +1,14 @@
 /**
- * The wire suite: cases about the protocol's octets (RFC 6455, RFC 7692) that any server can be run against, as long as it
- * sends back every message that it gets.
+ * Cases about the bytes of the WebSocket protocol (RFC 6455, RFC 7692, RFC 8441), for any server that sends back every
+ * message it receives.
  *
  * ```ts
+ * const target = http1Target("ws://localhost:4000/echo");
  * const results = await runCases(selectCases(wireClasses, target), target);
  * ```
  *
- * Needs Node. `npx websock-conformance ws://host:port/echo` does the same from a shell; over HTTP/2 with
- * `http2Target`, or `http:` and `https:` there.
+ * Needs Node. `npx websock-conformance ws://host:port/echo` does the same from a shell. For HTTP/2, use `http2Target`,
+ * or an `http:` or `https:` URL in the shell.
  */
 export type { Row, Run, WireCase, WireClass } from "./case.ts";
 export { wireClasses } from "./cases/index.ts";

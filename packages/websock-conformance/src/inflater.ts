@@ -1,6 +1,6 @@
 /**
- * DEFLATE (RFC 1951) by the letter. zlib would do, but it forgives what we are here to find: references beyond the agreed
- * window, messages that end within a block, octets that are left over.
+ * A strict DEFLATE decoder (RFC 1951). zlib tolerates errors that this suite has to find: references beyond the
+ * negotiated window, messages that end within a block, surplus bytes.
  */
 import { Failure } from "./outcome.ts";
 
@@ -12,7 +12,7 @@ const DISTANCE_EXTRA = Array.from({ length: 30 }, (_, i) => Math.max(0, (i >> 1)
 const DISTANCE_BASE = DISTANCE_EXTRA.map((_, i) => (i < 2 ? i + 1 : ((2 + (i & 1)) << ((i >> 1) - 1)) + 1));
 const CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/** §3.2.2: canonical Huffman codes, as how many there are of each length and the symbols in order. */
+/** §3.2.2: canonical Huffman codes: how many there are of each length, and the symbols in order. */
 interface Codes {
   readonly count: readonly number[];
   readonly symbols: readonly number[];
@@ -35,14 +35,14 @@ const FIXED: readonly [Codes, Codes] = [
   codesOf(new Array<number>(30).fill(5)),
 ];
 
-/** Inflates one message after the other, with what they may refer to. */
+/** Decompresses messages in order, and keeps the data that later messages may refer to. */
 export class Inflater {
-  /** The farthest that any message referred back. */
+  /** The largest distance of a reference so far, in bytes. */
   farthest = 0;
 
   private readonly window: number;
   private readonly takeover: boolean;
-  /** History, then what is made of this message. */
+  /** The history, followed by the output of the current message. */
   private out: Buffer = Buffer.alloc(0);
   private at = 0;
   private input: Uint8Array = Buffer.alloc(0);
@@ -55,9 +55,9 @@ export class Inflater {
   }
 
   /**
-   * Inflates a message's octets, to which the four that the sender has cut off are added (RFC 7692 §7.2.2).
+   * Decompresses a message, after appending the four bytes that the sender has removed (RFC 7692 §7.2.2).
    *
-   * @throws Failure if they are not what a sender may make
+   * @throws Failure if the data is invalid
    */
   inflate(message: Uint8Array): Buffer {
     const start = Math.min(this.at, this.takeover ? this.window : 0);
@@ -65,7 +65,7 @@ export class Inflater {
     this.at = start;
     this.input = Buffer.concat([message, Buffer.from([0, 0, 0xff, 0xff])]);
     this.position = 0;
-    // A block that is the last (BFINAL) ends at an octet; what follows is another block (§7.2.1).
+    // After a final block (BFINAL), the next block starts at a byte boundary (§7.2.1).
     while (this.position < this.input.length * 8) {
       const final = this.bits(1) === 1;
       this.block(this.bits(2));
@@ -83,9 +83,9 @@ export class Inflater {
     return value;
   }
 
-  private put(octet: number): void {
+  private put(byte: number): void {
     if (this.at === this.out.length) this.out = Buffer.concat([this.out, Buffer.alloc(this.out.length)]);
-    this.out[this.at++] = octet;
+    this.out[this.at++] = byte;
   }
 
   private block(type: number): void {
@@ -138,7 +138,7 @@ export class Inflater {
       first = (first + many) << 1;
       code <<= 1;
     }
-    throw new Failure("compressed data with a code that means nothing");
+    throw new Failure("compressed data with an undefined code");
   }
 
   private compressed(literals: Codes, distances: Codes): void {
@@ -149,16 +149,16 @@ export class Inflater {
         this.put(symbol);
         continue;
       }
-      if (symbol > 285) throw new Failure("compressed data with a length that means nothing");
+      if (symbol > 285) throw new Failure("compressed data with an undefined length");
       const length = LENGTH_BASE[symbol - 257]! + this.bits(LENGTH_EXTRA[symbol - 257]!);
       const code = this.symbol(distances);
-      if (code > 29) throw new Failure("compressed data with a distance that means nothing");
+      if (code > 29) throw new Failure("compressed data with an undefined distance");
       const distance = DISTANCE_BASE[code]! + this.bits(DISTANCE_EXTRA[code]!);
       this.farthest = Math.max(this.farthest, distance);
       if (distance > this.at)
-        throw new Failure(`compressed data that refers to ${distance} octets ago, where nothing was`);
+        throw new Failure(`compressed data that refers back ${distance} bytes, before the start of the data`);
       if (distance > this.window) {
-        throw new Failure(`compressed data that refers to ${distance} octets ago, in a window of ${this.window}`);
+        throw new Failure(`compressed data that refers back ${distance} bytes, with a window of ${this.window}`);
       }
       for (let i = 0; i < length; i++) this.put(this.out[this.at - distance]!);
     }

@@ -1,14 +1,14 @@
-/** How a case ends. */
+/** The outcomes of a case. */
 
-/** From the best to the worst. */
+/** Every outcome, from the best to the worst. */
 export const OUTCOMES = ["ok", "informational", "non-strict", "unimplemented", "failed"] as const;
 
 /**
- * - `ok`: as the RFC says.
- * - `informational`: the RFC leaves it open; the reason tells what the server does.
- * - `non-strict`: against a SHOULD, or later than it could be known.
- * - `unimplemented`: the server does not have what the case is about.
- * - `failed`: against a MUST, or not an echo.
+ * - `ok`: the server does what the RFC says.
+ * - `informational`: the RFC leaves it open; the reason says what the server does.
+ * - `non-strict`: the server violates a SHOULD, or detects an error later than it could.
+ * - `unimplemented`: the server lacks the feature.
+ * - `failed`: the server violates a MUST, or does not send the message back.
  */
 export type Outcome = (typeof OUTCOMES)[number];
 

@@ -1,4 +1,4 @@
-/** What a faultless echo still owes for what it was sent, and how its answers may deviate in order. */
+/** The answers that a correct echo server still has to send, and the orders that are allowed. */
 import { BINARY, CONTINUATION, PING, TEXT } from "./frames.ts";
 import { Failure, type Outcome } from "./outcome.ts";
 import type { Sent } from "./sent.ts";
@@ -9,7 +9,7 @@ export interface Answer {
   readonly payload: Buffer;
 }
 
-/** What a faultless echo answers to these frames, in its order. */
+/** The answers of a correct echo server to these frames, in order. */
 export const answersTo = (sent: readonly Sent[]): Answer[] => {
   const answers: Answer[] = [];
   let message: { kind: "text" | "binary"; parts: Buffer[] } | undefined;
@@ -26,21 +26,21 @@ export const answersTo = (sent: readonly Sent[]): Answer[] => {
   return answers;
 };
 
-/** A word about a message, for people. */
+/** Describes a message or an event, for reasons. */
 export const describe = (got: Got | Answer): string => {
   if (got.kind === "end") return "the end of the connection";
   if (got.kind === "reset") return `a reset of the connection (${got.why})`;
   if (got.kind === "close") return `close ${got.code ?? "without a code"}${got.reason && ` "${got.reason}"`}`;
   const { payload } = got;
   const start = got.kind === "text" ? JSON.stringify(payload.toString("utf8", 0, 32)) : payload.toString("hex", 0, 16);
-  return `${got.kind} of ${payload.length} octets${payload.length > 0 ? `, ${start}` : ""}`;
+  return `${got.kind} of ${payload.length} bytes${payload.length > 0 ? `, ${start}` : ""}`;
 };
 
-/** Where two payloads differ. */
+/** Says where two payloads differ. */
 const difference = (got: Buffer, expected: Buffer): string => {
   let at = 0;
   while (at < got.length && got[at] === expected[at]) at++;
-  return `it differs from octet ${at} on`;
+  return `first difference at byte ${at}`;
 };
 
 export class Owed {
@@ -49,17 +49,18 @@ export class Owed {
   private readonly paid: Set<Answer> = new Set();
 
   constructor(answers: readonly Answer[], note: (outcome: Outcome, reason: string) => void) {
-    this.answers = answers.map((answer) => ({ ...answer })); // the same one may be owed twice
+    this.answers = answers.map((answer) => ({ ...answer })); // the same answer may be owed twice
     this.note = note;
   }
 
-  /** What is still to come, in order. */
+  /** The missing answers, in order. */
   get open(): readonly Answer[] {
     return this.answers.filter((answer) => !this.paid.has(answer));
   }
 
   /**
-   * Takes an answer. Messages come in order, and so do pongs; a pong may overtake the answer to a message before it.
+   * Checks an answer. Messages must be in order, and so must pongs; a pong may overtake the answer to an earlier
+   * message.
    *
    * @throws Failure if it is not owed
    */
@@ -71,7 +72,7 @@ export class Owed {
       if (answered === -1)
         throw new Failure(`expected ${pongs[0] ? describe(pongs[0]) : "no pong"}, got ${describe(got)}`);
       // §5.5.3: it MAY answer only the most recent ping.
-      if (answered > 0) this.note("informational", "does not answer every ping of several");
+      if (answered > 0) this.note("informational", "does not answer every ping of a burst");
       for (const pong of pongs.slice(0, answered + 1)) this.paid.add(pong);
       return;
     }
@@ -83,8 +84,8 @@ export class Owed {
       const where = got.kind === message.kind ? `; ${difference(got.payload, message.payload)}` : "";
       throw new Failure(`expected ${describe(message)}, got ${describe(got)}${where}`);
     }
-    // §5.5.2: a pong SHOULD come as soon as is practical; this message was not complete when the ping came.
-    if (open[0] !== message) this.note("non-strict", "answers a ping only after a message that ended later");
+    // §5.5.2: the pong SHOULD be sent as soon as practical; this message was incomplete when the ping was sent.
+    if (open[0] !== message) this.note("non-strict", "answers a ping only after a message that was completed later");
     this.paid.add(message);
   }
 }

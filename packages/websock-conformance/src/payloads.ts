@@ -1,20 +1,20 @@
-/** What the cases send. */
+/** Payloads of the cases. */
 
-/** Octets in hexadecimal, with spaces where they help. */
+/** Parses hexadecimal digits; spaces are ignored. */
 export const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(" ", ""), "hex");
 
 const repeat = (pattern: Buffer, size: number): Buffer => Buffer.alloc(size, pattern);
 
-/** Printable ASCII: no octet is that of 64 places before, so that what is moved or lost shows. */
+/** Printable ASCII. Its period of 89 bytes divides no power of two, so that moved or lost bytes are noticed. */
 export const ascii = (size: number): Buffer => repeat(Buffer.from(Array.from({ length: 89 }, (_, i) => 33 + i)), size);
 
-/** Every octet there is, most of them no UTF-8. */
-export const octets = (size: number): Buffer =>
+/** Almost every byte value; not UTF-8. */
+export const bytes = (size: number): Buffer =>
   repeat(Buffer.from(Array.from({ length: 251 }, (_, i) => 255 - i)), size);
 
 const MIXED = Buffer.from("Straße, κόσμε, 中文字, 😀🚀; ");
 
-/** Text with characters of one to four octets; filled up with ASCII where the size would cut one. */
+/** Text with characters of one to four bytes; padded with ASCII where a character would not fit. */
 export const mixed = (size: number): Buffer => {
   const text = repeat(MIXED, size);
   let end = size - (size % MIXED.length);
@@ -26,7 +26,7 @@ export const mixed = (size: number): Buffer => {
   return text.fill(0x2e, end);
 };
 
-/** Octets that no compressor makes smaller; the same ones each time. */
+/** Incompressible bytes, reproducible by seed. */
 export const noise = (size: number, seed = 1): Buffer => {
   const made = Buffer.allocUnsafe(size);
   let state = seed;
@@ -40,7 +40,7 @@ export const noise = (size: number, seed = 1): Buffer => {
   return made;
 };
 
-/** A document as applications send them: compresses well, but is not one line over and over. */
+/** JSON as applications send it: compresses well, but does not repeat a single line. */
 export const json = (size: number): Buffer => {
   let text = "[";
   for (let i = 0; text.length < size; i++) {

@@ -1,4 +1,4 @@
-/** The raw client: it sends exactly what it is told to, and holds what comes back to the RFC. */
+/** The raw client: sends exactly the given bytes, and checks the server's answers against the RFC. */
 import { isUtf8 } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { setImmediate, setTimeout } from "node:timers/promises";
@@ -12,40 +12,40 @@ import { type Got, ServerFrames } from "./server-frames.ts";
 import type { Offer, Opened, WireTarget } from "./target.ts";
 
 /**
- * How frames go out: in one chunk, each in its own, or in chunks of so many octets. The transport has taken a chunk before
- * the next is written.
+ * How frames are sent: in one chunk, one frame per chunk, or in chunks of this many bytes. A chunk is flushed before
+ * the next one is written.
  */
 export type Delivery = "whole" | "apart" | number;
 
-/** What a peer has of the run it is part of. */
+/** The part of a run that a peer uses. */
 export interface Surroundings {
   readonly target: WireTarget;
-  /** How many ms without any progress are a failure. */
+  /** A case fails after this many milliseconds without any progress. */
   readonly timeout: number;
-  /** How many ms to wait for what should come at once, and may come later. */
+  /** How many milliseconds to wait for an answer that should come immediately, but may come later. */
   readonly patience: number;
-  /** Writes down how the server deviates. */
+  /** Records a deviation of the server. */
   note(outcome: Outcome, reason: string): void;
 }
 
 /**
- * TCP keeps no chunks apart: those written before the other side reads arrive as one. So it is given the time to read
- * between them, a millisecond where they are few.
+ * TCP does not preserve chunks: chunks that are written before the server reads arrive as one. So the client waits
+ * between chunks: one millisecond if there are at most this many, else one event-loop tick.
  */
 const FEW_CHUNKS = 300;
 
-/** Codes by which a server says that it does not want so much. */
-const LIMITS: Readonly<Record<number, string>> = { 1008: "against its policy", 1009: "message too big" };
+/** Close codes with which a server enforces a limit. */
+const LIMITS: Readonly<Record<number, string>> = { 1008: "policy violation", 1009: "message too big" };
 
 type Opener = Pick<WireTarget, "open">;
 
 const hasEnded = ({ kind }: Got): boolean => kind === "close" || kind === "end" || kind === "reset";
 
 export class Peer {
-  /** `undefined`: no compression was agreed on. */
+  /** `undefined`: compression was not negotiated. */
   readonly params: DeflateParams | undefined;
   readonly protocol: string | undefined;
-  /** Cuts the connection off. */
+  /** Aborts the connection. */
   readonly destroy: () => void;
   private readonly stream: Duplex;
   private readonly surroundings: Surroundings;
@@ -72,7 +72,7 @@ export class Peer {
       } catch (error) {
         this.finishWith(error as Failure);
       }
-      this.wake(); // it is progress
+      this.wake(); // data is progress
     });
     stream.once("end", () => {
       const why = whyReset();
@@ -81,10 +81,10 @@ export class Peer {
     stream.once("error", (error) => this.finishWith({ kind: "reset", why: error.message }));
     stream.once("close", () => this.finishWith({ kind: "reset", why: whyReset() ?? "closed" }));
     stream.on("error", () => undefined);
-    stream.resume(); // whoever opened it may have paused it
+    stream.resume(); // the target may have paused it
   }
 
-  /** @param on where, if not simply at the target */
+  /** @param on the connection to open it on, instead of the target */
   static async open(surroundings: Surroundings, offer: Offer = {}, on: Opener = surroundings.target): Promise<Peer> {
     const opened = await on.open(offer);
     try {
@@ -114,16 +114,16 @@ export class Peer {
   }
 
   private compress({ opcode, payload, fragmentSize, options }: Compressed): Frame[] {
-    if (this.deflate === undefined) throw new Failure("the case compresses without asking whether it may");
+    if (this.deflate === undefined) throw new Failure("the case compresses although compression was not negotiated");
     return fragments(opcode, parts(this.deflate.compress(payload, options), fragmentSize), { rsv: 4 });
   }
 
-  /** Sends octets as they are, so many in a chunk. */
-  async chop(octets: Buffer, size = Number.POSITIVE_INFINITY): Promise<void> {
-    await this.chunks(parts(octets, size));
+  /** Sends bytes as they are, in chunks of a size. */
+  async chop(bytes: Buffer, size = Number.POSITIVE_INFINITY): Promise<void> {
+    await this.chunks(parts(bytes, size));
   }
 
-  /** Sends each in a chunk of its own, as far as that can be had. */
+  /** Sends each buffer in a chunk of its own, as far as TCP allows. */
   async chunks(chunks: readonly Buffer[]): Promise<void> {
     for (const [i, chunk] of chunks.entries()) {
       if (i > 0) await (chunks.length > FEW_CHUNKS ? setImmediate() : setTimeout(1));
@@ -131,28 +131,28 @@ export class Peer {
     }
   }
 
-  /** What does not get through shows in what does not come back. */
-  private async write(octets: Buffer): Promise<void> {
+  /** Does not report a failed write: missing answers show it. */
+  private async write(bytes: Buffer): Promise<void> {
     const { stream } = this;
     if (!stream.writable) return;
-    await this.inTime("the server to take what is sent", (done) => {
-      stream.write(octets, () => done());
+    await this.inTime("the server to read what is sent", (done) => {
+      stream.write(bytes, () => done());
     });
   }
 
-  /** Ends our direction. */
+  /** Ends the client's direction of the stream. */
   endWriting(): void {
     this.stream.end();
   }
 
   // --- receiving
 
-  /** What comes next; waits for it. */
+  /** Waits for the next event. */
   async next(what: string): Promise<Got> {
     return (await this.nextWithin(this.surroundings.timeout, what))!;
   }
 
-  /** What comes next, if it comes before so many ms have passed without anything. */
+  /** The next event; `undefined` if nothing happens for `patience` milliseconds. */
   async nextSoon(): Promise<Got | undefined> {
     return this.nextWithin(this.surroundings.patience);
   }
@@ -165,7 +165,7 @@ export class Peer {
       }
       const got = this.got.shift()!;
       if (got instanceof Failure) throw got;
-      // A heartbeat. To answer it could break a frame that is half sent, and nothing here takes so long.
+      // A heartbeat. Answering it could corrupt a frame that is partly sent, and no case takes long enough to need it.
       if (got.kind === "ping") continue;
       return (got.kind === "text" || got.kind === "binary") && got.compressed ? this.inflate(got) : got;
     }
@@ -177,7 +177,11 @@ export class Peer {
     return { ...got, payload };
   }
 
-  /** @throws Failure if it takes too long and `what` says that this is one; otherwise it returns `false` */
+  /**
+   * Resolves with `true` when `start` calls `done`, or with `false` after `ms` milliseconds.
+   *
+   * @throws Failure instead of `false` if `what` names what the client waits for
+   */
   private inTime(
     what: string | undefined,
     start: (done: () => void) => void,
@@ -195,13 +199,13 @@ export class Peer {
     });
   }
 
-  // --- what the cases demand
+  // --- expectations
 
   note(outcome: Outcome, reason: string): void {
     this.surroundings.note(outcome, reason);
   }
 
-  /** These answers come, and nothing else before them. */
+  /** Expects these answers, and nothing else before them. */
   async answers(expected: readonly Answer[]): Promise<void> {
     const owed = new Owed(expected, (outcome, reason) => this.note(outcome, reason));
     for (let open = owed.open; open.length > 0; open = owed.open) {
@@ -213,16 +217,17 @@ export class Peer {
     }
   }
 
-  /** Nothing more comes: the closing handshake is the barrier, for what is answered at all is answered before it. */
+  /** Expects no further answers: closes the connection, because the server sends all answers before its close frame. */
   async finishes(): Promise<void> {
     await this.send([close(1000)]);
     await this.closes([1000]);
   }
 
-  /** The server's close frame is next, answering one of ours with this code, and then it ends the connection. */
+  /** Expects the answer to the client's close frame, with one of these codes, and then the end of the connection. */
   async closes(codes: readonly (number | undefined)[]): Promise<void> {
     const got = await this.next("the server's close frame");
-    if (got.kind !== "close") throw new Failure(`expected the answer to our close frame, got ${describe(got)}`);
+    if (got.kind !== "close")
+      throw new Failure(`expected the answer to the client's close frame, got ${describe(got)}`);
     // §5.5.1: it "typically echos the status code it received".
     if (!codes.includes(got.code)) {
       this.note("non-strict", `answered close ${codes[0] ?? "without a code"} with ${describe(got)} (§5.5.1)`);
@@ -230,7 +235,7 @@ export class Peer {
     await this.ends();
   }
 
-  /** §5.5.1, §7.1.1: after both close frames the server MUST close the connection at once. */
+  /** §5.5.1, §7.1.1: after both close frames the server MUST close the connection immediately. */
   async ends(): Promise<void> {
     const got = await this.next("the server to close the connection (§5.5.1)");
     if (got.kind === "reset") this.note("non-strict", "reset the connection instead of closing it (§7.1.1)");
@@ -238,52 +243,56 @@ export class Peer {
   }
 
   /**
-   * The server fails the connection (§7.1.7) with one of these codes.
+   * Expects the server to fail the connection (§7.1.7) with one of these codes.
    *
-   * @param before what it owes for frames that came before the bad one
+   * @param before the answers that it owes for frames before the invalid one
    */
   async fails(codes: readonly FailureCode[], before: readonly Answer[] = []): Promise<void> {
     const owed = new Owed(before, (outcome, reason) => this.note(outcome, reason));
     let got = await this.nextOrProbe(codes[0]);
     for (; !hasEnded(got) && owed.open.length > 0; got = await this.nextOrProbe(codes[0])) owed.pay(got);
-    if (owed.open.length > 0) this.note("non-strict", "failed the connection without an answer to what came before");
+    if (owed.open.length > 0) this.note("non-strict", "failed the connection without answering the frames before");
     await this.failed(got, codes);
   }
 
-  /** What comes next. If that takes long, a ping tells whether the server has let pass what it should have failed at. */
+  /**
+   * The next event. If there is none for a while, a ping finds out whether the server has accepted the invalid frame.
+   */
   private async nextOrProbe(code: FailureCode | undefined): Promise<Got> {
     const soon = await this.nextSoon();
     if (soon !== undefined) return soon;
-    const probe = ping("do you go on?");
+    const probe = ping("do you continue?");
     await this.send([probe]);
     const got = await this.next(`the connection to be failed with ${code}`);
     if (got.kind === "pong" && got.payload.equals(probe.payload)) {
-      throw new Failure(`the connection should have been failed with ${code}, but goes on`);
+      throw new Failure(`expected the connection to be failed with ${code}, but it continues`);
     }
     return got;
   }
 
-  /** Judges how the server has failed the connection. */
+  /** Checks how the server has failed the connection. */
   async failed(got: Got, codes: readonly FailureCode[]): Promise<void> {
     if (!hasEnded(got))
       throw new Failure(`expected the connection to be failed with ${codes[0]}, got ${describe(got)}`);
     if (got.kind !== "close") {
       // §7.1.7: it SHOULD send a close frame first.
-      if (!codes.includes("drop"))
-        this.note("non-strict", `ended with ${describe(got)}, without a close frame (§7.1.7)`);
+      if (!codes.includes("drop")) this.note("non-strict", `got ${describe(got)} without a close frame (§7.1.7)`);
       return;
     }
     if (!codes.includes(got.code as number))
       this.note("non-strict", `failed with ${describe(got)} instead of ${codes[0]}`);
-    // Nobody has to answer the close frame of a failed connection: the server closes by itself.
+    // A client need not answer the close frame of a failed connection: the server closes the connection by itself.
     const end = await this.nextSoon();
     if (end === undefined) {
-      this.note("non-strict", "failed the connection, but left it open until its close frame was answered (§7.1.7)");
+      this.note(
+        "non-strict",
+        "failed the connection, but did not close it before its close frame was answered (§7.1.7)",
+      );
       await this.send([close(got.code)]);
       await this.ends();
     } else if (!hasEnded(end)) throw new Failure(`expected the end of the connection, got ${describe(end)}`);
   }
 }
 
-/** A close code; `"drop"`: it need not be told by a close frame. */
+/** A close code; `"drop"`: the server may omit the close frame. */
 export type FailureCode = number | "drop";

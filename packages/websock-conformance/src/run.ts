@@ -1,29 +1,32 @@
-/** Runs cases against a target, several at once. */
+/** Runs cases against a target, several in parallel. */
 import type { Run, WireCase, WireClass } from "./case.ts";
 import { Failure, type Outcome, Unimplemented, worse } from "./outcome.ts";
 import { Peer } from "./peer.ts";
 import { Refused, type WireTarget } from "./target.ts";
 
+/** The result of one case. */
 export interface WireResult {
   readonly id: string;
   readonly className: string;
   readonly title: string;
   readonly outcome: Outcome;
-  /** Why it is not `ok`. */
+  /** Why the outcome is not `ok`. */
   readonly reasons: readonly string[];
+  /** Duration in milliseconds. */
   readonly ms: number;
 }
 
+/** Options of {@link runCases}. */
 export interface WireRunOptions {
-  /** Ids, with `*` for anything: `"6.*"`. Default: every case. */
+  /** Ids, with `*` as a wildcard: `"6.*"`. Default: every case. */
   readonly only?: readonly string[];
-  /** How many ms without any progress are a failure. Default: 10 000. */
+  /** A case fails after this many milliseconds without any progress. Default: 10 000. */
   readonly timeout?: number;
-  /** How many ms to wait for what should come at once, and may come later. Default: 2 000. */
+  /** How many milliseconds to wait for an answer that should come immediately, but may come later. Default: 2 000. */
   readonly patience?: number;
-  /** How many cases run at once. Default: 8. */
+  /** How many cases run in parallel. Default: 8. */
   readonly concurrency?: number;
-  /** Called in the order of the ids. */
+  /** Called with each result, in the order of the ids. */
   readonly onResult?: (result: WireResult) => void;
 }
 
@@ -37,7 +40,11 @@ const matcher = (globs: readonly string[]): ((id: string) => boolean) => {
   return (id) => patterns.some((pattern) => new RegExp(`^${pattern}$`).test(id));
 };
 
-/** The cases that a target can be asked to run. */
+/**
+ * Selects cases by id, without those for a version of HTTP that the target does not have.
+ *
+ * @param only ids, with `*` as a wildcard: `"6.*"`. Default: every case
+ */
 export const selectCases = (
   classes: readonly WireClass[],
   target: WireTarget,
@@ -50,7 +57,7 @@ export const selectCases = (
     .filter(({ id, over }) => matches(id) && (over === undefined || has[over]));
 };
 
-/** Runs one case. Never throws. */
+/** Runs one case. Never rejects. */
 export const runCase = async (
   { id, title, className, run }: WireCase,
   target: WireTarget,
@@ -80,14 +87,14 @@ export const runCase = async (
   } catch (error) {
     if (error instanceof Unimplemented) note("unimplemented", error.message);
     else if (error instanceof Failure || error instanceof Refused) note("failed", error.message);
-    else note("failed", `the suite itself: ${(error as Error).stack}`);
+    else note("failed", `an error in the suite: ${(error as Error).stack}`);
   } finally {
     for (const peer of peers) peer.destroy();
   }
   return { id, className, title, outcome, reasons: [...reasons], ms: Math.round(performance.now() - start) };
 };
 
-/** Runs the cases, and returns their results in order. */
+/** Runs the cases, and resolves with their results, in order. Rejects only if `onResult` throws. */
 export const runCases = async (
   cases: readonly WireCase[],
   target: WireTarget,
@@ -95,12 +102,12 @@ export const runCases = async (
 ): Promise<WireResult[]> => {
   const { concurrency = 8, onResult } = options;
   const results: WireResult[] = [];
-  let told = 0;
+  let reported = 0;
   const waiting = cases.entries();
   const work = async (): Promise<void> => {
     for (const [i, one] of waiting) {
       results[i] = await runCase(one, target, options);
-      for (; results[told] !== undefined; told++) onResult?.(results[told]!);
+      for (; results[reported] !== undefined; reported++) onResult?.(results[reported]!);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));

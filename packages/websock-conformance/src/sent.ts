@@ -1,12 +1,12 @@
-/** What a case sends: frames as they are, or messages to be compressed on the way. */
+/** What a case sends: frames as they are, or messages that the client compresses. */
 import type { CompressOptions } from "./deflate.ts";
 import type { BINARY, Frame, Payload, TEXT } from "./frames.ts";
 
-/** A message to be compressed when it is sent. */
+/** A message that the client compresses when it sends it. */
 export interface Compressed {
   readonly opcode: typeof TEXT | typeof BINARY;
   readonly payload: Buffer;
-  /** Octets of compressed data in each frame; by default one frame has them all. */
+  /** Bytes of compressed data in each frame. Default: one frame contains all of them. */
   readonly fragmentSize: number;
   readonly options: CompressOptions;
 }

@@ -1,9 +1,9 @@
-/** Reads what a server sends, and holds it to RFC 6455 §5: each case judges that besides what it is about. */
+/** Parses the server's frames, and checks them against RFC 6455 §5 in every case. */
 import { isUtf8 } from "node:buffer";
 import { BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT } from "./frames.ts";
 import { Failure } from "./outcome.ts";
 
-/** What came: a message, a control frame, or the end of the stream. */
+/** What the client received: a message, a control frame, or the end of the stream. */
 export type Got =
   | { readonly kind: "text" | "binary"; readonly payload: Buffer; readonly compressed: boolean }
   | { readonly kind: "ping" | "pong"; readonly payload: Buffer }
@@ -23,7 +23,7 @@ const demand: (condition: boolean, otherwise: string) => asserts condition = (co
   if (!condition) throw new Failure(`the server sent ${otherwise}`);
 };
 
-/** RFC 6455 §7.4, and the codes registered since. */
+/** RFC 6455 §7.4, and the codes that were registered later. */
 const isSendableCode = (code: number): boolean =>
   (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
 
@@ -41,7 +41,7 @@ export class ServerFrames {
     this.onGot = onGot;
   }
 
-  /** @throws Failure at what a server may not send */
+  /** @throws Failure if the server violates the protocol */
   push(chunk: Buffer): void {
     demand(!this.closed || chunk.length === 0, "something after its close frame (§5.5.1)");
     this.chunks.push(chunk);
@@ -78,9 +78,9 @@ export class ServerFrames {
     const short = second & 0x7f;
     demand((second & 0x80) === 0, "a masked frame (§5.1)");
     const size = short < 126 ? 2 : short === 126 ? 4 : 10;
-    const octets = this.peek(size);
-    if (octets === undefined) return undefined;
-    const length = size === 2 ? short : size === 4 ? octets.readUInt16BE(2) : Number(octets.readBigUInt64BE(2));
+    const bytes = this.peek(size);
+    if (bytes === undefined) return undefined;
+    const length = size === 2 ? short : size === 4 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
     demand(size === (length < 126 ? 2 : length < 65_536 ? 4 : 10), "a length that is not in its shortest form (§5.2)");
     return { fin: first >= 0x80, rsv: (first >> 4) & 7, opcode: first & 15, size, length };
   }
@@ -99,11 +99,11 @@ export class ServerFrames {
     }
     demand(opcode <= BINARY, `the reserved opcode ${opcode}`);
     if (opcode === CONTINUATION) {
-      demand(this.message !== undefined, "a continuation of no message (§5.4)");
-      demand(rsv === 0, "a continuation with reserved bits");
+      demand(this.message !== undefined, "a continuation frame outside of a message (§5.4)");
+      demand(rsv === 0, "a continuation frame with reserved bits");
     } else {
-      demand(this.message === undefined, "a message within a fragmented message (§5.4)");
-      demand(rsv === 0 || (rsv === 4 && this.compressionAgreed), "reserved bits that nothing was agreed on for (§5.2)");
+      demand(this.message === undefined, "a new message within a fragmented message (§5.4)");
+      demand(rsv === 0 || (rsv === 4 && this.compressionAgreed), "reserved bits that were not negotiated (§5.2)");
       this.message = { opcode, compressed: rsv === 4, parts: [] };
     }
     this.message.parts.push(payload);
@@ -117,14 +117,14 @@ export class ServerFrames {
 
   private close(payload: Buffer): void {
     this.closed = true;
-    demand(payload.length !== 1, "a close frame with a payload of one octet (§5.5.1)");
+    demand(payload.length !== 1, "a close frame with a payload of one byte (§5.5.1)");
     if (payload.length === 0) {
       this.onGot({ kind: "close", code: undefined, reason: "" });
       return;
     }
     const code = payload.readUInt16BE();
     demand(isSendableCode(code), `the close code ${code} (§7.4)`);
-    demand(isUtf8(payload.subarray(2)), "a close reason that is not UTF-8 (§5.5.1)");
+    demand(isUtf8(payload.subarray(2)), "a close reason text that is not UTF-8 (§5.5.1)");
     this.onGot({ kind: "close", code, reason: payload.toString("utf8", 2) });
   }
 }

@@ -1,15 +1,15 @@
-/** Results, for people. */
+/** Formats results as text. */
 import { OUTCOMES, type Outcome } from "./outcome.ts";
 import type { WireResult } from "./run.ts";
 
-/** How many results have each outcome. */
+/** Counts the results by outcome. */
 export const countOutcomes = (results: readonly WireResult[]): Record<Outcome, number> => {
   const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
   for (const { outcome } of results) counts[outcome]++;
   return counts;
 };
 
-/** Results by class, in order. */
+/** Groups the results by class, in order. */
 export const byClass = (results: readonly WireResult[]): Map<string, WireResult[]> => {
   const classes = new Map<string, WireResult[]>();
   for (const result of results) {
@@ -19,14 +19,14 @@ export const byClass = (results: readonly WireResult[]): Map<string, WireResult[
   return classes;
 };
 
-/** A line of the table. */
+/** A result as one line, followed by a line for each reason. */
 export const resultLine = ({ id, title, outcome, ms, reasons }: WireResult): string =>
   [
     `${id.padEnd(9)}${outcome.padEnd(14)}${`${ms}`.padStart(6)} ms  ${title}`,
     ...reasons.map((why) => `${" ".repeat(34)}${why}`),
   ].join("\n");
 
-/** A line for each class, and one for all. */
+/** A table with a line for each class and one for all classes. */
 export const summary = (results: readonly WireResult[]): string => {
   const rows = [...byClass(results), ["all", results] as const].map(([name, some]) => {
     const counts = countOutcomes(some);

@@ -1,65 +1,75 @@
-/** Where the cases run: something that opens WebSocket connections, each as a stream of octets. */
+/** Targets: objects that open WebSocket connections to the server under test, each as a stream of bytes. */
 import type { Duplex } from "node:stream";
 
-/** What the client offers in its opening handshake. */
+/** The client's offers in its opening handshake. */
 export interface Offer {
-  /** `Sec-WebSocket-Extensions`; a list is sent as several header fields. */
+  /** `Sec-WebSocket-Extensions`. A list is sent as several header fields. */
   readonly extensions?: string | readonly string[];
   readonly protocols?: readonly string[];
 }
 
-/** A connection whose opening handshake is done. */
+/** A connection after its opening handshake. */
 export interface Opened {
-  /** From the first octet of the server's first frame on. */
+  /** Starts with the first byte of the server's first frame. */
   readonly stream: Duplex;
-  /** Cuts it off. Default: the stream is destroyed. */
+  /** Aborts the connection. Default: destroys the stream. */
   readonly reset?: () => void;
-  /** What the stream's `end` does not tell: that it was cut off by the other side, and how. */
+  /** After `end` of the stream: how the server aborted the connection; `undefined` if it closed it normally. */
   readonly whyReset?: () => string | undefined;
-  /** `Sec-WebSocket-Extensions` of the answer. */
+  /** `Sec-WebSocket-Extensions` of the response. */
   readonly extensions: string | undefined;
-  /** `Sec-WebSocket-Protocol` of the answer. */
+  /** `Sec-WebSocket-Protocol` of the response. */
   readonly protocol: string | undefined;
 }
 
-/** Of the targets that come with the suite. */
+/** Options of `http1Target` and `http2Target`. */
 export interface TargetOptions {
-  /** Believe any certificate. */
+  /** Accept any certificate. Default: `false`. */
   readonly insecure?: boolean;
-  /** How many ms a connection and the answer to its handshake may take. Default: 10 000. */
+  /** How many milliseconds a connection and its opening handshake may take. Default: 10 000. */
   readonly timeout?: number;
 }
 
-/** Header fields of a request over HTTP/2, pseudo-headers too: `undefined` leaves one out, a list sends it several times. */
+/**
+ * Header fields of a request over HTTP/2, including pseudo-header fields. `undefined` omits a field, a list sends it
+ * several times.
+ */
 export type Http2Fields = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The head of an HTTP answer; names in lower case, several values joined by commas. */
+/** The status and headers of an HTTP response. Names are in lower case, several values are joined by commas. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A server under test. Everything that it does with a message is to send it back. */
+/** A server under test, which sends back every message. */
 export interface WireTarget {
   /**
-   * Opens a connection, over whatever HTTP version.
+   * Opens a connection.
    *
-   * @throws Refused if the server answers, but with something else than a WebSocket
+   * @throws Refused if the server responds, but not with a WebSocket
    */
   open(offer: Offer): Promise<Opened>;
-  /** Sends chunks of octets as an HTTP/1.1 request. Without it there are no cases about that handshake (class 8, 1 to 3). */
+  /**
+   * Sends chunks of bytes as an HTTP/1.1 request. Without this method, the cases about the handshake over HTTP/1.1 are
+   * left out (class 8, sections 1 to 3).
+   */
   request?(chunks: readonly string[]): Promise<HttpAnswer>;
-  /** Path and query, and the Host header's value, for such requests. */
+  /** The path and query of such requests. */
   readonly path?: string;
+  /** The Host header of such requests. */
   readonly host?: string;
-  /** A connection of HTTP/2, for several streams. Without it there are no cases about that (class 8, 5 to 8). */
+  /**
+   * Opens an HTTP/2 connection for several streams. Without this method, the cases about HTTP/2 are left out (class 8,
+   * sections 5 to 8).
+   */
   connect?(): Promise<Http2Connection>;
 }
 
-/** It ends with the last of its streams. */
+/** An HTTP/2 connection. It closes itself with the last of its streams. */
 export interface Http2Connection extends Pick<WireTarget, "open"> {
   /**
-   * Sends a sound CONNECT for a WebSocket (RFC 8441), with some of its fields replaced.
+   * Sends a valid CONNECT for a WebSocket (RFC 8441), with some of its fields replaced.
    *
    * @returns `undefined` if the stream was reset
    */

@@ -16,24 +16,24 @@ const run = (...args: readonly string[]): Promise<{ code: number | null; stdout:
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...output })));
 };
 
-let sound: Awaited<ReturnType<typeof tinyServer>>;
-let broken: typeof sound;
+let valid: Awaited<ReturnType<typeof tinyServer>>;
+let broken: typeof valid;
 beforeAll(async () => {
-  sound = await tinyServer();
+  valid = await tinyServer();
   broken = await tinyServer("drops empty messages", "one pong for a burst", "always 1000");
 });
 afterAll(() => {
-  sound.close();
+  valid.close();
   broken.close();
 });
 
 const jsonOf = (stdout: string): { url: string; results: WireResult[] } => JSON.parse(stdout);
 
-test("a sound server: a table, and exit code 0", async () => {
-  const { code, stdout, stderr } = await run(sound.url, "--only", "1.1.*");
+test("a valid server: a table, and exit code 0", async () => {
+  const { code, stdout, stderr } = await run(valid.url, "--only", "1.1.*");
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^1\.1\.1 +ok +\d+ ms {2}text in one frame: 0 octets$/m);
+  expect(stdout).toMatch(/^1\.1\.1 +ok +\d+ ms {2}text in one frame: 0 bytes$/m);
   expect(stdout).toMatch(/^class +ok +informational +non-strict +unimplemented +failed$/m);
   expect(stdout).toMatch(/^1 framing +16 +- +- +- +-$/m);
   expect(stdout).toMatch(/^all +16 +- +- +- +-$/m);
@@ -42,18 +42,18 @@ test("a sound server: a table, and exit code 0", async () => {
 test("a failure: its reason, and exit code 1", async () => {
   const { code, stdout } = await run(broken.url, "--only", "1.1.1", "--only", "1.1.2", "--timeout", "1000");
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^1\.1\.1 +failed .*\n +waited 1000 ms for text of 0 octets$/m);
+  expect(stdout).toMatch(/^1\.1\.1 +failed .*\n +waited 1000 ms for text of 0 bytes$/m);
   expect(stdout).toMatch(/^1\.1\.2 +ok /m);
   expect(stdout).toMatch(/^all +1 +- +- +- +1$/m);
 });
 
-test("what is not strict, or only told, is no failure", async () => {
+test("non-strict and informational outcomes are no failures", async () => {
   const { code, stdout } = await run(broken.url, "--only", "2.5.1", "--only", "4.1.1");
   expect(stdout).toMatch(/^all +- +1 +1 +- +-$/m);
   expect(code).toBe(0);
 });
 
-test("--quiet leaves out what is ok", async () => {
+test("--quiet leaves out the cases that are ok", async () => {
   const { stdout } = await run(broken.url, "--only", "1.1.*", "--quiet", "--timeout", "1000");
   expect(stdout).toMatch(/^1\.1\.1 +failed/m);
   expect(stdout).not.toMatch(/^1\.1\.2 /m);
@@ -68,9 +68,9 @@ test("--json", async () => {
     {
       id: "1.1.1",
       className: "framing",
-      title: "text in one frame: 0 octets",
+      title: "text in one frame: 0 bytes",
       outcome: "failed",
-      reasons: ["waited 1000 ms for text of 0 octets"],
+      reasons: ["waited 1000 ms for text of 0 bytes"],
       ms: expect.any(Number),
     },
     expect.objectContaining({
@@ -83,7 +83,7 @@ test("--json", async () => {
 
 test("--only takes globs, several, and matches whole ids", async () => {
   const ids = async (...args: string[]): Promise<string[]> =>
-    jsonOf((await run(sound.url, "--json", ...args)).stdout).results.map(({ id }) => id);
+    jsonOf((await run(valid.url, "--json", ...args)).stdout).results.map(({ id }) => id);
   expect(await ids("--only", "1.1.1")).toEqual(["1.1.1"]);
   expect(await ids("--only", "10.4.*", "--only", "2.4.*")).toEqual([
     ...[1, 2, 3, 4, 5, 6].map((n) => `2.4.${n}`),
@@ -93,7 +93,7 @@ test("--only takes globs, several, and matches whole ids", async () => {
 });
 
 test("--concurrency 1 has the same results, in the same order", async () => {
-  const { results } = jsonOf((await run(sound.url, "--json", "--only", "2.*", "--concurrency", "1")).stdout);
+  const { results } = jsonOf((await run(valid.url, "--json", "--only", "2.*", "--concurrency", "1")).stdout);
   expect(results.map(({ outcome }) => outcome)).toEqual(results.map(() => "ok"));
   expect(results[0]!.id).toBe("2.1.1");
 });
@@ -104,7 +104,7 @@ test("http: is HTTP/2, and the command ends by itself", async () => {
   const { code, stdout, stderr } = await run(server.url, "--only", "1.1.*", "--only", "8.*");
   expect(stderr).toBe("");
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^8\.5\.1 +ok +\d+ ms {2}over HTTP\/2, sound: the example of RFC 8441$/m);
+  expect(stdout).toMatch(/^8\.5\.1 +ok +\d+ ms {2}over HTTP\/2, valid: the example of RFC 8441$/m);
   expect(stdout).not.toMatch(/^8\.1\.1 /m);
   expect(stdout).toMatch(/^1 framing +16 +- +- +- +-$/m);
 });
@@ -126,13 +126,13 @@ test("--help", async () => {
   }
 });
 
-test("nobody is there: every case fails, and says so", async () => {
+test("if no server listens, every case fails with the reason", async () => {
   const { code, stdout } = await run("ws://127.0.0.1:1/", "--only", "1.1.1");
   expect(code).toBe(1);
   expect(stdout).toContain("ECONNREFUSED");
 });
 
-test("called wrongly: exit code 2, and a word to the standard error", async () => {
+test("wrong usage: exit code 2, and a message on the standard error", async () => {
   for (const args of [
     [],
     ["ws://a/", "ws://b/"],

@@ -1,4 +1,4 @@
-/** Our echo, and the wire suite's verdict, over HTTP/1.1 and HTTP/2. */
+/** An echo server of websock-js passes every case, over HTTP/1.1 and HTTP/2. */
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
@@ -26,11 +26,11 @@ interface Transport {
   readonly createServer: (tls: Tls) => Parameters<typeof attach>[0];
   readonly targetOf: (url: string, options: TargetOptions) => WireTarget;
   readonly schemes: readonly [clear: string, tls: string];
-  /** Whether a case is run with a setup: it takes its time, and not everything has to be tried in all combinations. */
+  /** Whether a case runs with a setup: to save time, not every combination is run. */
   readonly runs: (id: string, setup: Setup) => boolean;
 }
 
-/** Messages of more than a MiB. With TLS those of 9.1 are sent all the same. */
+/** Messages of more than 1 MiB. With TLS, those of section 9.1 run nevertheless. */
 const LARGEST = /^9\.(1|2)\.[456]$|^9\.(5|6|9|10)\./;
 
 const TRANSPORTS: Readonly<Record<string, Transport>> = {
@@ -48,19 +48,19 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
   },
 };
 
-/** Only sizes are raised. */
+/** The default options, with larger messages. */
 const SIZES: WebSockOptions = { maxMessageSize: 32 * 1024 * 1024 };
 
 interface Setup {
   readonly options: WebSockOptions;
-  /** Which of the cases about compression may end otherwise than `ok`. */
+  /** Which of the cases about compression may have another outcome than `ok`. */
   readonly mayBe: (result: WireResult) => boolean;
 }
 
-/** What the RFC is silent about. */
+/** Cases that the RFC does not decide. */
 const isSilent = ({ id, outcome }: WireResult): boolean => outcome === "informational" && id.startsWith("14.6.");
 
-/** The cases that need a server that keeps the client's context, which is not the default. */
+/** Cases that need context takeover by the client, which is off by default. */
 const NEED_TAKEOVER = ["13.16.3", "13.16.14"];
 
 const PLAIN: Setup = {
@@ -78,7 +78,7 @@ const SETUPS: Readonly<Record<string, Setup>> = {
 
 const isDeflate = (id: string): boolean => Number(id.split(".")[0]) >= 12;
 
-/** On a slow machine under load nothing here may be a question of time. */
+/** Long enough for a slow machine under load. */
 const GENEROUS = { timeout: 60_000, patience: 60_000 };
 
 const run = (target: WireTarget, cases: readonly WireCase[]): Promise<WireResult[]> =>

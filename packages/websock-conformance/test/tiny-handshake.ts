@@ -1,14 +1,14 @@
-/** The tiny server's opening handshake, and what may be wrong with the server. */
+/** The tiny server's opening handshake, and the flaws that the server can have. */
 import { createHash } from "node:crypto";
 import { type DeflateParams, parseExtensions } from "../src/negotiation.ts";
 
-/** What only a server of HTTP/2 can have. */
+/** Flaws that only a server over HTTP/2 can have. */
 export type Http2Flaw = "no setting" | "any protocol" | "ends with a reset" | "a refusal ends all" | "a reset ends all";
 
-/** What is wrong with a server. */
+/** Flaws of a server. */
 export type Flaw =
   // frames out
-  | "wrong octet"
+  | "wrong byte"
   | "masks"
   | "text as binary"
   | "drops empty messages"
@@ -52,7 +52,7 @@ export type Flaw =
   | "never closes"
   | "echoes after close"
   | "pongs after close"
-  | "accepts a close frame of one octet"
+  | "accepts a close frame of one byte"
   | "accepts invalid reasons"
   | "always 1000"
   | "fails without a close frame"
@@ -88,7 +88,7 @@ export const acceptOf = (key: string): string =>
     .update(key + GUID)
     .digest("base64");
 
-/** The answer to an opening handshake, and what was agreed on. */
+/** The response to an opening handshake, and the negotiated parameters. */
 export const answerTo = (
   head: string,
   has: Flaws,
@@ -125,7 +125,7 @@ export const answerTo = (
   };
 };
 
-/** The first offer that can be taken. */
+/** The first offer that can be accepted. */
 export const agree = (header: string, has: Flaws): { answer: string; params: DeflateParams } | undefined => {
   for (const { name, params } of parseExtensions(header) ?? []) {
     const values = new Map(params);

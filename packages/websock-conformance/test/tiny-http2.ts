@@ -1,4 +1,4 @@
-/** The tiny echo over HTTP/2, with the flaws that only that can have. */
+/** The tiny echo server over HTTP/2, with the flaws that are specific to it. */
 import { once } from "node:events";
 import http2, { type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -23,7 +23,7 @@ const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, has: 
   const refusal = refusalOf(stream, headers, has);
   if (refusal !== undefined) {
     stream.respond(refusal, { endStream: true });
-    // Once the answer is out.
+    // After the response has been sent.
     if (has("a refusal ends all")) stream.once("close", () => session?.destroy());
     return;
   }
@@ -38,7 +38,7 @@ const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, has: 
   const connection = new Connection(stream, has, agreed?.params);
   if (has("ends with a reset")) {
     stream.end = (() => {
-      stream.end = () => stream; // Node would have it end before it is reset
+      stream.end = () => stream; // Node would end the stream before it resets it
       stream.write("", () => stream.close(http2.constants.NGHTTP2_CANCEL));
       return stream;
     }) as typeof stream.end;

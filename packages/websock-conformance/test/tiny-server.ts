@@ -1,6 +1,5 @@
 /**
- * A small echo that the wire suite finds nothing wrong with, and that can be given one flaw at a time: the suite must find
- * each of them.
+ * A small echo server that passes every case. It can be given one flaw at a time, which the cases must find.
  */
 import { once } from "node:events";
 import net from "node:net";
@@ -46,7 +45,7 @@ export class Connection {
     this.socket = socket;
     this.has = has;
     this.params = params;
-    // The suite's own codec, its ends swapped.
+    // The suite's own codec, with client and server swapped.
     this.deflate =
       params &&
       new Deflate({
@@ -125,26 +124,26 @@ export class Connection {
 
   private readPayload(): boolean {
     const head = this.head!;
-    const octets = Buffer.from(this.input.subarray(0, head.length - head.taken));
-    this.input = this.input.subarray(octets.length);
+    const bytes = Buffer.from(this.input.subarray(0, head.length - head.taken));
+    this.input = this.input.subarray(bytes.length);
     const at = this.has("mask restarts with each chunk") ? 0 : head.taken;
-    if (head.key) for (let i = 0; i < octets.length; i++) octets[i] = octets[i]! ^ head.key[(at + i) & 3]!;
-    head.taken += octets.length;
+    if (head.key) for (let i = 0; i < bytes.length; i++) bytes[i] = bytes[i]! ^ head.key[(at + i) & 3]!;
+    head.taken += bytes.length;
     const complete = head.taken === head.length;
-    if (head.opcode >= 8) this.control.push(octets);
-    else if (head.opcode < 3) this.data(octets, complete && head.fin, complete);
+    if (head.opcode >= 8) this.control.push(bytes);
+    else if (head.opcode < 3) this.data(bytes, complete && head.fin, complete);
     if (!complete) return false;
     this.head = undefined;
     if (head.opcode >= 8) this.onControl(head.opcode, Buffer.concat(this.control.splice(0)));
     return true;
   }
 
-  private data(octets: Buffer, last: boolean, endOfFrame: boolean): void {
+  private data(bytes: Buffer, last: boolean, endOfFrame: boolean): void {
     const { message } = this;
     if (message === undefined) return; // a stray continuation
-    message.parts.push(octets);
-    if (message.opcode === 1 && !message.compressed) this.validate(message, octets, last, endOfFrame);
-    if (!last || (this.has("loses empty fragments' FIN") && octets.length === 0 && message.parts.length > 1)) return;
+    message.parts.push(bytes);
+    if (message.opcode === 1 && !message.compressed) this.validate(message, bytes, last, endOfFrame);
+    if (!last || (this.has("loses empty fragments' FIN") && bytes.length === 0 && message.parts.length > 1)) return;
     this.message = undefined;
     this.onMessage(message.opcode, this.contentOf(message));
     for (const held of this.heldPongs.splice(0)) this.send(10, held);
@@ -152,13 +151,13 @@ export class Connection {
 
   private validate(
     message: NonNullable<Connection["message"]>,
-    octets: Buffer,
+    bytes: Buffer,
     last: boolean,
     endOfFrame: boolean,
   ): void {
     const { has } = this;
     if (has("accepts invalid UTF-8") || has("replaces invalid UTF-8")) return;
-    let due = octets;
+    let due = bytes;
     if (has("UTF-8 at the end of the message") || has("UTF-8 at the end of the frame")) {
       if (has("UTF-8 at the end of the message") ? !last : !endOfFrame) return;
       due = Buffer.concat(message.parts);
@@ -193,7 +192,7 @@ export class Connection {
   private onMessage(opcode: number, content: Buffer): void {
     if (this.over && !this.has("echoes after close")) return;
     if (content.length === 0 && this.has("drops empty messages")) return;
-    if (this.has("wrong octet") && content.length > 0) content[content.length - 1]! ^= 1;
+    if (this.has("wrong byte") && content.length > 0) content[content.length - 1]! ^= 1;
     if (this.has("swaps messages") && this.heldMessage === undefined && this.input.length > 0) {
       this.heldMessage = [opcode, content];
       return;
@@ -219,7 +218,7 @@ export class Connection {
 
   private onClose(payload: Buffer): void {
     const { has } = this;
-    if (payload.length === 1 && !has("accepts a close frame of one octet")) throw new Broken(1002);
+    if (payload.length === 1 && !has("accepts a close frame of one byte")) throw new Broken(1002);
     const code = payload.length > 1 ? payload.readUInt16BE() : undefined;
     const registered =
       code === undefined ||
@@ -235,7 +234,7 @@ export class Connection {
       }
     }
     this.over = true;
-    // A code that is not registered must not be sent either: it is taken, and answered with one that is.
+    // The server may not send an unregistered code: it answers such a code with a registered one.
     if (has("no close frame")) this.socket.end();
     else this.close(registered || code === 1005 ? code : 1000);
   }
@@ -244,7 +243,7 @@ export class Connection {
     this.send(8, code === undefined ? Buffer.alloc(0) : Buffer.from([code >> 8, code & 255]));
     if (this.has("sends after its close frame")) this.send(1, Buffer.from("one more thing"));
     if (this.has("never closes")) return;
-    // What else is in this chunk may be answered yet, by those that do.
+    // With these flaws, the server still answers the rest of the chunk.
     if (this.has("echoes after close") || this.has("pongs after close")) setImmediate(() => this.socket.end());
     else this.socket.end();
   }

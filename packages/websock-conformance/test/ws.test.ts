@@ -1,6 +1,6 @@
 /**
- * The permessage-deflate of `ws`, which shares nothing with us: it shows that the cases are right about what is right. Its
- * deviations are known, and each is checked by hand against the RFC.
+ * The cases about permessage-deflate, run against `ws`, an independent implementation: it confirms that the cases are correct. Its
+ * known deviations were checked by hand against the RFC.
  */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,12 +8,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { http1Target, runCases, selectCases, wireClasses } from "websock-conformance";
 import { WebSocketServer } from "ws";
 
-/** RFC 7692 §7.1 says to decline an offer; `ws` refuses the handshake, and takes what `Number()` takes for a number. */
+/** RFC 7692 §7.1: the offer must be declined. `ws` refuses the handshake, and accepts every value that `Number()` accepts. */
 const DECLINES = /^12\.(7|8|9)\.\d+$/;
 const REFUSES_ALL_OFFERS = ["12.6.5", "12.6.6", "12.6.7"];
-/** It does not read what follows a block with BFINAL (§7.2.1), and forgets the context at it. */
+/** `ws` ignores the data after a block with BFINAL (§7.2.1), and loses the context there. */
 const LAST_BLOCKS = ["13.16.11", "13.16.12", "13.16.14"];
-/** Where the RFC is silent. */
+/** Cases that the RFC does not decide. */
 const SILENT = /^14\.6\.\d+$/;
 
 let server: http.Server;
@@ -33,7 +33,7 @@ afterAll(() => {
   server.close();
 });
 
-test("ws passes what concerns compression, but for what is known", { timeout: 240_000 }, async () => {
+test("ws passes the cases about compression, except for known deviations", { timeout: 240_000 }, async () => {
   const generous = { timeout: 60_000, patience: 60_000 };
   const target = http1Target(url, generous);
   const results = await runCases(selectCases(wireClasses, target, ["12.*", "13.*", "14.*"]), target, generous);

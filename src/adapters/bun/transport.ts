@@ -1,16 +1,17 @@
-/** A WebSocket of `Bun.serve` as the transport that a session wants. */
+/** The transport over a `ServerWebSocket` of `Bun.serve`. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
 
-/** What Bun's own server can do. */
+/** The capabilities of `Bun.serve`. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "bun",
   control: true,
@@ -39,22 +40,19 @@ export const capabilities = Object.freeze<Capabilities>({
   ],
 });
 
-const NEVER = Number.POSITIVE_INFINITY;
+const NO_COMPRESSION = Number.POSITIVE_INFINITY;
 
-/** How Bun tells of a loss (RFC 6455 §7.1.5), and, with a text, of a violation of the protocol that it has answered. */
-const LOST = 1006;
-
-/** The close code that Bun sends for a violation, by its text; else it is 1002. */
+/** The close code that Bun sends for a protocol violation, by the reason that it reports; 1002 for all others. */
 const VIOLATIONS: Readonly<Record<string, number>> = {
   "Received too big message": CLOSE.tooBig,
   "Received too big message, or other inflation error": CLOSE.tooBig,
   "Received invalid UTF-8": CLOSE.invalidPayload,
 };
 
-/** The close frame that Bun sends when its server is stopped by `stop(true)`. */
+/** The close frame that Bun sends to its clients when its server is stopped by `stop(true)`. */
 const STOPPED = { code: CLOSE.goingAway, reason: "Server closed" } as const;
 
-/** Where a socket has its transport besides `data`, which is a call of Bun: for what is asked with each message. */
+/** Where a socket keeps its transport for the events of messages: `data` is a getter implemented in native code. */
 export const TRANSPORT = Symbol("websock-js.transport");
 
 export type HostedSocket = BunSocket<BunTransport> & { [TRANSPORT]?: BunTransport };
@@ -63,21 +61,23 @@ export class BunTransport implements Transport {
   private session!: TransportEvents;
   private readonly maxMessageSize: number;
   private readonly server: BunServer;
-  /** Bun has queued something and has not told since that it is out. */
-  private queued = false;
-  /** From how many octets on a message is compressed; `Infinity` where that was not agreed on. */
+  /** Bun has queued data and has not reported since that the queue is empty. */
+  private hasQueued = false;
+  /** The size in bytes from which messages are compressed; `Infinity` without compression. */
   private readonly compressFrom: number;
   private socket!: BunSocket;
-  readonly capabilities = capabilities;
-  private begin: ((transport: BunTransport) => void) | undefined;
-  /** Octets that were queued or came behind such, with their headers: Bun counts those among what waits. */
-  private accepted = 0;
-  /** Our close frame, which waits until what was sent before it is out. */
-  private closing: readonly [code: number, text: string] | undefined = undefined;
-  /** We have closed, or Bun has: there is nothing more to do. */
+  private startSession: ((transport: BunTransport) => void) | undefined;
+  /**
+   * Bytes passed to Bun, except for texts that it flushed synchronously. Includes frame headers, like the amount that
+   * Bun reports.
+   */
+  private bytesAccepted = 0;
+  /** Our close frame while it waits for the queue to empty. */
+  private pendingClose: readonly [code: number, text: string] | undefined = undefined;
+  /** Either side has closed: nothing more is sent. */
   private closed = false;
 
-  /** `begin` starts the session when Bun opens the socket. */
+  /** @param startSession called when Bun opens the socket */
   constructor(
     server: BunServer,
     { maxMessageSize, compress }: ResolvedOptions,
@@ -85,43 +85,43 @@ export class BunTransport implements Transport {
     begin: (transport: BunTransport) => void,
   ) {
     this.server = server;
-    this.begin = begin;
+    this.startSession = begin;
     this.maxMessageSize = maxMessageSize;
-    this.compressFrom = compressed ? compress!.threshold : NEVER;
+    this.compressFrom = compressed ? compress!.threshold : NO_COMPRESSION;
   }
 
   open(session: TransportEvents): void {
     this.session = session;
   }
 
-  // --- what the session asks for
+  // --- Transport
 
   get buffered(): number {
-    return this.queued ? this.socket.getBufferedAmount() : 0;
+    return this.hasQueued ? this.socket.getBufferedAmount() : 0;
   }
 
-  get taken(): number {
-    return this.accepted - this.buffered;
+  get bytesFlushed(): number {
+    return this.bytesAccepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
-    this.note(this.write(opcode, data, size), size);
+    this.recordSend(this.write(opcode, data, size), size);
   }
 
   sendText(text: string): boolean {
-    // What may have to be compressed has to be measured.
-    if (this.queued || this.compressFrom !== NEVER) return false;
+    // Whether to compress depends on the size in bytes.
+    if (this.hasQueued || this.compressFrom !== NO_COMPRESSION) return false;
     const status = this.socket.sendText(text);
-    // What was taken at once is nobody's concern.
-    if (status <= 0) this.note(status, nodeOctets.utf8Length(text));
+    // Bytes that are flushed synchronously don't have to be counted.
+    if (status <= 0) this.recordSend(status, nodeByteOps.utf8Length(text));
     return true;
   }
 
-  /** Notes what Bun says of something that it was given. */
-  private note(status: number, size: number): void {
-    this.accepted += headerSize(size) + size;
-    if (status < 0) this.queued = true;
-    // Bun has dropped it: whatever follows would follow on a gap.
+  /** Handles what `send` of a Bun socket returned for `size` bytes. */
+  private recordSend(status: number, size: number): void {
+    this.bytesAccepted += headerSize(size) + size;
+    if (status < 0) this.hasQueued = true;
+    // Bun dropped the message. Abort: the peer would not notice the gap.
     else if (status === 0 && size > 0 && !this.closed) this.abort();
   }
 
@@ -129,20 +129,20 @@ export class BunTransport implements Transport {
     const { socket } = this;
     switch (opcode) {
       case "text":
-        return socket.sendText(joinText(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendText(joinText(data, size, nodeByteOps), size >= this.compressFrom);
       case "binary":
-        return socket.sendBinary(joinOctets(data, size, nodeOctets), size >= this.compressFrom);
+        return socket.sendBinary(joinOctets(data, size, nodeByteOps), size >= this.compressFrom);
       case "ping":
       case "pong":
-        return socket[opcode](joinOctets(data, size, nodeOctets));
+        return socket[opcode](joinOctets(data, size, nodeByteOps));
     }
   }
 
   close(code: number | undefined, text: string): void {
-    // Bun answers the peer's close frame itself.
+    // Bun has answered the peer's close frame itself.
     if (this.closed || code === undefined) return;
-    // After it Bun would hold what waits for as long as the peer likes; until then it can be cut off.
-    if (this.buffered > 0) this.closing = [code, text];
+    // After `close`, Bun waits for the queue to empty for an unlimited time. Until then the connection can be aborted.
+    if (this.buffered > 0) this.pendingClose = [code, text];
     else this.closeNow(code, text);
   }
 
@@ -163,45 +163,45 @@ export class BunTransport implements Transport {
     this.socket.resume();
   }
 
-  // --- what Bun tells
+  // --- events of Bun's socket
 
   onOpen(socket: HostedSocket): void {
-    const { begin } = this;
+    const { startSession: begin } = this;
     socket.binaryType = "uint8array";
     socket[TRANSPORT] = this;
     this.socket = socket;
-    this.begin = undefined; // nothing of the request is kept
+    this.startSession = undefined; // releases the request
     begin!(this);
   }
 
   onMessage(data: string | Uint8Array<ArrayBuffer>): void {
     const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeOctets);
+    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeByteOps);
     else receiveBinary(session, data, maxMessageSize);
   }
 
   onControl(opcode: "ping" | "pong", data: Uint8Array<ArrayBuffer>): void {
-    this.session.received();
-    this.session.control({ opcode, data });
+    this.session.onActivity();
+    this.session.onControl({ opcode, data });
   }
 
   onDrain(): void {
-    this.queued = this.socket.getBufferedAmount() > 0;
-    if (!this.queued && this.closing !== undefined) this.closeNow(...this.closing);
-    else this.session.drained();
+    this.hasQueued = this.socket.getBufferedAmount() > 0;
+    if (!this.hasQueued && this.pendingClose !== undefined) this.closeNow(...this.pendingClose);
+    else this.session.onDrain();
   }
 
   onClose(code: number, reason: string): void {
     const ours = this.closed;
     this.closed = true;
-    this.queued = false;
-    // A client may send the same close frame, but not while the server is stopped.
-    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.stopped();
-    // Of our own close Bun tells at once, whatever the peer does; what it answers stays unknown.
-    else if (!ours && code !== LOST) receiveClose(this.session, code, reason);
+    this.hasQueued = false;
+    // The peer may send the same close frame, but only a stopped server has no port.
+    if (!ours && code === STOPPED.code && reason === STOPPED.reason && !this.server.port) this.session.onHostStop();
+    // Bun emits `close` synchronously when we close. The peer's close frame stays unknown.
+    else if (!ours && code !== CONNECTION_LOST) receiveClose(this.session, code, reason);
     else if (!ours && reason !== "") {
-      this.session.failed(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
+      this.session.onProtocolError(new ProtocolError(VIOLATIONS[reason] ?? CLOSE.protocolError, reason));
     }
-    this.session.disconnected();
+    this.session.onDisconnect();
   }
 }

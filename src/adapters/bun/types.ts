@@ -1,9 +1,9 @@
-/** What of Bun's API we use, by its shape: nobody needs its types for ours. */
+/** The parts of Bun's API that the adapter uses, declared here so that applications need no `@types/bun`. */
 
 export interface BunSocket<Data = unknown> {
   readonly data: Data;
   binaryType: string;
-  /** How many octets were sent; -1: queued; 0: dropped, or there were none. */
+  /** Returns the number of bytes sent; -1 if the message was queued; 0 if it was dropped or empty. */
   sendText(data: string, compress?: boolean): number;
   sendBinary(data: Uint8Array, compress?: boolean): number;
   ping(data?: string | Uint8Array): number;
@@ -16,7 +16,7 @@ export interface BunSocket<Data = unknown> {
 }
 
 export interface BunServer {
-  /** 0 or `undefined` once the server has been stopped, and on a Unix domain socket. */
+  /** 0 or `undefined` after the server was stopped, and on a Unix domain socket. */
   readonly port?: number | undefined;
   upgrade(request: Request, options: { readonly headers: Headers; readonly data: unknown }): boolean;
   requestIP(request: Request): { readonly address: string; readonly port: number } | null;
@@ -25,18 +25,18 @@ export interface BunServer {
 /** `fetch` of `Bun.serve`. */
 export type BunFetch = (request: never, server: never) => unknown;
 
-/** The options of `Bun.serve` that we look at. */
+/** The options of `Bun.serve` that the adapter reads. */
 export interface BunServeOptions {
-  /** A method, so that `request` has a type where the app gives it none, and any type of Bun's is accepted. */
+  /** Method syntax, for contextual typing of `request` and for compatibility with any type of `@types/bun`. */
   fetch?(request: Request, server: never): unknown;
-  /** A path to a handler, to handlers by method, or to something else that is served as it is. */
+  /** Maps each path to a handler, to handlers by method, or to a static response. */
   readonly routes?: object | undefined;
   readonly websocket?: undefined;
 }
 
 /**
- * `websocket` of `Bun.serve`. It says nothing about the sockets: `ServerWebSocket` differs between the versions of
- * `@types/bun` (`binaryType` is optional in 1.4; `pause` and `resume` are missing in 1.3).
+ * The option `websocket` of `Bun.serve`. Sockets are typed as `object`, because `ServerWebSocket` differs between
+ * versions of `@types/bun` (`binaryType` is optional in 1.4; `pause` and `resume` are missing in 1.3).
  */
 export interface BunWebSocketHandlers {
   readonly perMessageDeflate: boolean;

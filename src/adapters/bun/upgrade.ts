@@ -5,14 +5,14 @@ import { parseExtensions } from "../../protocol/http/extensions.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import { BunTransport, capabilities } from "./transport.ts";
 import type { BunServer } from "./types.ts";
 
 export class BunHost extends Host {
   constructor(options: HostOptions) {
-    super(capabilities, nodeOctets, nodeDiagnostics, options);
+    super(capabilities, nodeByteOps, nodeDiagnostics, options);
   }
 }
 
@@ -24,54 +24,53 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     this.server = server;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response | undefined {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response | undefined {
     const { host, request, server } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
-    this.limitSize(options);
-    const agreed = agreeOnDeflate(facts, options);
+    this.warnOfMessageSize(options);
+    const agreed = negotiate(upgradeRequest, options);
     if (agreed !== undefined) request.headers.set("sec-websocket-extensions", agreed.offer);
     else request.headers.delete("sec-websocket-extensions");
-    // Without a word of ours, Bun would take the first subprotocol that is offered.
+    // An empty value prevents Bun from selecting the first subprotocol that the client offers.
     headers.set("sec-websocket-protocol", subprotocol ?? "");
     const address = server.requestIP(request);
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
-    const connection = connectionFacts(facts, peer, subprotocol, agreed?.answer);
+    const facts = connectionFacts(upgradeRequest, peer, subprotocol, agreed?.answer);
     const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
-      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
-      transport.open(session);
+      const session = host.newSession(callbacks, transport, facts, options, asyncContext);
       session.start(arg);
     });
-    // `false`: the client has gone.
+    // `upgrade` returns `false` if the client has disconnected.
     return server.upgrade(request, { headers, data }) ? undefined : new Response(null, { status: 400 });
   }
 
-  /** Bun judges sizes by one limit for all connections. */
-  private limitSize({ maxMessageSize }: ResolvedOptions): void {
+  /** Bun has one message size limit for all connections. */
+  private warnOfMessageSize({ maxMessageSize }: ResolvedOptions): void {
     const { host } = this;
     if (maxMessageSize <= host.defaults.maxMessageSize) return;
-    host.tell(
+    host.warnOnce(
       `on ${host.capabilities.host}, the option "maxMessageSize" cannot be larger than in the defaults of attach()`,
     );
   }
 }
 
-/** What Bun always asks of the client and of itself: it compresses each message on its own. */
+/** Bun always negotiates these: it compresses each message separately. */
 const NO_CONTEXT_TAKEOVER = "client_no_context_takeover; server_no_context_takeover";
 
-/** The one window that Bun compresses with. It confirms it if asked (RFC 7692 §7.1.2.1), and declines every smaller one. */
+/** Bun's only window size. Bun confirms it if offered (RFC 7692 §7.1.2.1), and declines an offer with a smaller one. */
 const WINDOW = { bits: 15, parameter: "server_max_window_bits=15" } as const;
 
 interface Agreement {
-  /** The offer that Bun is given instead of the client's: it negotiates what the request says. */
+  /** Replaces the client's offer in the request, from which Bun negotiates. */
   readonly offer: string;
-  /** What Bun answers it with. */
+  /** Bun's answer to {@link offer}. */
   readonly answer: string;
 }
 
-/** What Bun and the client agree on; `undefined`: no compression. */
-const agreeOnDeflate = (facts: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
+/** The compression that both Bun and the client support; `undefined` if none. */
+const negotiate = (upgradeRequest: UpgradeRequest, { compress }: ResolvedOptions): Agreement | undefined => {
   if (compress === undefined) return undefined;
-  const offers = parseExtensions(facts.header("sec-websocket-extensions")) ?? [];
+  const offers = parseExtensions(upgradeRequest.header("sec-websocket-extensions")) ?? [];
   const possible = offers.filter(({ parameters }) =>
     parameters.every(([name, value]) => name !== "server_max_window_bits" || value === String(WINDOW.bits)),
   );

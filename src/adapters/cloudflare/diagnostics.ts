@@ -1,7 +1,7 @@
-/** The diagnostics channels of a Worker: the platform has them with the compatibility flag `nodejs_compat`. */
+/** The diagnostics channels of a Worker, available with the compatibility flag `nodejs_compat`. */
 import { type Channel, type Diagnostics, diagnosticsOf } from "../shared/diagnostics.ts";
 
-// Not a literal: a bundler would demand the flag from everybody. Elsewhere this module is only looked at.
+// Not a literal: with one, bundlers would require the flag. On other hosts nothing is imported.
 const builtin = "node:diagnostics_channel";
 const { channel }: { readonly channel?: (name: string) => Channel } =
   "WebSocketPair" in globalThis ? await import(builtin).catch(() => ({})) : {};

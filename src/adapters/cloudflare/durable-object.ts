@@ -1,13 +1,11 @@
-/**
- * The connections of a Durable Object that hibernates: it may be gone between two messages, and what a connection needs
- * is kept in the attachment of its socket.
- */
+/** Connections of Durable Objects, stored in the attachments of their sockets during hibernation. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../../session/handler.ts";
 import { type ConnectionFacts, SessionSelf } from "../../session/self.ts";
+import type { Session } from "../../session/session.ts";
 import { FetchUpgrade, guardFetch } from "../fetch/upgrade.ts";
 import { rootContext } from "../shared/async-context.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
@@ -15,57 +13,61 @@ import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
 import { cloudflareDiagnostics } from "./diagnostics.ts";
 import { CloudflareHost } from "./host.ts";
-import { CloudflareTransport, durableCapabilities, type Reports } from "./transport.ts";
+import { CloudflareTransport, durableCapabilities, type Reporter } from "./transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./types.ts";
 import { openPair, peerOf } from "./worker.ts";
 
-/** What is kept of a connection. Its mark tells it from the attachments of others. */
-interface Kept {
+/**
+ * A connection as stored in its socket's attachment. `websock` distinguishes it from attachments of the application.
+ */
+interface StoredConnection {
   readonly websock: 1;
-  /** The name that its handler has in `attach`. */
+  /** The handler's name in the arguments of `attach`. */
   readonly handler: string;
   readonly id: string;
   readonly facts: ConnectionFacts;
   readonly limits: Pick<ResolvedOptions, "maxMessageSize" | "closeTimeout">;
-  /** There is nothing to go on with: `init` has not returned yet, or the end is decided. */
+  /** There is no state to resume with: `init` has not settled, or the connection is ending. */
   readonly over: boolean;
   readonly state: unknown;
 }
 
-const keptOf = (socket: CloudflareSocket): Kept | undefined => {
-  const attachment = socket.deserializeAttachment() as Kept | null;
+const storedConnectionOf = (socket: CloudflareSocket): StoredConnection | undefined => {
+  const attachment = socket.deserializeAttachment() as StoredConnection | null;
   return attachment?.websock === 1 ? attachment : undefined;
 };
 
-/** What is left to be done for a socket whose handler has ended, or was lost before it had a state. */
-const leave = (socket: CloudflareSocket): void => {
+/** Closes a socket whose handler has ended, or was lost before it had a state. */
+const closeAbandoned = (socket: CloudflareSocket): void => {
   try {
     socket.close(CLOSE.internalError);
   } catch {
-    // It is closed already.
+    // The socket is already closed.
   }
 };
 
 class DurableTransport extends CloudflareTransport {
-  private readonly about: Omit<Kept, "id" | "over" | "state">;
+  private readonly metadata: Omit<StoredConnection, "id" | "over" | "state">;
 
   private readonly forget: () => void;
   private ended = false;
 
-  constructor(socket: CloudflareSocket, about: DurableTransport["about"], reports: Reports, forget: () => void) {
+  constructor(socket: CloudflareSocket, about: DurableTransport["metadata"], reports: Reporter, forget: () => void) {
     super(socket, about.limits.maxMessageSize, reports, durableCapabilities);
-    this.about = about;
+    this.metadata = about;
     this.forget = forget;
   }
 
-  /** From now on its socket is known to be ours. */
-  begin(): void {
-    this.write(true, undefined);
+  session!: Session;
+
+  /** Marks the socket as one of ours. */
+  claim(): void {
+    this.store(true, undefined);
   }
 
   keep(state: unknown): void {
     try {
-      this.write(false, state);
+      this.store(false, state);
     } catch (error) {
       throw new TypeError(
         "the state of a connection in a Durable Object must be cloneable and fit into the socket's attachment; keep large " +
@@ -76,31 +78,31 @@ class DurableTransport extends CloudflareTransport {
   }
 
   override close(code: number | undefined, text: string): void {
-    this.end();
+    this.markOver();
     super.close(code, text);
   }
 
-  protected override lose(): void {
-    this.end();
-    super.lose();
+  protected override disconnect(): void {
+    this.markOver();
+    super.disconnect();
     this.forget();
   }
 
-  /** Nobody wakes it up again. */
-  private end(): void {
+  /** Stores that the connection must not be restored. */
+  private markOver(): void {
     if (this.ended || this.socket.readyState === CLOSED) return;
     this.ended = true;
-    this.write(true, undefined);
+    this.store(true, undefined);
   }
 
-  private write(over: boolean, state: unknown): void {
-    const { handler, facts, limits } = this.about;
+  private store(over: boolean, state: unknown): void {
+    const { handler, facts, limits } = this.metadata;
     this.socket.serializeAttachment({ websock: 1, handler, id: this.session.self.id, facts, limits, over, state });
   }
 }
 
-/** The methods by which the platform tells an object of its sockets. */
-interface Events {
+/** The methods that the platform calls on a Durable Object. */
+interface SocketEventMethods {
   fetch?: (request: Request, ...more: unknown[]) => unknown;
   webSocketMessage?: (socket: CloudflareSocket, data: string | ArrayBuffer) => unknown;
   webSocketClose?: (socket: CloudflareSocket, code: number, reason: string, wasClean: boolean) => unknown;
@@ -111,19 +113,19 @@ export class DurableHost extends CloudflareHost {
   private readonly ctx: DurableObjectContext;
   private readonly handlers = new Map<string, Callbacks>();
   private readonly transports = new Map<CloudflareSocket, DurableTransport>();
-  /** Promises of callbacks that are pending. While there are some, the object must not sleep. */
+  /** Promises of pending callbacks. The object must not hibernate before they settle. */
   private readonly pending = new Set<Promise<unknown>>();
   private settling: Promise<void> | undefined = undefined;
 
   constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
-    // A timer belongs to the object that has started it: no two of them share a clock.
-    super(durableCapabilities, portableOctets, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
+    // Each object has its own clock: a timer belongs to the object that started it.
+    super(durableCapabilities, portableByteOps, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }
 
-  /** Takes the object's events. Those of sockets that are none of ours are left to its own methods. */
-  listen(object: Events): void {
+  /** Wraps the object's event methods. Events of other sockets are passed on to the original methods. */
+  listen(object: SocketEventMethods): void {
     const { fetch, webSocketMessage, webSocketClose, webSocketError } = object;
     if (fetch !== undefined) {
       object.fetch = guardFetch(
@@ -133,16 +135,16 @@ export class DurableHost extends CloudflareHost {
     }
     const event =
       <Args extends unknown[]>(
-        own: ((socket: CloudflareSocket, ...args: Args) => unknown) | undefined,
-        tell: (transport: DurableTransport, ...args: Args) => void,
+        original: ((socket: CloudflareSocket, ...args: Args) => unknown) | undefined,
+        deliver: (transport: DurableTransport, ...args: Args) => void,
       ) =>
       (socket: CloudflareSocket, ...args: Args): unknown => {
-        const kept = keptOf(socket);
-        if (kept === undefined) return own?.call(object, socket, ...args);
-        const transport = this.transportOf(socket, kept);
-        if (transport !== undefined) tell(transport, ...args);
-        else if (kept.over) leave(socket);
-        return this.settled();
+        const stored = storedConnectionOf(socket);
+        if (stored === undefined) return original?.call(object, socket, ...args);
+        const transport = this.transportOf(socket, stored);
+        if (transport !== undefined) deliver(transport, ...args);
+        else if (stored.over) closeAbandoned(socket);
+        return this.callbacksSettled();
       };
     object.webSocketMessage = event(webSocketMessage, (transport, data) => transport.message(data));
     object.webSocketClose = event(webSocketClose, (transport, code, reason) => transport.closing(code, reason));
@@ -163,35 +165,35 @@ export class DurableHost extends CloudflareHost {
     this.ctx.acceptWebSocket(socket as never);
     const facts = connectionFacts(request, peer, subprotocol, undefined);
     const transport = this.run(socket, handler, facts, options, asyncContext);
-    transport.begin();
+    transport.claim();
     transport.session.start(arg);
-    // Until `init` is done, no event is there whose promise would keep the object awake.
-    const settled = this.settled();
+    // Before `init` has settled there may be no event whose promise keeps the object awake.
+    const settled = this.callbacksSettled();
     if (settled !== undefined) this.ctx.waitUntil(settled);
     return respond();
   }
 
-  /** Every connection that is open, also those from before the object slept. */
+  /** Every open connection, including those from before hibernation. */
   *selves(): Generator<SessionSelf> {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
-      const kept = keptOf(socket);
-      const session = kept && this.transportOf(socket, kept)?.session;
+      const stored = storedConnectionOf(socket);
+      const session = stored && this.transportOf(socket, stored)?.session;
       if (session !== undefined && !session.ended) yield session.self;
     }
   }
 
-  private transportOf(socket: CloudflareSocket, kept: Kept): DurableTransport | undefined {
+  private transportOf(socket: CloudflareSocket, stored: StoredConnection): DurableTransport | undefined {
     const known = this.transports.get(socket);
-    if (known !== undefined || kept.over) return known;
-    const { handler, id, facts, limits, state } = kept;
+    if (known !== undefined || stored.over) return known;
+    const { handler, id, facts, limits, state } = stored;
     if (!this.handlers.has(handler)) {
-      this.tell(
+      this.warnOnce(
         `attach() received no handler "${handler}", which a hibernated connection needs: the connection is closed with 1011`,
       );
-      leave(socket);
+      closeAbandoned(socket);
       return undefined;
     }
-    // The context of the `upgrade` call was lost when the object slept.
+    // The context of the `upgrade` call was lost in hibernation.
     const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext);
     SessionSelf.identify(transport.session.self, id);
     transport.session.resume(state);
@@ -207,15 +209,21 @@ export class DurableHost extends CloudflareHost {
   ): DurableTransport {
     const callbacks = this.handlers.get(handler)!;
     const { maxMessageSize, closeTimeout } = options;
-    const about = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
-    const transport = new DurableTransport(socket, about, this, () => this.transports.delete(socket));
-    transport.session = this.newSession(this.watched(callbacks, handler), transport, facts, options, asyncContext);
+    const metadata = { websock: 1, handler, facts, limits: { maxMessageSize, closeTimeout } } as const;
+    const transport = new DurableTransport(socket, metadata, this, () => this.transports.delete(socket));
+    transport.session = this.newSession(
+      this.trackPromises(callbacks, handler),
+      transport,
+      facts,
+      options,
+      asyncContext,
+    );
     this.transports.set(socket, transport);
     return transport;
   }
 
-  /** The same callbacks, whose promises are seen, under the name that `attach` was given. */
-  private watched(callbacks: Callbacks, name: string): Callbacks {
+  /** The same callbacks with their promises tracked, under the name that was passed to `attach`. */
+  private trackPromises(callbacks: Callbacks, name: string): Callbacks {
     const watch = (callback: Callback | undefined): Callback | undefined =>
       callback &&
       ((...args) => {
@@ -240,8 +248,8 @@ export class DurableHost extends CloudflareHost {
     this.pending.add(promise);
   }
 
-  /** Resolves when no callback is pending: what an event returns keeps the object awake. */
-  private settled(): Promise<void> | undefined {
+  /** Resolves when no callback is pending. Event methods return it to keep the object awake. */
+  private callbacksSettled(): Promise<void> | undefined {
     if (this.pending.size === 0) return undefined;
     this.settling ??= this.settle().finally(() => {
       this.settling = undefined;
@@ -255,7 +263,7 @@ export class DurableHost extends CloudflareHost {
 }
 
 class DurableUpgrade extends FetchUpgrade<DurableHost> {
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
-    return this.host.open(decision, facts, peerOf(this.request), headers);
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
+    return this.host.open(decision, upgradeRequest, peerOf(this.request), headers);
   }
 }

@@ -1,24 +1,24 @@
-/** A WebSocket of Cloudflare Workers as the transport that a session wants. */
+/** The transport over a WebSocket of Cloudflare Workers. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
 
 /**
- * The platform agrees on compression and judges frames by itself. It keeps idle connections open and notices lost ones: a
- * client that only listens can't be told from a silent one, because pings and pongs are not seen.
+ * The platform negotiates compression and validates frames itself. It keeps idle connections open and detects lost
+ * ones. It hides pings and pongs, so an idle client and a lost one look the same.
  */
 const IGNORES = [
   ...(["timeout", "heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),
   ...(["fullsweepAfter", "maxHeapSize"] as const),
 ];
 
-/** What a Worker can do. */
+/** The capabilities of a Worker. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "cloudflare",
   control: false,
@@ -34,131 +34,133 @@ export const capabilities = Object.freeze<Capabilities>({
   ignores: IGNORES,
 });
 
-/** What a Durable Object can do. */
+/** The capabilities of a Durable Object. */
 export const durableCapabilities = Object.freeze<Capabilities>({
   ...capabilities,
   host: "a Durable Object",
   crossConnection: true,
 });
 
-/** The platform reports a loss as this (RFC 6455 §7.1.5). */
-const LOST = 1006;
-
-/** How it tells of violations of the protocol, which it has answered. */
+/** The error message for a protocol violation, to which the platform has already responded. */
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;
 
-/** Where the errors go that are nobody's who calls. */
-export interface Reports {
-  /** What can't be done: once. */
-  tell(what: string): void;
+/** Where errors go that can't be thrown to a caller. */
+export interface Reporter {
+  /** Reports an unsupported operation, once. */
+  warnOnce(what: string): void;
   onError(error: unknown, context: undefined): void;
 }
 
 export class CloudflareTransport implements Transport {
-  readonly capabilities: Capabilities;
-  /** The platform does not tell what waits. */
+  /** The platform does not expose buffered bytes. */
   readonly buffered = 0;
-  readonly taken = 0;
-  session!: Session;
+  readonly bytesFlushed = 0;
+  private events!: TransportEvents;
   protected readonly socket: CloudflareSocket;
   private readonly maxMessageSize: number;
-  private readonly reports: Reports;
+  private readonly reporter: Reporter;
+  /** Its name, for reporter. */
+  private readonly host: string;
   /** The peer's close frame has arrived. */
-  private remoteClosed = false;
-  /** Ours is out. */
-  private closed = false;
-  private gone = false;
+  private closeReceived = false;
+  /** Our close frame was sent. */
+  private closeSent = false;
+  private disconnected = false;
 
-  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reports, what = capabilities) {
-    this.capabilities = what;
+  constructor(socket: CloudflareSocket, maxMessageSize: number, reports: Reporter, { host } = capabilities) {
+    this.host = host;
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
-    this.reports = reports;
+    this.reporter = reports;
   }
 
-  // --- what the platform tells
+  open(events: TransportEvents): void {
+    this.events = events;
+  }
+
+  // --- events of the socket
 
   message(data: string | ArrayBuffer): void {
-    if (this.gone) return;
-    const { session, maxMessageSize } = this;
-    if (typeof data === "string") receiveText(session, data, maxMessageSize, portableOctets);
-    else receiveBinary(session, new Uint8Array(data), maxMessageSize);
+    if (this.disconnected) return;
+    const { events, maxMessageSize } = this;
+    if (typeof data === "string") receiveText(events, data, maxMessageSize, portableByteOps);
+    else receiveBinary(events, new Uint8Array(data), maxMessageSize);
   }
 
   closing(code: number, text: string): void {
-    if (this.gone) return;
-    this.remoteClosed = true;
-    if (code === LOST) {
-      // Half a WebSocket is of no use, but the platform keeps it.
-      this.quietly(() => this.socket.close(CLOSE.normal));
-      this.lose();
+    if (this.disconnected) return;
+    this.closeReceived = true;
+    if (code === CONNECTION_LOST) {
+      // The platform keeps its side of a lost connection open until we close it.
+      this.closeIgnoringErrors(() => this.socket.close(CLOSE.normal));
+      this.disconnect();
       return;
     }
-    receiveClose(this.session, code, text);
-    if (this.closed) this.lose();
+    receiveClose(this.events, code, text);
+    if (this.closeSent) this.disconnect();
   }
 
   failed(message: string): void {
-    if (this.gone) return;
-    this.closed = true;
+    if (this.disconnected) return;
+    this.closeSent = true;
     const [, code, description] = VIOLATION.exec(message) ?? [];
-    if (code !== undefined) this.session.failed(new ProtocolError(Number(code), description!));
-    this.lose();
+    if (code !== undefined) this.events.onProtocolError(new ProtocolError(Number(code), description!));
+    this.disconnect();
   }
 
-  // --- what the session asks
+  // --- Transport
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (opcode === "ping" || opcode === "pong") {
-      this.reports.tell(`a ${opcode} cannot be sent on ${this.capabilities.host} and was dropped`);
+      this.reporter.warnOnce(`a ${opcode} cannot be sent on ${this.host} and was dropped`);
       return;
     }
-    if (this.closed || this.gone) return;
+    if (this.closeSent || this.disconnected) return;
     this.attempt(() =>
       this.socket.send(
-        opcode === "text" ? joinText(data, size, portableOctets) : joinOctets(data, size, portableOctets),
+        opcode === "text" ? joinText(data, size, portableByteOps) : joinOctets(data, size, portableByteOps),
       ),
     );
   }
 
   close(code: number | undefined, text: string): void {
-    if (this.closed || this.gone) return;
-    this.closed = true;
+    if (this.closeSent || this.disconnected) return;
+    this.closeSent = true;
     this.attempt(() => (code === undefined ? this.socket.close() : this.socket.close(code, text)));
-    // Both close frames are out: the platform has nothing more to tell.
-    if (this.remoteClosed) this.lose();
+    // Both close frames were sent: the platform emits no further event.
+    if (this.closeReceived) this.disconnect();
   }
 
-  /** The platform can't: it closes when the peer does. To us it is gone. */
+  /** The platform can't abort a connection: it closes when the peer does. The session regards it as disconnected. */
   abort(): void {
-    this.lose();
+    this.disconnect();
   }
 
   pause(): void {}
 
   resume(): void {}
 
-  protected lose(): void {
-    if (this.gone) return;
-    this.gone = true;
-    this.session.disconnected();
+  protected disconnect(): void {
+    if (this.disconnected) return;
+    this.disconnected = true;
+    this.events.onDisconnect();
   }
 
-  /** A socket that has just gone refuses, and so does one that belongs to another request. */
+  /** `send` and `close` throw if the socket has just been closed, or belongs to another request. */
   private attempt(run: () => void): void {
     if (this.socket.readyState === CLOSED) return;
     try {
       run();
     } catch (error) {
-      this.reports.onError(error, undefined);
+      this.reporter.onError(error, undefined);
     }
   }
 
-  private quietly(run: () => void): void {
+  private closeIgnoringErrors(run: () => void): void {
     try {
       run();
     } catch {
-      // It has gone for good.
+      // The socket is already closed.
     }
   }
 }

@@ -1,9 +1,9 @@
-/** What of Cloudflare's API we use, by its shape: nobody needs its types for ours. */
+/** The parts of Cloudflare's API that the adapter uses, declared here so that applications need no other types. */
 
 export interface CloudflareSocket {
   readonly readyState: number;
   binaryType?: string;
-  /** `allowHalfOpen`: the peer's close frame is ours to answer. */
+  /** `allowHalfOpen`: the platform does not answer the peer's close frame. */
   accept(options?: { readonly allowHalfOpen?: boolean }): void;
   send(data: string | ArrayBuffer | ArrayBufferView): void;
   close(code?: number, reason?: string): void;
@@ -12,12 +12,12 @@ export interface CloudflareSocket {
   deserializeAttachment(): unknown;
 }
 
-/** The client's end goes into the response, the server's is ours. */
+/** 0 is the client's end, for the response; 1 is the server's end. */
 export type CloudflareSocketPair = new () => { readonly 0: CloudflareSocket; readonly 1: CloudflareSocket };
 
 /**
- * `ctx` of a Durable Object (`DurableObjectState`). Its sockets are {@link CloudflareSocket}s; it does not say so, because
- * the versions of `@cloudflare/workers-types` differ in them.
+ * The `ctx` of a Durable Object (`DurableObjectState`). Its sockets are {@link CloudflareSocket}s, but typed as `never`
+ * and `object`, because their type differs between versions of `@cloudflare/workers-types`.
  */
 export interface DurableObjectContext {
   acceptWebSocket(socket: never, tags?: string[]): void;

@@ -1,12 +1,8 @@
-/** Upgrade requests of Workers. */
+/** Upgrades in Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
-import { portableOctets } from "../../protocol/byte-ops.ts";
-import type { AsyncContext } from "../../session/async-context.ts";
-import type { Callbacks } from "../../session/handler.ts";
-import type { ConnectionFacts } from "../../session/self.ts";
-import { Session } from "../../session/session.ts";
-import type { Transport } from "../../transport.ts";
-import { FetchUpgrade, unmarked } from "../fetch/upgrade.ts";
+import { portableByteOps } from "../../protocol/byte-ops.ts";
+import type { Session, SessionContext } from "../../session/session.ts";
+import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
@@ -21,11 +17,11 @@ declare const WebSocketPair: CloudflareSocketPair;
 /** Keeps a request alive until a promise settles. */
 type WaitUntil = (promise: Promise<unknown>) => void;
 
-// Only the platform has such a module; elsewhere this one is only looked at.
+// On other hosts this module does not exist and nothing is imported.
 const platform = "cloudflare:workers";
 const { waitUntil }: { readonly waitUntil?: WaitUntil } = "WebSocketPair" in globalThis ? await import(platform) : {};
 
-/** Both ends of a new connection, and the response that hands the client its own. */
+/** Creates a connection: its server end, and the response that passes the other end to the client. */
 export const openPair = (
   { subprotocol }: Decision,
   headers: Headers,
@@ -35,12 +31,12 @@ export const openPair = (
   return { socket, respond: () => new Response(null, { status: 101, headers, webSocket: client } as ResponseInit) };
 };
 
-/** The client, as the platform tells of it. */
+/** The client's address, as far as the platform knows it. */
 export const peerOf = (request: Request): { readonly remoteAddress: string | undefined } => ({
   remoteAddress: request.headers.get("cf-connecting-ip") ?? undefined,
 });
 
-/** What is deferred runs in the request that asks for it, and would end with that one: each has a turn that is waited for. */
+/** Deferred functions run in the current request, which would end before them: `waitUntil` keeps it alive. */
 class WorkerClock extends SystemClock {
   override defer(run: () => void): void {
     const ran = new Promise<void>((resolve) => {
@@ -54,72 +50,57 @@ class WorkerClock extends SystemClock {
 }
 
 export class WorkerHost extends CloudflareHost {
-  private readonly given: HostOptions["clock"];
-  private readonly whenOver = new WeakMap<Session, () => void>();
+  private readonly givenClock: HostOptions["clock"];
+  private readonly onSessionEnd = new WeakMap<Session, () => void>();
 
   constructor(options: HostOptions = {}) {
-    super(capabilities, portableOctets, cloudflareDiagnostics, options);
-    this.given = options.clock;
+    super(capabilities, portableByteOps, cloudflareDiagnostics, options);
+    this.givenClock = options.clock;
   }
 
-  /** Each has a clock of its own: a timer belongs to the request that has started it, and ends with it. */
-  override newSession(
-    callbacks: Callbacks,
-    transport: Transport,
-    facts: ConnectionFacts,
-    options: ResolvedOptions,
-    asyncContext: AsyncContext | undefined,
-  ): Session {
-    const { octets, onError } = this;
+  /** Each session has its own clock: a timer belongs to the request that started it, and ends with that request. */
+  protected override contextFor(options: ResolvedOptions): SessionContext {
+    const clock = this.givenClock ?? new WorkerClock();
     const onEnd = (session: Session): void => this.onEnd(session);
-    const clock = this.given ?? new WorkerClock();
-    const session = new Session(
-      callbacks,
-      transport,
-      facts,
-      { options, clock, octets, onError, onIdentified: this.group.identify, onEnd },
-      asyncContext,
-    );
-    this.group.add(session);
-    return session;
+    return { ...super.contextFor(options), clock, onEnd };
   }
 
-  /** The socket has gone, and with it the request would be, although callbacks may still have to run. */
-  linger(session: Session): void {
-    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.whenOver.set(session, resolve)));
+  /** Keeps the request alive after its socket has closed, while callbacks still have to run. */
+  keepRequestAlive(session: Session): void {
+    if (this.group.has(session)) waitUntil?.(new Promise<void>((resolve) => this.onSessionEnd.set(session, resolve)));
   }
 
   private onEnd(session: Session): void {
     this.group.delete(session);
-    this.whenOver.get(session)?.();
+    this.onSessionEnd.get(session)?.();
   }
 }
 
 class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const { socket, respond } = openPair(decision, headers);
     socket.binaryType = "arraybuffer";
     socket.accept({ allowHalfOpen: true });
     const transport = new CloudflareTransport(socket, options.maxMessageSize, host);
-    transport.session = host.newSession(
+    const session = host.newSession(
       callbacks,
       transport,
-      connectionFacts(facts, peerOf(request), subprotocol, undefined),
+      connectionFacts(upgradeRequest, peerOf(request), subprotocol, undefined),
       options,
       asyncContext,
     );
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer }) => transport.message(data));
     socket.addEventListener("close", ({ code, reason }: { code: number; reason: string }) => {
       transport.closing(code, reason);
-      host.linger(transport.session);
+      host.keepRequestAlive(session);
     });
     socket.addEventListener("error", ({ message }: { message: string }) => {
       transport.failed(message);
-      host.linger(transport.session);
+      host.keepRequestAlive(session);
     });
-    transport.session.start(arg);
+    session.start(arg);
     return respond();
   }
 }
@@ -127,4 +108,4 @@ class WorkerUpgrade extends FetchUpgrade<WorkerHost> {
 const host = new WorkerHost();
 
 /** Upgrades the requests of a Worker, which needs no `attach`. */
-export const workerUpgrades = unmarked((request) => new WorkerUpgrade(host, request));
+export const workerUpgrades = upgradesWithoutAttach((request) => new WorkerUpgrade(host, request));

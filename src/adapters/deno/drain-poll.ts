@@ -1,63 +1,63 @@
-/** Sees when what waits for a peer has been taken, on hosts that only tell how much there is: by asking. */
+/** Polls the number of buffered bytes, on a host without an event for it. */
 
 import { systemTimers, type Timers } from "../shared/timers.ts";
 
-/** Something of which octets wait. */
-export interface Draining {
-  /** How many octets wait now. */
-  readonly waiting: number;
-  /** Fewer wait than when it was asked last. */
-  onLess(): void;
+/** A transport that is polled while it has buffered bytes. */
+export interface PolledTransport {
+  /** The current number of buffered bytes. */
+  readonly bufferedAmount: number;
+  /** Called when the number has decreased since the last poll. */
+  onProgress(): void;
 }
 
-/** How many ms lie between two looks: the first while there is progress, up to the second while there is none. */
-const QUICK = 1;
-const SLOW = 64;
+/** Interval in ms. It starts at the minimum and doubles, up to the maximum, while no transport makes progress. */
+const MIN_INTERVAL = 1;
+const MAX_INTERVAL = 64;
 
-/** One timer for all, while there is anything to look at. */
+/** One timer for all transports, running only while there is something to poll. */
 export class DrainPoll {
   private readonly timers: Timers;
-  private readonly waiting = new Map<Draining, number>();
-  private interval = QUICK;
+  private readonly transports = new Map<PolledTransport, number>();
+  private interval = MIN_INTERVAL;
   private timer: ReturnType<typeof setTimeout> | undefined = undefined;
 
   constructor(timers: Timers = systemTimers) {
     this.timers = timers;
   }
 
-  /** Looks after this one until nothing waits. */
-  add(one: Draining, waiting: number): void {
-    if (this.waiting.has(one)) return;
-    this.waiting.set(one, waiting);
-    if (this.timer !== undefined && this.interval === QUICK) return;
-    this.interval = QUICK;
+  /** Polls a transport until it has no buffered bytes. */
+  add(transport: PolledTransport, bufferedAmount: number): void {
+    if (this.transports.has(transport)) return;
+    this.transports.set(transport, bufferedAmount);
+    if (this.timer !== undefined && this.interval === MIN_INTERVAL) return;
+    this.interval = MIN_INTERVAL;
     this.schedule();
   }
 
-  /** Looks after it no longer. */
-  delete(one: Draining): void {
-    this.waiting.delete(one);
+  /** Stops polling a transport. */
+  delete(transport: PolledTransport): void {
+    this.transports.delete(transport);
   }
 
   private schedule(): void {
     this.timers.stopTimeout(this.timer);
-    this.timer = this.timers.startTimeout(this.look, this.interval);
+    this.timer = this.timers.startTimeout(this.poll, this.interval);
   }
 
-  private readonly look = (): void => {
+  private readonly poll = (): void => {
     this.timer = undefined;
     let progress = false;
-    for (const [one, before] of this.waiting) {
-      const now = one.waiting;
-      if (now === 0) this.waiting.delete(one);
-      else this.waiting.set(one, now);
+    for (const [transport, before] of this.transports) {
+      const now = transport.bufferedAmount;
+      if (now === 0) this.transports.delete(transport);
+      else this.transports.set(transport, now);
       if (now >= before) continue;
       progress = true;
-      one.onLess();
+      transport.onProgress();
     }
-    this.interval = progress ? QUICK : Math.min(this.interval * 2, SLOW);
-    // One that was added meanwhile has scheduled it.
-    if (this.waiting.size > 0 && this.timer === undefined) this.schedule();
+    this.interval = progress ? MIN_INTERVAL : Math.min(this.interval * 2, MAX_INTERVAL);
+    // `add` may have been called in `onProgress`.
+    if (this.transports.size > 0 && this.timer === undefined) this.schedule();
   };
 }
 

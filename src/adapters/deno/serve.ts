@@ -1,18 +1,18 @@
 /**
- * Tells connections that their server is being stopped. When a server of `Deno.serve` is stopped, by `shutdown()` or by
- * the abort signal it was given, Deno closes its WebSockets, but what a socket is told of that is exactly what it is told
- * when a client sends an empty close frame: code 1005. So `Deno.serve` is wrapped, to learn of the stop beforehand.
+ * Detects that a server of `Deno.serve` is being stopped. Deno then closes its WebSockets with close code 1005, which
+ * looks the same as an empty close frame from the client (Deno 2.9). `Deno.serve` is wrapped to detect `shutdown()` and
+ * the abort signal beforehand.
  */
 import type { DenoServe, DenoServer } from "./types.ts";
 
-/** A connection of a server that is being stopped. */
+/** A connection of a server that can be stopped. */
 export interface Stoppable {
-  /** The server is about to be stopped. */
+  /** Called before the server stops. */
   onStop(): void;
 }
 
 /** The connections of one server. */
-export class ServedConnections {
+export class ServerConnections {
   private readonly connections = new Set<Stoppable>();
 
   add(connection: Stoppable): void {
@@ -28,10 +28,10 @@ export class ServedConnections {
   };
 }
 
-const servers = new WeakMap<Request, ServedConnections>();
+const servers = new WeakMap<Request, ServerConnections>();
 
-/** The connections of the server that this request came to; `undefined` if that was not started by `Deno.serve`. */
-export const connectionsOf = (request: Request): ServedConnections | undefined => servers.get(request);
+/** The connections of the server that received this request; `undefined` if `Deno.serve` did not start it. */
+export const connectionsOf = (request: Request): ServerConnections | undefined => servers.get(request);
 
 type Handler = (request: Request, ...more: unknown[]) => unknown;
 
@@ -40,12 +40,12 @@ interface ServeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `Deno.serve`, with every request known to belong to its server. */
+/** Wraps `Deno.serve`, to associate each request with its server. */
 export const watchServe =
   (serve: DenoServe): DenoServe =>
-  // It takes options, a handler, or both, and the handler may be among the options.
+  // The arguments are options, a handler, or both. The handler may also be in the options.
   (...args) => {
-    const connections = new ServedConnections();
+    const connections = new ServerConnections();
     const watch =
       (handle: Handler): Handler =>
       (request, ...more) => {
@@ -58,14 +58,14 @@ export const watchServe =
       return typeof handler === "function" ? { ...(arg as object), handler: watch(handler) } : arg;
     });
     const { signal } = (args.find((arg) => typeof arg === "object" && arg !== null) ?? {}) as ServeOptions;
-    // Before Deno's own listener, so that our close frame goes out first.
+    // Registered before Deno's own listener, so that our close frame is sent first.
     signal?.addEventListener("abort", connections.stop);
     const server = serve(...watched);
     watchShutdown(server, connections.stop);
     return server;
   };
 
-/** `Symbol.asyncDispose` of the server calls `shutdown`, too. */
+/** Also covers `Symbol.asyncDispose` of the server, which calls `shutdown`. */
 const watchShutdown = (server: DenoServer, stop: () => void): void => {
   const { shutdown } = server;
   server.shutdown = () => {

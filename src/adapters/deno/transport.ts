@@ -1,23 +1,24 @@
-/** A WebSocket of `Deno.upgradeWebSocket` as the transport that a session wants. */
+/** The transport over a WebSocket of `Deno.upgradeWebSocket`. */
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
-import type { Capabilities, Transport, TransportEvents } from "../../transport.ts";
-import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { CONNECTION_LOST, NO_CLOSE_CODE, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import { later } from "../shared/timers.ts";
-import { type Draining, drainPoll } from "./drain-poll.ts";
-import type { ServedConnections, Stoppable } from "./serve.ts";
+import { drainPoll, type PolledTransport } from "./drain-poll.ts";
+import type { ServerConnections, Stoppable } from "./serve.ts";
 import type { DenoSocket } from "./types.ts";
 
-/** What Deno's own server can do. */
+/** The capabilities of `Deno.serve`. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "deno",
   control: false,
   pause: false,
-  drain: true, // by asking: see drain-poll.ts
+  drain: true, // by polling, see drain-poll.ts
   closeDetail: true,
   answersClose: false,
   abort: false,
@@ -28,7 +29,7 @@ export const capabilities = Object.freeze<Capabilities>({
   ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
 });
 
-/** How Deno tells of violations of the protocol; all other errors are of the wire. */
+/** Deno's error messages for protocol violations. All its other errors are network errors. */
 const VIOLATION =
   /^(?:Invalid (?:fragment|UTF-8|continuation frame|close frame|close code|value)|Reserved bits|Control frame|Ping frame|Frame too large)/;
 
@@ -43,166 +44,170 @@ const violationOf = (message: string): ProtocolError | undefined => {
   return new ProtocolError(code, message);
 };
 
-/** For fewer octets than these nobody waits. */
-const WATCHED = 16_384;
+/** Backlogs below this size are reported as 0: querying `bufferedAmount` costs as much as sending a message. */
+const MIN_POLLED = 16_384;
 
-/** For so many turns of the event loop at most a close frame waits until nothing more arrives. */
-const QUIET_TURNS = 16;
+/** The maximum number of event-loop ticks for which a close frame is delayed until no more messages arrive. */
+const MAX_QUIET_TICKS = 16;
 
-/** The error by which Deno says that it has closed an idle connection (1001): its client has answered no ping. */
-const IDLE = "No response from ping frame.";
+/** Deno's error for an idle connection whose client has not answered a ping. Deno closes it with 1001. */
+const IDLE_ERROR = "No response from ping frame.";
 
-/** How Deno tells of a loss; the second one as RFC 6455 §7.1.5 has it. */
-const LOST: readonly number[] = [0, 1006];
+/** The close codes that Deno reports for a lost connection. */
+const LOST_CODES: readonly number[] = [0, CONNECTION_LOST];
 
-export class DenoTransport implements Transport, Draining, Stoppable {
-  readonly capabilities = capabilities;
+export class DenoTransport implements Transport, PolledTransport, Stoppable {
   private readonly socket: DenoSocket;
   private readonly maxMessageSize: number;
-  private readonly watchFrom: number;
-  private readonly tell: (what: string) => void;
+  private readonly minPolled: number;
+  private readonly warnOnce: (what: string) => void;
   private session!: TransportEvents;
-  private accepted = 0;
-  /** Octets sent since nothing waited. */
-  private unwatched = 0;
-  /** How many messages have arrived. */
-  private arrived = 0;
-  /** We have sent our close frame, or are about to. */
-  private closed = false;
-  private gone = false;
-  /** Our close frame, which may be waiting until nothing more arrives. */
-  private closing: readonly [code: number, text: string] | undefined = undefined;
-  /** The server is being stopped: Deno closes the connection right now. */
+  private bytesAccepted = 0;
+  /** Bytes sent since `bufferedAmount` was last 0. */
+  private sentSinceDrained = 0;
+  /** The number of messages received. */
+  private messagesReceived = 0;
+  /** `close` was called: our close frame was sent, or will be. */
+  private closeCalled = false;
+  private disconnected = false;
+  /** Our close frame, which may still be delayed. */
+  private closeFrame: readonly [code: number, text: string] | undefined = undefined;
+  /** The server is being stopped: Deno closes the connection in the same call. */
   private stopping = false;
-  private readonly served: ServedConnections | undefined;
+  private readonly serverConnections: ServerConnections | undefined;
 
   /**
-   * @param tell reports what can't be done
-   * @param served the connections of the same server
+   * @param warnOnce reports an unsupported operation, once
+   * @param serverConnections the connections of the same server
    */
   constructor(
     socket: DenoSocket,
     { maxMessageSize, maxBuffered }: ResolvedOptions,
-    tell: (what: string) => void,
-    served: ServedConnections | undefined,
+    warnOnce: (what: string) => void,
+    serverConnections: ServerConnections | undefined,
   ) {
     this.socket = socket;
     this.maxMessageSize = maxMessageSize;
-    this.watchFrom = Math.min(WATCHED, maxBuffered / 4);
-    this.tell = tell;
-    this.served = served;
+    this.minPolled = Math.min(MIN_POLLED, maxBuffered / 4);
+    this.warnOnce = warnOnce;
+    this.serverConnections = serverConnections;
   }
 
   open(session: TransportEvents): void {
     const { socket, maxMessageSize } = this;
     this.session = session;
-    this.served?.add(this);
+    this.serverConnections?.add(this);
     socket.onmessage = ({ data }) => {
-      this.arrived++;
-      // The socket was made in the connection's context.
-      if (typeof data === "string") session.inherit(receiveText, undefined, session, data, maxMessageSize, nodeOctets);
-      else session.inherit(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
+      this.messagesReceived++;
+      // The socket was created in the connection's context, and its events run there.
+      if (typeof data === "string")
+        session.assumeContext(receiveText, undefined, session, data, maxMessageSize, nodeByteOps);
+      else session.assumeContext(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
     };
-    socket.onerror = ({ message = "" }) => session.inherit(this.onError, this, message);
-    socket.onclose = ({ code, reason }) => session.inherit(this.onClose, this, code, reason);
+    socket.onerror = ({ message = "" }) => session.assumeContext(this.onError, this, message);
+    socket.onclose = ({ code, reason }) => session.assumeContext(this.onClose, this, code, reason);
   }
 
-  // --- what the session asks for
+  // --- Transport
 
-  get waiting(): number {
-    return this.gone ? 0 : this.socket.bufferedAmount;
+  get bufferedAmount(): number {
+    return this.disconnected ? 0 : this.socket.bufferedAmount;
   }
 
-  /** Asking Deno costs as much as a message: of so little that nobody waits for it, it is not asked. */
+  /** Small backlogs are reported as 0, see {@link MIN_POLLED}. */
   get buffered(): number {
-    if (this.unwatched < this.watchFrom) return 0;
-    const { waiting } = this;
-    if (waiting === 0) this.unwatched = 0;
-    else drainPoll.add(this, waiting);
-    return waiting;
+    if (this.sentSinceDrained < this.minPolled) return 0;
+    const { bufferedAmount } = this;
+    if (bufferedAmount === 0) this.sentSinceDrained = 0;
+    else drainPoll.add(this, bufferedAmount);
+    return bufferedAmount;
   }
 
-  get taken(): number {
-    return this.accepted - this.buffered;
+  get bytesFlushed(): number {
+    return this.bytesAccepted - this.buffered;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
     const { socket } = this;
-    if (opcode === "text") socket.send(joinText(data, size, nodeOctets));
-    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeOctets));
+    if (opcode === "text") socket.send(joinText(data, size, nodeByteOps));
+    else if (opcode === "binary") socket.send(joinOctets(data, size, nodeByteOps));
     else {
-      this.tell(`a ${opcode} cannot be sent on deno and was dropped`);
+      this.warnOnce(`a ${opcode} cannot be sent on deno and was dropped`);
       return;
     }
-    this.accepted += size;
-    this.unwatched += size;
+    this.bytesAccepted += size;
+    this.sentSinceDrained += size;
   }
 
   close(code: number | undefined, text: string): void {
-    // Deno answers the peer's close frame itself.
-    if (this.gone || code === undefined) return;
-    this.closed = true;
-    this.closing = [code, text];
+    // Deno has answered the peer's close frame itself.
+    if (this.disconnected || code === undefined) return;
+    this.closeCalled = true;
+    this.closeFrame = [code, text];
     if (this.stopping) this.socket.close(code, text);
-    else this.closeWhenQuiet(code, text, QUIET_TURNS);
+    else this.closeWhenQuiet(code, text, MAX_QUIET_TICKS);
   }
 
   /**
-   * Deno cuts the connection off when a message comes after our close frame, which may be lost with it: what has arrived
-   * already is read first.
+   * Deno drops the connection if a message arrives after our close frame, and the close frame may be lost with it (Deno
+   * 2.9). So messages that have already arrived are read first.
    */
   private closeWhenQuiet(code: number, text: string, turns: number): void {
-    const { arrived } = this;
+    const { messagesReceived: arrived } = this;
     later(() => {
-      if (this.gone) return;
-      if (this.arrived === arrived || turns === 1) this.socket.close(code, text);
+      if (this.disconnected) return;
+      if (this.messagesReceived === arrived || turns === 1) this.socket.close(code, text);
       else this.closeWhenQuiet(code, text, turns - 1);
     });
   }
 
-  /** Deno can't: it sends a close frame, and waits for the peer's. To us it is gone. */
+  /**
+   * Deno can't abort: it sends a close frame and waits for the peer's. The session regards the connection as
+   * disconnected.
+   */
   abort(): void {
-    if (!this.gone) this.socket.close(this.closing?.[0], this.closing?.[1]);
-    this.onGone();
+    if (!this.disconnected) this.socket.close(this.closeFrame?.[0], this.closeFrame?.[1]);
+    this.onDisconnected();
   }
 
   pause(): void {}
 
   resume(): void {}
 
-  // --- what Deno tells
+  // --- events of Deno
 
-  onLess(): void {
-    this.session.drained();
+  onProgress(): void {
+    this.session.onDrain();
   }
 
   onStop(): void {
     this.stopping = true;
-    this.session.stopped();
+    this.session.onHostStop();
   }
 
   private onError(message: string): void {
-    if (message === IDLE) {
-      if (!this.gone) this.session.idle();
-      this.onGone();
+    if (message === IDLE_ERROR) {
+      if (!this.disconnected) this.session.onIdle();
+      this.onDisconnected();
       return;
     }
-    const violation = this.gone ? undefined : violationOf(message);
-    if (violation !== undefined) this.session.failed(violation);
+    const violation = this.disconnected ? undefined : violationOf(message);
+    if (violation !== undefined) this.session.onProtocolError(violation);
   }
 
   private onClose(code: number, reason: string): void {
-    if (this.gone) return;
-    // The answer to our own close frame may have none; then there need not have been one.
-    if (!LOST.includes(code) && !(this.closed && code === 1005)) receiveClose(this.session, code, reason);
-    this.onGone();
+    if (this.disconnected) return;
+    // 1005 after our own close frame means either an empty close frame or none at all.
+    if (!LOST_CODES.includes(code) && !(this.closeCalled && code === NO_CLOSE_CODE))
+      receiveClose(this.session, code, reason);
+    this.onDisconnected();
   }
 
-  private onGone(): void {
-    if (this.gone) return;
-    this.gone = true;
+  private onDisconnected(): void {
+    if (this.disconnected) return;
+    this.disconnected = true;
     drainPoll.delete(this);
-    this.served?.delete(this);
-    this.session.disconnected();
+    this.serverConnections?.delete(this);
+    this.session.onDisconnect();
   }
 }

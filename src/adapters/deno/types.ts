@@ -1,4 +1,4 @@
-/** What of Deno's API we use, by its shape: nobody needs its types for ours. */
+/** The parts of Deno's API that the adapter uses, declared here so that applications need no other types. */
 
 export interface DenoSocket {
   binaryType: string;

@@ -5,7 +5,7 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
 import { connectionsOf } from "./serve.ts";
 import { capabilities, DenoTransport } from "./transport.ts";
@@ -13,13 +13,16 @@ import type { DenoServeInfo, DenoUpgradeWebSocket } from "./types.ts";
 
 export class DenoHost extends Host {
   constructor(options: HostOptions = {}) {
-    super(capabilities, nodeOctets, nodeDiagnostics, options);
+    super(capabilities, nodeByteOps, nodeDiagnostics, options);
   }
 }
 
 declare const Deno: { readonly upgradeWebSocket: DenoUpgradeWebSocket };
 
-/** Deno then fires all events of the socket in that context: entering it for each one would take 700 ns. */
+/**
+ * Calls `upgradeWebSocket` in the connection's context, in which Deno then emits all events: entering it each time
+ * would take 700 ns.
+ */
 const upgradeIn = (
   asyncContext: AsyncContext | undefined,
   request: Request,
@@ -40,14 +43,14 @@ export class DenoUpgrade extends FetchUpgrade {
     this.info = info;
   }
 
-  protected perform(decision: Decision, facts: UpgradeRequest, headers: Headers): Response {
+  protected perform(decision: Decision, upgradeRequest: UpgradeRequest, headers: Headers): Response {
     const { host, request } = this;
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
-    // Read before: of a request that is upgraded, nothing can be.
+    // Must be read before the upgrade, after which Deno allows no access to the request.
     const { hostname: remoteAddress, port: remotePort } = this.info?.remoteAddr ?? {};
-    const connection = connectionFacts(facts, { remoteAddress, remotePort }, subprotocol, undefined);
+    const facts = connectionFacts(upgradeRequest, { remoteAddress, remotePort }, subprotocol, undefined);
     const served = connectionsOf(request);
-    // Not with its option `protocol`, which takes an offer without spaces for one protocol.
+    // The option `protocol` is not used: Deno 2.9 takes an offer without spaces (`a,b`) for a single subprotocol.
     const { socket, response } = upgradeIn(asyncContext, request, idleTimeoutOf(options));
     for (const [name, value] of headers) response.headers.append(name, value);
     if (subprotocol !== undefined) response.headers.set("sec-websocket-protocol", subprotocol);
@@ -57,22 +60,21 @@ export class DenoUpgrade extends FetchUpgrade {
         socket.close(CLOSE.goingAway);
         return;
       }
-      const transport = new DenoTransport(socket, options, (what) => host.tell(what), served);
-      const session = host.newSession(callbacks, transport, connection, options, asyncContext);
-      transport.open(session);
-      session.inherit(session.start, session, arg);
+      const transport = new DenoTransport(socket, options, (what) => host.warnOnce(what), served);
+      const session = host.newSession(callbacks, transport, facts, options, asyncContext);
+      session.assumeContext(session.start, session, arg);
     };
     return response;
   }
 }
 
-/** The longest delay of a timer: Deno's fires at once after a longer one, `Infinity` included. */
+/** The longest delay of a timer. Deno fires a timer with a longer delay, or `Infinity`, immediately. */
 const MAX_DELAY = 2 ** 31 - 1;
 
 /**
- * `timeout` as Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without receiving
- * anything, and closes the connection after the other half. Its timers drop fractions of a millisecond: one more each, so
- * that it is never early.
+ * Converts `timeout` to Deno's `idleTimeout`, in seconds; 0 disables it. Deno sends a ping after half of it without
+ * receiving anything, and closes the connection after the other half. Its timers truncate fractions of a millisecond,
+ * so one is added to each half: the connection must not be closed early.
  */
 export const idleTimeoutOf = ({ timeout }: Pick<ResolvedOptions, "timeout">): number => {
   const half = Math.ceil(timeout / 2) + 1;

@@ -1,17 +1,17 @@
-/** Fetch-style requests and responses, as an upgrade sees them: the same on every host that has those. */
+/** Conversions of the `Request` and `Response` of the Fetch standard, for all hosts that use them. */
 import type { AnswerHeaders, UpgradeRequest } from "../../options.ts";
 import { isForAnswer } from "../shared/answer-headers.ts";
 
-/** What of a `Request` the facts are taken from; some runtimes hide the handshake's headers in one that an app makes. */
+/** Not a whole `Request`: some runtimes hide the handshake's headers in a `Request` that an app creates. */
 type FetchRequest = Pick<Request, "method" | "url" | "headers">;
 
-/** What `upgrade` and the application's functions are told of a request. */
-export const factsOfRequest = ({ method, url, headers }: FetchRequest): UpgradeRequest => {
-  // Not by URL: what comes before the path is what the client says of its host, and may be anything.
+/** The upgrade request as `upgrade` and the application's functions get it. */
+export const upgradeRequestOf = ({ method, url, headers }: FetchRequest): UpgradeRequest => {
+  // `URL` is not used: it would throw on an invalid host, which the client controls.
   const [, target = ""] = /^(?:[a-z][a-z\d+.-]*:\/\/[^/?#]*)?([^#]*)/i.exec(url)!;
   return {
     method,
-    // None of these hosts takes WebSockets over another version, and none tells which it is.
+    // These hosts accept WebSockets only over HTTP/1.1, and don't expose the version.
     httpVersion: "1.1",
     url: target.startsWith("/") ? target : `/${target}`,
     authority: headers.get("host") ?? undefined,
@@ -19,12 +19,12 @@ export const factsOfRequest = ({ method, url, headers }: FetchRequest): UpgradeR
   };
 };
 
-/** The headers of the answer: what the app's response has, apart from what is about its content, and those of `upgrade`. */
+/** The headers of the answer: those of the app's response, except for content headers, and those of `upgrade`. */
 export const answerHeaders = (response: Response, extra: AnswerHeaders): Headers => {
   const headers = new Headers();
   for (const [name, value] of response.headers) if (isForAnswer(name)) headers.append(name, value);
   for (const [name, value] of Object.entries(extra)) {
-    // Adds to the cookies that are there; any other header replaces what was there.
+    // Cookies are added to existing ones; any other header replaces an existing one.
     if (name.toLowerCase() !== "set-cookie") headers.delete(name);
     for (const one of [value].flat()) headers.append(name, one);
   }

@@ -1,26 +1,23 @@
-/** The end of a server is the end of its WebSockets. Node leaves them alone, and then waits for them. */
+/** Closes WebSockets when their server is closed: Node leaves them open, and `close` of the server waits for them. */
 import type { Duplex } from "node:stream";
-import { CLOSE } from "../../protocol/close.ts";
 import type { SessionGroup } from "../../session/group.ts";
-import type { Session } from "../../session/session.ts";
 import { nextTick } from "./timers.ts";
 
-/** What of a server we put ourselves before. */
+/** The methods of a server that are wrapped. */
 interface Closable {
   close(...args: never[]): unknown;
   closeAllConnections?(): void;
   on(event: string, listener: () => void): unknown;
 }
 
-/** The connections that end with it. */
-export type Ending = Pick<SessionGroup, "close" | "dismiss"> & { closing: boolean };
+/** The connections of a server. */
+export type ClosableGroup = Pick<SessionGroup, "close" | "closeAll"> & { closing: boolean };
 
 /**
  * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
- * attachment: before, or right after it.
- * A server that listens once more takes upgrades once more.
+ * attachment before or in the same event-loop tick. A server that listens again accepts upgrades again.
  */
-export const closeWith = (server: Closable, group: Ending): void => {
+export const closeSessionsWith = (server: Closable, group: ClosableGroup): void => {
   const { close, closeAllConnections } = server;
   let closed = false;
   server.close = function (this: Closable, ...args): unknown {
@@ -32,8 +29,8 @@ export const closeWith = (server: Closable, group: Ending): void => {
   };
   if (closeAllConnections !== undefined) {
     server.closeAllConnections = function (this: Closable): void {
-      // Not cut off at once: whoever does not answer is, after its `closeTimeout`.
-      group.dismiss();
+      // Connections get their `closeTimeout` for the closing handshake before they are aborted.
+      group.closeAll();
       closeAllConnections.call(this);
     };
   }
@@ -43,24 +40,21 @@ export const closeWith = (server: Closable, group: Ending): void => {
   });
 };
 
-/** Ends a connection as the server's end does. */
-export const shutDown = (session: Session | undefined): void => session?.shutdown(CLOSE.goingAway);
-
 type Method = "destroy" | "end";
 
 /**
- * The `destroy` and the `end` of a socket that carries a WebSocket. Tools for a graceful end of the server (http-terminator,
- * stoppable, …) call them on sockets that answer no request: `beforehand` may still write a close frame. To be shared by all
- * sockets: closures for each of them would cost more than the rest of it.
+ * Returns a function that wraps `destroy` and `end` of a socket, so that `beforeEnd` can still write a close frame.
+ * Tools for graceful shutdown (http-terminator, stoppable, …) call these methods on sockets that have no pending
+ * response. All sockets share the wrapped methods, because closures for each socket would take too much memory.
  */
-export const endingAfter = <Stream extends Duplex>(
-  beforehand: (socket: Stream) => void,
+export const wrapEndMethods = <Stream extends Duplex>(
+  beforeEnd: (socket: Stream) => void,
 ): ((socket: Stream) => void) => {
   const wrap = (name: Method) =>
     function (this: Stream, ...args: unknown[]): unknown {
-      // An error, or the peer's end, is the loss of the connection.
+      // With an error, or after the peer has ended the connection, a close frame can't be delivered.
       const isLost = args[0] instanceof Error || this.destroyed || this.readableEnded || this.writableEnded;
-      if (!isLost) beforehand(this);
+      if (!isLost) beforeEnd(this);
       return Reflect.apply(Object.getPrototypeOf(this)[name], this, args);
     };
   const [destroy, end] = [wrap("destroy"), wrap("end")];

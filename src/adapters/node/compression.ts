@@ -1,38 +1,40 @@
-/** What a connection compresses and inflates with. */
+/** The compressor and decompressor of a connection. */
 import type { ResolvedOptions } from "../../options.ts";
 import type { Compression } from "../../protocol/connection.ts";
 import { Compressor } from "../../protocol/deflate/compressor.ts";
 import { Decompressor } from "../../protocol/deflate/decompressor.ts";
 import type { DeflateParameters } from "../../protocol/deflate/negotiation.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDeflate } from "./deflate.ts";
 
-/** Of those that hold nothing of their connection, by all that makes them differ: settings are few, and so are these. */
+/** Instances without context takeover, by their settings. There are few different settings, so the maps stay small. */
 const compressors = new Map<string, Compressor>();
 const decompressors = new Map<string, Decompressor>();
 
-/** Without context takeover it is shared, so that an idle connection costs nothing for it. */
+/**
+ * Connections without context takeover share their instances, so that compression takes no memory while they are idle.
+ */
 export const compressionOf = (
   { compress, maxMessageSize }: ResolvedOptions,
   parameters: DeflateParameters,
 ): Compression => {
   const settings = compress!;
-  const makeCompressor = (): Compressor => new Compressor(settings, parameters, nodeDeflate, nodeOctets);
+  const makeCompressor = (): Compressor => new Compressor(settings, parameters, nodeDeflate, nodeByteOps);
   const makeDecompressor = (): Decompressor => new Decompressor(settings, parameters, maxMessageSize, nodeDeflate);
   const { level, memLevel, threshold, maxInflation } = settings;
   return {
     compressor: parameters.serverNoContextTakeover
-      ? shared(compressors, [level, memLevel, threshold, parameters.serverMaxWindowBits], makeCompressor)
+      ? cached(compressors, [level, memLevel, threshold, parameters.serverMaxWindowBits], makeCompressor)
       : makeCompressor(),
     decompressor: parameters.clientNoContextTakeover
-      ? shared(decompressors, [maxInflation, maxMessageSize], makeDecompressor)
+      ? cached(decompressors, [maxInflation, maxMessageSize], makeDecompressor)
       : makeDecompressor(),
   };
 };
 
-const shared = <T>(all: Map<string, T>, differences: readonly number[], make: () => T): T => {
-  const key = differences.join();
-  let one = all.get(key);
-  if (one === undefined) all.set(key, (one = make()));
-  return one;
+const cached = <T>(all: Map<string, T>, settings: readonly number[], create: () => T): T => {
+  const key = settings.join();
+  let instance = all.get(key);
+  if (instance === undefined) all.set(key, (instance = create()));
+  return instance;
 };

@@ -1,4 +1,4 @@
-/** DEFLATE by Node's zlib. */
+/** DEFLATE with Node's zlib. */
 import { kMaxLength } from "node:buffer";
 import { constants, deflateRaw, deflateRawSync, inflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib";
 import type {
@@ -9,19 +9,19 @@ import type {
   InflateOptions,
 } from "../../protocol/deflate/deflate-port.ts";
 
-/** What `info: true` makes of a result; the types do not know it. */
+/** The result with the option `info`, which `@types/node` does not declare. */
 interface WithInfo {
   readonly buffer: Uint8Array;
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** zlib allocates so much before it begins: by default 16 KiB, a waste for most messages. */
+/** Size of zlib's first output buffer. Its default of 16 KiB is too large for most messages. */
 const chunkSize = (expected: number): number => Math.min(Math.max(1024, expected), 65_536);
 
 const deflateOptions = (size: number, { level, memLevel, windowBits, dictionary }: DeflateOptions): ZlibOptions => ({
   level,
   memLevel,
-  // zlib has no window of 2^8; with 2^9 its matches reach back 2^9 − 262 octets at most, which is within one of 2^8.
+  // zlib has no window of 2^8 bytes. With 2^9, its matches reach back 2^9 − 262 bytes at most, which fits into 2^8.
   windowBits: Math.max(windowBits, 9),
   finishFlush: constants.Z_SYNC_FLUSH,
   chunkSize: chunkSize(size >>> 1),

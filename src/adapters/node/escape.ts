@@ -1,23 +1,22 @@
 /**
- * Where the refusal of a request goes. `upgrade` throws it, because frameworks make the right response of it; but an error
- * that nobody catches ends the process, and then a plain GET of the route would.
+ * Delivery of refusals: `upgrade` throws them for the framework to answer, but they must not end the process if
+ * uncaught.
  */
 import { executionAsyncId, executionAsyncResource } from "node:async_hooks";
 import { types } from "node:util";
 import type { UpgradeError } from "../../errors.ts";
-import type { NodeRequest } from "./requests.ts";
-import { answerUpgradeError, type NodeResponse } from "./response.ts";
+import { errorHandlerOf } from "../../frameworks/express.ts";
+import { respondWithError } from "./response.ts";
+import { isNode } from "./runtime.ts";
+import type { NodeRequest, NodeResponse } from "./types.ts";
 
-/** Bun and Deno give every callback the same id, and their `process` emits nothing that could be kept from ending it. */
-const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
-
-/** The request whose listeners are running. */
+/** The request whose listener is being called. */
 let running: NodeRequest | undefined;
 
-/** The requests whose listeners have returned a promise that is pending. */
+/** The requests whose listener has returned a promise that is pending. */
 const awaited = new WeakSet<NodeRequest>();
 
-/** Runs a listener of `request`. What it throws goes to the caller, or into the promise that is returned. */
+/** Calls a listener of `request`. Errors propagate to the caller or reject the returned promise. */
 export const runListener = (request: NodeRequest, listener: () => unknown): unknown => {
   const outer = running;
   running = request;
@@ -30,41 +29,36 @@ export const runListener = (request: NodeRequest, listener: () => unknown): unkn
   }
 };
 
-/** The promise that the listener has returned is settled. */
+/** Called when the promise that the listener returned has settled. */
 export const listenerSettled = (request: NodeRequest): void => {
   awaited.delete(request);
 };
 
 /**
- * Whether what is thrown now reaches the listener's caller or becomes the rejection of a promise. Else we are in a callback
- * of a timer, a socket or a database driver: the error would pass through their code, and nobody is there to catch it.
+ * Whether an error thrown here reaches the listener's caller or rejects a promise. Otherwise this is a callback of a
+ * timer, a socket or a database driver, and the error would be uncaught.
  */
 const isThrowable = (request: NodeRequest): boolean =>
   request === running ||
-  (IS_NODE
+  (isNode
     ? // Reactions of promises have no id, unless async hooks are enabled: then the promise is their resource.
       executionAsyncId() === 0 || types.isPromise(executionAsyncResource())
-    : awaited.has(request));
-
-/** Express keeps there what passes a request on, and with an error to the error handlers. */
-type ExpressRequest = NodeRequest & { readonly app?: unknown; readonly next?: (error: unknown) => void };
-
-/** The way to the error handlers of Express, if it has the request. */
-const errorHandlersOf = (request: ExpressRequest): ((error: unknown) => void) | undefined =>
-  request.app !== undefined && typeof request.next === "function" ? request.next : undefined;
+    : // Bun and Deno give all callbacks the same id.
+      awaited.has(request));
 
 /**
- * Throws the refusal where somebody may catch it. If nobody does, and in a callback, Express's error handlers get it;
- * everywhere else it is answered.
+ * Throws the refusal if the framework can catch it. An error that remains uncaught goes to Express's error handlers if
+ * there are any, and is answered otherwise. In callbacks, where throwing is impossible, it goes to Express's error
+ * handlers.
  *
- * @returns `false` if it is to be answered now, as with `earlyValidateUpgrade: false`
+ * @returns `false` if the caller has to answer now, as with `earlyValidateUpgrade: false`
  */
-export const passRefusalOn = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
-  const handle = errorHandlersOf(request);
+export const throwOrForward = (refusal: UpgradeError, request: NodeRequest, response: NodeResponse): boolean => {
+  const handle = errorHandlerOf(request);
   if (isThrowable(request)) {
-    answerIfUncaught(refusal, () => {
+    respondIfUncaught(refusal, () => {
       if (response.headersSent) return;
-      if (handle === undefined) answerUpgradeError(refusal, response);
+      if (handle === undefined) respondWithError(refusal, response);
       else handle(refusal);
     });
     throw refusal;
@@ -74,7 +68,7 @@ export const passRefusalOn = (refusal: UpgradeError, request: NodeRequest, respo
   return true;
 };
 
-/** The refusals that were thrown, and how to answer them. */
+/** The refusals that were thrown, and functions that answer them. */
 const thrown = new WeakMap<object, () => void>();
 
 const FATAL = new Set<unknown>(["unhandledRejection", "uncaughtException", "uncaughtExceptionMonitor"]);
@@ -82,34 +76,34 @@ const FATAL = new Set<unknown>(["unhandledRejection", "uncaughtException", "unca
 let watching = false;
 
 /**
- * Express 4, and routers that only call their routes, drop the promise of an async route. No API marks the rejection of a promise that we
- * never see as handled, and a listener for `unhandledRejection` would change what happens to the rejections of others, and
- * could not keep the application's own listeners from ending the process. So we look at what the process emits, from the
- * first refusal on, and take out our own errors alone.
+ * Express 4 and minimal routers ignore the promise of an async route. There is no API to mark the rejection of an
+ * unknown promise as handled. A listener for `unhandledRejection` would change the behaviour for all other rejections,
+ * and could not prevent the application's own listeners from ending the process. So `process.emit` is wrapped when the
+ * first refusal is thrown, and only events with our own errors are suppressed.
  */
-const answerIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
+const respondIfUncaught = (refusal: UpgradeError, answer: () => void): void => {
   thrown.set(refusal, answer);
   if (watching) return;
   watching = true;
   if ("Deno" in globalThis) watchDeno();
   const { emit } = process;
   process.emit = function (this: NodeJS.Process, event: string, ...args: unknown[]): boolean {
-    const answerIt = FATAL.has(event) ? thrown.get(args[0] as object) : undefined;
-    if (answerIt === undefined) return Reflect.apply(emit, this, [event, ...args]);
-    answerIt();
+    const respond = FATAL.has(event) ? thrown.get(args[0] as object) : undefined;
+    if (respond === undefined) return Reflect.apply(emit, this, [event, ...args]);
+    respond();
     return true;
   } as typeof emit;
 };
 
-/** Deno tells of each by an event of the web, and takes an answer for each of them. */
+/** Deno dispatches a DOM event for each unhandled rejection, in which it can be marked as handled. */
 const watchDeno = (): void => {
   const { addEventListener } = globalThis as unknown as {
     addEventListener(type: string, listener: (event: Event & { readonly reason?: object }) => void): void;
   };
   addEventListener("unhandledrejection", (event) => {
-    const answerIt = thrown.get(event.reason as object);
-    if (answerIt === undefined) return;
+    const respond = thrown.get(event.reason as object);
+    if (respond === undefined) return;
     event.preventDefault();
-    answerIt();
+    respond();
   });
 };

@@ -1,93 +1,95 @@
-/** WebSockets over HTTP/1.1 (RFC 6455 §4) on Node's own server. */
+/** WebSockets over HTTP/1.1 (RFC 6455 §4) on a Node server. */
 import { type IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { UpgradeError } from "../../errors.ts";
 import type { Connection } from "../../protocol/connection.ts";
 import { hasBody, wantsWebSocket } from "../../upgrade-validation.ts";
-import { ignoreUpgrade, type NodeAdapter } from "./adapter.ts";
+import { ignoreUpgrade, type NodeHost } from "./host.ts";
 import { publishRequestStart, publishResponseFinish } from "./request-channels.ts";
-import { factsOf, type Taker } from "./requests.ts";
-import { INERT } from "./response.ts";
-import { afterEarlierAnswers, hasUnreadHeaders, lingerAndClose, replay, stopTimeout, tellOfDrain } from "./sockets.ts";
+import { type Interceptor, upgradeRequestOf } from "./requests.ts";
+import { INERT_METHODS } from "./response.ts";
+import { afterEarlierResponses, forwardDrain, lingerAndClose, mayLackHeaders, replay, stopTimeout } from "./sockets.ts";
 import { NodeStream } from "./stream.ts";
-import { endSwitched, writeSwitchingHead } from "./switching.ts";
+import { endSwitchingResponse, writeSwitchingHead } from "./switching.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 
-/** Begins to take the upgrade requests of a server. One of `node:http2` has them too, with `allowHTTP1`. */
-export const takeUpgrades = (adapter: NodeAdapter, Upgrade = Http1Upgrade): Taker => {
-  const server = adapter.server as Server;
+/** Intercepts the upgrade requests of a server of `node:http`, or of `node:http2` with `allowHTTP1`. */
+export const interceptUpgrades = (host: NodeHost, Upgrade = Http1Upgrade): Interceptor => {
+  const server = host.server as Server;
   server.on("upgrade", ignoreUpgrade);
-  passOrdinaryBy(adapter);
+  declineOrdinaryUpgrades(host);
   return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const kind = kindOf(adapter, request);
+    const kind = kindOf(host, request);
     if (kind === "others") return undefined;
     return () =>
-      afterEarlierAnswers(socket, () => {
+      afterEarlierResponses(socket, () => {
         if (kind === "ordinary") replay(server, request, socket, head);
-        else new Upgrade(adapter, request, socket, head).route(kind === "ours" ? undefined : kind);
+        else new Upgrade(host, request, socket, head).route(kind === "ours" ? undefined : kind);
       });
   };
 };
 
-/** From Node 22.21 on a server asks what an upgrade request is to be, and then there is nothing to replay. */
-const passOrdinaryBy = (adapter: NodeAdapter): void => {
-  const server = adapter.server as Server & Asking;
-  // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` ask as well, but have no such function.
-  const { shouldUpgradeCallback = (new Server() as Asking).shouldUpgradeCallback } = server;
+/** From 22.21 on, Node asks the server which requests to upgrade: ordinary ones then need not be replayed. */
+const declineOrdinaryUpgrades = (host: NodeHost): void => {
+  const server = host.server as Server & WithUpgradeCallback;
+  // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` use this function, too, but do not define it.
+  const { shouldUpgradeCallback = (new Server() as WithUpgradeCallback).shouldUpgradeCallback } = server;
   if (shouldUpgradeCallback === undefined) return;
   server.shouldUpgradeCallback = (request) =>
-    shouldUpgradeCallback.call(server, request) && kindOf(adapter, request) !== "ordinary";
+    shouldUpgradeCallback.call(server, request) && kindOf(host, request) !== "ordinary";
 };
 
-interface Asking {
+interface WithUpgradeCallback {
   shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Who is to serve an upgrade request: we, the server's other `upgrade` listeners, or the app as an ordinary one. An error:
- * nobody, that is the answer.
+ * Who handles an upgrade request: the app as an upgrade, the server's other `upgrade` listeners, or the app as an
+ * ordinary request. An error: it is refused.
  */
-type Kind = "ours" | "others" | "ordinary" | UpgradeError;
+type RequestKind = "ours" | "others" | "ordinary" | UpgradeError;
 
-/** Node may ask first and emit later; `only` is asked once. A server may hand its requests on to another. */
-const kinds = new WeakMap<NodeAdapter, WeakMap<IncomingMessage, Kind>>();
+/**
+ * Node may ask first and emit later, but `only` must be called once. By host: a server may forward requests to another.
+ */
+const kinds = new WeakMap<NodeHost, WeakMap<IncomingMessage, RequestKind>>();
 
-const kindOf = (adapter: NodeAdapter, request: IncomingMessage): Kind => {
-  let ofAdapter = kinds.get(adapter);
-  if (ofAdapter === undefined) kinds.set(adapter, (ofAdapter = new WeakMap()));
-  const known = ofAdapter.get(request);
+const kindOf = (host: NodeHost, request: IncomingMessage): RequestKind => {
+  let ofHost = kinds.get(host);
+  if (ofHost === undefined) kinds.set(host, (ofHost = new WeakMap()));
+  const known = ofHost.get(request);
   if (known !== undefined) return known;
-  const kind = judgeKind(adapter, request);
-  ofAdapter.set(request, kind);
+  const kind = classify(host, request);
+  ofHost.set(request, kind);
   return kind;
 };
 
-const judgeKind = (adapter: NodeAdapter, request: IncomingMessage): Kind => {
-  const isOurs = adapter.isOurs(request);
-  const hasOthers = adapter.others > 0;
+const classify = (host: NodeHost, request: IncomingMessage): RequestKind => {
+  const isOurs = host.isOurs(request);
+  const hasOthers = host.otherListeners > 0;
   if (isOurs === false) return hasOthers ? "others" : "ordinary";
-  // Whatever cannot become a WebSocket is the ordinary request that it would be without us, its body included.
-  if (!mayBeWebSocket(adapter, request) && (isOurs === true || !hasOthers)) return "ordinary";
-  if (hasOthers && adapter.takesAll) adapter.tellOfOthers("upgrade");
+  // A request that cannot become a WebSocket is handled as if `attach` had not been called, with its body.
+  if (!mayBeWebSocket(host, request) && (isOurs === true || !hasOthers)) return "ordinary";
+  if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("upgrade");
   return isOurs === true ? "ours" : isOurs;
 };
 
-const mayBeWebSocket = (adapter: NodeAdapter, request: IncomingMessage): boolean => {
-  if (hasUnreadHeaders(adapter.server as Server, request)) return true; // and is refused
-  const facts = factsOf(request);
-  return facts.method === "GET" && !hasBody(facts) && wantsWebSocket(facts);
+const mayBeWebSocket = (host: NodeHost, request: IncomingMessage): boolean => {
+  if (mayLackHeaders(host.server as Server, request)) return true; // it is refused later
+  const upgradeRequest = upgradeRequestOf(request);
+  return upgradeRequest.method === "GET" && !hasBody(upgradeRequest) && wantsWebSocket(upgradeRequest);
 };
 
-/** The server's own class, as it was given to `createServer`; Node has no public name for it. */
+/** The class that was passed to `createServer`, which Node keeps under a symbol. */
 const responseClassOf = (server: object): typeof ServerResponse => {
-  const kept = server as Record<symbol, unknown>;
+  const properties = server as Record<symbol, unknown>;
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === "ServerResponse");
-  const found = symbol && kept[symbol];
+  const found = symbol && properties[symbol];
   return typeof found === "function" ? (found as typeof ServerResponse) : ServerResponse;
 };
 
-/** As Node makes the response to an ordinary request. */
+/** Creates a response in the same way as Node does for ordinary requests. */
 const newResponse = (server: Server, request: IncomingMessage, socket: Duplex): ServerResponse => {
   const { rejectNonStandardBodyWrites } = server as { readonly rejectNonStandardBodyWrites?: boolean };
   const options = { highWaterMark: socket.writableHighWaterMark, rejectNonStandardBodyWrites };
@@ -103,27 +105,31 @@ export class Http1Upgrade extends NodeUpgrade {
   protected readonly socket: Duplex;
   protected readonly head: Buffer;
 
-  constructor(adapter: NodeAdapter, request: IncomingMessage, socket: Duplex, head: Buffer) {
-    super(adapter, request, newResponse(adapter.server as Server, request, socket));
+  constructor(host: NodeHost, request: IncomingMessage, socket: Duplex, head: Buffer) {
+    super(host, request, newResponse(host.server as Server, request, socket));
     this.socket = socket;
     this.head = head;
-    this.gone = socket.readableEnded;
-    // The other side may have pipelined whatever it likes behind its handshake: none of it is another request.
+    this.clientDisconnected = socket.readableEnded;
+    // The client may send any bytes after its handshake. They must not be parsed as another request.
     this.response.shouldKeepAlive = false;
   }
 
-  /** Hands the request to the app. */
+  /** Passes the request to the app. */
   route(refusal?: UpgradeError): void {
     const { socket, response } = this;
-    socket.on("error", this.onGone).on("end", this.onGone).on("close", this.onGone).on("drain", tellOfDrain);
+    socket
+      .on("error", this.onClientDisconnected)
+      .on("end", this.onClientDisconnected)
+      .on("close", this.onClientDisconnected)
+      .on("drain", forwardDrain);
     stopTimeout(socket);
     response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
     response.once("finish", () => this.onFinish());
-    const exchange = { request: this.request, response, socket, server: this.adapter.server };
+    const exchange = { request: this.request, response, socket, server: this.host.server };
     publishRequestStart(exchange);
     response.once("finish", () => publishResponseFinish(exchange));
-    this.passOn(
-      hasUnreadHeaders(this.adapter.server as Server, this.request)
+    this.dispatch(
+      mayLackHeaders(this.host.server as Server, this.request)
         ? new UpgradeError(400, "the upgrade request has too many headers")
         : refusal,
     );
@@ -133,7 +139,7 @@ export class Http1Upgrade extends NodeUpgrade {
     return {
       Upgrade: "websocket",
       Connection: "Upgrade",
-      "Sec-WebSocket-Accept": acceptOf(this.facts.header("sec-websocket-key")!),
+      "Sec-WebSocket-Accept": acceptOf(this.upgradeRequest.header("sec-websocket-key")!),
     };
   }
 
@@ -144,42 +150,46 @@ export class Http1Upgrade extends NodeUpgrade {
 
   protected takeSocket(): void {
     const { socket } = this;
-    socket.off("end", this.onGone).off("close", this.onGone).off("drain", tellOfDrain).off("error", this.onGone);
-    // Middleware may have set one for the request.
+    socket
+      .off("end", this.onClientDisconnected)
+      .off("close", this.onClientDisconnected)
+      .off("drain", forwardDrain)
+      .off("error", this.onClientDisconnected);
+    // Middleware may have set a timeout for the request.
     stopTimeout(socket);
-    // What `init` sends goes out together with the answer.
+    // Messages that `init` sends are written together with the answer.
     socket.cork();
     nextTick(uncork, socket);
   }
 
-  /** The answer goes through the response, so that what others hang on its headers and its end runs. */
+  /** Writes the head through the response, so that hooks on its headers and its end are called. */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     writeSwitchingHead(this.response, this.gate, headers);
-    // From here on the socket is the connection's: an `end` that a hook puts off must not write to it, nor uncork it.
+    // The connection owns the socket now. An `end` that a hook delays must neither write to the socket nor uncork it.
     this.detach();
   }
 
-  protected begun(connection: Connection): void {
-    if (this.head.length > 0) connection.receive(this.head);
+  protected onSessionStarted(connection: Connection): void {
+    if (this.head.length > 0) connection.onBytes(this.head);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
-    endSwitched(this.response, this.gate, callback);
-    Object.assign(this.response, INERT);
+    endSwitchingResponse(this.response, this.gate, callback);
+    Object.assign(this.response, INERT_METHODS);
   }
 
-  protected cutOff(): void {
-    // It may only have ended its direction; nobody would ever end ours.
+  protected abort(): void {
+    // The client may only have ended its direction, and nothing would end ours.
     this.socket.destroy();
   }
 
   private onFinish(): void {
-    // As on every response of Node's: `close` comes after all have heard of `finish`.
+    // As on all responses of Node, `close` is emitted after the listeners for `finish` have run.
     nextTick(emitClose, this.response);
     if (this.upgraded) return;
     const { socket } = this;
     this.detach();
-    lingerAndClose(socket, this.adapter.clock, this.adapter.defaults.closeTimeout);
+    lingerAndClose(socket, this.host.clock, this.host.defaults.closeTimeout);
   }
 
   protected detach(): void {

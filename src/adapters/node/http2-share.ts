@@ -1,58 +1,60 @@
 /**
- * How much each stream of an HTTP/2 session may hand to Node at once.
+ * Limits on the bytes that the streams of one HTTP/2 session may pass to Node.
  *
- * Node counts every byte that it was handed and has not sent against the session's `maxSessionMemory` (10 MB by default).
- * Above that limit it refuses every new stream with ENHANCE_YOUR_CALM, and after 100 refusals it ends the session together
- * with all its healthy streams. Bytes that wait in our own queue count against nothing but the connection's `maxBuffered`.
+ * Node counts every byte that it has received from us and not sent yet against the session's `maxSessionMemory` (10 MB
+ * by default). Above that limit it refuses every new stream with ENHANCE_YOUR_CALM, and after 100 refusals it ends the
+ * session together with all its healthy streams. Bytes in our own queue only count against the connection's
+ * `maxBuffered`.
  */
 import type { Http2Session } from "node:http2";
+import { MAX_PENDING_WRITE } from "./stream.ts";
 
-/** No stream may have more bytes than this in Node's hands, as on a socket of its own. */
-const LARGEST = 262_144;
+/** Maximum for one stream, the same as for a TCP socket. */
+const LARGEST = MAX_PENDING_WRITE;
 
 /**
- * A stream begins with this number of bytes, and may have twice as many with each slice that the peer has taken. Most peers
- * have a window of 65 535 bytes (RFC 9113 §6.9.2): one that never reads stops in its second slice.
+ * The first slice of a stream. The limit doubles with each slice that the peer has received. Most peers have a window
+ * of 65 535 bytes (RFC 9113 §6.9.2): one that never reads stops in its second slice.
  */
 export const FIRST_SLICE = 32_768;
 
-/** The limit of a stream whose peer has taken a slice of `limit` bytes, and for which more is waiting. */
-export const grown = (limit: number): number => Math.min(LARGEST, 2 * limit);
+/** The next limit of a stream whose peer has received a slice of `limit` bytes, and which has more to send. */
+export const nextSliceSize = (limit: number): number => Math.min(LARGEST, 2 * limit);
 
-/** Every stream may have this number of bytes there, however many others there are: else some would never be served. */
+/** Guaranteed to every stream, however many there are. */
 const SMALLEST = 512;
 
-/** The streams of one session together, apart from what {@link SMALLEST} allows above it. */
+/** Maximum for all streams of a session together, except for what {@link SMALLEST} guarantees. */
 const TOTAL = 5_242_880;
 
-/** What the WebSockets of one HTTP/2 session have in common. */
+/** The state that all WebSockets of one HTTP/2 session share. */
 export class SessionShare {
   /** The number of open WebSockets. */
-  carried = 0;
+  webSockets = 0;
   private readonly session: Http2Session | undefined;
-  /** The number of bytes that Node has been handed and has not sent. */
+  /** The number of bytes that were passed to Node and not sent yet. */
   private held = 0;
   /** The number of streams that these bytes belong to. */
   private holders = 0;
-  /** Those of `held` that are lost. */
+  /** The part of `held` that Node never releases. */
   private lost = 0;
 
-  /** Without a session the client has gone, and what is written goes nowhere. */
+  /** @param session `undefined` if the client has disconnected: nothing is sent any more */
   constructor(session: Http2Session | undefined) {
     this.session = session;
   }
 
   /**
-   * The number of bytes that a stream may have in Node's hands, of which it has `own` already: an equal share of what the
-   * others leave, but not more than `largest`. Bytes can't be taken back from a stream that stops reading; so each further
-   * one of those gets less, and together they never use up the total.
+   * The number of bytes that a stream may have in Node's buffers, including its `own` present ones: an equal share of
+   * what other streams leave, up to `largest`. Bytes can't be withdrawn from a stream whose peer has stopped reading,
+   * so each further such stream gets less, and together they never use up the total.
    */
   sliceFor(own: number, largest = LARGEST): number {
     const holders = own > 0 ? this.holders : this.holders + 1;
     return Math.max(SMALLEST, Math.min(largest, Math.floor((TOTAL - this.held + own) / holders)));
   }
 
-  /** A stream had `before` bytes in Node's hands, and has `now` bytes there. */
+  /** Called when the bytes of a stream in Node's buffers have changed. */
   changed(before: number, now: number): void {
     this.held += now - before;
     if (before === 0 && now > 0) this.holders++;
@@ -60,8 +62,9 @@ export class SessionShare {
   }
 
   /**
-   * A stream was reset with `bytes` in Node's hands. Node 20 to 26 count these for as long as the session lives. So a session
-   * that has lost many is retired with a GOAWAY: its streams go on, and the client opens others on a new session.
+   * Called when a stream was reset with `bytes` in Node's buffers. Node 20 to 26 count these until the session ends. A
+   * session that has lost many is retired with a GOAWAY: its streams continue, and the client opens new streams on a
+   * new session.
    */
   wasReset(bytes: number): void {
     if (bytes === 0) return;
@@ -73,7 +76,7 @@ export class SessionShare {
 
 const shares = new WeakMap<Http2Session, SessionShare>();
 
-/** The record of a session; it is made when the session carries its first WebSocket. */
+/** Returns the state of a session, which is created with its first WebSocket. */
 export const shareOf = (session: Http2Session | undefined): SessionShare => {
   if (session === undefined) return new SessionShare(undefined);
   let share = shares.get(session);

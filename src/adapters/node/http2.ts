@@ -1,7 +1,4 @@
-/**
- * WebSockets over HTTP/2 (RFC 8441) on Node's own server: an extended CONNECT travels through the app as the GET that it
- * is on HTTP/1.1, and its stream takes the place of the socket.
- */
+/** WebSockets over HTTP/2 (RFC 8441) on a Node server: the app handles an extended CONNECT as a GET. */
 import {
   constants,
   type Http2Server,
@@ -11,42 +8,42 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { UpgradeError } from "../../errors.ts";
-import type { Connection } from "../../protocol/connection.ts";
+import type { ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { isKey } from "../../protocol/http/handshake.ts";
 import type { SessionGroup } from "../../session/group.ts";
-import { judge } from "../shared/decision.ts";
+import { findRefusal } from "../shared/decision.ts";
 import { later } from "../shared/timers.ts";
-import type { NodeAdapter } from "./adapter.ts";
-import { FIRST_SLICE, grown, type SessionShare, shareOf } from "./http2-share.ts";
-import { factsOf, type Taker } from "./requests.ts";
-import { answerUpgradeError, INERT } from "./response.ts";
+import type { NodeHost } from "./host.ts";
+import { FIRST_SLICE, nextSliceSize, type SessionShare, shareOf } from "./http2-share.ts";
+import { type Interceptor, upgradeRequestOf } from "./requests.ts";
+import { INERT_METHODS, respondWithError } from "./response.ts";
 import { NodeStream } from "./stream.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 
-/** Begins to take the CONNECTs of a server of `node:http2`. */
-export const takeConnects = (adapter: NodeAdapter): Taker => {
-  const server = adapter.server as Http2Server;
-  // RFC 8441 §3: clients wait for this setting.
+/** Intercepts the CONNECT requests of a server of `node:http2`. */
+export const interceptConnects = (host: NodeHost): Interceptor => {
+  const server = host.server as Http2Server;
+  // Clients must not send an extended CONNECT before they have received this setting (RFC 8441 §3).
   server.updateSettings({ enableConnectProtocol: true });
   return (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy comes as an event of the same name.
+    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy emits the same event.
     if (!("stream" in request)) return undefined;
-    const facts = factsOf(request);
+    const upgradeRequest = upgradeRequestOf(request);
     const hasOthers = server.listenerCount("connect") > 0;
-    const isOurs = facts.header(":protocol") === "websocket" && adapter.isOurs(request);
+    const isOurs = upgradeRequest.header(":protocol") === "websocket" && host.isOurs(request);
     if (isOurs !== false) {
-      if (hasOthers && adapter.takesAll) adapter.tellOfOthers("connect");
-      return () => new Http2Upgrade(adapter, request, response).route(isOurs === true ? undefined : isOurs);
+      if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("connect");
+      return () => new Http2Upgrade(host, request, response).route(isOurs === true ? undefined : isOurs);
     }
     if (hasOthers) return undefined;
-    // Node would answer 405 whatever is wrong.
+    // Node would answer every such request with 405, whatever the reason.
     const refusal =
-      judge(adapter, facts, adapter.defaults) ??
+      findRefusal(host, upgradeRequest, host.defaults) ??
       new UpgradeError(405, "this server does not accept this CONNECT request", { allow: "GET" });
     return () => {
-      adapter.refusals.add(refusal, request, facts, undefined);
-      answerUpgradeError(refusal, response);
+      host.refusals.add(refusal, request, upgradeRequest, undefined);
+      respondWithError(refusal, response);
     };
   };
 };
@@ -57,28 +54,28 @@ class Http2Upgrade extends NodeUpgrade {
   declare protected readonly response: Http2ServerResponse;
   private readonly stream: ServerHttp2Stream;
   private readonly respond: ServerHttp2Stream["respond"];
-  /** What Node has hung on the stream for its request and response. */
-  private readonly hung: readonly Hung[];
+  /** The listeners that Node has added to the stream for its request and response. */
+  private readonly nodeListeners: readonly NodeListener[];
 
-  constructor(adapter: NodeAdapter, request: Http2ServerRequest, response: Http2ServerResponse) {
-    super(adapter, request, response);
+  constructor(host: NodeHost, request: Http2ServerRequest, response: Http2ServerResponse) {
+    super(host, request, response);
     this.stream = request.stream;
     this.respond = request.stream.respond;
-    this.hung = HUNG.flatMap((event) =>
+    this.nodeListeners = NODE_EVENTS.flatMap((event) =>
       this.stream.rawListeners(event).map((listener) => ({ event, listener: listener as Listener })),
     );
   }
 
-  /** Hands the request to the app: with the method that it has on HTTP/1.1, so that the same routes serve both. */
+  /** Passes the request to the app, with the method GET: the same routes serve HTTP/1.1 and HTTP/2. */
   route(refusal?: UpgradeError): void {
     const { request, stream } = this;
-    // What arrives is frames, and no body: nobody may read it, or have it dropped.
+    // The stream carries frames, not a body: the request must neither read nor discard them.
     request.push(null);
     request.removeAllListeners("pause").removeAllListeners("resume");
-    stream.on("aborted", this.onGone).on("close", this.onGone);
+    stream.on("aborted", this.onClientDisconnected).on("close", this.onClientDisconnected);
     (request as { method: string }).method = "GET";
-    this.guardSuccess();
-    this.passOn(
+    this.rejectSuccessStatus();
+    this.dispatch(
       stream.endAfterHeaders
         ? new UpgradeError(400, "a WebSocket needs a stream that is open in both directions")
         : refusal,
@@ -86,10 +83,10 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * A page that answers 200 to what looks like a GET would open a tunnel: any 2xx does (RFC 9110 §9.3.6), and the client
-   * would read the page as frames. What it has asked for is a method that the page does not have.
+   * Any 2xx status in response to a CONNECT opens a tunnel (RFC 9110 §9.3.6). If the app answers with an ordinary page,
+   * the client would parse that as frames. The answer becomes 405, because the page does not support CONNECT.
    */
-  private guardSuccess(): void {
+  private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
     stream.respond = (headers, options) => {
       const status = Number(headers?.[":status"] ?? 200);
@@ -102,42 +99,42 @@ class Http2Upgrade extends NodeUpgrade {
     };
   }
 
-  /** Not of RFC 8441, but clients that send a key fail without its answer. */
+  /** Not in RFC 8441, but clients that send a key require the answer to it (Node 26 and undici 7). */
   protected handshakeHeaders(): Record<string, string> {
-    const key = this.facts.header("sec-websocket-key");
+    const key = this.upgradeRequest.header("sec-websocket-key");
     return isKey(key) ? { "sec-websocket-accept": acceptOf(key) } : {};
   }
 
   protected takeStream(): NodeStream {
-    this.stream.off("aborted", this.onGone).off("close", this.onGone);
+    this.stream.off("aborted", this.onClientDisconnected).off("close", this.onClientDisconnected);
     return new Http2ByteStream(this.stream);
   }
 
   /**
-   * Not by `writeHead`, which would have Node ask for trailers in the end: if the stream is cut off at that moment, Node's
-   * assertions end the process.
+   * Bypasses `writeHead`, with which Node would later ask for trailers: if the stream is aborted at that moment, an
+   * assertion in Node ends the process.
    */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
     response.statusCode = 200;
     stream.respond = this.respond;
     stream.respond({ ...response.getHeaders(), ...headers, ":status": 200 }, { sendDate: response.sendDate } as object);
-    for (const { event, listener } of this.hung) stream.off(event, listener);
+    for (const { event, listener } of this.nodeListeners) stream.off(event, listener);
     stream.once("finish", onFinish);
   }
 
-  protected begun(): void {
-    leaveWhenEmpty(this.stream, this.adapter.group);
+  protected onSessionStarted(): void {
+    closeSessionWhenEmpty(this.stream, this.host.group);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
     const { response, stream } = this;
-    Object.assign(response, INERT);
-    Object.defineProperties(response, ENDED);
-    // An open WebSocket keeps no HTTP objects.
-    const kept = stream as unknown as Record<symbol, unknown>;
-    for (const symbol of Object.getOwnPropertySymbols(kept)) {
-      if (kept[symbol] === response || kept[symbol] === this.request) kept[symbol] = undefined;
+    Object.assign(response, INERT_METHODS);
+    Object.defineProperties(response, ENDED_RESPONSE);
+    // Releases the HTTP objects, so that an open WebSocket does not retain them.
+    const properties = stream as unknown as Record<symbol, unknown>;
+    for (const symbol of Object.getOwnPropertySymbols(properties)) {
+      if (properties[symbol] === response || properties[symbol] === this.request) properties[symbol] = undefined;
     }
     nextTick(() => {
       response.emit("finish");
@@ -146,37 +143,37 @@ class Http2Upgrade extends NodeUpgrade {
     });
   }
 
-  protected cutOff(): void {
+  protected abort(): void {
     this.stream.close(constants.NGHTTP2_CANCEL);
   }
 }
 
 /**
- * When the server closes, the WebSockets come first: with the last of them, the connection that carried them gets its
- * GOAWAY, and ends with its other streams. (A GOAWAY of the client's ends nothing: what is open goes on, RFC 9113 §6.8.)
+ * When the server is closing, the HTTP/2 session gets its GOAWAY with its last WebSocket, and ends after its other
+ * streams. (A GOAWAY from the client doesn't affect open streams, RFC 9113 §6.8.)
  */
-const leaveWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
+const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
-  if (session === undefined) return; // it has gone in the meantime
+  if (session === undefined) return; // the client has disconnected
   const share = shareOf(session);
-  share.carried++;
+  share.webSockets++;
   stream.once("close", () => {
-    share.carried--;
-    if (share.carried === 0 && group.closing) session.close();
+    share.webSockets--;
+    if (share.webSockets === 0 && group.closing) session.close();
   });
 };
 
 type Listener = (...args: unknown[]) => void;
 
-interface Hung {
+interface NodeListener {
   readonly event: string;
   readonly listener: Listener;
 }
 
-const HUNG = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
+const NODE_EVENTS = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
 
-/** What Node's response says of itself when it has ended, without its stream having ended. */
-const ENDED: PropertyDescriptorMap = {
+/** The state of a response of Node that has ended, although its stream is still open. */
+const ENDED_RESPONSE: PropertyDescriptorMap = {
   writableEnded: { value: true },
   writableFinished: { value: true },
   finished: { value: true },
@@ -184,12 +181,12 @@ const ENDED: PropertyDescriptorMap = {
 };
 
 /**
- * Our direction has ended: the close frames are out. Some clients never end theirs and wait; whoever does end it has done
- * so by the time that a ping is answered (RFC 9113 §8.1).
+ * Both close frames have been sent, and our direction of the stream has ended. Some clients wait instead of ending
+ * theirs. A ping gives a client the time to do so: what it sent before its answer has arrived by then (RFC 9113 §8.1).
  */
 function onFinish(this: ServerHttp2Stream): void {
   later(() => {
-    // Not while nghttp2 reads: Node would have it write in the middle of that, which it does not stand.
+    // In a later tick: nghttp2 must not be made to write while it is reading.
     if (isAlive(this)) this.session!.ping(() => later(() => closeCleanly(this)));
   });
 }
@@ -202,94 +199,94 @@ const isAlive = ({ destroyed, session }: ServerHttp2Stream): boolean => !destroy
 
 class Http2ByteStream extends NodeStream {
   private readonly share: SessionShare;
-  /** The bytes that `share` counts for this stream. */
-  private counted = 0;
-  private largestSlice = FIRST_SLICE;
+  /** The bytes of this stream that `share` counts. */
+  private countedBytes = 0;
+  private maxSlice = FIRST_SLICE;
 
   constructor(stream: ServerHttp2Stream) {
     super(stream, true);
     this.share = shareOf(stream.session);
   }
 
-  protected override get slice(): number {
-    return this.share.sliceFor(this.counted, this.largestSlice);
+  protected override get sliceSize(): number {
+    return this.share.sliceFor(this.countedBytes, this.maxSlice);
   }
 
   override write(parts: readonly Uint8Array[]): void {
     super.write(parts);
-    this.count(this.inNode);
+    this.updateShare(this.bytesInNode);
   }
 
-  protected override took(): void {
-    if (this.asked === 1) {
-      if (this.socket.destroyed) this.share.wasReset(this.counted);
-      else this.count(0);
-      this.counted = 0;
-      if (this.queued > 0) this.largestSlice = grown(this.largestSlice);
+  protected override onFlushed(): void {
+    if (this.pendingCallbacks === 1) {
+      if (this.socket.destroyed) this.share.wasReset(this.countedBytes);
+      else this.updateShare(0);
+      this.countedBytes = 0;
+      if (this.queued > 0) this.maxSlice = nextSliceSize(this.maxSlice);
     }
-    super.took();
-    this.count(this.inNode);
+    super.onFlushed();
+    this.updateShare(this.bytesInNode);
   }
 
-  /** The bytes that Node has been handed. A stream that was destroyed may say for ever that something waits. */
-  private get inNode(): number {
-    return this.asked > 0 ? this.waiting : 0;
+  /** The number of bytes in Node's buffers. A destroyed stream may report a `writableLength` above 0 for ever. */
+  private get bytesInNode(): number {
+    return this.pendingCallbacks > 0 ? this.unflushed : 0;
   }
 
-  private count(now: number): void {
-    if (now === this.counted) return;
-    this.share.changed(this.counted, now);
-    this.counted = now;
+  private updateShare(now: number): void {
+    if (now === this.countedBytes) return;
+    this.share.changed(this.countedBytes, now);
+    this.countedBytes = now;
   }
 
-  /** Duplex keeps a queue for those who write at another pace: while it is empty, we go without. */
-  protected override hand(part: Uint8Array): void {
-    if (!this.isDirect || this.asked > 0) {
-      super.hand(part);
+  /** Bypasses the queue of Duplex while that is empty. */
+  protected override writeDirect(part: Uint8Array): void {
+    if (!this.isDirect || this.pendingCallbacks > 0) {
+      super.writeDirect(part);
       return;
     }
-    this.inHand = part.length;
-    this.socket._write(part, "buffer" as BufferEncoding, this.ask());
+    this.directBytes = part.length;
+    this.socket._write(part, "buffer" as BufferEncoding, this.flushCallback());
   }
 
-  /** What is written while Node reads from a connection goes out at the end of that, in one write for all its streams. */
-  override answersAtOnce(): boolean {
-    return !this.isDirect || isFirst(this.socket as unknown as ServerHttp2Stream);
+  /** While Node reads from a session, it collects writes and sends them together at the end, for all streams. */
+  override shouldFlushNow(): boolean {
+    return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
   }
 
-  override flushSoon(): void {
-    if (this.answersAtOnce()) nextTick(flush, this.connection);
-    else super.flushSoon();
+  override scheduleFlush(): void {
+    if (this.shouldFlushNow()) nextTick(flush, this.events);
+    else super.scheduleFlush();
   }
 
-  /** RFC 8441 §5: what is a reset of TCP elsewhere is a RST_STREAM with CANCEL. */
+  /** A TCP reset corresponds to a RST_STREAM with CANCEL (RFC 8441 §5). */
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
     if (isAlive(stream)) stream.close(constants.NGHTTP2_CANCEL);
-    // Not waiting for a peer whose connection is blocked.
+    // `close` alone would wait for a peer whose connection is blocked.
     stream.destroy();
   }
 }
 
 /**
- * The connection of HTTP/2 that was the first to write in this turn of the event loop. It does so at once, which is best
- * where there is no other. All others wait until everything is read that has arrived, and then write one after the other,
- * like sockets of HTTP/1.1: reading many and then writing many costs much less than to and fro.
+ * The first HTTP/2 session to write in this event-loop tick. It flushes immediately, which is fastest for a single
+ * session. All others flush in the next tick, after the event loop has read from all of them, like HTTP/1.1 sockets:
+ * reading from many and then writing to many costs much less than alternating.
  */
-let first: Http2Session | undefined;
+let firstInTick: Http2Session | undefined;
 
-const endTurn = (): void => {
-  first = undefined;
+const endTick = (): void => {
+  firstInTick = undefined;
 };
 
-const isFirst = ({ session }: ServerHttp2Stream): boolean => {
-  if (first === undefined) {
-    first = session;
-    later(endTurn);
+const isFirstInTick = ({ session }: ServerHttp2Stream): boolean => {
+  if (firstInTick === undefined) {
+    firstInTick = session;
+    later(endTick);
   }
-  return first === session;
+  return firstInTick === session;
 };
 
-function flush(connection: Connection): void {
-  connection.flush();
+function flush(events: ByteStreamEvents): void {
+  events.onScheduledFlush();
 }

@@ -1,20 +1,14 @@
-/** The requests of a Node server, on their way to its `request` listeners. */
+/** The requests of a Node server before they reach its `request` listeners. */
 import { EventEmitter } from "node:events";
-import type { Server as HttpServer, IncomingMessage } from "node:http";
-import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
-import type { Server as HttpsServer } from "node:https";
 import { UpgradeError } from "../../errors.ts";
 import { markOf, markUpgradable, type Upgradable } from "../../marks.ts";
 import type { UpgradeRequest } from "../../options.ts";
 import { listenerSettled, runListener } from "./escape.ts";
-import { answerUpgradeError, type NodeResponse } from "./response.ts";
+import { respondWithError } from "./response.ts";
+import type { NodeRequest, NodeResponse, NodeServer } from "./types.ts";
 
-export type NodeServer = HttpServer | HttpsServer | Http2Server | Http2SecureServer;
-
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-
-/** What `upgrade` and the application's functions are told of a request. */
-export const factsOf = (request: NodeRequest): UpgradeRequest => ({
+/** The upgrade request as `upgrade` and the application's functions get it. */
+export const upgradeRequestOf = (request: NodeRequest): UpgradeRequest => ({
   method: request.method ?? "",
   httpVersion: request.httpVersion,
   url: request.url ?? "",
@@ -26,52 +20,52 @@ export const factsOf = (request: NodeRequest): UpgradeRequest => ({
 });
 
 /**
- * Is asked about every event of one name, with what the server emits.
+ * Called with the arguments of each event of one name.
  *
- * @returns what we do about it, if it is ours; `undefined` leaves it to the server's listeners
+ * @returns a function that handles the event; `undefined` passes the event to the server's listeners
  */
-export type Taker = (...args: never[]) => (() => void) | undefined;
+export type Interceptor = (...args: never[]) => (() => void) | undefined;
 
 /**
- * Marks every request, so that `upgrade` finds its adapter, and answers an UpgradeError that nobody else did: in a bare
- * `node:http` app it would end the process. Any other error stays what it was.
+ * Marks every request, so that `upgrade` finds its host, and answers each uncaught UpgradeError, which would end the
+ * process in a plain `node:http` app. Other errors are not affected.
  *
- * Events that `takers` takes reach none of the server's listeners, whenever they were added: several of them destroy every
- * socket that they don't know.
+ * Events that an interceptor handles reach no other listener of the server, not even one added later: several libraries
+ * destroy every socket that they don't know.
  */
 export const guardRequests = (
   server: NodeServer,
-  ordinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
-  takers: ReadonlyMap<unknown, Taker>,
+  markOfOrdinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
+  interceptors: ReadonlyMap<unknown, Interceptor>,
 ): void => {
   const { emit } = server;
-  const guard = new EventEmitter();
-  const taken = new WeakMap<object, () => void>();
-  const runTaken = (request: object): void => {
-    const take = taken.get(request);
-    taken.delete(request);
-    take?.();
+  const relay = new EventEmitter();
+  const handlers = new WeakMap<object, () => void>();
+  const runHandler = (request: object): void => {
+    const handle = handlers.get(request);
+    handlers.delete(request);
+    handle?.();
   };
-  guard.on("request", (request, response) => callListeners(server, request, response));
-  for (const event of takers.keys()) guard.on(event as string, (request) => runTaken(request));
+  relay.on("request", (request, response) => callListeners(server, request, response));
+  for (const event of interceptors.keys()) relay.on(event as string, (request) => runHandler(request));
   server.emit = function (this: NodeServer, event: string, ...args: unknown[]): boolean {
     if (event === "request") {
       const [request, response] = args as [NodeRequest, NodeResponse];
-      if (markOf(request) === undefined) markUpgradable(request, ordinary(request, response));
+      if (markOf(request) === undefined) markUpgradable(request, markOfOrdinary(request, response));
     } else {
-      const take = takers.get(event)?.(...(args as never[]));
-      if (take === undefined) return Reflect.apply(emit, this, [event, ...args]);
-      taken.set(args[0] as object, take);
+      const handle = interceptors.get(event)?.(...(args as never[]));
+      if (handle === undefined) return Reflect.apply(emit, this, [event, ...args]);
+      handlers.set(args[0] as object, handle);
     }
-    // Through `emit` as we found it: tracing hangs on that.
-    const emitted = Reflect.apply(emit, guard, [event, ...args]);
-    // One that is bound to the server has called the listeners of that, instead of ours.
-    runTaken(args[0] as object);
+    // Call the `emit` found on the server, which tracing tools may have wrapped.
+    const emitted = Reflect.apply(emit, relay, [event, ...args]);
+    // If that function is bound to the server, it has called the server's listeners instead of ours.
+    runHandler(args[0] as object);
     return emitted;
   } as typeof server.emit;
 };
 
-/** As `emit` does, but it sees what the listeners return. */
+/** Calls the listeners like `emit`, but tracks the promises that they return. */
 const callListeners = (server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   for (const listener of server.rawListeners("request")) {
     try {
@@ -79,24 +73,24 @@ const callListeners = (server: NodeServer, request: NodeRequest, response: NodeR
       if (!(result instanceof Promise)) continue;
       result.then(
         () => listenerSettled(request),
-        (error) => onRejection(error, server, request, response),
+        (error) => handleRejection(error, server, request, response),
       );
     } catch (error) {
-      if (!answered(error, response)) throw error;
+      if (!respondIfUpgradeError(error, response)) throw error;
     }
   }
 };
 
-const answered = (error: unknown, response: NodeResponse): boolean => {
+const respondIfUpgradeError = (error: unknown, response: NodeResponse): boolean => {
   if (!(error instanceof UpgradeError)) return false;
-  if (!response.headersSent) answerUpgradeError(error, response);
+  if (!response.headersSent) respondWithError(error, response);
   return true;
 };
 
-const onRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
+const handleRejection = (error: unknown, server: NodeServer, request: NodeRequest, response: NodeResponse): void => {
   listenerSettled(request);
-  if (answered(error, response)) return;
-  // What Node does where rejections are captured; elsewhere it stays an unhandled one.
+  if (respondIfUpgradeError(error, response)) return;
+  // Node does the same if `captureRejections` is set. Otherwise this stays an unhandled rejection.
   if (!EventEmitter.captureRejections) throw error;
   const capture = (server as unknown as Record<symbol, (...args: unknown[]) => void>)[
     EventEmitter.captureRejectionSymbol

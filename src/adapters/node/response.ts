@@ -1,36 +1,36 @@
-/** Responses of Node's, where what a framework writes becomes the answer to an upgrade. */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
+/** Responses of Node in which the framework's response is replaced by the answer to an upgrade. */
+import type { OutgoingHttpHeaders } from "node:http";
 import type { UpgradeError } from "../../errors.ts";
 import { isForAnswer } from "../shared/answer-headers.ts";
 import { nextTick } from "./timers.ts";
-
-export type NodeResponse = ServerResponse | Http2ServerResponse;
+import type { NodeResponse } from "./types.ts";
 
 type Args = readonly unknown[];
 type Method = (...args: Args) => unknown;
 type Methods = Record<string, Method>;
 
-/** Headers by name; of those that came several times, all values. */
+/** Header values by lower-case name. */
 export type HeaderValues = ReadonlyMap<string, string | string[]>;
 
-/** Who is asked what becomes of the response. */
+/** Replaces the response that a framework writes. */
 export interface Replacement {
-  /** The framework writes its head. `true`: it was replaced; what follows is dropped, and `onEnd` ends the response. */
+  /** Called for the head. `true`: it was replaced, the body is dropped, and `onEnd` or the gate ends the response. */
   onHead(status: number, headers: HeaderValues): boolean;
-  onEnd(callback: (() => void) | undefined): void;
+  onEnd?(callback: (() => void) | undefined): void;
 }
 
 /**
- * Stands between a response and everybody who writes it. It is put there before the app sees the response, so that hooks
- * of middleware (on headers, on the end) run before it, and what they add is in the answer.
+ * Intercepts all writes to a response. It is installed before the app gets the response, so that middleware's own
+ * wrappers (of `writeHead` and `end`) run first, and the headers that they add are sent with the answer.
  */
 export class ResponseGate {
-  /** The response as it would be without us. */
+  /** The original methods. */
   readonly base: { readonly writeHead: Method; readonly write: Method; readonly end: Method };
   private readonly response: NodeResponse;
   private replacement: Replacement | undefined = undefined;
   private replaced = false;
+  /** The body of the refusal that was written instead of the framework's response. */
+  private refusal: string | undefined = undefined;
 
   constructor(response: NodeResponse) {
     const { writeHead, write, end, flushHeaders } = response as unknown as Methods;
@@ -46,9 +46,16 @@ export class ResponseGate {
     });
   }
 
-  /** From now on, what is written becomes what `replacement` makes of it. */
+  /** Replaces what is written from now on. */
   replace(replacement: Replacement): void {
     this.replacement = replacement;
+  }
+
+  /** Writes the head of a refusal. Its body follows when the framework ends the response. */
+  refuse(error: UpgradeError): void {
+    const { headers, body } = refusalOf(error, this.response);
+    this.base.writeHead(error.status, headers);
+    this.refusal = body;
   }
 
   private writeHead(args: Args): unknown {
@@ -62,11 +69,13 @@ export class ResponseGate {
 
   private end(args: Args): unknown {
     if (!this.isReplaced()) return this.base.end(...args);
-    this.replacement!.onEnd(args.find((arg) => typeof arg === "function") as () => void);
+    const callback = args.find((arg) => typeof arg === "function") as (() => void) | undefined;
+    if (this.refusal === undefined) this.replacement!.onEnd?.(callback);
+    else this.base.end(this.refusal, callback);
     return this.response;
   }
 
-  /** Has the head written, if it was not, by way of the hooks on it. */
+  /** Writes the head first, if necessary, through `writeHead` as middleware has wrapped it. */
   private isReplaced(): boolean {
     if (this.replacement === undefined) return false;
     const { response } = this;
@@ -75,7 +84,7 @@ export class ResponseGate {
   }
 }
 
-/** What `writeHead` takes: an object, a flat list, or a list of pairs. */
+/** The headers passed to `writeHead`: an object, a flat list, or a list of pairs. */
 const headersOf = (given: unknown): HeaderValues => {
   const headers = new Map<string, string | string[]>();
   const add = (name: unknown, value: unknown): void => {
@@ -90,35 +99,37 @@ const headersOf = (given: unknown): HeaderValues => {
   return headers;
 };
 
-/** Lays the headers that are given to `writeHead` over those of the response, and leaves out what is not for an answer. */
-export const settleHeaders = (response: NodeResponse, headers: HeaderValues): void => {
+/**
+ * Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer.
+ */
+export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
   for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
 
-/** Adds to the cookies that are there; any other header replaces what was there. */
+/** Cookies are added to existing ones; any other header replaces an existing one. */
 export const addHeader = (response: NodeResponse, name: string, value: string | readonly string[]): void => {
   const before = name.toLowerCase() === "set-cookie" ? [response.getHeader(name) ?? []].flat() : [];
   const values = [...before.map(String), ...[value].flat()] as string[];
   response.setHeader(name, values.length === 1 && typeof value === "string" ? value : values);
 };
 
-/** Answers with what the error says, on top of the headers that middleware has set. */
-export const answerUpgradeError = (error: UpgradeError, response: NodeResponse): void => {
+/** Responds with the error, keeping the headers that middleware has set. */
+export const respondWithError = (error: UpgradeError, response: NodeResponse): void => {
   const { headers, body } = refusalOf(error, response);
   response.statusCode = error.status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value!);
   response.end(body);
 };
 
-/** The headers and the body of the answer to an upgrade that is refused. */
+/** The headers and the body of a refusal. */
 const refusalOf = (
   error: UpgradeError,
   response: NodeResponse,
 ): { readonly headers: OutgoingHttpHeaders; readonly body: string } => {
   const body = `${error.message}\n`;
   const headers: OutgoingHttpHeaders = { ...error.headers };
-  // The error's own `Connection` must not hide that we close.
+  // The error's `Connection: Upgrade` must not hide that the connection will be closed.
   if ("shouldKeepAlive" in response && !response.shouldKeepAlive) {
     headers.connection = [headers.connection ?? [], "close"].flat() as string[];
   }
@@ -127,45 +138,25 @@ const refusalOf = (
   return { headers, body };
 };
 
-/** Writes the head of the answer to an upgrade that is refused, past the gate. Returns its body. */
-export const writeRefusal = (error: UpgradeError, response: NodeResponse, gate: ResponseGate): string => {
-  const { headers, body } = refusalOf(error, response);
-  gate.base.writeHead(error.status, headers);
-  return body;
-};
-
-/** srvx makes a bare 500 of whatever its handler throws. This error has an answer of its own. */
-export const answerInsteadOfSrvx = (conn: object, error: UpgradeError): void => {
-  const response = (conn as { runtime?: { node?: { res?: NodeResponse } } }).runtime?.node?.res;
-  if (response === undefined) return;
-  const end = response.end as Method;
-  response.end = ((...args: Args): unknown => {
-    response.end = end as typeof response.end;
-    if (args.length > 0 || response.headersSent || response.statusCode !== 500) return end.apply(response, [...args]);
-    answerUpgradeError(error, response);
-    return response;
-  }) as typeof response.end;
-};
-
-/** Whoever waits for a response to be done with is told so. */
+/** Drops written data. A callback passed with it is called. */
 const drop = (args: Args): boolean => {
   const callback = args.at(-1);
   if (typeof callback === "function") nextTick(callback as () => void);
   return true;
 };
 
-const inert = function (this: NodeResponse, ...args: Args): NodeResponse {
+const ignoreCall = function (this: NodeResponse, ...args: Args): NodeResponse {
   drop(args);
   return this;
 };
 
-/** What is done to a response after the upgrade has no effect, and no error. */
-export const INERT: Readonly<Methods> = {
+/** Methods of a response after the upgrade, without effect and without errors. */
+export const INERT_METHODS: Readonly<Methods> = {
   ...Object.fromEntries(
     [
       ...["setHeader", "setHeaders", "appendHeader", "removeHeader", "writeHead", "flushHeaders", "addTrailers", "end"],
       ...["writeContinue", "writeProcessing", "writeEarlyHints", "writeInformation"],
-    ].map((name) => [name, inert]),
+    ].map((name) => [name, ignoreCall]),
   ),
   write: (...args) => drop(args),
 };

@@ -1,11 +1,11 @@
-/** Sockets that are no WebSockets, or not any more. */
+/** Sockets before the upgrade, and after a refusal. */
 import http, { type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock, Timed } from "../../session/clock.ts";
 
 /**
- * Ends our direction and drops what still comes, for so long: a socket that is closed with octets unread is reset, and
- * the other side may never see our answer (RFC 9112 §9.6).
+ * Ends our direction and discards incoming data, for `timeout` ms at most. If a socket is closed with unread data, TCP
+ * resets the connection, and the client may not receive the answer (RFC 9112 §9.6).
  */
 export const lingerAndClose = (socket: Duplex, clock: Clock, timeout: number): void => {
   const cut: Timed = { slot: 0, tick: () => socket.destroy() };
@@ -15,18 +15,18 @@ export const lingerAndClose = (socket: Duplex, clock: Clock, timeout: number): v
   socket.resume();
 };
 
-/** The server's timeouts end with its hold on the socket. */
+/** Removes the timeout that the server has set. */
 export const stopTimeout = (socket: Duplex): void => {
   (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
 };
 
-type Answering = Duplex & { _httpMessage?: ServerResponse | null };
+type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
 
 /**
- * Calls `run` once the answers to what the client pipelined before are out (RFC 9112 §9.3.2). Never, if the connection
- * ends with one of them.
+ * Calls `run` after the responses to requests that the client pipelined before (RFC 9112 §9.3.2). It is never called if
+ * one of them closes the connection.
  */
-export const afterEarlierAnswers = (socket: Answering, run: () => void): void => {
+export const afterEarlierResponses = (socket: RespondingSocket, run: () => void): void => {
   const next = (): void => {
     const earlier = socket._httpMessage;
     if (earlier) {
@@ -34,36 +34,36 @@ export const afterEarlierAnswers = (socket: Answering, run: () => void): void =>
       return;
     }
     if (!socket.writable) return;
-    socket.off("error", ignore).off("drain", tellOfDrain);
+    socket.off("error", ignore).off("drain", forwardDrain);
     run();
   };
-  // Node has taken its own listeners off with the upgrade, although it is still answering.
-  socket.on("error", ignore).on("drain", tellOfDrain);
+  // Node has removed its own listeners for the upgrade, although earlier responses are still being sent.
+  socket.on("error", ignore).on("drain", forwardDrain);
   next();
 };
 
-/** A listener for a socket's `drain`: the response that is being sent waits for it. */
-export function tellOfDrain(this: Answering): void {
+/** A `drain` listener that forwards the event to the response that is being sent. */
+export function forwardDrain(this: RespondingSocket): void {
   const response = this._httpMessage;
   if (response && !response.writableEnded) response.emit("drain");
 }
 
 function ignore(): void {}
 
-/** Node keeps so many headers where the server does not say otherwise. */
+/** Node's default for `maxHeadersCount`. */
 const DEFAULT_MAX_HEADERS = 1000;
 
-/** Whether Node may have dropped headers: one of them may have announced a body, which must not be taken for frames. */
-export const hasUnreadHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean =>
+/** Whether Node may have dropped headers. One of them may have announced a body, which must not be parsed as frames. */
+export const mayLackHeaders = ({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean =>
   maxHeadersCount !== 0 && rawHeaders.length >= 2 * (maxHeadersCount ?? DEFAULT_MAX_HEADERS);
 
 /**
- * Gives an upgrade request that is not for us back to the server as the ordinary request that it also is (RFC 9110 §7.8:
- * a server may ignore `Upgrade`). Node has taken it off its parser; so its octets go in again, and this time nothing that
- * the parser takes for `Connection` says `upgrade`: else the request would come back to us for ever.
+ * Passes an upgrade request back to the server as an ordinary request (RFC 9110 §7.8: a server may ignore `Upgrade`).
+ * Node has detached its parser from the socket, so the request is serialized and parsed again, without `upgrade` in its
+ * `Connection` header: otherwise it would be emitted as an upgrade again.
  */
 export const replay = (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-  // A keep-alive timeout that the request before has left must not end this one.
+  // A keep-alive timeout of the previous request must not end this one.
   stopTimeout(socket);
   socket.unshift(Buffer.concat([Buffer.from(requestHead(request), "latin1"), head]));
   if (connectionListener === undefined) server.emit("encrypted" in socket ? "secureConnection" : "connection", socket);
@@ -71,22 +71,22 @@ export const replay = (server: Server, request: IncomingMessage, socket: Duplex,
 };
 
 /**
- * What Node itself does about a new connection. Not by emitting the event once more: the application's own listeners for it
- * count connections, and add listeners to them.
+ * Node's own handler of a new connection. Emitting the event again would also call the application's listeners, which
+ * may count connections or add listeners.
  */
 const { _connectionListener: connectionListener } = http as {
   readonly _connectionListener?: (this: Server, socket: Duplex) => void;
 };
 
-/** Node's parser obeys the second as well, although it is no header of HTTP. */
-const CONNECTION = /^(?:proxy-)?connection$/i;
+/** Node's parser treats `Proxy-Connection` like `Connection`, although it is not a standard header. */
+const CONNECTION_HEADER = /^(?:proxy-)?connection$/i;
 
 const requestHead = ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string => {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     let value = rawHeaders[i + 1]!;
-    if (CONNECTION.test(name)) value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
+    if (CONNECTION_HEADER.test(name)) value = value.replace(/(^|,)\s*upgrade\s*(?=,|$)/gi, "$1");
     head += `${name}: ${value}\r\n`;
   }
   return `${head}\r\n`;

@@ -1,135 +1,134 @@
-/** A Duplex of Node (a TCP or TLS socket) as the stream of octets that a connection wants. */
+/** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket. */
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
-import type { ByteStream, Connection } from "../../protocol/connection.ts";
-import type { Session } from "../../session/session.ts";
-import { later } from "../shared/timers.ts";
-import { endingAfter, shutDown } from "./closing.ts";
+import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
+import { flushInBatch } from "../shared/flush-batch.ts";
+import { wrapEndMethods } from "./closing.ts";
+import { isNode } from "./runtime.ts";
 
 /**
- * So much is handed to the socket at once; the rest waits here. Node counts a write as waiting until all of it is taken,
- * so large ones would hide whether the peer makes progress.
+ * Maximum number of bytes passed to the socket before it has flushed them; the rest stays in our queue. Node regards a
+ * write as pending until all of it is flushed, so larger writes would hide the peer's progress.
  */
-const SLICE = 262_144;
+export const MAX_PENDING_WRITE = 262_144;
 
-/** Other runtimes have sockets of their own making. */
-const IS_NODE = !("bun" in process.versions || "deno" in process.versions);
-
-/** Nobody else has put methods of his own in its way, to measure what goes through. */
-const isUntouched = ({ push, write }: Duplex): boolean =>
+/** Whether `push` and `write` have not been monkey-patched (by an APM agent, for example). */
+const isUnpatched = ({ push, write }: Duplex): boolean =>
   push === Readable.prototype.push && write === Writable.prototype.write;
 
 const STREAM = Symbol("websock-js.stream");
 
-/** Never added to. */
-const NONE: Uint8Array[] = [];
+/** Shared by all streams that have nothing queued. Never add to it. */
+const EMPTY_QUEUE: Uint8Array[] = [];
 
-const NOTHING = new Uint8Array(0);
+const EMPTY = new Uint8Array(0);
 
-type Hosted = Duplex & { [STREAM]?: NodeStream };
+type HostedSocket = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
-  protected readonly socket: Hosted;
+  protected readonly socket: HostedSocket;
   /**
-   * Octets go past the socket's queues where these are empty, as they nearly always are. Node hands what arrives to the
-   * socket's `push`; between that and `data` stands a queue for those who read at another pace, and costs a twentieth of a
+   * Whether to bypass the socket's own queues while these are empty, as they nearly always are. Node passes incoming
+   * chunks to the socket's `push`. The queue of Readable between `push` and `data` accounts for 5% of the cost of a
    * short message.
    */
   protected readonly isDirect: boolean;
-  private readonly takesAtOnce: boolean;
-  protected connection!: Connection;
-  /** Set while others may destroy the socket: then the session is told first. */
-  private session: Session | undefined = undefined;
-  /** Octets that the socket has been given past its own queue, and has not taken yet: until then it is given nothing more. */
-  protected inHand = 0;
-  private queue: Uint8Array[] = NONE;
+  private readonly flushesSynchronously: boolean;
+  protected events!: ByteStreamEvents;
+  /** Bytes passed to the socket past its own queue and not flushed yet. Nothing else is written until they are. */
+  protected directBytes = 0;
+  private queue: Uint8Array[] = EMPTY_QUEUE;
   protected queued = 0;
-  /** What the socket has not taken, as of our last write or its last answer: asking it each time costs more. */
-  protected waiting = 0;
-  private written = 0;
+  /**
+   * The bytes that the socket has not flushed, as of the last write or flush: reading `writableLength` each time costs
+   * more.
+   */
+  protected unflushed = 0;
+  private bytesWritten = 0;
   private ending = false;
-  /** Writes that the socket will answer with {@link onTaken}, each in its turn. */
-  protected asked = 0;
-  private onTaken: (() => void) | undefined = undefined;
+  /** The number of pending calls of {@link sharedCallback}. */
+  protected pendingCallbacks = 0;
+  private sharedCallback: (() => void) | undefined = undefined;
 
-  constructor(socket: Duplex, isNodes: boolean = socket instanceof Socket) {
+  constructor(socket: Duplex, isNodeStream: boolean = socket instanceof Socket) {
     this.socket = socket;
-    this.isDirect = isNodes && IS_NODE && isUntouched(socket);
-    // What is encrypted or framed first is always taken later.
-    this.takesAtOnce = socket instanceof Socket && !("encrypted" in socket);
+    this.isDirect = isNodeStream && isNode && isUnpatched(socket);
+    // TLS sockets and HTTP/2 streams never flush synchronously.
+    this.flushesSynchronously = socket instanceof Socket && !("encrypted" in socket);
   }
 
-  /** Begins to read. */
-  open(connection: Connection): void {
+  /** Starts reading. */
+  open(events: ByteStreamEvents): void {
     const { socket } = this;
-    this.connection = connection;
+    this.events = events;
     socket[STREAM] = this;
-    // Functions that all sockets share: closures would be most of what a connection costs.
+    // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (this.isDirect) socket.push = push;
   }
 
-  /** From now on, whoever ends or destroys the socket shuts the session down. */
-  shutDownWith(session: Session): void {
-    this.session = session;
-    if (this.socket instanceof Socket) endAfterwards(this.socket);
+  /** From now on, the session is shut down before other code ends or destroys the socket. */
+  shutDownWhenEnded(): void {
+    if (this.socket instanceof Socket) watchEnd(this.socket);
   }
 
-  /** The socket is being ended or destroyed, and not by us. */
-  static endedByOthers(socket: Hosted): void {
-    shutDown(socket[STREAM]!.session);
+  /** Called before the socket is ended or destroyed, by us or by other code. */
+  static beforeEnd(socket: HostedSocket): void {
+    const { ending, events } = socket[STREAM]!;
+    if (!ending) events.onHostStop();
   }
 
   get buffered(): number {
-    return this.queued + this.waiting;
+    return this.queued + this.unflushed;
   }
 
-  get taken(): number {
-    return this.written - this.buffered;
+  get bytesFlushed(): number {
+    return this.bytesWritten - this.buffered;
   }
 
   write(parts: readonly Uint8Array[]): void {
     const [only] = parts;
-    if (parts.length === 1 && this.queued === 0 && this.isFree && only!.length <= this.slice && this.isWritable) {
-      this.written += only!.length;
-      this.hand(only!);
+    if (parts.length === 1 && this.queued === 0 && this.isIdle && only!.length <= this.sliceSize && this.isWritable) {
+      this.bytesWritten += only!.length;
+      this.writeDirect(only!);
     } else {
-      if (this.queue === NONE) this.queue = [];
+      if (this.queue === EMPTY_QUEUE) this.queue = [];
       for (const part of parts) {
         this.queue.push(part);
         this.queued += part.length;
-        this.written += part.length;
+        this.bytesWritten += part.length;
       }
-      if (this.isFree) this.feed();
+      if (this.isIdle) this.writeQueued();
     }
-    this.watch();
+    this.watchUnflushed();
   }
 
-  /** Hands something to the socket of which nothing waits here. */
-  protected hand(part: Uint8Array): void {
-    if (this.takesAtOnce) this.socket.write(part);
-    else this.socket.write(part, this.ask());
+  /** Writes to the socket while our queue is empty. */
+  protected writeDirect(part: Uint8Array): void {
+    if (this.flushesSynchronously) this.socket.write(part);
+    else this.socket.write(part, this.flushCallback());
   }
 
   /**
-   * Has `drained` called once what waits, such as the answer to the handshake, is taken. Most writes are taken at once, and
-   * a callback with each would cost all of them; where one is not, an empty write behind it tells.
+   * Ensures that `drained` is called once all bytes are flushed, those of the handshake included. Most writes are
+   * flushed synchronously, so that a callback for each one would be wasted. After a write that is not, an empty write
+   * gets a callback.
    */
-  watch(): void {
-    this.waiting = this.socket.writableLength + this.inHand;
-    if (this.waiting > 0 && this.asked === 0 && this.isWritable) this.socket.write(NOTHING, this.ask());
+  watchUnflushed(): void {
+    this.unflushed = this.socket.writableLength + this.directBytes;
+    if (this.unflushed > 0 && this.pendingCallbacks === 0 && this.isWritable)
+      this.socket.write(EMPTY, this.flushCallback());
   }
 
   end(): void {
     this.ending = true;
-    this.session = undefined;
-    if (this.queued === 0 && this.isFree) this.socket.end();
-    // A socket closed with octets unread is reset, and the peer may lose our close frame (RFC 6455 §7.1.1).
+    if (this.queued === 0 && this.isIdle) this.socket.end();
+    // Closing a socket with unread data resets it, and the peer may lose our close frame (RFC 6455 §7.1.1).
     this.resume();
   }
 
   destroy(): void {
-    this.session = undefined;
+    this.ending = true;
     this.socket.destroy();
   }
 
@@ -139,41 +138,41 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     const { socket } = this;
-    // Chunks that went past Readable were the answer to a read that it still waits for: else it would begin no other.
-    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NOTHING);
+    // Readable still waits for a `push`, because chunks bypassed it: end its pending read, or it starts no other.
+    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, EMPTY);
     socket.resume();
   }
 
-  answersAtOnce(): boolean {
+  shouldFlushNow(): boolean {
     return false;
   }
 
-  flushSoon(): void {
-    if (toFlush.push(this.connection) === 1) later(flushAll);
+  scheduleFlush(): void {
+    flushInBatch(this.events);
   }
 
-  /** The number of bytes that the socket may be given at once. */
-  protected get slice(): number {
-    return SLICE;
+  /** Maximum number of bytes in the socket's buffer. */
+  protected get sliceSize(): number {
+    return MAX_PENDING_WRITE;
   }
 
-  /** Of two writes at once, some of Node's streams tell the end of one only. */
-  private get isFree(): boolean {
-    return this.inHand === 0;
+  /** Whether no direct write is pending: with two at the same time, some streams of Node report the end of only one. */
+  private get isIdle(): boolean {
+    return this.directBytes === 0;
   }
 
   private get isWritable(): boolean {
     return !this.socket.destroyed && !this.socket.writableEnded;
   }
 
-  /** Hands as much to the socket as it should have at once. */
-  private feed(): void {
+  /** Writes queued bytes, as far as {@link sliceSize} allows. */
+  private writeQueued(): void {
     const { socket, queue } = this;
     for (;;) {
-      let room = this.slice - socket.writableLength;
+      let room = this.sliceSize - socket.writableLength;
       if (this.queued === 0 || room <= 0) return;
       if (!this.isWritable) {
-        this.queue = NONE;
+        this.queue = EMPTY_QUEUE;
         this.queued = 0;
         return;
       }
@@ -185,77 +184,66 @@ export class NodeStream implements ByteStream {
         else queue[0] = part.subarray(room);
         room -= slice.length;
         this.queued -= slice.length;
-        socket.write(slice, queue.length > 0 && room > 0 ? undefined : this.ask());
+        socket.write(slice, queue.length > 0 && room > 0 ? undefined : this.flushCallback());
       }
       socket.uncork();
     }
   }
 
-  protected ask(): () => void {
-    this.asked++;
-    return (this.onTaken ??= () => this.took());
+  protected flushCallback(): () => void {
+    this.pendingCallbacks++;
+    return (this.sharedCallback ??= () => this.onFlushed());
   }
 
-  protected took(): void {
-    this.asked--;
-    this.inHand = 0;
-    if (this.queued > 0) this.feed();
-    this.watch();
-    if (this.ending && this.queued === 0 && !this.socket.writableEnded) this.socket.end();
+  protected onFlushed(): void {
+    this.pendingCallbacks--;
+    this.directBytes = 0;
+    if (this.queued > 0) this.writeQueued();
+    this.watchUnflushed();
+    if (this.ending && this.queued === 0 && this.isWritable) this.socket.end();
     if (this.buffered > 0) return;
-    // An idle connection keeps none.
-    if (this.takesAtOnce && this.asked === 0) this.onTaken = undefined;
-    // What was on its way to a socket that is gone may be read still: it is not to be written over.
-    if (!this.socket.destroyed) this.connection.sent();
-    this.connection.drained();
+    // Release the callback of an idle connection.
+    if (this.flushesSynchronously && this.pendingCallbacks === 0) this.sharedCallback = undefined;
+    // A destroyed socket may still read the bytes of its pending write, so their memory must not be reused.
+    if (!this.socket.destroyed) this.events.onFlushed();
+    this.events.onDrain();
   }
 
-  /** The shared listeners' way in. */
-  static connectionOf(socket: Hosted): Connection {
-    return socket[STREAM]!.connection;
+  /** For the shared listeners. */
+  static eventsOf(socket: HostedSocket): ByteStreamEvents {
+    return socket[STREAM]!.events;
   }
 
-  static isEnding(socket: Hosted): boolean {
+  static isEnding(socket: HostedSocket): boolean {
     return socket[STREAM]!.ending;
   }
 }
 
-/** What Node calls with all that arrives: the socket's own method, but for chunks that would go straight through it. */
-function push(this: Hosted, chunk: unknown, encoding?: BufferEncoding): boolean {
+/** Replaces the socket's `push`: passes chunks directly to the connection if Readable's queue is empty. */
+function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
   const isNext = this.readableFlowing && this.readableLength === 0 && !this.destroyed;
-  // Others may listen, too.
+  // Others may have added `data` listeners.
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
-  NodeStream.connectionOf(this).receive(chunk);
-  // Paused meanwhile: Readable hears that its read is answered, and says whether to read on, into its queue.
-  return this.readableFlowing || Readable.prototype.push.call(this, NOTHING);
+  NodeStream.eventsOf(this).onBytes(chunk);
+  // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start
+  // another.
+  return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
 }
 
-const endAfterwards = endingAfter(NodeStream.endedByOthers);
+const watchEnd = wrapEndMethods(NodeStream.beforeEnd);
 
-function onData(this: Hosted, chunk: Uint8Array): void {
-  NodeStream.connectionOf(this).receive(chunk);
+function onData(this: HostedSocket, chunk: Uint8Array): void {
+  NodeStream.eventsOf(this).onBytes(chunk);
 }
 
-function onEnd(this: Hosted): void {
-  if (!NodeStream.isEnding(this)) NodeStream.connectionOf(this).ended();
+function onEnd(this: HostedSocket): void {
+  if (!NodeStream.isEnding(this)) NodeStream.eventsOf(this).onEnd();
 }
 
-function onClose(this: Hosted): void {
-  NodeStream.connectionOf(this).closed();
+function onClose(this: HostedSocket): void {
+  NodeStream.eventsOf(this).onDisconnect();
 }
 
-/** `close` follows, and is what counts. */
+/** For `error`, which is followed by `close`. */
 function ignore(): void {}
-
-/**
- * The connections that have something to write. They do so together, once the event loop has read from all that were
- * ready: several writes in a row wake the other side's process less often than each of them alone.
- */
-let toFlush: Connection[] = [];
-
-function flushAll(): void {
-  const connections = toFlush;
-  toFlush = [];
-  for (const connection of connections) connection.flush();
-}

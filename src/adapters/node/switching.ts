@@ -1,28 +1,24 @@
-/**
- * The head and the end of a 101 response (RFC 9110 §15.2.2), through the server's own response, so that hooks on both run;
- * with what Bun's and Deno's `node:http` do differently.
- */
+/** The head and the end of a 101 response (RFC 9110 §15.2.2), with workarounds for `node:http` of Bun and Deno. */
 
 import type { ServerResponse } from "node:http";
 import type { ResponseGate } from "./response.ts";
+import { isBun } from "./runtime.ts";
 import { nextTick } from "./timers.ts";
 
-export const isBun = process.versions.bun !== undefined;
-
-/** Writes the head. */
+/** Writes the head through the server's response, so that hooks on its headers are called. */
 export const writeSwitchingHead = (
   response: ServerResponse,
   { base }: ResponseGate,
   headers: Readonly<Record<string, string>>,
 ): void => {
-  // Deno 2.9 adds `Transfer-Encoding: chunked` to a 101 otherwise, which RFC 9112 §6.1 forbids.
+  // Otherwise Deno 2.9 adds `Transfer-Encoding: chunked` to a 101, which RFC 9112 §6.1 forbids.
   response.useChunkedEncodingByDefault = false;
   base.writeHead(101, "Switching Protocols", headers);
   response.flushHeaders();
 };
 
-/** Ends the response, and leaves the connection open. */
-export const endSwitched = (
+/** Ends the response without closing the connection. */
+export const endSwitchingResponse = (
   response: ServerResponse,
   { base }: ResponseGate,
   callback: (() => void) | undefined,
@@ -31,8 +27,8 @@ export const endSwitched = (
     base.end(callback);
     return;
   }
-  // Bun 1.4 closes the connection at the end of a response to `Connection: close, Upgrade`, which some proxies send. So
-  // this does what `end` does apart from that.
+  // Bun 1.4 closes the connection when a response to `Connection: close, Upgrade` ends, which some proxies send. The
+  // effects of `end` are reproduced here, except for that.
   response.finished = true;
   Object.defineProperty(response, "writableFinished", { value: true, configurable: true });
   if (callback !== undefined) response.once("finish", callback);

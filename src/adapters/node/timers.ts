@@ -1,4 +1,4 @@
-/** `process.nextTick` as it was when this module was loaded: fake timers may replace it. */
+/** `process.nextTick`, saved when this module is loaded: fake timers may replace it later. */
 import process from "node:process";
 
 export const nextTick: typeof process.nextTick = process.nextTick.bind(process);

@@ -1,81 +1,76 @@
-/** One upgrade request on Node, from the app's first look at it to the answer: what HTTP/1.1 and HTTP/2 share. */
+/** One upgrade request on Node: the steps that HTTP/1.1 and HTTP/2 share. */
 import { createHash } from "node:crypto";
 import type { UpgradeError } from "../../errors.ts";
-import { answerFromFastify } from "../../frameworks/fastify.ts";
-import type { Route } from "../../frameworks/routes.ts";
+import type { Route } from "../../frameworks/route.ts";
+import { replaceErrorResponse } from "../../frameworks/srvx.ts";
 import { markUpgradable, type Upgradable } from "../../marks.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
 import { Connection } from "../../protocol/connection.ts";
 import { acceptFor } from "../../protocol/http/handshake.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import { selectCompression } from "../../upgrade-validation.ts";
-import { connectionFacts, type Decision, decide, shuttingDown } from "../shared/decision.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
-import { capabilities, type NodeAdapter } from "./adapter.ts";
+import { connectionFacts, type Decision, decide, shutdownRefusal } from "../shared/decision.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { compressionOf } from "./compression.ts";
-import { passRefusalOn } from "./escape.ts";
-import { factsOf, type NodeRequest } from "./requests.ts";
+import { throwOrForward } from "./escape.ts";
+import type { NodeHost } from "./host.ts";
+import { upgradeRequestOf } from "./requests.ts";
 import {
   addHeader,
-  answerInsteadOfSrvx,
-  answerUpgradeError,
   type HeaderValues,
-  type NodeResponse,
+  mergeHeaders,
   type Replacement,
   ResponseGate,
-  settleHeaders,
-  writeRefusal,
+  respondWithError,
 } from "./response.ts";
 import type { NodeStream } from "./stream.ts";
+import type { NodeRequest, NodeResponse } from "./types.ts";
 
 export abstract class NodeUpgrade implements Upgradable, Replacement {
-  readonly isOne = true;
-  protected readonly adapter: NodeAdapter;
+  readonly isUpgradeRequest = true;
+  protected readonly host: NodeHost;
   protected readonly request: NodeRequest;
   protected readonly response: NodeResponse;
-  protected readonly facts: UpgradeRequest;
+  protected readonly upgradeRequest: UpgradeRequest;
   protected readonly gate: ResponseGate;
-  /** The client is. */
-  protected gone = false;
+  protected clientDisconnected = false;
   protected upgraded = false;
   private decision: Decision | undefined = undefined;
-  /** What the client gets to read instead of what the framework writes, if the upgrade is refused. */
-  private body: string | undefined = undefined;
 
-  constructor(adapter: NodeAdapter, request: NodeRequest, response: NodeResponse) {
-    this.adapter = adapter;
+  constructor(host: NodeHost, request: NodeRequest, response: NodeResponse) {
+    this.host = host;
     this.request = request;
     this.response = response;
-    this.facts = factsOf(request);
+    this.upgradeRequest = upgradeRequestOf(request);
     this.gate = new ResponseGate(response);
   }
 
-  /** The status of an answer that opens the WebSocket. */
+  /** The status of the answer that accepts the upgrade. */
   protected abstract readonly status: 101 | 200;
-  /** Its headers, apart from the subprotocol. */
+  /** The headers of that answer, except for the subprotocol and extensions. */
   protected abstract handshakeHeaders(): Record<string, string>;
-  /** Takes the stream of octets over from HTTP. */
+  /** Takes the byte stream over from HTTP. */
   protected abstract takeStream(): NodeStream;
-  /** Sends the head of the answer; from here on the stream is the connection's. */
+  /** Sends the head of the answer. From then on, the connection owns the stream. */
   protected abstract sendHead(headers: Readonly<Record<string, string>>): void;
-  /** Ends the response and nothing else. */
+  /** Ends the response without ending the stream. */
   protected abstract endResponse(callback: (() => void) | undefined): void;
-  /** The session has begun. */
-  protected abstract begun(connection: Connection): void;
-  /** Cuts off what a client has left behind. */
-  protected abstract cutOff(): void;
+  /** Called when the session has started. */
+  protected abstract onSessionStarted(connection: Connection): void;
+  /** Closes the stream of a client that has disconnected. */
+  protected abstract abort(): void;
 
-  /** Hands the request to the app, or refuses it. */
-  protected passOn(refusal: UpgradeError | undefined): void {
-    const { adapter, request, response } = this;
-    const reason = shuttingDown(this.adapter) ?? refusal;
+  /** Passes the request to the app, or refuses it. */
+  protected dispatch(refusal: UpgradeError | undefined): void {
+    const { host, request, response } = this;
+    const reason = shutdownRefusal(this.host) ?? refusal;
     if (reason !== undefined) {
-      this.note(reason, undefined);
-      answerUpgradeError(reason, response);
+      this.recordRefusal(reason, undefined);
+      respondWithError(reason, response);
       return;
     }
     markUpgradable(request, this);
-    adapter.server.emit("request", request, response);
+    host.server.emit("request", request, response);
   }
 
   upgrade(
@@ -88,71 +83,65 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const { response } = this;
     if (this.decision !== undefined) throw new Error("this request has already been upgraded");
     if (response.headersSent) throw new Error("this request has already been answered: its response headers were sent");
-    const decision = decide(this.adapter, this.facts, callbacks, arg, options, route);
+    const decision = decide(this.host, this.upgradeRequest, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {
-      this.note(refusal, callbacks);
-      answerInsteadOfSrvx(conn, refusal);
-      if (passRefusalOn(refusal, this.request, response)) return route.result();
+      this.recordRefusal(refusal, callbacks);
+      replaceErrorResponse(conn, (replaced) => respondWithError(refusal, replaced));
+      if (throwOrForward(refusal, this.request, response)) return route.result();
     }
     this.decision = decision;
     if (route.deferred) this.awaitFramework(route);
     else if (refusal !== undefined) {
-      this.note(refusal, callbacks);
-      answerUpgradeError(refusal, response);
-    } else if (this.gone) this.cutOff();
+      this.recordRefusal(refusal, callbacks);
+      respondWithError(refusal, response);
+    } else if (this.clientDisconnected) this.abort();
     else this.answerNow();
     return route.result();
   }
 
-  private note(refusal: UpgradeError, callbacks: Callbacks | undefined): void {
-    this.adapter.refusals.add(refusal, this.request, this.facts, callbacks?.name);
+  private recordRefusal(refusal: UpgradeError, callbacks: Callbacks | undefined): void {
+    this.host.refusals.add(refusal, this.request, this.upgradeRequest, callbacks?.name);
   }
 
   private awaitFramework(route: Route): void {
-    // Koa has said 404 already; for the others this is what they begin with.
+    // The framework may have set another one before the route, see `Route.deferred`.
     this.response.statusCode = this.status;
     this.gate.replace(this);
-    if (route.isFastify && !answerFromFastify(this.request, () => this.answerNow())) this.reportUnlessAnswered();
+    const warning = route.decided(() => this.answerNow());
+    if (warning !== undefined) this.warnUnlessAnswered(warning);
   }
 
-  /** Fastify sends for a route that has returned a promise, and for no other; we do not know which one this is. */
-  private reportUnlessAnswered(): void {
-    const { clock, defaults } = this.adapter;
+  private warnUnlessAnswered(warning: string): void {
+    const { clock, defaults } = this.host;
     const tick = (): void => {
-      if (this.gone || this.response.headersSent) return;
-      this.adapter.tell(
-        "an upgrade in a Fastify route was not answered. If the Fastify instance was created before websock-js was loaded, " +
-          'websock-js cannot detect the end of a route that returns no promise: import "websock-js" before calling ' +
-          "fastify(), or end the route with `upgrade(reply, …); return reply`. If a hook called upgrade(), it must then " +
-          "continue or send the reply",
-      );
+      if (!this.clientDisconnected && !this.response.headersSent) this.host.warnOnce(warning);
     };
     clock.schedule({ slot: 0, tick }, clock.now() + defaults.closeTimeout);
   }
 
   private answerNow(): void {
-    // The application may have answered by itself behind `upgrade`.
+    // The application may have sent a response itself after calling `upgrade`.
     if (this.response.headersSent) return;
     this.gate.replace(this);
     this.response.writeHead(this.status);
     this.response.end();
   }
 
-  /** The framework writes its response, or we do. */
+  /** Called for the framework's response, or for our own. */
   onHead(status: number, headers: HeaderValues): boolean {
     const { callbacks, options, refusal, route } = this.decision!;
-    // A route that throws after all cancels the upgrade, and so does who makes something else of the response.
+    // A route that throws after `upgrade` cancels it, and so does a response with another status.
     if (route.failed() || !(status === 101 || (status >= 200 && status < 300))) return false;
-    if (this.gone) {
-      this.cutOff();
+    if (this.clientDisconnected) {
+      this.abort();
       return false;
     }
-    settleHeaders(this.response, headers);
-    const reason = refusal ?? shuttingDown(this.adapter);
+    mergeHeaders(this.response, headers);
+    const reason = refusal ?? shutdownRefusal(this.host);
     if (reason !== undefined) {
-      this.note(reason, callbacks);
-      this.body = writeRefusal(reason, this.response, this.gate);
+      this.recordRefusal(reason, callbacks);
+      this.gate.refuse(reason);
       return true;
     }
     for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
@@ -161,17 +150,16 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   }
 
   onEnd(callback: (() => void) | undefined): void {
-    if (this.upgraded) this.endResponse(callback);
-    else this.gate.base.end(this.body, callback);
+    this.endResponse(callback);
   }
 
   protected perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
     const { remoteAddress, remotePort } = this.request.socket;
     const stream = this.takeStream();
-    const parameters = selectCompression(this.facts, options.compress);
+    const parameters = selectCompression(this.upgradeRequest, options.compress);
     const compression = parameters && compressionOf(options, parameters);
-    const connection = new Connection(stream, nodeOctets, options, capabilities, compression);
+    const connection = new Connection(stream, nodeByteOps, options, compression);
     stream.open(connection);
     try {
       this.sendHead({
@@ -180,24 +168,23 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
         ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
       });
     } catch (error) {
-      // A hook on the headers, of middleware, has thrown.
-      this.cutOff();
+      // Thrown by a hook of middleware on the headers.
+      this.abort();
       throw error;
     }
-    stream.watch();
-    const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
-    const session = this.adapter.newSession(callbacks, connection, facts, options, asyncContext);
-    connection.open(session);
-    stream.shutDownWith(session);
+    stream.watchUnflushed();
+    const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
+    const session = this.host.newSession(callbacks, connection, facts, options, asyncContext);
+    stream.shutDownWhenEnded();
     session.start(arg);
-    this.begun(connection);
+    this.onSessionStarted(connection);
   }
 
-  protected readonly onGone = (): void => {
-    this.gone = true;
+  protected readonly onClientDisconnected = (): void => {
+    this.clientDisconnected = true;
   };
 }
 
-/** RFC 6455 §4.2.2. */
+/** The value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2). */
 export const acceptOf = (key: string): string =>
   acceptFor(key, (input) => createHash("sha1").update(input).digest("base64"));

@@ -1,9 +1,10 @@
-/** Which headers of a framework's response have a place in the answer to an upgrade. */
+/** Selects the headers of a framework's response that are kept in the answer to an upgrade. */
 
 /**
- * The answer has no content (RFC 9110 §15.2), its connection headers are ours, and those of the framework's own response
- * are about another one.
+ * The answer has no content (RFC 9110 §15.2), the adapter sets its handshake and connection headers, and content
+ * headers describe the framework's own response.
  */
-const NOT_IN_ANSWER = /^(?:content-.*|sec-websocket-.*|transfer-encoding|etag|connection|upgrade|keep-alive|trailer)$/i;
+const NOT_FOR_ANSWER =
+  /^(?:content-.*|sec-websocket-.*|transfer-encoding|etag|connection|upgrade|keep-alive|trailer)$/i;
 
-export const isForAnswer = (name: string): boolean => !NOT_IN_ANSWER.test(name);
+export const isForAnswer = (name: string): boolean => !NOT_FOR_ANSWER.test(name);

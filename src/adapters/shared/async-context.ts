@@ -1,8 +1,8 @@
 /**
  * AsyncLocalStorage contexts, on every host that has `node:async_hooks`.
  *
- * `AsyncResource` is used instead of `AsyncLocalStorage.snapshot()`: it needs 90 bytes instead of 1 500 to 2 700, and
- * entering it takes 10 ns instead of 130 ns (Node 20 and 24).
+ * Contexts are captured with `AsyncResource` instead of `AsyncLocalStorage.snapshot()`: that takes 90 bytes instead of
+ * 1 500 to 2 700, and entering it takes 10 ns instead of 130 ns (Node 20 and 24).
  */
 import type { AsyncContext } from "../../session/async-context.ts";
 
@@ -11,7 +11,9 @@ type Resource = InstanceType<AsyncHooks["AsyncResource"]>;
 
 interface HostProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
-  /** Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. It loads a module only where there is one. */
+  /**
+   * In Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. Needs no import, which other hosts lack.
+   */
   getBuiltinModule?(name: "node:async_hooks"): AsyncHooks | undefined;
 }
 
@@ -23,12 +25,13 @@ export const hasAsyncContexts = hooks !== undefined;
 
 const { node, bun, deno } = process?.versions ?? {};
 const isWorkerd = "WebSocketPair" in globalThis;
-/** The other hosts call themselves Node, too. */
+/** Bun, Deno and workerd also define `process.versions.node`. */
 const isNode = node !== undefined && bun === undefined && deno === undefined && !isWorkerd;
 
 /**
- * Before Node 24, stores are properties of the executing resource, and `enterWith` changes them for as long as that
- * resource lives. An object that inherits from the captured resource takes the change instead, and is then dropped.
+ * Before Node 24, stores are properties of the executing resource, and `enterWith` changes them permanently. Entering
+ * an object that inherits from the captured resource keeps that unchanged: the change is made to the object, which is
+ * dropped.
  */
 const storesAreProperties = isNode && Number.parseInt(node, 10) < 24;
 
@@ -51,8 +54,9 @@ class ResourceContext implements AsyncContext {
 }
 
 /**
- * The same on Node before version 24, for a connection with stores of its own. An object that inherits from each connection's
- * resource would cost a microsecond per chunk, so `enterWith` is undone afterwards, for the stores that `upgrade` had.
+ * For Node before 24, if `upgrade` was called with stores. Creating an object that inherits from the resource would
+ * cost a microsecond per chunk here. Instead, changes by `enterWith` are undone afterwards, for the stores that
+ * `upgrade` had.
  */
 class StoresContext implements AsyncContext {
   private readonly resource: Resource;
@@ -86,7 +90,7 @@ class StoresContext implements AsyncContext {
   }
 }
 
-/** workerd lets nobody enter a context from another request than that in which it was captured. */
+/** workerd throws when a context is entered from another request than the one in which it was captured. */
 class RequestContext extends ResourceContext {
   override run<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => unknown,
@@ -111,13 +115,13 @@ const contextOf = (resource: Resource): AsyncContext =>
 
 const newResource = (): Resource | undefined => hooks && new hooks.AsyncResource("WEBSOCK");
 
-/** The descriptions of the symbols that Node's resources have besides stores. */
+/** Descriptions of the symbol properties of a resource that are not stores. */
 const IDS: readonly (string | undefined)[] = ["async_id_symbol", "trigger_async_id_symbol"];
 
-/** From Node 24 on, one map of all stores is kept under a symbol of this description. */
+/** The description of the symbol under which Node 24 and later keep one map of all stores. */
 const FRAME = "context_frame";
 
-/** The properties in which Node keeps stores that are set. */
+/** The symbol properties with stores that are set. */
 const storesOf = (resource: Resource): readonly symbol[] =>
   Object.getOwnPropertySymbols(resource).filter((symbol) => {
     const value = storeIn(resource, symbol);
@@ -130,7 +134,7 @@ const storesOf = (resource: Resource): readonly symbol[] =>
 const storeIn = (resource: Resource, symbol: symbol): unknown =>
   (resource as unknown as Record<symbol, unknown>)[symbol];
 
-/** The context of code that belongs to no request, even if this module was first loaded within one. */
+/** A context without stores, even if this module is loaded while a request is being handled. */
 const emptyContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
@@ -138,21 +142,21 @@ const emptyContext = (): AsyncContext | undefined => {
   return contextOf(resource);
 };
 
-/** Shared by all timers of the library and by every connection whose `upgrade` call had no context. */
+/** The root context, for the library's timers and for every connection whose `upgrade` call had no store set. */
 export const rootContext = emptyContext();
 
-/** Captures the context of the current `upgrade` call; `undefined` where the host has no AsyncLocalStorage. */
+/** Captures the context of the current `upgrade` call; `undefined` on hosts without AsyncLocalStorage. */
 export const captureContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
-  // Node shows whether any store is set: most connections then need no memory for a context of their own.
+  // On Node, it is visible whether any store is set. Most connections have none and share the root context.
   if (!isNode) return contextOf(resource);
   const stores = storesOf(resource);
   if (stores.length === 0) return rootContext;
   return storesAreProperties ? new StoresContext(resource, stores) : contextOf(resource);
 };
 
-/** Runs `task` outside of any request's context: for timers that connections share. */
+/** Runs `task` in the root context, for timers that connections share. */
 export const runInRoot = <T>(task: () => T): T => {
   if (rootContext === undefined) return task();
   let result!: T;

@@ -1,7 +1,7 @@
-/** What `attach` was given instead of a server: apps and servers of other kinds, recognized by their shape. */
+/** Checks of the arguments of `attach`: apps and servers passed by mistake are recognized by their shape. */
 import { show } from "../../known-keys.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: whatever an application gives us
+// biome-ignore lint/suspicious/noExplicitAny: any value that an application may pass
 type Given = any;
 
 const has = (value: Given, ...names: readonly string[]): boolean =>
@@ -11,14 +11,14 @@ const has = (value: Given, ...names: readonly string[]): boolean =>
 
 const isFastify = (value: Given): boolean => has(value, "inject", "route") && typeof value.server === "object";
 const isNest = (value: Given): boolean => has(value, "getHttpServer");
-/** Hono, h3, Elysia, and whatever else is exported as `{ fetch }`. */
+/** Hono, h3, Elysia, and other apps exported as `{ fetch }`. */
 const isFetchApp = (value: Given): boolean => has(value, "fetch") && !has(value, "upgrade");
 const isNodeServer = (value: Given): boolean => has(value, "on", "emit", "listen", "close");
 const isWebSocketServer = (value: Given): boolean => has(value, "handleUpgrade", "shouldHandle");
-/** Express and connect are functions, Koa is not. */
+/** Express and connect apps are functions; Koa apps are not. */
 const isListener = (value: Given): boolean => typeof value === "function";
 
-/** What it is, in words, and how to come from it to a Node server. */
+/** A description of the value, and how to get a Node server from it. */
 const appOf = (value: Given): readonly [what: string, cure: string] => {
   if (isWebSocketServer(value)) return ["a WebSocketServer", 'use attach() from "websock-js/ws"'];
   if (isFastify(value)) return ["a Fastify instance", "pass its server, as in attach(app.server)"];
@@ -38,7 +38,7 @@ const appOf = (value: Given): readonly [what: string, cure: string] => {
   return [show(value), "pass the result of http.createServer(app)"];
 };
 
-/** @throws TypeError unless `value` is a server of Node */
+/** @throws TypeError unless `value` is a Node server */
 export const checkNodeServer = (value: unknown): void => {
   if (isNodeServer(value) && !isListener(value) && !isNest(value)) return;
   const [what, cure] = appOf(value);
@@ -72,7 +72,7 @@ export const checkDenoHandler = (value: unknown): void => {
   throw new TypeError(`attach() from "websock-js/deno" expects a handler of Deno.serve, not ${show(value)}; ${cure}`);
 };
 
-/** @throws TypeError unless the arguments are a Durable Object, its context, and a handler or handlers by name */
+/** @throws TypeError unless the arguments are a Durable Object, its context, and a handler or named handlers */
 export const checkDurableObject = (object: unknown, ctx: unknown, handlers: unknown): void => {
   const isObject = typeof object === "object" && object !== null;
   if (!isObject || !has(ctx, "acceptWebSocket", "getWebSockets")) {

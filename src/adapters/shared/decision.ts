@@ -1,6 +1,6 @@
-/** What `upgrade` decides about a request, whatever the host; its answer performs it. */
+/** The decision of `upgrade` about a request, the same on all hosts. */
 import { UpgradeError } from "../../errors.ts";
-import type { Route } from "../../frameworks/routes.ts";
+import type { Route } from "../../frameworks/route.ts";
 import type { ResolvedOptions, UpgradeRequest, WebSockOptions } from "../../options.ts";
 import { offeredSubprotocols } from "../../protocol/http/handshake.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
@@ -16,29 +16,31 @@ export interface Decision {
   readonly arg: unknown;
   readonly options: ResolvedOptions;
   readonly subprotocol: string | undefined;
-  /** Why it is refused: by an error where the request was to be checked early, else by the answer. */
+  /** Thrown by `upgrade` if `earlyValidateUpgrade` is set, and answered otherwise. */
   readonly refusal: UpgradeError | undefined;
   readonly route: Route;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   readonly asyncContext: AsyncContext | undefined;
 }
 
-/** RFC 9110 §10.2.3. Another server takes over meanwhile; not all clients should come back in the same second. */
+/** `Retry-After` (RFC 9110 §10.2.3): the time for another server to take over. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** Why nothing is upgraded any more, if the server is on its way out. */
-export const shuttingDown = ({ group }: Host): UpgradeError | undefined =>
+/** The refusal of all upgrades while the server is shutting down. */
+export const shutdownRefusal = ({ group }: Host): UpgradeError | undefined =>
   group.closing
     ? new UpgradeError(503, "the server is shutting down", { "retry-after": String(RETRY_AFTER_SECONDS) })
     : undefined;
 
-/** Why the request may not become a WebSocket, if it may not. What the function `origins` throws is such a reason, too. */
-export const judge = (host: Host, facts: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
-  host.ask("origins", facts, () => validateUpgrade(facts, options));
+/**
+ * The refusal of this request; `undefined` if it may be upgraded. An error that `origins` throws leads to a refusal.
+ */
+export const findRefusal = (host: Host, request: UpgradeRequest, options: ResolvedOptions): UpgradeError | undefined =>
+  host.callUserFunction("origins", request, () => validateUpgrade(request, options));
 
 export const decide = (
   host: Host,
-  facts: UpgradeRequest,
+  request: UpgradeRequest,
   callbacks: Callbacks,
   arg: unknown,
   options: WebSockOptions | undefined,
@@ -46,18 +48,20 @@ export const decide = (
 ): Decision => {
   const resolved = host.resolve(options);
   const decided = { callbacks, arg, options: resolved, route, asyncContext: captureContext() };
-  const refusal = shuttingDown(host) ?? judge(host, facts, resolved);
+  const refusal = shutdownRefusal(host) ?? findRefusal(host, request, resolved);
   if (refusal !== undefined) return { ...decided, subprotocol: undefined, refusal };
-  const chosen = host.ask("subprotocols", facts, () => selectSubprotocol(facts, resolved.subprotocols));
+  const chosen = host.callUserFunction("subprotocols", request, () =>
+    selectSubprotocol(request, resolved.subprotocols),
+  );
   if (chosen instanceof UpgradeError) return { ...decided, subprotocol: undefined, refusal: chosen };
   if (chosen === undefined) {
-    const offered = offeredSubprotocols(facts.header("sec-websocket-protocol")) ?? [];
-    if (offered.length > 0) host.tellOfOffer(offered, callbacks, pathOf(facts.url));
+    const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
+    if (offered.length > 0) host.warnOfUnansweredOffer(offered, callbacks, pathOf(request.url));
   }
   return { ...decided, subprotocol: chosen, refusal: undefined };
 };
 
-/** The facts that `self.connection` begins with. */
+/** The initial value of `self.connection`. */
 export const connectionFacts = (
   { httpVersion, method, url }: UpgradeRequest,
   {
@@ -69,7 +73,7 @@ export const connectionFacts = (
 ): ConnectionFacts => ({
   remoteAddress,
   remotePort,
-  // The constants, where it is those: the request's own strings would be kept with every connection.
+  // Constants, where possible: each connection would otherwise retain the request's own strings.
   httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
   method: method === "GET" ? "GET" : "CONNECT",
   path: sharedPathOf(url),

@@ -1,10 +1,10 @@
-/** What the library publishes on channels of `node:diagnostics_channel`, where the host has that module. */
+/** The library's diagnostics channels, on hosts that have `node:diagnostics_channel`. */
 import type { UpgradeError } from "../../errors.ts";
 import type { OnError } from "../../session/report.ts";
 
-/** What is published on `websock-js:refused`. */
+/** The message of the channel `websock-js:refused`. */
 export interface RefusedEvent {
-  /** Why the request was refused; its `message` is what the client reads. */
+  /** Why the request was refused. The client receives its `message`. */
   readonly error: UpgradeError;
   /** The HTTP status of the answer. */
   readonly status: number;
@@ -12,23 +12,23 @@ export interface RefusedEvent {
   readonly method: string;
   /** The path of the request, without its query. */
   readonly path: string;
-  /** What the handler is called, if the request reached an `upgrade` and the handler has a name. */
+  /** The handler's name, if it has one and the request reached an `upgrade` call. */
   readonly handler: string | undefined;
 }
 
-/** A channel as Node has it; nothing is made for one that nobody listens to. */
+/** A channel of `node:diagnostics_channel`. Messages are only created for channels with subscribers. */
 export interface Channel {
   readonly hasSubscribers: boolean;
   publish(message: unknown): void;
 }
 
-/** Where a host publishes. */
+/** Publishes to the library's channels. */
 export interface Diagnostics {
   readonly error: OnError;
   refused(event: () => RefusedEvent): void;
 }
 
-/** Over the function `channel` of `node:diagnostics_channel`. */
+/** @param channel the function of `node:diagnostics_channel` */
 export const diagnosticsOf = (channel: (name: string) => Channel): Diagnostics => {
   const errors = channel("websock-js:error");
   const refusals = channel("websock-js:refused");

@@ -1,8 +1,9 @@
-/** What the connections of one server have in common, whatever the host: options, sessions, and where errors go. */
+/** The base class of all hosts: options, sessions, and error reports of the connections of one server. */
+import type { Capabilities } from "../../capabilities.ts";
 import { UpgradeError } from "../../errors.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../../options.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import type { Clock } from "../../session/clock.ts";
 import { type DrainOptions, SessionGroup } from "../../session/group.ts";
@@ -10,52 +11,53 @@ import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import { Session, type SessionContext } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
+import type { Transport } from "../../transport.ts";
 import type { Self } from "../../websock.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import { Refusals } from "./refusals.ts";
 import { reporter } from "./reporting.ts";
 import { systemClock } from "./system-clock.ts";
 
-/** What every `attach` takes. */
+/** The options of `attach` on all hosts. */
 export interface HostOptions {
-  /** Options for every `upgrade` on this server, where the call says nothing else. */
+  /** Default options for the `upgrade` calls on this server. */
   readonly defaults?: WebSockOptions;
-  /** Is told of the errors in callbacks. Default: prints them with `console.error`. */
+  /** Called with each error in a callback, and with each warning. Default: prints it with `console.error`. */
   readonly onError?: OnError;
-  /** Time, for tests: a `ManualClock` from `websock-js/testing`. Default: the system's. */
+  /** A clock for tests: a `ManualClock` from `websock-js/testing`. Default: the system clock. */
   readonly clock?: Clock;
 }
 
 /**
- * A server with WebSockets. Iterating over it gives the address of every open connection:
+ * The WebSockets of a server. Iteration yields the `self` of every open connection:
  *
  * ```ts
  * for (const self of sockets) self.push(text("maintenance at noon"));
  * ```
  */
 export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
-  /** How many connections are open. */
+  /** The number of open connections. */
   readonly connections: number;
   /** The open connection with this `self.id`; `undefined` if there is none. */
   get(id: string): Self<Info> | undefined;
-  /** How many upgrade requests were refused so far: those that an `UpgradeError` answers. */
+  /** The number of upgrade requests refused with an `UpgradeError`. */
   readonly refused: number;
   /**
-   * Closes every connection with 1001 and refuses upgrades with 503 from now on. Resolves when all connections are gone;
-   * one that does not answer is cut off after its `closeTimeout`. The server itself is yours to close, and on
-   * Node that includes this; of HTTP/2, the connections that WebSockets were all of are closed too.
+   * Closes every connection with 1001, and from now on refuses upgrades with 503. Resolves when all connections are
+   * closed: one that does not complete the closing handshake is aborted after its `closeTimeout`. It does not close the
+   * server (but closing a Node server calls it). An HTTP/2 connection is closed together with the last of its
+   * WebSockets.
    */
   close(): Promise<void>;
   /**
-   * The same with 1012, batch by batch, so that the clients do not come back all at once.
+   * Like {@link close}, but with 1012 and in batches, so that clients do not reconnect all in the same moment.
    *
-   * @throws TypeError for an option that is no number above zero
+   * @throws TypeError for an option that is not a positive number
    */
   drain(options?: DrainOptions): Promise<void>;
 }
 
-/** @throws TypeError for an option of `attach` that does not exist */
+/** @throws TypeError for an unknown option of `attach` */
 export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {
   const names = [...more, "defaults", "onError", "clock"];
   if (typeof options !== "object" || options === null) {
@@ -70,11 +72,11 @@ export const checkHostOptions = (options: HostOptions, ...more: readonly string[
   checkKeys(options, names);
 };
 
-/** The request that a function of the application is asked about. */
-type Asked = { readonly method?: string | undefined; readonly url?: string | undefined };
+/** The request for which a function of the application is called. */
+type RequestLine = { readonly method?: string | undefined; readonly url?: string | undefined };
 
-/** So many different errors of the application's functions are reported. */
-const MAX_TOLD = 32;
+/** The maximum number of different errors that are reported for the application's functions. */
+const MAX_REPORTED = 32;
 
 const messageOf = (error: unknown): string => {
   try {
@@ -88,25 +90,25 @@ export class Host {
   readonly capabilities: Capabilities;
   readonly defaults: ResolvedOptions;
   readonly clock: Clock;
-  readonly octets: Octets;
+  readonly byteOps: ByteOps;
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
-  private readonly toldOf = new Set<string>();
-  private readonly toldOfOffers = new WeakSet<object>();
-  /** What the application's functions have thrown, and was reported. */
-  private readonly thrown = new Set<string>();
+  private readonly warned = new Set<string>();
+  private readonly warnedHandlers = new WeakSet<object>();
+  /** Errors of the application's functions that were reported. */
+  private readonly reportedErrors = new Set<string>();
   private lastContext: SessionContext | undefined;
 
-  /** `diagnostics`: where the host has channels to publish on. */
+  /** @param diagnostics `undefined` on hosts without diagnostics channels */
   constructor(
     capabilities: Capabilities,
-    octets: Octets,
+    byteOps: ByteOps,
     diagnostics: Diagnostics | undefined,
     { defaults, onError, clock = systemClock }: HostOptions = {},
   ) {
     this.capabilities = capabilities;
-    this.octets = octets;
+    this.byteOps = byteOps;
     this.onError = reporter(onError, diagnostics?.error);
     this.refusals = new Refusals(diagnostics);
     this.clock = clock;
@@ -114,57 +116,62 @@ export class Host {
     this.defaults = this.resolve(defaults, resolveOptions(undefined));
   }
 
-  /** Lays the options of a call over the server's defaults, and says once which of them nobody honours here. */
+  /** Merges the options of a call with the server's defaults, and warns once about each option without effect. */
   resolve(options: WebSockOptions | undefined, defaults = this.defaults): ResolvedOptions {
     const resolved = resolveOptions(options, defaults);
     if (options === undefined) return resolved;
     const { host, ignores } = this.capabilities;
-    for (const name of ignores) if (isGiven(options, name)) this.tell(`the option "${name}" has no effect on ${host}`);
+    for (const name of ignores)
+      if (isGiven(options, name)) this.warnOnce(`the option "${name}" has no effect on ${host}`);
     return resolved;
   }
 
-  /** Reports what the application asks for and nobody does here: once, however often it asks. */
-  tell(what: string): void {
-    if (this.toldOf.has(what)) return;
-    this.toldOf.add(what);
+  /** Reports a warning, unless it was reported before. */
+  warnOnce(what: string): void {
+    if (this.warned.has(what)) return;
+    this.warned.add(what);
     this.onError(new TypeError(what), undefined);
   }
 
-  /** The same, of a subprotocol that a client offers and nobody agrees on: once for each handler, whoever offers what. */
-  tellOfOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
-    if (this.toldOfOffers.has(callbacks)) return;
-    this.toldOfOffers.add(callbacks);
+  /** Warns that no subprotocol was selected from a client's offer, once for each handler. */
+  warnOfUnansweredOffer(offered: readonly string[], callbacks: Callbacks, path: string): void {
+    if (this.warnedHandlers.has(callbacks)) return;
+    this.warnedHandlers.add(callbacks);
     this.onError(unansweredOffer(offered, callbacks.name, path), undefined);
   }
 
   /**
-   * Calls one of the application's functions about a request. If it throws, the error is reported and the request is to be
-   * refused: with 400 where `only` threw, which mostly parses what the client sent, else with 500. An UpgradeError that it
-   * throws is its own answer.
+   * Calls a function of the application for a request. If it throws, the error is reported and the request must be
+   * refused: with 400 for `only`, which mostly parses what the client sent, and with 500 otherwise. An `UpgradeError`
+   * is itself the refusal.
    */
-  ask<T>(name: "only" | "origins" | "subprotocols", request: Asked, call: () => T): T | UpgradeError {
+  callUserFunction<T>(
+    name: "only" | "origins" | "subprotocols",
+    request: RequestLine,
+    call: () => T,
+  ): T | UpgradeError {
     try {
       return call();
     } catch (error) {
       if (error instanceof UpgradeError) return error;
-      this.tellOfThrown(name, error, request);
+      this.reportThrown(name, error, request);
       return name === "only"
         ? new UpgradeError(400, "this request could not be understood")
         : new UpgradeError(500, "the server failed to decide whether to accept this request");
     }
   }
 
-  /** Once for each message, and for so many of them: the client may choose what is in the message. */
-  private tellOfThrown(name: string, error: unknown, { method, url }: Asked): void {
+  /** Reports each error message once, and a limited number of them: messages may contain data from clients. */
+  private reportThrown(name: string, error: unknown, { method, url }: RequestLine): void {
     const key = `${name}: ${messageOf(error)}`;
-    if (this.thrown.has(key) || this.thrown.size >= MAX_TOLD) return;
-    this.thrown.add(key);
+    if (this.reportedErrors.has(key) || this.reportedErrors.size >= MAX_REPORTED) return;
+    this.reportedErrors.add(key);
     const request = JSON.stringify(`${method} ${url}`.slice(0, 200));
     const text = `the function "${name}" threw for the request ${request}, which was refused: ${messageOf(error)}`;
     this.onError(new Error(text, { cause: error }), undefined);
   }
 
-  /** A session that is not started yet: its transport may have to know it first. */
+  /** Creates a session without starting it. The transport may have to be opened with it first. */
   newSession(
     callbacks: Callbacks,
     transport: Transport,
@@ -172,17 +179,29 @@ export class Host {
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
   ): Session {
-    // Shared by the sessions that share their options, so that none has to keep one.
-    if (this.lastContext?.options !== options) {
-      const { clock, octets, onError, group } = this;
-      this.lastContext = { options, clock, octets, onError, onIdentified: group.identify, onEnd: group.delete };
-    }
-    const session = new Session(callbacks, transport, facts, this.lastContext!, asyncContext);
+    const session = new Session(callbacks, transport, facts, this.contextFor(options), asyncContext);
     this.group.add(session);
     return session;
   }
 
-  /** What an application gets to control its connections with. */
+  /** The context of a new session. Sessions with the same options share one, to save memory. */
+  protected contextFor(options: ResolvedOptions): SessionContext {
+    if (this.lastContext?.options !== options) {
+      const { capabilities, clock, byteOps, onError, group } = this;
+      this.lastContext = {
+        capabilities,
+        options,
+        clock,
+        byteOps,
+        onError,
+        onIdentified: group.identify,
+        onEnd: group.delete,
+      };
+    }
+    return this.lastContext!;
+  }
+
+  /** What `attach` returns to the application. */
   get attachment(): Attachment {
     const { group, refusals } = this;
     return {
@@ -200,7 +219,7 @@ export class Host {
   }
 }
 
-/** Browsers and most clients fail the connection then, and the server sees no more than a lost one. */
+/** Browsers and most clients then fail the connection, and the server only sees that it is lost. */
 const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
   const names = offered.slice(0, 5).map(show).join(", ");
   return new TypeError(
@@ -214,6 +233,6 @@ const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number])
   const value = name
     .split(".")
     .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
-  // A host that always validates honours everything but `false`.
+  // A host that always validates ignores only `false`.
   return name === "validateUtf8" ? value === false : value !== undefined && value !== false;
 };

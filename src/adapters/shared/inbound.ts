@@ -1,40 +1,43 @@
-/** What hosts with frames of their own hand us, as the session wants it. */
+/** Passes events of hosts with their own protocol engine to the session. */
 import { ProtocolError } from "../../errors.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { TransportEvents } from "../../transport.ts";
 
-/** A host reports a close frame without a code as this (RFC 6455 §7.1.5). */
-const NO_CODE = 1005;
+/** Reported by hosts for a close frame without a code (RFC 6455 §7.4.1). */
+export const NO_CLOSE_CODE = 1005;
+
+/** Reported by hosts for a connection that ended without a close frame (RFC 6455 §7.4.1). */
+export const CONNECTION_LOST = 1006;
 
 const tooBig = (size: number): ProtocolError =>
   new ProtocolError(CLOSE.tooBig, `received a message of ${size} bytes, which is too big`);
 
-/** Hands a text on, unless it is larger than `max` octets. */
-export const receiveText = (session: TransportEvents, data: string, max: number, octets: Octets): void => {
-  session.received();
+/** Passes a text on, unless it is larger than `max` bytes. */
+export const receiveText = (session: TransportEvents, data: string, max: number, byteOps: ByteOps): void => {
+  session.onActivity();
   const units = data.length;
-  // A unit takes up to three octets: only near the limit must they be counted. The queue counts what memory holds: units.
+  // A UTF-16 unit takes up to three bytes: count only near the limit. The session's queue counts units, as memory does.
   if (units * 3 > max) {
-    const size = octets.utf8Length(data);
+    const size = byteOps.utf8Length(data);
     if (size > max) {
-      session.failed(tooBig(size));
+      session.onProtocolError(tooBig(size));
       return;
     }
   }
-  session.text(data, units);
+  session.onText(data, units);
 };
 
-/** Hands octets on, unless there are more than `max`. They must be nobody else's. */
+/** Passes bytes on, unless there are more than `max`. The session takes ownership of `data`. */
 export const receiveBinary = (session: TransportEvents, data: Uint8Array<ArrayBuffer>, max: number): void => {
-  session.received();
+  session.onActivity();
   const size = data.length;
-  if (size > max) session.failed(tooBig(size));
-  else session.binary(data);
+  if (size > max) session.onProtocolError(tooBig(size));
+  else session.onBinary(data);
 };
 
-/** Tells of the peer's close frame. */
+/** Passes the peer's close frame on. */
 export const receiveClose = (session: TransportEvents, code: number, text: string): void => {
-  session.received();
-  session.closing(code === NO_CODE ? undefined : code, text);
+  session.onActivity();
+  session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
 };

@@ -1,4 +1,4 @@
-/** The diagnostics channels of `node:diagnostics_channel`, on hosts that always have it. */
+/** The library's diagnostics channels, for hosts that always have `node:diagnostics_channel`. */
 import { channel } from "node:diagnostics_channel";
 import { diagnosticsOf } from "./diagnostics.ts";
 

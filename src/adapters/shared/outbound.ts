@@ -1,20 +1,20 @@
-/** `IoData` in one piece, for hosts that take no lists. */
+/** Joins `IoData` for hosts that do not accept lists. */
 import type { IoData } from "../../message.ts";
-import type { Octets } from "../../protocol/byte-ops.ts";
+import type { ByteOps } from "../../protocol/byte-ops.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
 
-/** The `size` octets of it. */
-export const joinOctets = (data: IoData, size: number, octets: Octets): Uint8Array<ArrayBuffer> => {
+/** @param size the size of `data` in bytes */
+export const joinOctets = (data: IoData, size: number, byteOps: ByteOps): Uint8Array<ArrayBuffer> => {
   if (data instanceof Uint8Array && data.buffer instanceof ArrayBuffer) return data as Uint8Array<ArrayBuffer>;
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  const joined = octets.alloc(size);
-  writeIoData(data, joined, 0, octets, size);
+  const joined = byteOps.alloc(size);
+  writeIoData(data, joined, 0, byteOps, size);
   return joined;
 };
 
-/** The text that it is: a message that was checked is UTF-8. */
-export const joinText = (data: IoData, size: number, octets: Octets): string => {
+/** The text is valid, because messages are checked before they are sent. */
+export const joinText = (data: IoData, size: number, byteOps: ByteOps): string => {
   if (typeof data === "string") return data;
   if (Array.isArray(data) && data.every((part) => typeof part === "string")) return data.join("");
-  return octets.decodeUtf8(joinOctets(data, size, octets), 0, size);
+  return byteOps.decodeUtf8(joinOctets(data, size, byteOps), 0, size);
 };

@@ -1,4 +1,4 @@
-/** The upgrade requests that a server has refused: counted and published, each once, however it was refused. */
+/** Counts and publishes the upgrade requests that a server has refused. */
 import type { UpgradeError } from "../../errors.ts";
 import type { UpgradeRequest } from "../../options.ts";
 import type { Diagnostics } from "./diagnostics.ts";
@@ -7,14 +7,14 @@ import { pathOf } from "./request-path.ts";
 export class Refusals {
   count = 0;
   private readonly diagnostics: Diagnostics | undefined;
-  /** An app may try another `upgrade` after one that was refused. */
+  /** Each request counts once, even if the app calls `upgrade` again after a refusal. */
   private readonly seen = new WeakSet<object>();
 
   constructor(diagnostics: Diagnostics | undefined) {
     this.diagnostics = diagnostics;
   }
 
-  /** @param request the host's own object, by which a request is known again */
+  /** @param request the host's request object, which identifies the request */
   add(error: UpgradeError, request: object, { method, url }: UpgradeRequest, handler: string | undefined): void {
     if (this.seen.has(request)) return;
     this.seen.add(request);

@@ -1,7 +1,10 @@
-/** Where errors go: to the application's `onError`, whose own failures must not hurt the connection. */
+/** Reports errors to the application's `onError`. Errors in `onError` itself must not affect connections. */
 import type { ErrorContext, OnError } from "../../session/report.ts";
 
-/** `handleIn of Chat at /chat/lobby, connection 1b4e28ba-…`: what is needed to find it in the code and in other logs. */
+/**
+ * For example `handleIn of Chat at /chat/lobby, connection 1b4e28ba-…`, to find the error in the code and in other
+ * logs.
+ */
 const placeOf = (context: ErrorContext | undefined): string => {
   if (context === undefined) return "host";
   const { callback = "session", handler, path, id } = context;
@@ -12,7 +15,7 @@ const print: OnError = (error, context) => {
   console.error(`websock-js: ${placeOf(context)}:`, error);
 };
 
-/** Makes `onError` safe to call. `publish` is told first, where the host has a place for diagnostics. */
+/** Wraps `onError` so that it never throws. `publish` is called first. */
 export const reporter =
   (onError: OnError = print, publish?: OnError): OnError =>
   (error, context) => {

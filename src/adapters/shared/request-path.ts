@@ -1,11 +1,11 @@
-/** The path of a request, as reports have it. */
+/** The path of a request, for reports and `self.connection`. */
 
 const MAX_LENGTH = 256;
 
-/** So many different paths are remembered, to be shared by the connections that have them. */
+/** The maximum number of different paths that are cached for {@link sharedPathOf}. */
 const MAX_SHARED = 1024;
 
-/** Without its query, which may hold secrets, and not longer than a log should have it. */
+/** Without the query, which may contain secrets, and truncated for logs. */
 export const pathOf = (url: string): string => {
   const [path = ""] = url.split(/[?#]/, 1);
   return path.length > MAX_LENGTH ? `${path.slice(0, MAX_LENGTH)}…` : path;
@@ -14,21 +14,21 @@ export const pathOf = (url: string): string => {
 const shared = new Map<string, string>();
 
 /**
- * The same, as one string for all connections with this path: the request's own would be kept by every connection, and a
- * part of it keeps the whole.
+ * Like {@link pathOf}, but returns one string for all connections with the same path. Otherwise each connection would
+ * retain its request's string, even if it only uses a part of that.
  */
 export const sharedPathOf = (url: string): string => {
   const path = pathOf(url);
   const known = shared.get(path);
   if (known !== undefined) return known;
   if (shared.size >= MAX_SHARED) shared.clear();
-  const copy = copyOf(path);
+  const copy = flatten(path);
   shared.set(copy, copy);
   return copy;
 };
 
-/** Engines keep a slice as a reference to its parent; what was decoded is a string of its own. */
-const copyOf = (text: string): string => decoder.decode(encoder.encode(text));
+/** Copies the text: engines represent a slice as a reference to its parent string. */
+const flatten = (text: string): string => decoder.decode(encoder.encode(text));
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -1,48 +1,51 @@
-/** The clock of every host that has no better one: a wheel with one timer, whatever the number of connections. */
+/** The system clock: a timer wheel with one timer for all connections. */
 import type { Clock, Timed } from "../../session/clock.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
-/** How far apart the wheel's slots are; a deadline is met up to two of them late, or four after {@link SystemClock.soon}. */
+/** The interval between slots. A deadline is met up to two intervals late, or four after {@link SystemClock.coarseActiveNow}. */
 const SLOT_MS = 200;
 
-/** Connections have no timer of their own: each stands in the slot of its next deadline. */
+/** Connections have no timers of their own: each is in the slot of its next deadline. */
 export class SystemClock implements Clock {
   private readonly timers: Timers;
   private readonly slots = new Map<number, Set<Timed>>();
   private timer: ReturnType<typeof setInterval> | undefined;
-  private current = 0;
-  /** The timer goes off a slot before this, of the time in which peers are heard. Where it does not, that time stands still. */
-  private latest = 0;
-  /** How much time has passed so. */
-  private missed = 0;
+  private currentSlot = 0;
+  /**
+   * Upper bound of {@link activeAt}: one slot after the next timer tick is due. If the timer is late, active time stops
+   * here.
+   */
+  private activeLimit = 0;
+  /** The total time for which active time has stood still. */
+  private inactive = 0;
   private deferred: (() => void)[] = [];
 
   constructor(timers: Timers = systemTimers) {
     this.timers = timers;
   }
 
-  /** Whole milliseconds: engines keep them in place, and fractions in memory of their own. */
+  /** Integers: V8 stores them without allocating, but allocates memory for a number with a fraction. */
   now(): number {
     return Math.floor(this.timers.now());
   }
 
-  heard(): number {
-    return this.heardAt(this.now());
+  activeNow(): number {
+    return this.activeAt(this.now());
   }
 
-  /** Without reading the system's clock, which would be half of what a message costs. */
-  soon(): number {
-    return this.timer === undefined ? this.heard() : this.latest;
+  /** Does not read the system's clock, which would account for half the cost of a message. */
+  coarseActiveNow(): number {
+    return this.timer === undefined ? this.activeNow() : this.activeLimit;
   }
 
-  private heardAt(now: number): number {
-    const heard = now - this.missed;
-    return this.timer === undefined ? heard : Math.min(heard, this.latest);
+  private activeAt(now: number): number {
+    const heard = now - this.inactive;
+    return this.timer === undefined ? heard : Math.min(heard, this.activeLimit);
   }
 
   schedule(task: Timed, at: number): void {
     if (this.timer === undefined) this.start();
-    const slot = Math.max(Math.ceil(at / SLOT_MS), this.current + 1);
+    const slot = Math.max(Math.ceil(at / SLOT_MS), this.currentSlot + 1);
     if (task.slot === slot) return;
     this.cancel(task);
     if (slot === Number.POSITIVE_INFINITY) return;
@@ -62,7 +65,9 @@ export class SystemClock implements Clock {
     if (this.deferred.push(run) === 1) this.timers.later(this.runDeferred);
   }
 
-  /** What is deferred from within waits for the next turn, so that two who answer each other starve nobody. */
+  /**
+   * Functions deferred while these run wait for the next tick, so that two that keep deferring each other block nobody.
+   */
   private readonly runDeferred = (): void => {
     const runs = this.deferred;
     this.deferred = [];
@@ -71,25 +76,25 @@ export class SystemClock implements Clock {
 
   private start(): void {
     const now = this.now();
-    this.latest = this.heardAt(now) + 2 * SLOT_MS;
-    this.current = Math.floor(now / SLOT_MS);
-    // Connections keep a process alive; their deadlines alone do not.
+    this.activeLimit = this.activeAt(now) + 2 * SLOT_MS;
+    this.currentSlot = Math.floor(now / SLOT_MS);
+    // Open connections keep the process alive; this timer alone does not.
     this.timer = this.timers.startInterval(this.advance, SLOT_MS);
   }
 
   private readonly advance = (): void => {
     const now = this.now();
-    const heard = this.heardAt(now);
-    this.missed = now - heard;
-    this.latest = heard + 2 * SLOT_MS;
+    const heard = this.activeAt(now);
+    this.inactive = now - heard;
+    this.activeLimit = heard + 2 * SLOT_MS;
     const reached = Math.floor(now / SLOT_MS);
-    while (this.current < reached) {
-      const slot = ++this.current;
+    while (this.currentSlot < reached) {
+      const slot = ++this.currentSlot;
       const tasks = this.slots.get(slot);
       if (tasks === undefined) continue;
       this.slots.delete(slot);
       for (const task of tasks) {
-        if (task.slot !== slot) continue; // another's tick has cancelled it, or put it off
+        if (task.slot !== slot) continue; // cancelled or rescheduled by the tick of another task
         task.slot = 0;
         task.tick(now);
       }
@@ -100,5 +105,5 @@ export class SystemClock implements Clock {
   };
 }
 
-/** One for all: connections of several servers share its timer. */
+/** Shared, so that all servers use one timer. */
 export const systemClock: Clock = new SystemClock();

@@ -1,9 +1,9 @@
 /**
- * The host's timers, as they were when this module was loaded.
+ * The host's timers, saved when this module is loaded.
  *
- * Fake timers (of vitest, jest, sinon) replace the globals; a server that looked them up for each call would stop. What is
- * scheduled here belongs to all connections, so it runs in the root context: else the AsyncLocalStorage context of
- * whichever request came first would be entered for all others, and its stores would never be freed.
+ * Fake timers (of vitest, jest, sinon) replace the globals, and would stop a server that looked these up for each call.
+ * All connections share what is scheduled here, so it runs in the root context. Otherwise the AsyncLocalStorage context
+ * of the first request would be used for all others, and its stores would never be freed.
  */
 import { runInRoot } from "./async-context.ts";
 
@@ -12,9 +12,9 @@ type Interval = ReturnType<typeof globalThis.setInterval>;
 
 /** A host's timers. */
 export interface Timers {
-  /** Milliseconds since some moment, with fractions, never going back. */
+  /** Milliseconds since an arbitrary time, with fractions. Monotonic. */
   readonly now: () => number;
-  /** Calls `run` in a later tick of the event loop. */
+  /** Calls `run` in a later event-loop tick. */
   readonly later: (run: () => void) => void;
   /** Calls `run` after `ms` milliseconds; the timer keeps the process alive. */
   readonly startTimeout: (run: () => void, ms: number) => Timeout;
@@ -28,14 +28,14 @@ const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, queu
 
 const startTimeout: Timers["startTimeout"] = (run, ms) => runInRoot(() => setTimeout(run, ms));
 
-/** Calls `run` in a later tick of the event loop, in the root context. */
+/** Calls `run` in a later event-loop tick, in the root context. */
 export const later: Timers["later"] =
   typeof setImmediate === "function"
     ? (run) => void runInRoot(() => setImmediate(run))
     : (run) => void startTimeout(run, 0);
 
 /** Calls `run` as a microtask, in the current context. */
-export const soon = (run: () => void): void => queueMicrotask(run);
+export const microtask = (run: () => void): void => queueMicrotask(run);
 
 export const systemTimers: Timers = {
   now: performance.now.bind(performance),

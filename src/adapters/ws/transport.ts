@@ -1,18 +1,23 @@
-/** A `WebSocket` of `ws` as the transport that a session wants. */
+/** The transport over a `WebSocket` of the package `ws`. */
 import type { Socket } from "node:net";
+import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
-import type { Session } from "../../session/session.ts";
-import type { Capabilities, Transport } from "../../transport.ts";
-import { endingAfter, shutDown } from "../node/closing.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
-import { later } from "../shared/timers.ts";
+import type { Transport, TransportEvents } from "../../transport.ts";
+import { wrapEndMethods } from "../node/closing.ts";
+import { MAX_PENDING_WRITE } from "../node/stream.ts";
+import { flushInBatch } from "../shared/flush-batch.ts";
+import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { OPEN, type WsSocket } from "./types.ts";
 
-/** What `ws` can do. Its limits on frames, its judgement of UTF-8 and its compression are the WebSocketServer's options. */
+/**
+ * The capabilities of `ws`. Its frame limits, UTF-8 validation and compression are set by options of the
+ * WebSocketServer.
+ */
 export const capabilities = Object.freeze<Capabilities>({
   host: "ws",
   control: true,
@@ -34,56 +39,51 @@ export const capabilities = Object.freeze<Capabilities>({
 });
 
 /**
- * A larger message is sent in fragments of so many octets (RFC 6455 §5.4), the next one when those before it are taken:
- * Node counts a write as waiting until all of it is taken, and a large one would hide whether the peer makes progress.
+ * Larger messages are sent in fragments of this size (RFC 6455 §5.4), each after the previous ones are flushed: see
+ * {@link MAX_PENDING_WRITE}.
  */
-const FRAGMENT = 262_144;
+const FRAGMENT_SIZE = MAX_PENDING_WRITE;
 
-/** So much is gathered before it is written although more may follow in this turn. */
+/** The number of bytes after which collected frames are written before the tick has ended. */
 const FLUSH_AT = 65_536;
-
-/** `ws` reports a close frame without a code as this, and a loss as {@link LOST} (RFC 6455 §7.1.5). */
-const NO_CODE = 1005;
-const LOST = 1006;
 
 const TRANSPORT = Symbol("websock-js.ws-transport");
 
 /**
- * `_closeFrameReceived` is the one private property of `ws` that is read: it tells the call of `close` by which `ws` answers
- * the peer's close frame from all others. Without it, `ws` answers by itself, behind all that was sent until then.
+ * `_closeFrameReceived` is the only private property of `ws` that is read (8.x). It distinguishes the call of `close`
+ * with which `ws` answers the peer's close frame. If it were missing, `ws` would answer immediately, after what was
+ * sent by then.
  */
-type Hosted = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
-type Stream = Socket & { [TRANSPORT]?: WsTransport };
+type HostedSocket = WsSocket & { [TRANSPORT]?: WsTransport; readonly _closeFrameReceived?: boolean };
+type HostedStream = Socket & { [TRANSPORT]?: WsTransport };
 
-interface Waiting {
+interface QueuedSend {
   readonly size: number;
   readonly send: () => void;
 }
 
-/** Never added to. */
-const NONE: Waiting[] = [];
+/** Shared by all transports that have nothing queued. Never add to it. */
+const EMPTY_QUEUE: QueuedSend[] = [];
 
 export class WsTransport implements Transport {
-  readonly capabilities = capabilities;
-
-  private readonly socket: Hosted;
-  private readonly stream: Stream;
+  private readonly socket: HostedSocket;
+  private readonly stream: HostedStream;
   private readonly maxMessageSize: number;
-  /** From how many octets on a message is compressed, where that was agreed on. */
+  /** The size in bytes from which messages are compressed. */
   private readonly threshold: number;
   private readonly report: (error: unknown) => void;
-  /** `close` of `socket`, as `ws` has it. */
+  /** The original `close` of `socket`. */
   private readonly closeSocket: WsSocket["close"];
-  /** The peer's close frame has arrived, and has not been answered yet by `ws`. */
-  private remoteClosed = false;
-  private session!: Session;
-  /** What is sent behind a large message waits here until that one is out. */
-  private queue = NONE;
+  /** The peer's close frame has arrived, and `ws` has not answered it. */
+  private closeReceived = false;
+  private session!: TransportEvents;
+  /** Messages and fragments that wait until the previous fragments are flushed. */
+  private queue = EMPTY_QUEUE;
   private queued = 0;
-  private gathering = false;
-  private onTaken: (() => void) | undefined = undefined;
+  private isCorked = false;
+  private onFlushed: (() => void) | undefined = undefined;
 
-  /** @param stream what the frames of `socket` travel over */
+  /** @param stream the TCP or TLS socket of `socket` */
   constructor(socket: WsSocket, stream: Socket, options: ResolvedOptions, report: (error: unknown) => void) {
     this.socket = socket;
     this.stream = stream;
@@ -94,106 +94,107 @@ export class WsTransport implements Transport {
   }
 
   static has(socket: WsSocket): boolean {
-    return (socket as Hosted)[TRANSPORT] !== undefined;
+    return (socket as HostedSocket)[TRANSPORT] !== undefined;
   }
 
-  /** Begins to listen. */
-  open(session: Session): void {
+  /** Starts listening. */
+  open(session: TransportEvents): void {
     const { socket, stream } = this;
     this.session = session;
     socket[TRANSPORT] = stream[TRANSPORT] = this;
     socket.binaryType = "nodebuffer";
     socket.close = onCloseCall;
-    // Functions that all sockets share: closures would be most of what a connection costs.
+    // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("message", onMessage);
     socket.on("ping", onPing);
     socket.on("pong", onPong);
     socket.on("error", onError);
     socket.on("close", onClose);
-    // Before ws itself takes it apart: that octets arrive counts, whole messages or not.
+    // Before the listener of ws: any data counts as activity, even part of a message.
     stream.prependListener("data", onData).on("drain", onDrain);
-    endAfterwards(stream);
+    watchEnd(stream);
   }
 
-  // --- what ws tells
+  // --- events of ws
 
   received(): void {
-    this.session.received();
+    this.session.onActivity();
   }
 
   message(data: Buffer, isBinary: boolean): void {
     const size = data.length;
     if (size > this.maxMessageSize) {
-      this.session.failed(
+      this.session.onProtocolError(
         new ProtocolError(CLOSE.tooBig, `received a message of more than ${this.maxMessageSize} bytes`),
       );
     } else if (isBinary) {
-      this.session.binary(own(data));
+      this.session.onBinary(unpooled(data));
     } else {
-      this.session.text(nodeOctets.decodeUtf8(data, 0, size), size);
+      this.session.onText(nodeByteOps.decodeUtf8(data, 0, size), size);
     }
   }
 
   control(opcode: "ping" | "pong", data: Buffer): void {
-    this.session.control({ opcode, data: own(data) });
+    this.session.onControl({ opcode, data: unpooled(data) });
   }
 
-  /** The stream is being ended or destroyed. Where ws itself does so, it is not open any more. */
-  endedByOthers(): void {
+  /** Called before anyone ends or destroys the stream. If `ws` does so itself, the socket is no longer open. */
+  endedExternally(): void {
     if (this.socket.readyState !== OPEN) return;
-    shutDown(this.session);
+    this.session.onHostStop();
     this.flush();
   }
 
   failed(error: Error): void {
     const code = closeCodeOf((error as { code?: unknown }).code);
     if (code === undefined) this.report(error);
-    else this.session.failed(new ProtocolError(code, error.message));
+    else this.session.onProtocolError(new ProtocolError(code, error.message));
   }
 
   /**
-   * Somebody calls `close` of the socket. When the peer's close frame arrives, `ws` does so in order to answer it: the
-   * session answers instead, once it has handled what came before. Other calls are left to `ws`: of the application, or
-   * after a violation of the protocol.
+   * Called when anyone calls `close` of the socket. `ws` does so to answer the peer's close frame: the session answers
+   * instead, after it has handled the messages before. Other calls, by the application or after a protocol violation,
+   * go to `ws`.
    */
   closeCalled(code: number | undefined, text: string): void {
     const { socket } = this;
-    // The peer may end the stream as soon as it likes, and `ws` ends it then, too.
-    this.handOver();
-    if (this.remoteClosed || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
+    // After its close frame the peer may end the stream at any time, and `ws` then ends it as well.
+    this.sendAllQueued();
+    if (this.closeReceived || socket._closeFrameReceived !== true || socket.readyState !== OPEN) {
       this.closeSocket.call(socket, code, text);
       return;
     }
-    this.remoteClosed = true;
-    this.session.closing(code, text);
+    this.closeReceived = true;
+    this.session.onClose(code, text);
   }
 
   closed(code: number, text: string): void {
-    this.queue = NONE;
+    this.queue = EMPTY_QUEUE;
     this.queued = 0;
-    if (code !== LOST && !this.remoteClosed) this.session.closing(code === NO_CODE ? undefined : code, text);
-    this.session.disconnected();
+    if (code !== CONNECTION_LOST && !this.closeReceived)
+      this.session.onClose(code === NO_CLOSE_CODE ? undefined : code, text);
+    this.session.onDisconnect();
   }
 
-  tookAll(): void {
-    this.feed();
-    this.session.drained();
+  onDrain(): void {
+    this.sendQueued();
+    this.session.onDrain();
   }
 
-  // --- what the session asks
+  // --- Transport
 
   get buffered(): number {
     return this.socket.bufferedAmount + this.queued;
   }
 
-  get taken(): number {
+  get bytesFlushed(): number {
     return (this.stream.bytesWritten ?? 0) - this.stream.writableLength;
   }
 
   send(opcode: Opcode, data: IoData, size: number): void {
     if (this.socket.readyState !== OPEN) return;
-    if (size > FRAGMENT && !this.remoteClosed && (opcode === "text" || opcode === "binary")) {
-      this.sendFragments(opcode, octetsOf(data, size), size);
+    if (size > FRAGMENT_SIZE && !this.closeReceived && (opcode === "text" || opcode === "binary")) {
+      this.sendFragments(opcode, bytesOf(data, size), size);
     } else if (this.queue.length > 0) {
       this.enqueue(size, () => this.write(opcode, data, size));
     } else {
@@ -219,24 +220,24 @@ export class WsTransport implements Transport {
     this.socket.resume();
   }
 
-  // --- to the wire
+  // --- sending
 
   private write(opcode: Opcode, data: IoData, size: number): void {
-    this.gather();
-    const whole = octetsOf(data, size);
+    this.corkForTick();
+    const whole = bytesOf(data, size);
     if (opcode === "text" || opcode === "binary") this.sendFrame(whole, opcode, size >= this.threshold, true);
     else this.socket[opcode](whole);
     if (this.stream.writableLength >= FLUSH_AT) this.flush();
   }
 
   private sendFragments(opcode: "text" | "binary", data: Uint8Array, size: number): void {
-    for (let at = 0; at < size; at += FRAGMENT) {
-      const fragment = data.subarray(at, at + FRAGMENT);
+    for (let at = 0; at < size; at += FRAGMENT_SIZE) {
+      const fragment = data.subarray(at, at + FRAGMENT_SIZE);
       this.enqueue(fragment.length, () => {
-        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT >= size, true);
+        this.sendFrame(fragment, opcode, size >= this.threshold, at + FRAGMENT_SIZE >= size, true);
       });
     }
-    this.feed();
+    this.sendQueued();
   }
 
   private sendFrame(
@@ -246,94 +247,92 @@ export class WsTransport implements Transport {
     fin: boolean,
     isFragment = false,
   ): void {
-    // What is being compressed waits elsewhere than in the stream, whose `drain` would not tell of it; nor would it of the end
-    // of a message in fragments, if that is below the stream's own high-water mark.
-    const callback = compress || (fin && isFragment) ? (this.onTaken ??= () => this.tookAll()) : undefined;
+    // `drain` of the stream is not emitted for data that is being compressed, nor for the last fragment of a message if
+    // that is below the stream's high-water mark.
+    const callback = compress || (fin && isFragment) ? (this.onFlushed ??= () => this.onDrain()) : undefined;
     this.socket.send(data, { binary: opcode === "binary", compress, fin }, callback);
   }
 
   private enqueue(size: number, send: () => void): void {
-    if (this.queue === NONE) this.queue = [];
+    if (this.queue === EMPTY_QUEUE) this.queue = [];
     this.queue.push({ size, send });
     this.queued += size;
   }
 
-  private feed(): void {
+  private sendQueued(): void {
     const { queue, socket } = this;
-    while (queue.length > 0 && socket.bufferedAmount < FRAGMENT) {
+    while (queue.length > 0 && socket.bufferedAmount < FRAGMENT_SIZE) {
       const { size, send } = queue.shift()!;
       this.queued -= size;
       send();
     }
   }
 
-  /** Hands everything that is queued to ws, although it is not flushed yet. */
-  private handOver(): void {
+  /** Passes everything that is queued to ws, before the previous fragments are flushed. */
+  private sendAllQueued(): void {
     const { queue } = this;
-    this.queue = NONE;
+    this.queue = EMPTY_QUEUE;
     this.queued = 0;
     for (const { send } of queue) send();
   }
 
-  /** ws writes every frame by itself. Those of one turn go out together: a system call costs more than all the rest. */
-  private gather(): void {
-    if (this.gathering) return;
-    this.gathering = true;
+  /**
+   * ws writes each frame separately. Those of one tick are written together: a system call costs more than everything
+   * else.
+   */
+  private corkForTick(): void {
+    if (this.isCorked) return;
+    this.isCorked = true;
     this.stream.cork();
-    if (toFlush.push(this) === 1) later(flushAll);
+    flushInBatch(this);
   }
 
-  flush(): void {
-    if (!this.gathering) return;
-    this.gathering = false;
+  onScheduledFlush(): void {
+    this.flush();
+  }
+
+  private flush(): void {
+    if (!this.isCorked) return;
+    this.isCorked = false;
     this.stream.uncork();
   }
 }
 
-const endAfterwards = endingAfter((stream: Stream) => stream[TRANSPORT]!.endedByOthers());
+const watchEnd = wrapEndMethods((stream: HostedStream) => stream[TRANSPORT]!.endedExternally());
 
-/** The transports that have gathered something, which go to the wire once the event loop has read from all sockets. */
-let toFlush: WsTransport[] = [];
-
-function flushAll(): void {
-  const transports = toFlush;
-  toFlush = [];
-  for (const transport of transports) transport.flush();
-}
-
-function onMessage(this: Hosted, data: Buffer, isBinary: boolean): void {
+function onMessage(this: HostedSocket, data: Buffer, isBinary: boolean): void {
   this[TRANSPORT]!.message(data, isBinary);
 }
 
-function onCloseCall(this: Hosted, code?: number, text: string | Buffer = ""): void {
+function onCloseCall(this: HostedSocket, code?: number, text: string | Buffer = ""): void {
   this[TRANSPORT]!.closeCalled(code, text.toString());
 }
 
-function onPing(this: Hosted, data: Buffer): void {
+function onPing(this: HostedSocket, data: Buffer): void {
   this[TRANSPORT]!.control("ping", data);
 }
 
-function onPong(this: Hosted, data: Buffer): void {
+function onPong(this: HostedSocket, data: Buffer): void {
   this[TRANSPORT]!.control("pong", data);
 }
 
-function onError(this: Hosted, error: Error): void {
+function onError(this: HostedSocket, error: Error): void {
   this[TRANSPORT]!.failed(error);
 }
 
-function onClose(this: Hosted, code: number, reason: Buffer): void {
+function onClose(this: HostedSocket, code: number, reason: Buffer): void {
   this[TRANSPORT]!.closed(code, reason.toString());
 }
 
-function onData(this: Stream): void {
+function onData(this: HostedStream): void {
   this[TRANSPORT]!.received();
 }
 
-function onDrain(this: Stream): void {
-  this[TRANSPORT]!.tookAll();
+function onDrain(this: HostedStream): void {
+  this[TRANSPORT]!.onDrain();
 }
 
-/** The close code that goes with an error of ws, by the codes that it documents; zlib's are about the peer's octets too. */
+/** The close code for an error of ws, from its documented codes. Errors of zlib are caused by the peer's data. */
 const closeCodeOf = (code: unknown): number | undefined => {
   switch (code) {
     case "WS_ERR_INVALID_UTF8":
@@ -353,17 +352,18 @@ const closeCodeOf = (code: unknown): number | undefined => {
   }
 };
 
-/** The handler's: what it keeps of a message must not keep the memory that many of them came in. */
-const own = (data: Buffer): Uint8Array<ArrayBuffer> =>
+/** Copies small messages out of larger buffers, which a handler that keeps a message would retain. */
+const unpooled = (data: Buffer): Uint8Array<ArrayBuffer> =>
   data.length * 2 >= data.buffer.byteLength
     ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
     : new Uint8Array(data);
 
-const octetsOf = (data: IoData, size: number): Uint8Array => {
+const bytesOf = (data: IoData, size: number): Uint8Array => {
   if (data instanceof Uint8Array) return data;
-  // As many octets as units: ASCII, which Latin-1 writes the same and faster. From Buffer's pool: it is soon written.
+  // As many bytes as UTF-16 units: ASCII. Writing it as Latin-1 gives the same bytes and is faster. Pooled, as it is
+  // short-lived.
   if (typeof data === "string" && size <= 1024) return Buffer.from(data, size === data.length ? "latin1" : "utf8");
-  const octets = nodeOctets.allocOutput(size);
-  writeIoData(data, octets, 0, nodeOctets);
-  return octets;
+  const bytes = nodeByteOps.allocOutput(size);
+  writeIoData(data, bytes, 0, nodeByteOps);
+  return bytes;
 };

@@ -1,8 +1,8 @@
-/** The classes of the package `ws`, by their shape: it is never imported. */
+/** The parts of the package `ws` that the adapter uses. The package itself is never imported. */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** A `WebSocket` of `ws`, on the server's side. */
+/** A `WebSocket` of `ws` on the server. */
 export interface WsSocket {
   readonly readyState: number;
   readonly bufferedAmount: number;

@@ -1,4 +1,4 @@
-/** An upgrade request that travels through the app, and becomes a WebSocket of `ws` in the end. */
+/** Upgrade requests that pass through the app and become WebSockets of `ws`. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Duplex, Writable } from "node:stream";
@@ -7,21 +7,21 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import type { Session } from "../../session/session.ts";
-import { NodeAdapter } from "../node/adapter.ts";
-import { Http1Upgrade, takeUpgrades } from "../node/http1.ts";
-import type { Taker } from "../node/requests.ts";
+import { NodeHost } from "../node/host.ts";
+import { Http1Upgrade, interceptUpgrades } from "../node/http1.ts";
+import type { Interceptor } from "../node/requests.ts";
 import { writeSwitchingHead } from "../node/switching.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { Host, HostOptions } from "../shared/host.ts";
 import { capabilities, WsTransport } from "./transport.ts";
 import type { HttpServer, WsServer, WsSocket } from "./types.ts";
 
-/** How `ws` is to answer one request. */
+/** The arguments for the answer of `ws` to one upgrade request. */
 interface Handshake {
   readonly request: IncomingMessage;
   readonly socket: Duplex;
   readonly head: Buffer;
-  /** Headers of the answer, apart from those of the handshake itself. */
+  /** Additional headers of the answer. */
   readonly headers: readonly string[];
   readonly subprotocol: string | undefined;
   readonly compress: boolean;
@@ -29,45 +29,48 @@ interface Handshake {
 
 type Only = ((request: IncomingMessage) => boolean) | undefined;
 
-export class WsAdapter extends NodeAdapter {
-  override readonly takesAll: boolean;
+export class WsHost extends NodeHost {
+  override readonly takesAllUpgrades: boolean;
   private readonly sockets: WsServer;
-  /** The WebSocketServer listens to the server's `upgrade` event by itself. */
+  /** Whether the WebSocketServer itself listens to the server's `upgrade` event. */
   private readonly listens: boolean;
-  /** The requests that are being answered, as `ws` got them, with what their answer has more. */
-  private readonly answering = new WeakMap<
+  /** The requests that `ws` is answering: the headers to add, and the extensions that `ws` selects. */
+  private readonly pendingAnswers = new WeakMap<
     IncomingMessage,
     { readonly headers: readonly string[]; extensions: string | undefined }
   >();
 
   constructor(sockets: WsServer, server: HttpServer, only: Only, options: HostOptions) {
-    // What its own `path` keeps out is not ours either.
+    // Requests that the WebSocketServer's option `path` excludes are not for the app.
     const isOurs = (request: IncomingMessage): boolean =>
       sockets.shouldHandle(request) !== false && (only === undefined || only(request));
     super(server, isOurs as never, options, sockets.options.perMessageDeflate ? capabilities : WITHOUT_COMPRESSION);
     this.sockets = sockets;
-    this.takesAll = only === undefined && !sockets.options.path;
+    this.takesAllUpgrades = only === undefined && !sockets.options.path;
     this.listens = (sockets.options.server ?? undefined) !== undefined;
   }
 
-  /** Begins to take upgrade requests. */
-  listen(): Taker {
+  /** Starts to intercept upgrade requests. */
+  listen(): Interceptor {
     this.sockets.on("headers", (lines: string[], request: IncomingMessage) => this.onHeaders(lines, request));
-    return takeUpgrades(this, WsUpgrade);
+    return interceptUpgrades(this, WsUpgrade);
   }
 
-  override tellOfOthers(event: "upgrade"): void {
-    // One of them is its own, and emits `connection` for the requests that are none of ours.
-    if (this.others > (this.listens ? 1 : 0)) super.tellOfOthers(event);
+  override warnOfOtherListeners(event: "upgrade"): void {
+    // One of the listeners is the WebSocketServer's, which emits `connection` for requests that are not for the app.
+    if (this.otherListeners > (this.listens ? 1 : 0)) super.warnOfOtherListeners(event);
   }
 
-  /** Has `ws` answer. What it agrees on is what we have decided: of the client's offers it sees no more than that. */
-  answer(
+  /**
+   * Makes `ws` answer. It gets a request that offers only the selected subprotocol, and extensions only if `compress`
+   * is set.
+   */
+  handleUpgrade(
     { request, socket, head, headers, subprotocol, compress }: Handshake,
     open: (socket: WsSocket, extensions: string | undefined) => void,
   ): void {
     const { "sec-websocket-protocol": _protocols, "sec-websocket-extensions": extensions, ...others } = request.headers;
-    const seen: IncomingMessage = Object.create(request, {
+    const rewritten: IncomingMessage = Object.create(request, {
       headers: {
         value: {
           ...others,
@@ -77,12 +80,12 @@ export class WsAdapter extends NodeAdapter {
       },
     });
     const answer = { headers, extensions: undefined as string | undefined };
-    this.answering.set(seen, answer);
-    this.sockets.handleUpgrade(seen, socket, head, (webSocket) => open(webSocket, answer.extensions));
+    this.pendingAnswers.set(rewritten, answer);
+    this.sockets.handleUpgrade(rewritten, socket, head, (webSocket) => open(webSocket, answer.extensions));
   }
 
   private onHeaders(lines: string[], request: IncomingMessage): void {
-    const answer = this.answering.get(request);
+    const answer = this.pendingAnswers.get(request);
     if (answer === undefined) return;
     for (const line of lines) {
       const [, value] = /^sec-websocket-extensions: *(.*)$/i.exec(line) ?? [];
@@ -99,26 +102,26 @@ const WITHOUT_COMPRESSION = {
 } as const;
 
 class WsUpgrade extends Http1Upgrade {
-  declare protected readonly adapter: WsAdapter;
+  declare protected readonly host: WsHost;
 
   protected override perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
-    const { adapter, request, socket, head } = this;
+    const { host, request, socket, head } = this;
     const stream = socket as Socket;
     const { remoteAddress, remotePort } = stream;
     const headers = this.writeHead();
     this.takeSocket();
     const handshake = { request, socket, head, headers, subprotocol, compress: options.compress !== undefined };
-    adapter.answer(handshake, (webSocket, extensions) => {
+    host.handleUpgrade(handshake, (webSocket, extensions) => {
       const agreed = webSocket.protocol || undefined;
-      const facts = connectionFacts(this.facts, { remoteAddress, remotePort }, agreed, extensions);
-      runOn(adapter, webSocket, stream, facts, callbacks, arg, options, asyncContext);
+      const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, agreed, extensions);
+      runOn(host, webSocket, stream, facts, callbacks, arg, options, asyncContext);
     });
   }
 
   /**
-   * Writes the head through the response, so that what others hang on it runs, but to nowhere: ws writes its own. Returns
-   * the headers to be added to that one.
+   * Writes the head through the response, so that hooks are called, but discards it, because ws writes its own. Returns
+   * the headers to add to that.
    */
   private writeHead(): readonly string[] {
     let written = "";
@@ -140,7 +143,7 @@ class WsUpgrade extends Http1Upgrade {
 
 const HANDSHAKE = { Upgrade: "websocket", Connection: "Upgrade" };
 
-/** Runs a handler on a WebSocket that is open. */
+/** Runs a handler on an open WebSocket. */
 export const runOn = (
   host: Host,
   socket: WsSocket,
@@ -153,13 +156,12 @@ export const runOn = (
 ): Session => {
   const transport = new WsTransport(socket, stream, options, (error) => host.onError(error, undefined));
   const session = host.newSession(callbacks, transport, facts, options, asyncContext);
-  transport.open(session);
   session.start(arg);
   return session;
 };
 
-/** The options of `upgrade` that come too late for a WebSocket that is open. */
-export const TOO_LATE: readonly (keyof WebSockOptions)[] = [
+/** The options of `upgrade` without effect on an open WebSocket. */
+export const HANDSHAKE_OPTIONS: readonly (keyof WebSockOptions)[] = [
   "earlyValidateUpgrade",
   "subprotocols",
   "headers",

@@ -1,6 +1,6 @@
 /** Our messages, compressed (RFC 7692 §7.2.1). */
 import type { IoData } from "../../message.ts";
-import type { Octets } from "../byte-ops.ts";
+import type { ByteOps } from "../byte-ops.ts";
 import { writeIoData } from "../io-data.ts";
 import type { Deflate, DeflateOptions } from "./deflate-port.ts";
 import type { CompressionSettings, DeflateParameters } from "./negotiation.ts";
@@ -18,20 +18,20 @@ export class Compressor {
   readonly threshold: number;
 
   private readonly deflater: Deflate;
-  private readonly octets: Octets;
+  private readonly byteOps: ByteOps;
   private readonly options: Omit<DeflateOptions, "dictionary">;
   private readonly window: MessageWindow | undefined;
   /** The message before, and what became of it: one that goes to many is compressed once. */
   private last: { readonly input: string | Uint8Array; readonly output: Uint8Array | undefined } | undefined;
 
-  constructor(settings: CompressionSettings, parameters: DeflateParameters, deflater: Deflate, octets: Octets) {
+  constructor(settings: CompressionSettings, parameters: DeflateParameters, deflater: Deflate, byteOps: ByteOps) {
     const { level, memLevel, threshold } = settings;
     const { serverMaxWindowBits: windowBits, serverNoContextTakeover } = parameters;
     this.threshold = threshold;
     this.options = { level, memLevel, windowBits };
     this.window = serverNoContextTakeover ? undefined : new MessageWindow(windowBits);
     this.deflater = deflater;
-    this.octets = octets;
+    this.byteOps = byteOps;
   }
 
   /** The payload of the frame with RSV1; `undefined` where the message is better sent as it is. */
@@ -67,8 +67,8 @@ export class Compressor {
 
   private flatten(data: IoData, size: number): Uint8Array {
     if (data instanceof Uint8Array) return data;
-    const bytes = this.octets.allocOutput(size);
-    writeIoData(data, bytes, 0, this.octets, size);
+    const bytes = this.byteOps.allocOutput(size);
+    writeIoData(data, bytes, 0, this.byteOps, size);
     return bytes;
   }
 }

@@ -2,9 +2,9 @@
  * The text that was decoded last, and the octets that it was decoded from. What arrives is often sent on as it is, by an
  * echo, a relay, a chat: then it need be neither measured nor encoded again.
  */
-export class RecentText {
+export class LastText {
   text = "";
-  private bytes: Uint8Array = NOTHING;
+  private memory: Uint8Array = NOTHING;
   private start = 0;
   private end = 0;
   /** A view of the same octets, where they are few: it is what {@link copyTo} needs. */
@@ -16,7 +16,7 @@ export class RecentText {
     this.start = start;
     this.end = end;
     // Telling the collector of a new value costs more than a look at the old one.
-    if (this.bytes !== bytes) this.bytes = bytes;
+    if (this.memory !== bytes) this.memory = bytes;
     if (this.view !== view) this.view = view;
   }
 
@@ -41,15 +41,12 @@ export class RecentText {
   }
 
   /** The octets themselves. */
-  get octets(): Uint8Array {
-    return this.bytes.subarray(this.start, this.end);
+  get bytes(): Uint8Array {
+    return this.memory.subarray(this.start, this.end);
   }
 }
 
 const NOTHING = new Uint8Array(0);
 
 /** Below this many octets, measuring and encoding once more costs less than remembering; but for short ones in a run. */
-export const RECENT_FROM = 512;
-
-/** One for all connections: it holds for as long as one of them hands out what has arrived. */
-export const recentText = new RecentText();
+export const LAST_TEXT_FROM = 512;

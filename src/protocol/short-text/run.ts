@@ -3,7 +3,7 @@
  * than all else that is done for a short text; so a run of them is decoded in one.
  */
 import { FIN, MASKED, OPCODE } from "../frame.ts";
-import { applyMaskThrough } from "../mask.ts";
+import { applyMaskInView } from "../mask.ts";
 
 /** Payloads of up to so many octets have their length in the second octet of their header (RFC 6455 §5.2). */
 export const SHORT = 125;
@@ -32,8 +32,8 @@ export const unmaskRun = (view: DataView, start: number, at: number, longest: nu
     const end = payload + size;
     if (size < 0 || size > longest || end > limit) break;
     const key = view.getInt32(at + 2, true);
-    if (!applyMaskThrough(view, payload, end, key)) {
-      applyMaskThrough(view, payload, end, key);
+    if (!applyMaskInView(view, payload, end, key)) {
+      applyMaskInView(view, payload, end, key);
       break;
     }
     at = end;
@@ -46,7 +46,7 @@ export const maskRun = (view: DataView, at: number, end: number): void => {
   while (at < end) {
     const payload = at + SHORT_HEADER;
     const next = payload + view.getUint8(at + 1) - MASKED;
-    applyMaskThrough(view, payload, next, view.getInt32(at + 2, true));
+    applyMaskInView(view, payload, next, view.getInt32(at + 2, true));
     at = next;
   }
 };

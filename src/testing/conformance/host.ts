@@ -1,6 +1,6 @@
 /** The interface that a host implements to be tested by the conformance suite. */
+import type { Ability, Capabilities } from "../../capabilities.ts";
 import type { WebSockOptions } from "../../options.ts";
-import type { Ability, Capabilities } from "../../transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Action, Report, Script } from "./script.ts";
 

@@ -3,8 +3,9 @@
  * the process of the test runner drives it by HTTP requests, for each of which the host needs only the URL and a text
  * response.
  */
+
+import type { Capabilities } from "../../capabilities.ts";
 import type { WebSockOptions } from "../../options.ts";
-import type { Capabilities } from "../../transport.ts";
 import type { Awaitable } from "../../websock.ts";
 import type { Scenario } from "./host.ts";
 import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";

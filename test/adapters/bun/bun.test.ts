@@ -1,4 +1,4 @@
-/** `websock-js/bun` inside Bun: its routes, its frameworks, its compression. */
+/** Tests of `websock-js/bun` in Bun: routes, frameworks and compression. */
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { closeOf, nextMessage, testFetchHost } from "../../support/fetch-host.ts";
@@ -9,7 +9,7 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
   const { knock, open, events, program } = knocker;
   testAttached(knocker);
 
-  test("the functions of routes, with their parameters and cookies; what is served as it is stays so", async () => {
+  test("functions in routes get parameters and cookies; static responses are served as they are", async () => {
     const route = await knock("/route/lobby");
     expect([route.status, route.headers["set-cookie"]]).toEqual(["open", expect.stringContaining("route=1")]);
     expect(JSON.parse(await route.client.text())).toMatchObject({ arg: "lobby" });
@@ -31,7 +31,7 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
     refused.client.socket.destroy();
   });
 
-  test("compression where it is wanted, from the threshold on", async () => {
+  test("messages are compressed from the threshold on, if the options say so", async () => {
     const socket = await open("/compressed", [], { perMessageDeflate: { threshold: 0 } });
     expect(socket.extensions).toContain("permessage-deflate");
     for (const data of ["short", "long ".repeat(1000)]) {
@@ -50,7 +50,7 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
       "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
       [0, 4],
     ]);
-    // Bun compresses with a window of 15 bits, and with no other.
+    // Bun supports only a window of 15 bits.
     expect(await offered("permessage-deflate; server_max_window_bits=15")).toEqual([
       "permessage-deflate; client_no_context_takeover; server_no_context_takeover; server_max_window_bits=15",
       [0, 4],
@@ -63,7 +63,7 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
     ]);
   });
 
-  test("self.connection.compression is what Bun has answered", async () => {
+  test("self.connection.compression is Bun's answer", async () => {
     for (const window of ["", "; server_max_window_bits=15"]) {
       const offer = `permessage-deflate${window}`;
       const { headers, client } = await knock("/compressed-facts", { "Sec-WebSocket-Extensions": offer });
@@ -72,20 +72,20 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
     }
   });
 
-  test("a client whose close frame looks like that of a server that is stopped", async () => {
+  test("a client that sends the same close frame as a stopping server is not mistaken for one", async () => {
     const socket = await open("/echo");
     socket.close(1001, "Server closed");
     await events("terminate remote");
   });
 
-  test("a ping that is pushed", async () => {
+  test("a pushed ping is sent", async () => {
     const socket = await open("/ping");
     socket.send("go");
     expect(String((await once(socket, "ping"))[0])).toBe("p");
     socket.close();
   });
 
-  test("a message above the server's limit: 1009, and ProtocolError", async () => {
+  test("a message above the server's limit is closed with 1009 and reported as ProtocolError", async () => {
     const socket = await open("/echo");
     socket.on("error", () => undefined);
     socket.send(Buffer.alloc(10_000_001));

@@ -1,4 +1,4 @@
-/** A Durable Object, on a stand-in for the platform: what it can't be brought to do in a test of the real one. */
+/** Tests of a Durable Object on a fake platform, for situations that can't be caused in the real runtime. */
 import { expect, test } from "vitest";
 import { type DataMessage, type HandleResult, ok, push } from "websock-js";
 import type { CloudflareSocket, DurableObjectContext } from "../../../src/adapters/cloudflare/types.ts";
@@ -35,7 +35,7 @@ class Socket implements CloudflareSocket {
   }
 }
 
-test("a connection whose handler is no longer there is closed, and harms no other", async () => {
+test("a connection whose handler no longer exists is closed, and the others are not affected", async () => {
   const [ada, ben, orphan] = [new Socket("chat", "ada"), new Socket("chat", "ben"), new Socket("gone", "orphan")];
   const ctx: DurableObjectContext = {
     getWebSockets: () => [ada, orphan, ben],

@@ -1,11 +1,11 @@
-/** A Durable Object that hibernates, in the real runtime; what is the same on every host is in the conformance suite. */
+/** Tests of hibernating Durable Objects in the real runtime, in addition to the conformance suite. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { connectRaw } from "../../support/raw-conformance-client.ts";
 import { haveRuntime } from "../../support/runtimes.ts";
 import { startWorkerd, type WorkerdProgram } from "../../support/workerd.ts";
 
-describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", async () => {
+describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async () => {
   let workerd: WorkerdProgram;
   if (haveRuntime("workerd")) workerd = await startWorkerd("test/hosts/workerd-room.mjs");
   afterAll(() => workerd.stop());
@@ -16,7 +16,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
   };
   const sleep = async (): Promise<void> => expect(await ask("/sleep")).toBe("asleep");
   const log = async (): Promise<string[]> => JSON.parse(await ask("/log")) as string[];
-  /** Waits until so many entries are in the log, apart from those about the object. */
+  /** Waits for this number of log entries, not counting those about the object itself. */
   const logged = async (count: number): Promise<string[]> => {
     const entries: string[] = [];
     while (entries.length < count) entries.push(...(await log()).filter((entry) => entry !== "constructed"));
@@ -33,7 +33,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
 
   test("a refused upgrade is counted and published, in the object and in the Worker", async () => {
     expect(await ask("/connect?name=secret")).toContain("upgrade request");
-    // A Worker is not attached: the error is its own to catch.
+    // Without `attach`, the Worker has to catch the error itself.
     await ask("/worker");
     expect(await ask("/refused")).toBe("1");
     expect(await log()).toEqual(
@@ -41,7 +41,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
     );
   });
 
-  test("goes on with its state: messages, sleep, messages, sleep, infos, sleep, close", async () => {
+  test("keeps the state of a connection through messages, infos and a close between periods of hibernation", async () => {
     const ada = await connect("ada");
     const ben = await connect("ben");
     ada.client.send("text", "one");
@@ -88,7 +88,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
     expect(seen.filter((entry) => entry === "constructed").length).toBeGreaterThanOrEqual(6);
   });
 
-  test("does not fall asleep while a callback is pending, and what waits behind it is handled in order", async () => {
+  test("does not hibernate while a callback is pending, and handles queued messages in order", async () => {
     const { client, id } = await connect("ada");
     client.send("text", "slow");
     client.send("text", "next");
@@ -114,7 +114,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
     },
   );
 
-  test("a client that vanishes while the object sleeps is lost, once", async () => {
+  test("reports a client that disconnects during hibernation as lost, once", async () => {
     const { client } = await connect("ada");
     await sleep();
     client.drop();
@@ -126,13 +126,13 @@ describe.skipIf(!haveRuntime("workerd"))("a Durable Object that hibernates", asy
     expect(await ask("/connections")).toBe("0");
   });
 
-  test("a handler that attach() does not know is refused before anybody is let in", async () => {
+  test("refuses a handler that attach() did not receive before it accepts the connection", async () => {
     const client = new WebSocket(`ws://127.0.0.1:${workerd.port}/unknown`);
     const error = await new Promise<Error>((resolve) => client.once("error", resolve));
     expect(error.message).toContain("500");
   });
 
-  test("sockets of others are left to the object's own methods, and asleep too it drains its own", async () => {
+  test("leaves other sockets to the object's own methods, and drains its own after hibernation", async () => {
     const foreign = await connectRaw(workerd.port, "/foreign");
     const { client } = await connect("ada");
     await sleep();
@@ -151,7 +151,7 @@ describe.skipIf(!haveRuntime("workerd"))("a Worker", async () => {
   if (haveRuntime("workerd")) workerd = await startWorkerd("test/hosts/workerd-room.mjs");
   afterAll(() => workerd.stop());
 
-  test("takes infos from other requests, which end at once, and goes on", async () => {
+  test("handles infos from other requests, which end before the connection", async () => {
     const ask = async (path: string): Promise<string> =>
       (await fetch(`http://127.0.0.1:${workerd.port}${path}`)).text();
     const client = await connectRaw(workerd.port, "/worker");

@@ -1,47 +1,48 @@
+/** Tests of the poll for buffered bytes. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type Draining, DrainPoll } from "../../../src/adapters/deno/drain-poll.ts";
+import { DrainPoll, type PolledTransport } from "../../../src/adapters/deno/drain-poll.ts";
 import { replacedTimers } from "../../support/replaced-timers.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-class Stub implements Draining {
-  waiting: number;
+class Stub implements PolledTransport {
+  bufferedAmount: number;
   told: number[] = [];
 
   constructor(waiting: number) {
-    this.waiting = waiting;
+    this.bufferedAmount = waiting;
   }
 
-  onLess(): void {
-    this.told.push(this.waiting);
+  onProgress(): void {
+    this.told.push(this.bufferedAmount);
   }
 }
 
-test("tells of each time that less waits, and forgets what waits no more", () => {
+test("reports each decrease, and stops polling a transport that has drained", () => {
   const poll = new DrainPoll(replacedTimers);
   const one = new Stub(100);
-  poll.add(one, one.waiting);
+  poll.add(one, one.bufferedAmount);
   vi.advanceTimersByTime(200);
   expect(one.told).toEqual([]);
   for (const waiting of [60, 0]) {
-    one.waiting = waiting;
+    one.bufferedAmount = waiting;
     vi.advanceTimersByTime(64);
   }
   expect(one.told).toEqual([60, 0]);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("looks more and more rarely while nothing is taken, and at once again for another", () => {
+test("polls less and less often without progress, and immediately for a new transport", () => {
   const poll = new DrainPoll(replacedTimers);
   const stuck = new Stub(100);
   poll.add(stuck, 100);
-  const looks = vi.spyOn(stuck, "waiting", "get").mockReturnValue(100);
+  const looks = vi.spyOn(stuck, "bufferedAmount", "get").mockReturnValue(100);
   vi.advanceTimersByTime(6_400);
   expect(looks.mock.calls.length).toBeLessThan(120);
   const other = new Stub(100);
   poll.add(other, 100);
-  other.waiting = 50;
+  other.bufferedAmount = 50;
   vi.advanceTimersByTime(1);
   expect(other.told).toEqual([50]);
   poll.delete(stuck);
@@ -50,18 +51,18 @@ test("looks more and more rarely while nothing is taken, and at once again for a
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("one that is added from within is looked after", () => {
+test("polls a transport that is added in onProgress", () => {
   const poll = new DrainPoll(replacedTimers);
   const second = new Stub(10);
   const first = new (class extends Stub {
-    override onLess(): void {
-      poll.add(second, second.waiting);
+    override onProgress(): void {
+      poll.add(second, second.bufferedAmount);
     }
   })(10);
   poll.add(first, 10);
-  first.waiting = 0;
+  first.bufferedAmount = 0;
   vi.advanceTimersByTime(1);
-  second.waiting = 0;
+  second.bufferedAmount = 0;
   vi.advanceTimersByTime(64);
   expect(second.told).toEqual([0]);
   expect(vi.getTimerCount()).toBe(0);

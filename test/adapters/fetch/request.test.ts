@@ -1,5 +1,6 @@
+/** Tests of the request target taken from a `Request`. */
 import { describe, expect, test } from "vitest";
-import { factsOfRequest } from "../../../src/adapters/fetch/request.ts";
+import { upgradeRequestOf } from "../../../src/adapters/fetch/request.ts";
 
 describe("the target of a request", () => {
   test.each([
@@ -8,13 +9,13 @@ describe("the target of a request", () => {
     ["http://localhost", "/"],
     ["http://localhost?a=b", "/?a=b"],
     ["http:///chat", "/chat"],
-    // Bun and Deno put the client's Host there as it is.
+    // Bun and Deno insert the client's Host header without validation.
     ["http://a b/chat", "/chat"],
     ["http://[/chat?x", "/chat?x"],
     ["http://x:99999/", "/"],
     ["http://a@b/chat//http://c", "/chat//http://c"],
     ["/chat", "/chat"],
   ])("%s", (url, target) => {
-    expect(factsOfRequest({ method: "GET", url, headers: new Headers() }).url).toBe(target);
+    expect(upgradeRequestOf({ method: "GET", url, headers: new Headers() }).url).toBe(target);
   });
 });

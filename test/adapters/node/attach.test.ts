@@ -1,3 +1,4 @@
+/** Tests of `attach` on Node: its options, error reports and subprotocols. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -21,12 +22,12 @@ const Failing = {
   },
 };
 
-/** Has the handler's handleIn throw, and returns the close code. */
+/** Makes handleIn throw, and returns the close code. */
 const provoke = async (port: number): Promise<number> =>
   (await RawClient.upgraded(port)).send(frame(TEXT, "now")).closeCode();
 
 describe("attach", () => {
-  test("twice throws", () => {
+  test("throws if called twice for a server", () => {
     const server = http.createServer();
     attach(server);
     expect(() => attach(server)).toThrow("already been called");
@@ -43,7 +44,7 @@ describe("attach", () => {
     expect(() => attach(server)).not.toThrow();
   });
 
-  test("before or after the listeners are added, and as they change", async () => {
+  test("works before and after listeners are added, and when they change", async () => {
     const { server, port } = await serve([]);
     server.once("request", (req) => upgrade(req, Echo));
     await RawClient.upgraded(port);
@@ -51,7 +52,7 @@ describe("attach", () => {
     expect((await (await RawClient.open(port)).send(handshake()).answer()).status).toBe(404);
   });
 
-  test("its defaults hold where the call says nothing else", async () => {
+  test("uses its defaults for options that the call does not set", async () => {
     const { port } = await serve(
       (req) => upgrade(req, Echo, undefined, req.url === "/" ? undefined : { maxMessageSize: 10 }),
       { defaults: { maxMessageSize: 5, headers: { "X-Default": "1" } } },
@@ -68,7 +69,7 @@ describe("attach", () => {
 });
 
 describe("errors", () => {
-  test("of callbacks reach onError with their context, and the client gets 1011 without a text", async () => {
+  test("in callbacks reach onError with their context, and the client gets 1011 without a text", async () => {
     const told: [unknown, ErrorContext | undefined][] = [];
     const { port } = await serve((req) => upgrade(req, Failing), { onError: (...args) => told.push(args) });
     const client = await RawClient.upgraded(port);
@@ -103,7 +104,7 @@ describe("errors", () => {
     expect(errors).toEqual([failure]);
   });
 
-  test("are printed where nobody asked for them", async () => {
+  test("are printed if there is no onError", async () => {
     const { code, stdout, stderr } = await runChild(`
       import http from "node:http";
       import net from "node:net";
@@ -120,7 +121,7 @@ describe("errors", () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
   });
 
-  test("name the handler and the path of the request, without its query and not at any length", async () => {
+  test("name the handler and the path of the request, truncated and without the query", async () => {
     class Room {
       init(): never {
         throw failure;
@@ -177,7 +178,7 @@ describe("errors", () => {
     expect(print.mock.calls[0]).toContainEqual(new Error("onError itself"));
   });
 
-  test("options that the host can't honour are reported once", async () => {
+  test("for options without effect are reported once", async () => {
     const { port, errors } = await serve((req) =>
       upgrade(req, Echo, undefined, { fullsweepAfter: 20, maxHeapSize: 1_000_000 }),
     );
@@ -188,7 +189,7 @@ describe("errors", () => {
     ]);
   });
 
-  test("of one connection touch no other", async () => {
+  test("in one connection do not affect others", async () => {
     const { port } = await serve((req) => (req.url === "/" ? upgrade(req, Failing) : upgrade(req, Echo)));
     const client = await RawClient.open(port);
     await client.send(handshake({}, "GET /echo HTTP/1.1")).accepted();

@@ -1,4 +1,4 @@
-/** Clients that others wrote, each with a code base of its own. */
+/** Tests with independent client implementations. */
 import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, test } from "vitest";
@@ -37,7 +37,7 @@ describe("ws", () => {
     expect(error.message).toContain("403");
   });
 
-  test("a hundred at once, with a thousand messages each in flight", async () => {
+  test("serves a hundred connections with a thousand messages each in flight", async () => {
     const { port, sockets } = await serve((req) => upgrade(req, Echo));
     const clients = Array.from({ length: 100 }, () => new WebSocket(`ws://127.0.0.1:${port}/`));
     await Promise.all(clients.map((client) => once(client, "open")));

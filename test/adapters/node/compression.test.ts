@@ -1,4 +1,4 @@
-/** permessage-deflate over real sockets, with a client that others wrote. */
+/** Tests of permessage-deflate over sockets, with the client of `ws`. */
 import { once } from "node:events";
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -15,7 +15,8 @@ import {
 } from "websock-js";
 import WebSocket from "ws";
 import type { CompressOptions, WebSockOptions } from "../../../src/options.ts";
-import { deferred, Echo, serve } from "../../support/node-server.ts";
+import { Echo, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
@@ -32,7 +33,7 @@ const connect = async (
 const echoWith = (compress: CompressOptions | boolean, options: WebSockOptions = {}) =>
   serve((req) => upgrade(req, Echo, undefined, { compress, ...options }));
 
-/** Messages of every class: nothing, short, just in this turn, in another thread, and not to be compressed. */
+/** Messages of all kinds: empty, short, large enough for the thread pool, and incompressible. */
 const noise = (size: number): Buffer =>
   Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
 const MESSAGES: readonly (string | Buffer)[] = [
@@ -49,7 +50,7 @@ const MESSAGES: readonly (string | Buffer)[] = [
   "last",
 ];
 
-/** Which answers are not what was sent: comparing octet by octet with `toEqual` takes its time. */
+/** The indexes of wrong answers: `toEqual` is too slow for large messages. */
 const wrong = (answers: readonly (string | Buffer)[], messages: readonly (string | Buffer)[]): number[] =>
   messages.flatMap((message, i) => {
     const answer = answers[i];
@@ -97,7 +98,7 @@ describe("permessage-deflate", () => {
     expect((await once(client, "close"))[0]).toBe(1000);
   });
 
-  test("is not agreed on unless both sides want it", async () => {
+  test("is only negotiated if both sides want it", async () => {
     for (const [ours, theirs] of [
       [false, true],
       [true, false],
@@ -110,7 +111,7 @@ describe("permessage-deflate", () => {
     }
   });
 
-  test("a malformed offer is a bad request", async () => {
+  test("a malformed offer is refused with 400", async () => {
     const { port } = await echoWith(true);
     const client = new WebSocket(`ws://127.0.0.1:${port}/`, {
       perMessageDeflate: false,
@@ -119,7 +120,7 @@ describe("permessage-deflate", () => {
     expect(String((await once(client, "error"))[0])).toContain("400");
   });
 
-  test("self.connection says what was agreed on", async () => {
+  test("self.connection.compression is the negotiated answer", async () => {
     const seen = deferred<string | undefined>();
     const { port } = await serve((req) =>
       upgrade(
@@ -142,7 +143,7 @@ describe("permessage-deflate", () => {
     client.terminate();
   });
 
-  test("what is sent behind a large message, and the close, wait for it", async () => {
+  test("later messages and the close frame wait until a large message is compressed", async () => {
     const large = "0123456789".repeat(100_000);
     const { port } = await serve((req) =>
       upgrade(
@@ -169,7 +170,7 @@ describe("permessage-deflate", () => {
     expect([code, String(reason)]).toEqual([4000, "done"]);
   });
 
-  test("a message that was whole before the loss is handled before it, although it takes another thread to inflate", async () => {
+  test("a message that arrived completely before the connection was lost is handled first, even if it is inflated in a thread", async () => {
     const seen: unknown[] = [];
     const ended = deferred<CloseReason>();
     const { port } = await serve((req) =>
@@ -216,7 +217,7 @@ describe("permessage-deflate", () => {
     expect((await once(client, "close"))[0]).toBe(code);
   });
 
-  test("a message for many is the same octets for all of them", async () => {
+  test("a message sent to many connections is compressed to the same bytes for all", async () => {
     const body = JSON.stringify(Array.from({ length: 100 }, (_, id) => ({ id })));
     const { port } = await serve((req) =>
       upgrade(req, { init: () => ok(null), handleIn: () => push(text(body), null) }, undefined, { compress: true }),

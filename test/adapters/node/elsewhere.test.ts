@@ -1,4 +1,4 @@
-/** The 101 of `websock-js/node` and `websock-js/ws` over the `node:http` of Bun and Deno. */
+/** Tests of the 101 response of `websock-js/node` and `websock-js/ws` over `node:http` of Bun and Deno. */
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { handshake, RawClient } from "../../support/raw-client.ts";
@@ -18,7 +18,7 @@ describe.each([
         const client = (await RawClient.open(port)).send(handshake({ Connection: connection }));
         const { status, headers } = await client.accepted();
         expect([status, headers.connection, headers["x-middleware"]]).toEqual([101, "Upgrade", "1"]);
-        // RFC 9112 §6.1, RFC 9110 §8.6: a 1xx response has neither.
+        // A 1xx response must not have them (RFC 9112 §6.1, RFC 9110 §8.6).
         for (const name of ["transfer-encoding", "content-length"]) expect(headers).not.toHaveProperty(name);
         expect(await client.text()).toBe("open");
         client.send(frame(TEXT, "hello"));
@@ -31,7 +31,7 @@ describe.each([
   );
 });
 
-describe.runIf(haveRuntime("bun"))("/ws on Bun, which replaces ws by an implementation of its own", () => {
+describe.runIf(haveRuntime("bun"))("/ws on Bun, which replaces ws with its own implementation", () => {
   test.each([
     ["attach", "attach(new WebSocketServer({ server: http.createServer() }))"],
     ["hosting", "hosting()"],

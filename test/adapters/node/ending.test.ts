@@ -1,20 +1,22 @@
+/** Tests of the attachment's `close` and `drain` on a Node server. */
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type CloseReason, ok, type Self, stop, UpgradeError, upgrade } from "websock-js";
 import { ManualClock } from "websock-js/testing";
 import WebSocket from "ws";
-import { deferred, Echo, Recorder, serve } from "../../support/node-server.ts";
+import { Echo, Recorder, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** So many open connections. */
+/** Opens this number of connections. */
 const openMany = (port: number, count: number): Promise<RawClient[]> =>
   Promise.all(Array.from({ length: count }, () => RawClient.upgraded(port)));
 
-/** Answers a close frame as a client should, and gives its code. */
+/** Answers the server's close frame, and returns its code. */
 const leave = async (client: RawClient): Promise<number> => {
   const code = await client.closeCode();
   client.send(closeFrame(code));
@@ -23,7 +25,7 @@ const leave = async (client: RawClient): Promise<number> => {
   return code;
 };
 
-test("connections counts those that are open", async () => {
+test("connections counts the open ones", async () => {
   const recorder = new Recorder();
   const { port, sockets } = await serve((req) => (req.url === "/" ? upgrade(req, Echo) : upgrade(req, recorder)));
   expect(sockets.connections).toBe(0);
@@ -40,13 +42,13 @@ test("connections counts those that are open", async () => {
 });
 
 describe("close", () => {
-  test("of a server without connections resolves, and again", async () => {
+  test("resolves for a server without connections, repeatedly", async () => {
     const { sockets } = await serve((req) => upgrade(req, Echo));
     await sockets.close();
     await sockets.close();
   });
 
-  test("says 1001, tells the handler `shutdown`, and resolves after the handshakes", async () => {
+  test("closes with 1001, reports `shutdown` to the handler, and resolves after the closing handshakes", async () => {
     const reasons: CloseReason[] = [];
     const handler = { ...Echo, terminate: (reason: CloseReason) => void reasons.push(reason) };
     const { port, sockets, errors } = await serve((req) => upgrade(req, handler));
@@ -87,7 +89,7 @@ describe("close", () => {
     await closed;
   });
 
-  test("cuts a silent client off after closeTimeout, not before", async () => {
+  test("aborts an unresponsive client after closeTimeout, not before", async () => {
     const clock = new ManualClock();
     const { port, sockets } = await serve((req) => upgrade(req, Echo), { clock, defaults: { closeTimeout: 200 } });
     const client = await RawClient.upgraded(port);
@@ -100,7 +102,7 @@ describe("close", () => {
     expect(sockets.connections).toBe(0);
   });
 
-  test("does the same by the system's clock", async () => {
+  test("does the same with the system clock", async () => {
     const { port, sockets } = await serve((req) => upgrade(req, Echo), { defaults: { closeTimeout: 200 } });
     const client = await RawClient.upgraded(port);
     const before = performance.now();
@@ -109,7 +111,7 @@ describe("close", () => {
     expect(await client.closeCode()).toBe(1001);
   });
 
-  test("refuses new upgrades with 503, whatever the app would say, and serves what is ordinary", async () => {
+  test("refuses new upgrades with 503 before they reach the app, and serves ordinary requests", async () => {
     const urls: unknown[] = [];
     const { port, sockets } = await serve((req, res) => {
       urls.push(req.url);
@@ -125,7 +127,7 @@ describe("close", () => {
     expect(urls).toEqual(["/plain"]);
   });
 
-  test("refuses the upgrade of a route in flight with 503", async () => {
+  test("refuses an upgrade with 503 whose route is pending", async () => {
     const arrived = deferred<IncomingMessage>();
     const gate = deferred();
     const recorder = new Recorder();
@@ -144,7 +146,7 @@ describe("close", () => {
     expect(recorder.inits).toEqual([]);
   });
 
-  test("is told once to a client that is closing already", async () => {
+  test("sends no second close frame to a client whose closing handshake is in progress", async () => {
     const { port, sockets } = await serve((req) => upgrade(req, Echo));
     const client = await RawClient.upgraded(port);
     client.send(frame(TEXT, "last"), closeFrame(4000));
@@ -158,7 +160,7 @@ describe("close", () => {
 });
 
 describe("drain", () => {
-  test("says 1012 batch by batch, and tells the handler `shutdown`", async () => {
+  test("closes with 1012 in batches, and reports `shutdown` to the handler", async () => {
     const clock = new ManualClock();
     let terminated = 0;
     const reasons = new Set<unknown>();
@@ -188,7 +190,7 @@ describe("drain", () => {
     expect([...reasons]).toEqual(["shutdown"]);
   });
 
-  test("cuts off at its deadline what is left, asked to leave or not", async () => {
+  test("aborts all remaining connections at its deadline", async () => {
     const clock = new ManualClock();
     const { port, sockets } = await serve((req) => upgrade(req, Echo), {
       clock,
@@ -204,7 +206,7 @@ describe("drain", () => {
     await Promise.all(clients.map((client) => client.ended));
   });
 
-  test("whoever is cut off has ended by a shutdown all the same", async () => {
+  test("reports `shutdown` also for connections that it aborts", async () => {
     const clock = new ManualClock();
     const handlers = [new Recorder(), new Recorder()];
     let next = 0;
@@ -231,7 +233,7 @@ describe("drain", () => {
     await drained;
   });
 
-  test("by the system's clock", async () => {
+  test("works with the system clock", async () => {
     const { port, sockets } = await serve((req) => upgrade(req, Echo));
     const clients = await openMany(port, 3);
     const left = Promise.all(clients.map(leave));
@@ -240,7 +242,7 @@ describe("drain", () => {
   });
 });
 
-test("what the client answers to our close is in self.connection afterwards", async () => {
+test("the peer's answer to our close frame is in self.connection afterwards", async () => {
   const connections: Self["connection"][] = [];
   const handler = {
     init: (_: undefined, self: Self) => {

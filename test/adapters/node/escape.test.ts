@@ -1,4 +1,7 @@
-/** A refusal that nobody catches is answered, and the process lives; one that somebody catches is theirs. */
+/**
+ * Tests that an uncaught refusal is answered without ending the process, and that a caught one is left to the
+ * application.
+ */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import express from "express";
@@ -9,18 +12,17 @@ import { UpgradeError, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { compiledForChildren } from "../../support/child.ts";
 import { Echo, serve } from "../../support/node-server.ts";
+import { nextTick } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
-// It listens for what the process emits: an error of ours that reaches the application's listeners fails the test.
+// Records process events: an error of the library that reaches the application's listeners fails the test.
 failOnUncaught();
 const runChild = compiledForChildren();
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 type Route = (req: IncomingMessage, res: ServerResponse) => unknown;
 
-/** Where a route may call `upgrade`. */
+/** Places in which a route may call `upgrade`. */
 const places: readonly (readonly [name: string, route: (call: Route) => Route])[] = [
   ["at once", (call) => call],
   ["in an async function", (call) => async (req, res) => call(req, res)],
@@ -28,7 +30,7 @@ const places: readonly (readonly [name: string, route: (call: Route) => Route])[
   [
     "behind an await of a timer",
     (call) => async (req, res) => {
-      await turn();
+      await nextTick();
       call(req, res);
     },
   ],
@@ -39,7 +41,7 @@ const places: readonly (readonly [name: string, route: (call: Route) => Route])[
   ["in a microtask", (call) => (req, res) => queueMicrotask(() => call(req, res))],
 ];
 
-/** What runs routes, and drops what they return. */
+/** Routers that ignore the results of their routes. */
 const routers: readonly (readonly [name: string, run: (route: Route) => RequestListener])[] = [
   ["node:http", (route) => route],
   [
@@ -54,20 +56,23 @@ const routers: readonly (readonly [name: string, run: (route: Route) => RequestL
 const refuse: Route = (req) => upgrade(req, Echo);
 
 describe.each(routers)("%s", (_name, run) => {
-  test.each(places)("%s: a plain GET gets 426, a bad handshake 403, and the process lives", async (_place, route) => {
-    const { port, errors } = await serve(run(route(refuse)));
-    for (let i = 0; i < 2; i++) {
-      const client = await RawClient.open(port);
-      const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
-      expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
-    }
-    const stranger = await RawClient.open(port);
-    expect((await stranger.send(handshake({ Origin: "http://elsewhere.example" })).answer()).status).toBe(403);
-    await RawClient.upgraded(port);
-    expect(errors).toEqual([]);
-  });
+  test.each(places)(
+    "%s: a plain GET gets 426, an invalid handshake 403, and the process continues",
+    async (_place, route) => {
+      const { port, errors } = await serve(run(route(refuse)));
+      for (let i = 0; i < 2; i++) {
+        const client = await RawClient.open(port);
+        const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
+        expect([answer.status, answer.headers.upgrade]).toEqual([426, "websocket"]);
+      }
+      const stranger = await RawClient.open(port);
+      expect((await stranger.send(handshake({ Origin: "http://elsewhere.example" })).answer()).status).toBe(403);
+      await RawClient.upgraded(port);
+      expect(errors).toEqual([]);
+    },
+  );
 
-  test.each(places.slice(0, 6))("%s: whoever catches it has it", async (_place, route) => {
+  test.each(places.slice(0, 6))("%s: a refusal that the application catches is not answered", async (_place, route) => {
     const catching: Route = (req, res) => {
       try {
         upgrade(req, Echo);
@@ -78,7 +83,7 @@ describe.each(routers)("%s", (_name, run) => {
     const { port } = await serve(run(route(catching)));
     const client = await RawClient.open(port);
     const answer = await client.send(requestOf("GET / HTTP/1.1", { Host: "a" })).answer();
-    // In a bare callback it can't be known whether somebody catches: only there it is answered.
+    // In a plain callback nothing is known about callers, so the refusal is answered.
     expect(answer.status).toBe(_place === "in an async callback" ? 426 : 418);
   });
 });
@@ -95,12 +100,12 @@ test.each(places)("Express: an error handler gets the refusal, %s", async (_plac
   expect([answer.status, answer.body]).toEqual([426, '{"handled":"UpgradeError"}']);
 });
 
-test("with AsyncLocalStorage, which gives reactions of promises an id", async () => {
+test("with AsyncLocalStorage, which gives promise reactions an async id", async () => {
   const storage = new AsyncLocalStorage();
   const seen: unknown[] = [];
   const { port } = await serve((req, res) =>
     storage.run(1, async () => {
-      await turn();
+      await nextTick();
       try {
         upgrade(req, Echo);
       } catch (error) {
@@ -114,7 +119,7 @@ test("with AsyncLocalStorage, which gives reactions of promises an id", async ()
   expect(seen).toEqual([expect.any(UpgradeError)]);
 });
 
-test.each([true, false])("where a framework writes the response, earlyValidateUpgrade: %s", async (early) => {
+test.each([true, false])("if a framework writes the response, earlyValidateUpgrade: %s", async (early) => {
   const options = { earlyValidateUpgrade: early };
   const koa = new Koa().use((ctx) => upgrade(ctx, Echo, undefined, options));
   koa.silent = true;
@@ -133,7 +138,7 @@ test.each([true, false])("where a framework writes the response, earlyValidateUp
   }
 });
 
-test("earlyValidateUpgrade: false answers a plain GET, too, and returns normally", async () => {
+test("with earlyValidateUpgrade: false, a plain GET is answered, too, and upgrade returns normally", async () => {
   const returned: unknown[] = [];
   const { port } = await serve((req) => {
     returned.push(upgrade(req, Echo, undefined, { earlyValidateUpgrade: false }));
@@ -143,7 +148,7 @@ test("earlyValidateUpgrade: false answers a plain GET, too, and returns normally
   expect(returned).toHaveLength(1);
 });
 
-describe("the rejections of others stay what they were", () => {
+describe("rejections of others are not affected", () => {
   const app = `
     import http from "node:http";
     import { ok, upgrade } from "websock-js";

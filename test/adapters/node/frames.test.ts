@@ -1,3 +1,4 @@
+/** Tests of frames over HTTP/1.1: protocol violations, close frames and valid edge cases. */
 import { describe, expect, test } from "vitest";
 import { ProtocolError, upgrade, type WebSockOptions } from "websock-js";
 import { Echo, Recorder, serve } from "../../support/node-server.ts";
@@ -9,7 +10,7 @@ failOnUncaught();
 
 const HEALTHY = "/healthy";
 
-/** A server with a recorder at `/`, and a client that has opened it. */
+/** Starts a server with a recorder at `/`, and connects a client. */
 const connected = async (options: WebSockOptions = {}) => {
   const recorder = new Recorder();
   const served = await serve((req) =>
@@ -83,7 +84,7 @@ const violations: Violation[] = [
   ),
 ];
 
-/** What the echo would answer to the violation's lawful beginning is skipped. */
+/** Skips the answers to the valid frames before the violation. */
 const nextCloseCode = async (client: RawClient): Promise<number> => {
   for (;;) {
     const { opcode, payload } = await client.frame();
@@ -91,7 +92,7 @@ const nextCloseCode = async (client: RawClient): Promise<number> => {
   }
 };
 
-describe("a violation ends its connection, and no other:", () => {
+describe("a protocol violation ends its connection and no other:", () => {
   test.each(violations)("%s", async (_name, bytes, code, options) => {
     const { client, recorder, port, sockets, errors } = await connected(options);
     client.send(frame(TEXT, "before"), ...bytes, frame(TEXT, "after"));
@@ -107,7 +108,7 @@ describe("a violation ends its connection, and no other:", () => {
     expect(sockets.connections).toBeLessThanOrEqual(2);
   });
 
-  test.each(violations.filter(([name]) => !name.includes("70 000")))("%s, an octet at a time", async (...violation) => {
+  test.each(violations.filter(([name]) => !name.includes("70 000")))("%s, byte by byte", async (...violation) => {
     const [, bytes, code, options] = violation;
     const { client } = await connected(options);
     const trickled = client.trickle(Buffer.concat(bytes)).catch(() => {});
@@ -131,14 +132,14 @@ describe("close frames", () => {
     },
   );
 
-  test("an empty one is answered with an empty one", async () => {
+  test("an empty close frame is answered with an empty one", async () => {
     const { client, recorder } = await connected();
     expect((await client.send(closeFrame()).frame()).payload.length).toBe(0);
     expect(await client.ended).toBe("end");
     expect(await recorder.terminated).toBe("remote");
   });
 
-  test("what follows one is dropped, whatever it is", async () => {
+  test("data after a close frame is dropped", async () => {
     const { client, recorder, port } = await connected();
     client.send(closeFrame(1000), frame(TEXT, "after"), frame(3, "nonsense", { masked: false }), frame(PING, "x"));
     expect(await client.closeCode()).toBe(1000);
@@ -149,7 +150,7 @@ describe("close frames", () => {
     await isHealthy(port);
   });
 
-  test("the text of 123 octets is told to the handler", async () => {
+  test("the handler gets a close reason text of 123 bytes", async () => {
     let told: unknown;
     const handler: typeof Echo = {
       ...Echo,
@@ -162,7 +163,7 @@ describe("close frames", () => {
   });
 });
 
-describe("what is allowed is served:", () => {
+describe("valid frames are accepted:", () => {
   test("pings are answered in order, also between fragments", async () => {
     const { client } = await connected();
     client.send(frame(PING, "1"), frame(TEXT, "a", { fin: false }), frame(PING, "x".repeat(125)), frame(PONG, "2"));
@@ -173,7 +174,7 @@ describe("what is allowed is served:", () => {
     expect(await client.text()).toBe("ab");
   });
 
-  test("everything an octet at a time", async () => {
+  test("byte by byte", async () => {
     const { client, recorder } = await connected();
     const long = "è".repeat(200);
     const bytes = [
@@ -193,7 +194,7 @@ describe("what is allowed is served:", () => {
     expect(recorder.messages).toEqual(["whole", Buffer.alloc(0), long]);
   });
 
-  test.each([0, 1, 125, 126, 127, 65_535, 65_536, 1_000_000])("a message of %i octets", async (size) => {
+  test.each([0, 1, 125, 126, 127, 65_535, 65_536, 1_000_000])("a message of %i bytes", async (size) => {
     const { client } = await connected();
     const payload = Buffer.alloc(size, "payload");
     expect((await client.send(frame(BINARY, payload)).frame()).payload.equals(payload)).toBe(true);
@@ -208,7 +209,7 @@ describe("what is allowed is served:", () => {
     expect(await client.text()).toBe("01234567890123456789");
   });
 
-  test("text that is no UTF-8 where it is not validated", async () => {
+  test("invalid UTF-8 in a text if validation is disabled", async () => {
     const { client } = await connected({ validateUtf8: false });
     expect(await client.send(frame(TEXT, Uint8Array.of(0x61, 0xff))).text()).toBe("a\ufffd");
   });

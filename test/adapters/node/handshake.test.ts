@@ -1,3 +1,4 @@
+/** Tests of valid and invalid handshakes over HTTP/1.1. */
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
 import { Echo, type Served, serve } from "../../support/node-server.ts";
@@ -16,7 +17,7 @@ const isHealthy = async (port: number): Promise<void> => {
 
 type Case = [name: string, headers: Headers, status: number, expected?: Record<string, string>, line?: string];
 
-describe("a handshake is refused, and the server stays healthy:", () => {
+describe("a handshake is refused and the server continues:", () => {
   test.each<Case>([
     ["a POST", { "Content-Length": "0" }, 405, { allow: "GET" }, "POST / HTTP/1.1"],
     ["a HEAD", {}, 405, { allow: "GET" }, "HEAD / HTTP/1.1"],
@@ -51,7 +52,7 @@ describe("a handshake is refused, and the server stays healthy:", () => {
     expect(errors).toEqual([]);
   });
 
-  test("the 403 names both values and the cure", async () => {
+  test("the 403 contains both values and a hint", async () => {
     const { port } = await serveEcho();
     const client = await RawClient.open(port);
     const { body } = await client.send(handshake({ Origin: "https://app.example" })).answer();
@@ -96,7 +97,7 @@ describe("a handshake is accepted with", () => {
     expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
   });
 
-  test("every octet in a chunk of its own", async () => {
+  test("every byte in a chunk of its own", async () => {
     const client = await RawClient.open((await serveEcho()).port);
     await client.trickle(Buffer.concat([Buffer.from(handshake()), frame(TEXT, "slowly")]));
     await client.accepted();

@@ -1,4 +1,4 @@
-/** Clients of other people's making, over HTTP/2. */
+/** Tests with independent client implementations over HTTP/2. */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -11,13 +11,13 @@ failOnUncaught();
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const node26 = `${root}runtimes/node_modules/node-26/bin/node`;
-/** Not a development dependency of the package: it does not install on Node 20 without a warning. */
+/** Not a devDependency, because its installation prints a warning on Node 20. */
 const undici = `${root}runtimes/node_modules/undici/index.js`;
 const python = "/usr/bin/python3";
 
 const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
-/** In CI a client that is missing is a failure; elsewhere its test is skipped aloud. */
+/** A missing client is a failure in CI, and skips its tests elsewhere. */
 const have = (what: string, there: () => boolean, cure: string): boolean => {
   if (there()) return true;
   const problem = `there is no ${what}: ${cure}`;
@@ -41,7 +41,7 @@ const havePython = have(
 
 const haveNode26 = have("Node 26 or undici", () => existsSync(node26) && existsSync(undici), "npm ci in runtimes/");
 
-/** What a client that runs in a process of its own has printed, a line of JSON each. */
+/** Runs a client in a process of its own, and returns the lines of JSON that it prints. */
 const linesOf = async (file: string, args: readonly string[]): Promise<unknown[]> => {
   const env = { ...process.env, NODE_TLS_REJECT_UNAUTHORIZED: "0", NODE_NO_WARNINGS: "1" };
   const { stdout, stderr } = await promisify(execFile)(file, args, { cwd: root, env });
@@ -88,7 +88,7 @@ describe.skipIf(!haveNode26)("Node 26", () => {
     };
     socket.onerror = (event) => tell({ error: String(event.error ?? event.message) });
     socket.onclose = ({ code, reason, wasClean }) => { tell({ code, reason, wasClean }); clearInterval(alive); };
-    // Its streams of HTTP/2 keep no process alive.
+    // HTTP/2 streams of Node's client do not keep a process alive.
     const alive = setInterval(() => {}, 1_000);`;
 
   test.each([
@@ -118,7 +118,7 @@ describe.skipIf(!haveNode26)("Node 26", () => {
         },
       },
     ]);
-    // The large message is a repetition, and compressed both ways, or at least by us.
+    // The large message is repetitive, so that both directions, or at least ours, are compressed.
     expect(opened[0]!.sent).toBeLessThan(100_000);
     expect(errors).toEqual([]);
   });

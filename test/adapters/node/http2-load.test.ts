@@ -1,4 +1,4 @@
-/** Many WebSockets on one connection of HTTP/2: none is at the mercy of another. */
+/** Tests of many WebSockets on one HTTP/2 session: none of them may affect the others. */
 
 import { once } from "node:events";
 import http2, { type ClientHttp2Session, type ServerHttp2Stream } from "node:http2";
@@ -7,7 +7,8 @@ import { expect, test } from "vitest";
 import { ok, push, type Self, text, upgrade } from "websock-js";
 import { answerOf, connectHttp2, openHttp2Stream, request, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo, Recorder } from "../../support/node-server.ts";
+import { Echo, Recorder } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { BINARY, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -17,7 +18,7 @@ failOnUncaught();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
-/** What a stream may have on the way unless its client says otherwise (RFC 9113 §6.9.2), and a session as well. */
+/** The default window of a stream and of a session (RFC 9113 §6.9.2). */
 const WINDOW = 65_535;
 
 const onePing = (session: ClientHttp2Session): Promise<void> => new Promise((resolve) => session.ping(() => resolve()));
@@ -27,7 +28,7 @@ const inUse = (): number => {
   return heapUsed + external;
 };
 
-test("100 on one session, one of them not read by its client: the others go on as if it were not there", async () => {
+test("with 100 WebSockets on one session, a client that does not read one of them does not affect the others", async () => {
   let stuck!: { readonly stream: ServerHttp2Stream; readonly self: Self<never>; handled: number };
   const { url, sockets } = await serveHttp2((req) => {
     const options = { maxMessageSize: 2_000_000, timeout: Number.POSITIVE_INFINITY };
@@ -47,7 +48,7 @@ test("100 on one session, one of them not read by its client: the others go on a
   const others = await Promise.all(Array.from({ length: 99 }, () => openHttp2Stream(session)));
   const before = inUse();
 
-  // Sends for ever and reads nothing: its echo fills its window, then what we buffer, then its own writes.
+  // Sends for ever and reads nothing: the echoes fill its window, then our buffer, then its own writes.
   deaf.pause();
   const flood = frame(BINARY, Buffer.alloc(100_000, "x"));
   let flooded = 0;
@@ -58,7 +59,7 @@ test("100 on one session, one of them not read by its client: the others go on a
   pour();
   while (stuck.stream.readableFlowing !== false || deaf.readableLength < WINDOW) await onePing(session);
 
-  // What is done for it from now on would be taken from the others: nothing is.
+  // From here on, the server must spend no time on it.
   let done = 0;
   for (const method of ["write", "_write"] as const) {
     const original = stuck.stream[method];
@@ -83,13 +84,13 @@ test("100 on one session, one of them not read by its client: the others go on a
       }
     }),
   );
-  // Far more than the window of the whole session, of which the one holds no more than its own.
+  // Much more than the window of the session, of which the first stream occupies only its own window.
   expect(answered).toBe(99 * 50);
   expect(answered * padding.length).toBeGreaterThan(100 * WINDOW);
   expect(deaf.readableLength).toBe(WINDOW);
   expect({ done, handled: stuck.handled }).toEqual({ done: 0, handled });
   expect(stuck.stream.readableFlowing).toBe(false);
-  // It was stopped by backpressure, long before its flood could add up: at 64 KiB, and the message that passed them.
+  // Backpressure stopped it early: at 64 KiB, and the message that exceeded them.
   expect(Math.max(...buffered)).toBeLessThan(65_536 + 2 * flood.length);
   expect(flooded * flood.length).toBeLessThan(4_000_000);
   expect(inUse() - before).toBeLessThan(50_000_000);
@@ -104,7 +105,7 @@ test("100 on one session, one of them not read by its client: the others go on a
   }
 });
 
-test("a handler that takes its time holds its client back, again and again; nothing is lost", async () => {
+test("an async handler repeatedly causes backpressure on its client, and no message is lost", async () => {
   const gate = deferred();
   let stream!: ServerHttp2Stream;
   let taken = 0;
@@ -125,7 +126,7 @@ test("a handler that takes its time holds its client back, again and again; noth
   while (stream?.readableFlowing !== false) await onePing(session);
   for (let i = 0; i < 20; i++) await onePing(session);
   expect(taken).toBe(1);
-  // What was on its way when reading stopped, and no more.
+  // Only what was in flight when reading was paused.
   expect(stream.readableLength).toBeLessThan(3 * WINDOW);
   expect(client.writableLength).toBeGreaterThan(count * 1000 - 10 * WINDOW);
   gate.resolve();
@@ -133,7 +134,7 @@ test("a handler that takes its time holds its client back, again and again; noth
   expect([taken, inOrder]).toEqual([count, true]);
 });
 
-test("after a pause behind which nothing came, reading goes on", async () => {
+test("reading resumes after a pause during which nothing arrived", async () => {
   const gate = deferred();
   let stream!: ServerHttp2Stream;
   const { url } = await serveHttp2((req) => {
@@ -154,12 +155,12 @@ test("after a pause behind which nothing came, reading goes on", async () => {
   expect(stream.readableLength).toBe(0);
   gate.resolve();
   for (const message of many) expect(await client.text()).toBe(message);
-  // Many windows, none of which is opened again while reading is paused.
+  // Several windows, none of which is opened while reading is paused.
   const large = "w".repeat(WINDOW / 3);
   for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
 });
 
-test("many streams of one session are served in turns, one that floods among them", async () => {
+test("many streams of one session are served in turns, even if one of them floods", async () => {
   const { url } = await serveHttp2((req) => upgrade(req, Echo));
   const session = await testHttp2(url);
   const [flooding, ...others] = await Promise.all(Array.from({ length: 20 }, () => openHttp2Stream(session)));
@@ -183,12 +184,12 @@ test("many streams of one session are served in turns, one that floods among the
     }),
   );
   over = true;
-  // The flood went on meanwhile; and nobody waited for more of it than a few windows for each of its messages.
+  // The flood continued, but the other streams waited for a few windows of it at most.
   expect(returned).toBeGreaterThan(0);
   for (const count of counts) expect(count).toBeLessThan(20 * 10 * 65_536);
 });
 
-test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind, and harm no other session", async () => {
+test("10 000 CONNECTs reset while their upgrade is pending leak nothing and do not affect other sessions", async () => {
   const recorder = new Recorder();
   const gate = deferred();
   let [reached, upgraded] = [0, 0];
@@ -206,7 +207,7 @@ test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind,
   let session: ClientHttp2Session | undefined;
   let sessionsUsed = 0;
   while (sent < 10_000) {
-    // nghttp2 has its own limit for resets, and ends the session past it: then the attacker comes back.
+    // nghttp2 limits resets and ends the session above the limit: then the attacker opens another one.
     if (session === undefined || session.closed || session.destroyed) {
       session = await connectHttp2(url);
       sessionsUsed++;
@@ -220,7 +221,7 @@ test("10 000 CONNECTs reset while their upgrade is pending leave nothing behind,
     if (sent % 2000 === 0) expect(await bystander.send(frame(TEXT, `${sent}`)).text()).toBe(`${sent}`);
   }
   session!.destroy();
-  // What is held is what the app's own pending promises hold: a few kB for each.
+  // Only the app's pending promises remain: a few kB each.
   expect(reached).toBeGreaterThan(1000);
   expect(inUse() - before).toBeLessThan(10_000 * 30_000);
   expect(sessionsUsed).toBeLessThan(100);

@@ -1,4 +1,4 @@
-/** What the streams of an HTTP/2 session may hand to Node: never so much that Node refuses new streams. */
+/** Tests of the limits on bytes that HTTP/2 streams pass to Node: it must never refuse new streams. */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
@@ -6,7 +6,8 @@ import { ok, push, text, upgrade, type WebSock } from "websock-js";
 import { SessionShare } from "../../../src/adapters/node/http2-share.ts";
 import { answerOf, openHttp2Stream, request, resetStream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo } from "../../support/node-server.ts";
+import { Echo } from "../../support/node-server.ts";
+import { deferred, nextTick } from "../../support/promises.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { BINARY, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -16,36 +17,34 @@ failOnUncaught();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Stream): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** The client is Node's too, and has the same limit: here it must not be what refuses. */
+/** The client runs on Node as well and has the same limit, which must not be reached. */
 const client = { maxSessionMemory: 1000 };
 
 /** Node's default `maxSessionMemory` is 10 (megabytes of 1 000 000 bytes). */
 const SESSION_MEMORY = 10_000_000;
 
 describe("a share", () => {
-  /** Hands the whole of its slice to Node and never takes it back. */
+  /** Passes its whole slice to Node and never flushes it. */
   const stall = (share: SessionShare): number => {
     const slice = share.sliceFor(0);
     share.changed(0, slice);
     return slice;
   };
 
-  test("of a stream that is alone is what a socket of its own has", () => {
+  test("of a single stream is the same as for a TCP socket", () => {
     expect(new SessionShare(undefined).sliceFor(0)).toBe(262_144);
   });
 
-  test("of each stream that stops reading is smaller, and together they stay below Node's limit", () => {
+  test("decreases with each stream that stops reading, so that the total stays below Node's limit", () => {
     const share = new SessionShare(undefined);
     const slices = Array.from({ length: 4000 }, () => stall(share));
     expect(slices.reduce((sum, slice) => sum + slice)).toBeLessThan(0.75 * SESSION_MEMORY);
     for (const [index, slice] of slices.entries()) expect(slice).toBeLessThanOrEqual(slices[index - 1] ?? 262_144);
-    // A stream is never left without anything.
+    // Every stream gets at least the minimum.
     expect(slices.at(-1)).toBe(512);
   });
 
-  test("is the same for all streams that go on reading", () => {
+  test("is the same for all streams that keep reading", () => {
     const share = new SessionShare(undefined);
     const held = Array.from({ length: 100 }, () => stall(share));
     for (let round = 0; round < 100; round++) {
@@ -58,7 +57,7 @@ describe("a share", () => {
     expect(Math.min(...held)).toBeGreaterThan(16_384);
   });
 
-  test("is the whole again when the others have taken theirs", () => {
+  test("is complete again after the other streams have flushed theirs", () => {
     const share = new SessionShare(undefined);
     const held = Array.from({ length: 100 }, () => stall(share));
     for (const before of held) share.changed(before, 0);
@@ -66,7 +65,7 @@ describe("a share", () => {
   });
 });
 
-test("150 slow readers on one session: new streams open, healthy ones are served, and all data arrives in the end", async () => {
+test("with 150 slow readers on one session, new streams open, healthy ones are served, and all data arrives", async () => {
   const size = 300_000;
   const init = () => push(text("x".repeat(size)), null);
   const { url, sockets, errors } = await serveHttp2((req, res) => {
@@ -80,10 +79,10 @@ test("150 slow readers on one session: new streams open, healthy ones are served
     const stream = await openHttp2Stream(session, { ":path": "/slow" });
     stream.pause();
     slow.push(stream);
-    // The client has the answer's head; that Node has been handed what it may have is sure once something behind it arrives.
+    // The head has arrived. Once later data arrives, Node has certainly been passed the maximum.
     expect(await healthy.send(frame(TEXT, `${i}`)).text()).toBe(`${i}`);
   }
-  // 45 MB wait for the slow readers, more than four times what Node lets a session hold.
+  // 45 MB are queued for the slow readers, more than four times the limit of Node's session.
   expect(sockets.connections).toBe(151);
   const large = Buffer.alloc(1_000_000, "y");
   expect((await healthy.send(frame(BINARY, large)).frame()).payload.equals(large)).toBe(true);
@@ -104,7 +103,7 @@ test("150 slow readers on one session: new streams open, healthy ones are served
   expect(errors).toEqual([]);
 });
 
-test("a session that many slow readers have left is retired before Node refuses its streams; the others go on", async () => {
+test("a session in which many slow readers were reset is retired before Node refuses its streams; other streams continue", async () => {
   const init = () => push(text("x".repeat(300_000)), null);
   const { url, sockets } = await serveHttp2((req) =>
     upgrade(req, req.url === "/slow" ? { init, handleIn: () => ok(null) } : Echo),
@@ -113,7 +112,7 @@ test("a session that many slow readers have left is retired before Node refuses 
   const healthy = clientOf(await openHttp2Stream(first));
   let session = first;
   let sessions = 1;
-  // Node counts up to 200 kB of each for as long as its session lives, and would refuse the 52nd.
+  // Node counts up to 200 kB of each until the session ends, and would refuse the 52nd.
   for (let i = 0; i < 500; i++) {
     if (session.closed || session.destroyed) {
       session = await testHttp2(url, client);
@@ -125,7 +124,7 @@ test("a session that many slow readers have left is retired before Node refuses 
     if (i % 2 === 0) resetStream(stream);
     else stream.destroy();
     await once(stream, "close");
-    while (sockets.connections > 1) await turn();
+    while (sockets.connections > 1) await nextTick();
     await new Promise((resolve) => session.ping(resolve));
   }
   expect(sessions).toBeGreaterThan(1);
@@ -134,7 +133,7 @@ test("a session that many slow readers have left is retired before Node refuses 
   expect([first.closed, first.destroyed]).toEqual([true, false]);
 });
 
-test("150 clients of one session that are not read: new streams open, and nothing is lost", async () => {
+test("with 150 clients of one session whose messages are not read, new streams open and nothing is lost", async () => {
   const gate = deferred();
   let begun = 0;
   const Busy: WebSock<unknown, number> = {

@@ -1,3 +1,4 @@
+/** Tests of WebSockets over HTTP/2: handshakes, other requests of the server, and the end of connections. */
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { Duplex } from "node:stream";
@@ -7,7 +8,8 @@ import WebSocket from "ws";
 import { selfSigned } from "../../support/certificate.ts";
 import { openHttp2Stream, request, resetStream, testHttp2, wholeAnswer } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo, Recorder } from "../../support/node-server.ts";
+import { Echo, Recorder } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { KEY, RawClient } from "../../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import {
@@ -30,7 +32,7 @@ const certificate = selfSigned();
 type Stream = Awaited<ReturnType<typeof openHttp2Stream>>;
 const clientOf = (stream: Duplex): RawClient<Duplex> => RawClient.of<Duplex>(stream);
 
-/** The frames that go over the stream are echoed. */
+/** Expects that frames on the stream are echoed. */
 const echoWorks = async (stream: Stream): Promise<void> => {
   expect(await clientOf(stream).send(frame(TEXT, "hello")).text()).toBe("hello");
 };
@@ -91,7 +93,7 @@ describe("the answer", () => {
     });
   });
 
-  test("comes with what init sends, and self knows how the connection was opened", async () => {
+  test("arrives together with the messages of init, and self.connection has the facts of the handshake", async () => {
     const infos: ConnectionInfo[] = [];
     const handler: typeof Echo = {
       ...Echo,
@@ -109,7 +111,7 @@ describe("the answer", () => {
   });
 });
 
-describe("a bad request gets the right status, and the session stays up", () => {
+describe("an invalid request gets the right status, and the session stays open", () => {
   const cases: [string, Record<string, string | undefined>, number, Record<string, string>][] = [
     [
       "CONNECT without :protocol",
@@ -146,7 +148,7 @@ describe("a bad request gets the right status, and the session stays up", () => 
     await echoWorks(await openHttp2Stream(session));
   });
 
-  test("a page of the same host is allowed", async () => {
+  test("a page of the same origin is allowed", async () => {
     const { url } = await serveHttp2((req) => upgrade(req, Echo));
     const session = await testHttp2(url);
     await echoWorks(await openHttp2Stream(session, { ":authority": "example.com", origin: "https://example.com" }));
@@ -184,7 +186,7 @@ describe("a bad request gets the right status, and the session stays up", () => 
     await echoWorks(await openHttp2Stream(session));
   });
 
-  test("an UpgradeError of the application's own, thrown by an async listener", async () => {
+  test("an UpgradeError of the application, thrown by an async listener", async () => {
     const { url } = await serveHttp2(async () => {
       throw new UpgradeError(403, "not you", { "x-why": "because" });
     });
@@ -197,8 +199,8 @@ describe("a bad request gets the right status, and the session stays up", () => 
   });
 });
 
-describe("a server that is used for more", () => {
-  test("its connect listeners get every other CONNECT", async () => {
+describe("a server that also serves other requests", () => {
+  test("passes every other CONNECT to its connect listeners", async () => {
     const { url, server } = await serveHttp2((req) => upgrade(req, Echo));
     server.on("connect", (req, res) => {
       res.writeHead(200, { "x-protocol": String(req.headers[":protocol"]) });
@@ -211,7 +213,7 @@ describe("a server that is used for more", () => {
     await echoWorks(await openHttp2Stream(session));
   });
 
-  test("only: the others are for the connect listeners, or refused", async () => {
+  test("with `only`, other requests go to the connect listeners or are refused", async () => {
     const { url, server } = await serveHttp2((req) => upgrade(req, Echo), { only: (req) => req.url === "/mine" });
     const session = await testHttp2(url);
     await echoWorks(await openHttp2Stream(session, { ":path": "/mine" }));
@@ -257,7 +259,7 @@ describe("a server that is used for more", () => {
     },
   );
 
-  test("HTTP/1.1 and HTTP/2 clients side by side on one port", async () => {
+  test("serves HTTP/1.1 and HTTP/2 clients on one port", async () => {
     const { url, port } = await serveHttp2(
       (req, res) => (req.url === "/plain" ? res.end("page") : upgrade(req, Echo)),
       {
@@ -277,12 +279,12 @@ describe("a server that is used for more", () => {
     await once(older, "close");
   });
 
-  test("without allowHTTP1 too", async () => {
+  test("works without allowHTTP1", async () => {
     const { url } = await serveHttp2((req) => upgrade(req, Echo), { tls: certificate });
     await echoWorks(await openHttp2Stream(await testHttp2(url)));
   });
 
-  test("every request listener is called", async () => {
+  test("calls every request listener", async () => {
     const seen: string[] = [];
     const { url } = await serveHttp2([
       (req) => seen.push(req.method),
@@ -298,8 +300,8 @@ describe("a server that is used for more", () => {
   });
 });
 
-describe("what others do to the request and the response", () => {
-  test("a body that is read is over, and its reading loses no frames", async () => {
+describe("when others use the request and the response", () => {
+  test("a body reads as empty, and reading it loses no frames", async () => {
     const { url } = await serveHttp2(async (req) => {
       let body = "";
       for await (const chunk of req) body += chunk;
@@ -314,7 +316,7 @@ describe("what others do to the request and the response", () => {
     expect(await clientOf(stream).text()).toBe("early");
   });
 
-  test("hooks on the response run once, with the upgrade", async () => {
+  test("hooks on the response run once, at the upgrade", async () => {
     const events: string[] = [];
     const { url, sessions } = await serveHttp2((req, res) => {
       const { writeHead } = res;
@@ -340,14 +342,14 @@ describe("what others do to the request and the response", () => {
   });
 });
 
-describe("the end", () => {
+describe("the end of a connection", () => {
   const opened = async (recorder: Recorder) => {
     const served = await serveHttp2((req) => upgrade(req, recorder));
     const session = await testHttp2(served.url);
     return { ...served, session, stream: await openHttp2Stream(session) };
   };
 
-  test("RST_STREAM is a loss", async () => {
+  test("RST_STREAM is reported as lost", async () => {
     const recorder = new Recorder();
     const { stream } = await opened(recorder);
     resetStream(stream);
@@ -371,7 +373,7 @@ describe("the end", () => {
     expect(sockets.connections).toBe(0);
   });
 
-  test("on the wire: the close frame, END_STREAM, and RST_STREAM with NO_ERROR only for who does not end (§8.1)", async () => {
+  test("sends the close frame, END_STREAM, and RST_STREAM with NO_ERROR only if the client does not end its direction (§8.1)", async () => {
     const { port } = await serveHttp2((req) => upgrade(req, Echo));
     const client = await RawHttp2.open(port);
     const ends = async (stream: number, end: boolean): Promise<unknown[]> => {
@@ -398,14 +400,14 @@ describe("the end", () => {
     expect(await ends(5, true)).toEqual(closed);
   });
 
-  test("a stream error is a loss", async () => {
+  test("a stream error is reported as lost", async () => {
     const recorder = new Recorder();
     const { stream } = await opened(recorder);
     stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
     expect(await recorder.terminated).toMatchObject({ error: expect.any(ConnectionLost) });
   });
 
-  test("the end of the session is a loss for all of its WebSockets", async () => {
+  test("the end of the session is reported as lost for all of its WebSockets", async () => {
     const recorders = [new Recorder(), new Recorder()];
     const { url } = await serveHttp2((req) => upgrade(req, recorders[Number(req.url!.slice(1))]!));
     const session = await testHttp2(url);
@@ -416,7 +418,7 @@ describe("the end", () => {
     }
   });
 
-  test("END_STREAM without a close frame is a loss, and the stream ends", async () => {
+  test("END_STREAM without a close frame is reported as lost, and the stream ends", async () => {
     const recorder = new Recorder();
     const { stream, session } = await opened(recorder);
     stream.resume().end();
@@ -425,7 +427,7 @@ describe("the end", () => {
     expect((await openHttp2Stream(session)).answer[":status"]).toBe(200);
   });
 
-  test("a stream that is cut off while it ends, at whatever moment, ends no process", async () => {
+  test("aborting a stream at any moment while it ends does not end the process", async () => {
     const { url } = await serveHttp2((req) =>
       upgrade(req, { ...Echo, init: () => stop("normal", null) }, undefined, { closeTimeout: 1 }),
     );
@@ -438,14 +440,14 @@ describe("the end", () => {
       if (i % 5 === 0) stream.close(http2.constants.NGHTTP2_CANCEL);
       if (!stream.closed) await once(stream, "close");
     };
-    // Ten that go on side by side: each by itself waits mostly for time to pass.
+    // Ten in parallel, because each mostly waits for timers.
     const lane = async (from: number): Promise<void> => {
       for (let i = from; i < 300; i += 10) await one(i + Math.floor(i / 10));
     };
     await Promise.all(Array.from({ length: 10 }, (_, from) => lane(from)));
   });
 
-  test("END_STREAM after the close frames is clean, whoever closes", async () => {
+  test("END_STREAM after the close frames is a clean close, whichever side closes first", async () => {
     const recorder = new Recorder();
     const { stream, session } = await opened(recorder);
     const client = clientOf(stream).send(closeFrame(4002, "bye"));
@@ -468,7 +470,7 @@ describe("the end", () => {
     expect(session.destroyed).toBe(false);
   });
 
-  test("a client that never ends its direction is not waited for", async () => {
+  test("does not wait for a client that never ends its direction", async () => {
     const recorder = new Recorder();
     const { stream } = await opened(recorder);
     const client = clientOf(stream).send(closeFrame(1000));
@@ -493,7 +495,7 @@ describe("the end", () => {
     expect(stream.rstCode).toBe(http2.constants.NGHTTP2_NO_ERROR);
   });
 
-  test("a close frame waits until the answer before it is written: Node ends one write at a time", async () => {
+  test("a close frame waits until the previous write has ended, because Node reports the end of only one", async () => {
     const writes = { begun: 0, ended: 0, most: 0 };
     const { url } = await serveHttp2((req) => {
       const { stream } = req;
@@ -526,7 +528,7 @@ describe("the end", () => {
     expect(writes).toEqual({ begun: 2, ended: 2, most: 1 });
   });
 
-  test("many that end at once do so as well", async () => {
+  test("many streams that end in the same tick are all closed", async () => {
     const { url, sockets } = await serveHttp2((req) => upgrade(req, Echo, undefined, { closeTimeout: 3_600_000 }));
     const session = await testHttp2(url);
     const streams = await Promise.all(Array.from({ length: 50 }, () => openHttp2Stream(session)));
@@ -539,7 +541,7 @@ describe("the end", () => {
     await closing;
   });
 
-  test("a client that resets while the route is pending is gone: upgrade returns, and init never runs", async () => {
+  test("if a client resets while the route is pending, upgrade returns and init never runs", async () => {
     const recorder = new Recorder();
     const [gate, arrived, returned] = [deferred(), deferred(), deferred<unknown>()];
     const { url } = await serveHttp2(async (req) => {
@@ -582,7 +584,7 @@ describe("the end", () => {
     await once(session, "close");
   });
 
-  test("a client's GOAWAY ends nothing that is open (RFC 9113 §6.8)", async () => {
+  test("a client's GOAWAY does not affect open streams (RFC 9113 §6.8)", async () => {
     const recorder = new Recorder();
     const { stream, session } = await opened(recorder);
     session.close();
@@ -596,7 +598,7 @@ describe("the end", () => {
     await once(session, "close");
   });
 
-  test("a client that never answers our close is cut off with CANCEL after closeTimeout", async () => {
+  test("a client that never answers our close frame is aborted with CANCEL after closeTimeout", async () => {
     const { url, sockets } = await serveHttp2((req) => upgrade(req, Echo, undefined, { closeTimeout: 50 }));
     const stream = await openHttp2Stream(await testHttp2(url));
     stream.resume();

@@ -1,3 +1,4 @@
+/** Tests that HTTP objects are released after the upgrade. */
 import { expect, test } from "vitest";
 import { compiledForChildren } from "../../support/child.ts";
 import { handshake } from "../../support/raw-client.ts";
@@ -48,7 +49,7 @@ test.each([
   expect({ stdout, stderr }).toEqual({ stdout: "20 40 0\n", stderr: "" });
 });
 
-test("over HTTP/2 nothing keeps them alive either", async () => {
+test("over HTTP/2, they are not retained either", async () => {
   const { stdout, stderr } = await runChild(
     `
     import http2 from "node:http2";

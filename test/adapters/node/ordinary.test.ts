@@ -1,16 +1,18 @@
+/** Tests of upgrade requests that are handled as ordinary requests, and of pipelined requests. */
 import { once } from "node:events";
 import type { RequestListener, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
-import { deferred, Echo, Recorder, serve } from "../../support/node-server.ts";
+import { Echo, Recorder, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, KEY, RawClient, requestOf } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** Answers with what it was asked. */
+/** Answers with the request that it received. */
 const mirror: RequestListener = async (req, res) => {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk);
@@ -20,8 +22,8 @@ const mirror: RequestListener = async (req, res) => {
 
 const h2c = { Host: "a", Connection: "Upgrade, HTTP2-Settings", Upgrade: "h2c", "HTTP2-Settings": "AAMAAABk" };
 
-describe("a request that asks for something else is an ordinary one", () => {
-  test("a POST with `Upgrade: h2c` keeps its body, and the connection goes on", async () => {
+describe("an upgrade request for another protocol is handled as an ordinary request", () => {
+  test("a POST with `Upgrade: h2c` keeps its body, and the connection stays open", async () => {
     const { port } = await serve((req, res) => (req.url === "/ws" ? upgrade(req, Echo) : mirror(req, res)));
     const client = await RawClient.open(port);
     for (const body of ["first", "second"]) {
@@ -33,7 +35,7 @@ describe("a request that asks for something else is an ordinary one", () => {
     expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
   });
 
-  test("a large body in pieces", async () => {
+  test("with a large body in several chunks", async () => {
     const { port } = await serve(mirror);
     const client = await RawClient.open(port);
     const piece = Buffer.alloc(65_536, "x");
@@ -42,7 +44,7 @@ describe("a request that asks for something else is an ordinary one", () => {
     expect((await client.answer()).body).toBe(`POST /large ${piece.length * 64}`);
   });
 
-  test("a chunked body", async () => {
+  test("with a chunked body", async () => {
     const { port } = await serve(mirror);
     const client = await RawClient.open(port);
     client.send(requestOf("PUT /chunked HTTP/1.1", { ...h2c, "Transfer-Encoding": "chunked" }), "5\r\nhel");
@@ -50,7 +52,7 @@ describe("a request that asks for something else is an ordinary one", () => {
     expect((await client.answer()).body).toBe("PUT /chunked hello");
   });
 
-  test("Proxy-Connection, which Node's parser takes for Connection", async () => {
+  test("with Proxy-Connection, which Node's parser treats like Connection", async () => {
     const { port } = await serve(mirror);
     const client = await RawClient.open(port);
     for (const upgrade of ["websocket", "h2c"]) {
@@ -72,7 +74,7 @@ describe("a request that asks for something else is an ordinary one", () => {
     expect((await client.answer()).body).toBe("foo/2");
   });
 
-  test("its keep-alive timeout is the server's", async () => {
+  test("with the server's keep-alive timeout", async () => {
     const { port, server, accepted } = await serve(mirror);
     server.keepAliveTimeout = 60_000;
     const client = await RawClient.open(port);
@@ -85,7 +87,7 @@ describe("a request that asks for something else is an ordinary one", () => {
 
 describe("an upgrade request with a body", () => {
   const routes: RequestListener = (req, res) => (req.url === "/ws" ? upgrade(req, Echo) : mirror(req, res));
-  /** It looks like a request to whoever parses the body as one, and like a frame to whoever does that. */
+  /** Can be parsed as a request as well as a frame. */
   const smuggled = requestOf("GET /smuggled HTTP/1.1", { Host: "a" });
 
   test.each([
@@ -105,13 +107,13 @@ describe("an upgrade request with a body", () => {
     expect(urls).toEqual(["/ws", "/next"]);
   });
 
-  test("of no octets is none", async () => {
+  test("of length 0 is accepted", async () => {
     const { port } = await serve(routes);
     const client = await RawClient.open(port);
     await client.send(handshake({ "Content-Length": "0" }, "GET /ws HTTP/1.1")).accepted();
   });
 
-  test("as a POST is 405, and the connection goes on behind its body", async () => {
+  test("as a POST gets 405, and the connection can be used for further requests", async () => {
     const { port } = await serve(routes);
     const client = await RawClient.open(port);
     const post = handshake({ "Content-Length": `${smuggled.length}` }, "POST /ws HTTP/1.1");
@@ -120,7 +122,7 @@ describe("an upgrade request with a body", () => {
     expect((await client.answer()).body).toBe("GET /next ");
   });
 
-  test("of two lengths never reaches the app", async () => {
+  test("with two different lengths never reaches the app", async () => {
     const urls: unknown[] = [];
     const { port } = await serve((req, res) => {
       urls.push(req.url);
@@ -132,7 +134,7 @@ describe("an upgrade request with a body", () => {
     expect(urls).toEqual([]);
   });
 
-  test("hidden behind more headers than are read is refused", async () => {
+  test("is refused if there are more headers than Node reads", async () => {
     const urls: unknown[] = [];
     const { port, server } = await serve((req, res) => {
       urls.push(req.url);
@@ -147,7 +149,7 @@ describe("an upgrade request with a body", () => {
   });
 });
 
-describe("octets behind a refused upgrade are never another request", () => {
+describe("bytes after a refused upgrade are never parsed as a request", () => {
   test.each([
     ["refused by upgrade()", handshake({ "Sec-WebSocket-Key": "short" })],
     ["refused by the route", handshake({}, "GET /refused HTTP/1.1")],
@@ -168,7 +170,7 @@ describe("octets behind a refused upgrade are never another request", () => {
 });
 
 describe("requests pipelined before an upgrade", () => {
-  /** Holds its answers back until they are released, in the reverse order of the requests. */
+  /** Delays its answers, and releases them in the reverse order of the requests. */
   const holding = (count: number) => {
     const held: ServerResponse[] = [];
     const all = deferred();
@@ -181,7 +183,7 @@ describe("requests pipelined before an upgrade", () => {
     return { listener, held, all: all.promise };
   };
 
-  test("are answered first, in their order", async () => {
+  test("are answered first, in order", async () => {
     const { listener, held, all } = holding(3);
     const { port } = await serve(listener);
     const client = await RawClient.open(port);
@@ -196,7 +198,7 @@ describe("requests pipelined before an upgrade", () => {
     expect(await client.text()).toBe("early");
   });
 
-  test("also when what follows asks for something else", async () => {
+  test("are also answered first if an ordinary request with an Upgrade header follows", async () => {
     const { listener, held, all } = holding(1);
     const { port, server, accepted } = await serve(listener);
     server.keepAliveTimeout = 50;
@@ -211,7 +213,7 @@ describe("requests pipelined before an upgrade", () => {
     expect((await client.answer()).body).toBe("POST /h2c body");
   });
 
-  test("a large streamed answer among them goes on", async () => {
+  test("include a large streamed response, which is sent completely", async () => {
     const chunk = Buffer.alloc(65_536, "x");
     const { port } = await serve(async (req, res) => {
       if (req.url === "/ws") return void upgrade(req, Echo);
@@ -226,7 +228,7 @@ describe("requests pipelined before an upgrade", () => {
     expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
   });
 
-  test("one of them that closes the connection is the last", async () => {
+  test("end the connection if one of their responses closes it", async () => {
     const recorder = new Recorder();
     const urls: unknown[] = [];
     const { port } = await serve((req, res) => {
@@ -246,7 +248,7 @@ describe("requests pipelined before an upgrade", () => {
 describe("only", () => {
   const mine = (req: { url?: string | undefined }): boolean => req.url === "/ws";
 
-  test("leaves other requests to the server's other upgrade listeners", async () => {
+  test("passes other requests to the server's other upgrade listeners", async () => {
     const requests: unknown[] = [];
     const { port, server } = await serve(
       (req) => {
@@ -265,7 +267,7 @@ describe("only", () => {
     expect(requests).toEqual(["/ws"]);
   });
 
-  test("without any, other requests are ordinary ones, and upgrade() refuses them", async () => {
+  test("makes other requests ordinary ones if there are no other listeners, and upgrade() refuses them", async () => {
     const { port } = await serve((req, res) => (req.url === "/plain" ? mirror(req, res) : upgrade(req, Echo)), {
       only: mine,
     });

@@ -1,4 +1,4 @@
-/** Beside other `upgrade` listeners: each request is handled by one of us alone. */
+/** Tests beside other `upgrade` listeners: each request must be handled by exactly one of them. */
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -10,7 +10,8 @@ import { attach } from "websock-js/node";
 import { WebSocketServer } from "ws";
 import { testHttp2, wholeAnswer } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { deferred, Echo, serve } from "../../support/node-server.ts";
+import { Echo, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -31,7 +32,7 @@ const echoWorks = async (client: RawClient): Promise<void> => {
   expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
 };
 
-/** What other packages do about upgrade requests, as far as it has hurt somebody. */
+/** Behaviour of other packages on upgrade requests that is known to have caused problems. */
 const others: readonly (readonly [name: string, add: (server: http.Server, seen: unknown[]) => void])[] = [
   [
     "ws with a path",
@@ -76,7 +77,7 @@ describe.each(others)("%s", (_name, add) => {
     expect([seen, errors]).toEqual([["/theirs"], []]);
   });
 
-  test("added by the first ordinary request, while an upgrade of ours is on its way", async () => {
+  test("added by the first ordinary request, while an upgrade request is pending", async () => {
     const seen: unknown[] = [];
     const gate = deferred();
     const { port, server } = await serve(
@@ -102,7 +103,7 @@ describe.each(others)("%s", (_name, add) => {
   });
 });
 
-test("`only` is asked once for each request", async () => {
+test("`only` is called once for each request", async () => {
   const asked: unknown[] = [];
   const { port, server } = await serve((req, res) => (req.url === "/ours" ? upgrade(req, Echo) : res.end()), {
     only: (req) => asked.push(req.url) > 0 && isOurs(req),
@@ -115,7 +116,7 @@ test("`only` is asked once for each request", async () => {
   expect(asked).toEqual(["/ours", "/plain", "/theirs"]);
 });
 
-test("without `only`, all are ours, and one report says what to do", async () => {
+test("without `only`, the app gets all requests, and one report explains how to change that", async () => {
   const seen: unknown[] = [];
   const { port, server, errors } = await serve((req) => upgrade(req, Echo));
   server.on("upgrade", (req: IncomingMessage) => seen.push(req.url));
@@ -126,7 +127,7 @@ test("without `only`, all are ours, and one report says what to do", async () =>
   ]);
 });
 
-test("tracing that has wrapped `emit`, before or after, sees every upgrade once", async () => {
+test("tracing tools that wrap `emit`, before or after attach, see every upgrade once", async () => {
   const seen: unknown[] = [];
   const { emit } = http.Server.prototype;
   http.Server.prototype.emit = function (this: http.Server, ...args: Parameters<typeof emit>) {
@@ -156,7 +157,7 @@ test("tracing that has wrapped `emit`, before or after, sees every upgrade once"
 });
 
 describe("websock-js/ws", () => {
-  test("beside another WebSocketServer and a destroyer", async () => {
+  test("works beside another WebSocketServer and a listener that destroys unknown sockets", async () => {
     const { port, server, webSocketServer, errors } = await serveByWs((req) => upgrade(req, Echo), {
       ws: { path: "/ours" },
     });
@@ -171,7 +172,7 @@ describe("websock-js/ws", () => {
     expect([destroyed, errors]).toEqual([["/theirs"], []]);
   });
 
-  test("its own listener is no other; a second one is, and is reported once", async () => {
+  test("does not count its own listener as another one; a second listener is reported once", async () => {
     const { port, server, errors } = await serveByWs((req) => upgrade(req, Echo));
     await echoWorks(await open(port, "/"));
     expect(errors).toEqual([]);
@@ -186,7 +187,7 @@ describe("HTTP/2: `connect` listeners", () => {
     res.writeHead(418).end(req.url);
   };
 
-  test("get what is not ours, and nothing else", async () => {
+  test("get the requests that are not for the app, and no others", async () => {
     const seen: unknown[] = [];
     const { port, server, errors } = await serveHttp2((req) => upgrade(req, Echo), { only: isOurs });
     server.on("connect", (req: Http2ServerRequest, res: Http2ServerResponse) => {
@@ -200,7 +201,7 @@ describe("HTTP/2: `connect` listeners", () => {
     expect([seen, errors]).toEqual([["/theirs"], []]);
   });
 
-  test("get no WebSocket without `only`, and one report says what to do", async () => {
+  test("get no WebSocket without `only`, and one report explains how to change that", async () => {
     const { port, url, server, errors } = await serveHttp2((req) => upgrade(req, Echo));
     server.on("connect", theirs);
     for (let i = 0; i < 2; i++) expect((await knockHttp2(port, "/")).status).toBe("open");
@@ -209,7 +210,7 @@ describe("HTTP/2: `connect` listeners", () => {
     expect((await wholeAnswer(session, { ":protocol": "connect-udp" })).status).toBe(418);
   });
 
-  test("tracing that has wrapped `emit` sees ours", async () => {
+  test("tracing tools that wrap `emit` see the app's requests", async () => {
     const { port, server } = await serveHttp2((req) => upgrade(req, Echo));
     const connected = once(server, "seen");
     const inner = server.emit;
@@ -222,7 +223,7 @@ describe("HTTP/2: `connect` listeners", () => {
   });
 });
 
-describe("servers whose emit or requests others pass on", () => {
+describe("servers whose `emit` or requests are passed on", () => {
   const start = async (prepare: (server: http.Server) => void): Promise<number> => {
     const server = http.createServer((request) => upgrade(request, Echo));
     prepare(server);
@@ -235,7 +236,7 @@ describe("servers whose emit or requests others pass on", () => {
     return (server.address() as AddressInfo).port;
   };
 
-  test("an emit that was bound to the server before attach", async () => {
+  test("an `emit` that was bound to the server before attach", async () => {
     const port = await start((server) => {
       server.emit = server.emit.bind(server);
       attach(server);
@@ -243,7 +244,7 @@ describe("servers whose emit or requests others pass on", () => {
     await echoWorks(await open(port, "/"));
   });
 
-  test("a request that the listener of one attached server gives to another", async () => {
+  test("a request that one attached server passes to another", async () => {
     const other = http.createServer((request) => upgrade(request, Echo));
     attach(other);
     const port = await start((server) => {
@@ -253,7 +254,7 @@ describe("servers whose emit or requests others pass on", () => {
     await echoWorks(await open(port, "/"));
   });
 
-  test("listeners of others are counted although all were removed before", async () => {
+  test("other listeners are counted even after all listeners were removed", async () => {
     const seen: unknown[] = [];
     const port = await start((server) => {
       attach(server, { only: isOurs });

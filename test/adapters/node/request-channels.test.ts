@@ -1,4 +1,4 @@
-/** What Node publishes of requests on its diagnostics channels is published of upgrades as well, once. */
+/** Tests that upgrades are published on Node's diagnostics channels for requests, once each. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
@@ -24,7 +24,7 @@ interface Exchange {
   readonly server: unknown;
 }
 
-/** What is published until the test is over, by channel and path. */
+/** Collects the messages published during a test, by channel and path. */
 const listen = (...channels: readonly string[]): [name: string, exchange: Exchange][] => {
   const published: [string, Exchange][] = [];
   for (const name of channels) {
@@ -53,7 +53,7 @@ describe.each([
   ["our own engine", (server: Server) => attach(server)],
   ["ws", (server: Server) => attachWs(new WebSocketServer({ server }))],
 ] as const)("%s", (_name, engine) => {
-  test("an upgrade, a refusal, and ordinary requests with and without an Upgrade header", async () => {
+  test("publishes an upgrade, a refusal, and ordinary requests with and without an Upgrade header", async () => {
     const published = listen("request.start", "response.finish");
     const before: number[] = [];
     const server = http.createServer((request, response) => {
@@ -80,7 +80,7 @@ describe.each([
     }
     while (published.length < 8) await new Promise((resolve) => setImmediate(resolve));
 
-    // Each of them was published once by the time that the app saw it.
+    // Each of them was published before the app received the request.
     expect(before).toEqual([1, 1, 1, 1]);
     expect(published.map(([name]) => name).sort()).toEqual([
       ...Array.from({ length: 4 }, () => "request.start"),

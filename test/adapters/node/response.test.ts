@@ -1,14 +1,16 @@
+/** Tests of the 101 response, and of frameworks and hooks that write to it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { upgrade } from "websock-js";
-import { deferred, Echo, serve } from "../../support/node-server.ts";
+import { Echo, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient } from "../../support/raw-client.ts";
 import { closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** The head of the 101 that a client gets, after which the connection must work and carry nothing else. */
+/** Returns the head of the 101 response, and checks that the connection works afterwards. */
 const opened = async (
   route: (req: IncomingMessage, res: ServerResponse) => unknown,
   headers: Readonly<Record<string, string>> = {},
@@ -21,7 +23,7 @@ const opened = async (
 };
 
 describe("the 101", () => {
-  test("is what the RFC asks for", async () => {
+  test("has the headers that RFC 6455 requires", async () => {
     const { head, headers } = await opened((req) => upgrade(req, Echo));
     expect(head).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
     expect(headers).toMatchObject({ upgrade: "websocket", connection: "Upgrade" });
@@ -63,7 +65,7 @@ describe("the 101", () => {
   });
 });
 
-describe("what a framework does to the response after upgrade", () => {
+describe("what a framework does to the response after the upgrade", () => {
   test.each<[string, (res: ServerResponse) => unknown]>([
     ["setHeader", (res) => res.setHeader("X-Late", "1")],
     ["appendHeader", (res) => res.appendHeader("X-Late", "1")],
@@ -90,7 +92,7 @@ describe("what a framework does to the response after upgrade", () => {
     expect(headers).not.toHaveProperty("x-late");
   });
 
-  test("its callbacks are called, so that nobody waits for ever", async () => {
+  test("callbacks are called, so that nothing waits for ever", async () => {
     const called: string[] = [];
     await opened(async (req, res) => {
       upgrade(req, Echo);
@@ -102,7 +104,7 @@ describe("what a framework does to the response after upgrade", () => {
     expect(called).toEqual(["write", "end"]);
   });
 
-  test("it can tell that the response is done with", async () => {
+  test("the response reports that it has ended", async () => {
     const seen: unknown[] = [];
     await opened((req, res) => {
       upgrade(req, Echo);
@@ -113,7 +115,7 @@ describe("what a framework does to the response after upgrade", () => {
 });
 
 describe("hooks on the response run once", () => {
-  test("on its headers, where they may still add some (on-headers)", async () => {
+  test("on its headers, where they may add headers (on-headers)", async () => {
     let calls = 0;
     const { headers } = await opened((req, res) => {
       const { writeHead } = res;
@@ -144,7 +146,7 @@ describe("hooks on the response run once", () => {
     expect(events.filter((event) => !event.startsWith("prefinish"))).toEqual(["finish 101 true", "close 101 true"]);
   });
 
-  test("also one that puts the end off until its session is saved (express-session)", async () => {
+  test("on its end, if that is delayed until a session is saved (express-session)", async () => {
     const finished = deferred();
     const saved = deferred();
     const handler = { ...Echo, init: () => ["stop", "normal", [4000, "at once"], null] as const };

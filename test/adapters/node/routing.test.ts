@@ -1,9 +1,11 @@
+/** Tests of upgrade requests passing through the app: routes, errors and refusals. */
 import { once } from "node:events";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { UnknownAdapterError, UpgradeError, upgrade } from "websock-js";
 import { compiledForChildren } from "../../support/child.ts";
-import { deferred, Echo, Recorder, serve } from "../../support/node-server.ts";
+import { Echo, Recorder, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -11,7 +13,7 @@ import { failOnUncaught } from "../../support/uncaught.ts";
 failOnUncaught();
 const runChild = compiledForChildren();
 
-/** Opens, sends the handshake, and returns the client. */
+/** Connects, sends the handshake, and returns the client. */
 const knock = async (port: number, headers = {}): Promise<RawClient> =>
   (await RawClient.open(port)).send(handshake(headers));
 
@@ -19,7 +21,7 @@ const echoWorks = async (client: RawClient): Promise<void> => {
   expect(await client.send(frame(TEXT, "hello")).text()).toBe("hello");
 };
 
-describe("an upgrade request goes through the app", () => {
+describe("an upgrade request passes through the app", () => {
   test("middleware sees a working request and response", async () => {
     const { port } = await serve((req, res) => {
       const user = /user=(\w+)/.exec(req.headers.cookie ?? "")?.[1];
@@ -40,7 +42,7 @@ describe("an upgrade request goes through the app", () => {
     expect(await stranger.ended).toBe("end");
   });
 
-  test("with a body that is over for those who read it", async () => {
+  test("a body reads as empty", async () => {
     const { port } = await serve(async (req) => {
       let body = "";
       for await (const chunk of req) body += chunk;
@@ -60,7 +62,7 @@ describe("an upgrade request goes through the app", () => {
     expect(seen).toEqual(["/", "/"]);
   });
 
-  test("through the `emit` that tracing has hung itself on", async () => {
+  test("the request is emitted through an `emit` that tracing tools have wrapped", async () => {
     const { server, port } = await serve((req, res) => {
       if (req.url === "/plain") res.end();
       else upgrade(req, Echo);
@@ -78,7 +80,7 @@ describe("an upgrade request goes through the app", () => {
     expect(traced).toEqual(["/plain", "/"]);
   });
 
-  test("a handler may await before it upgrades", async () => {
+  test("a route may await before it upgrades", async () => {
     const gate = deferred();
     const { port } = await serve(async (req) => {
       await gate.promise;
@@ -93,7 +95,7 @@ describe("an upgrade request goes through the app", () => {
   });
 });
 
-describe("a route that does not upgrade answers like any other", () => {
+describe("a route that does not upgrade answers as usual", () => {
   const answers: [string, RequestListener, number, string][] = [
     ["a redirect", (_req, res) => res.writeHead(302, { Location: "/login" }).end(), 302, ""],
     ["a 404 with a page", (_req, res) => res.writeHead(404, { "Content-Length": 4 }).end("gone"), 404, "gone"],
@@ -103,7 +105,7 @@ describe("a route that does not upgrade answers like any other", () => {
   test.each(answers)("%s", async (_name, listener, status, body) => {
     const { port } = await serve(listener);
     const client = await knock(port);
-    // What a hasty client sends behind its handshake must not reset the answer away.
+    // Data that the client sends immediately after its handshake must not cause a reset before the answer is read.
     client.send(frame(TEXT, "x".repeat(100_000)));
     const { headers, ...answer } = await client.head();
     expect(answer.status).toBe(status);
@@ -112,7 +114,7 @@ describe("a route that does not upgrade answers like any other", () => {
     expect(rest.replace(/\r\n|^\w+\r\n/gm, "")).toContain(body.slice(0, 4));
   });
 
-  test("a large streamed page: `drain` comes, and the client gets all of it", async () => {
+  test("a large streamed page gets `drain` and arrives completely", async () => {
     const chunk = Buffer.alloc(65_536, "x");
     let drains = 0;
     const { port } = await serve(async (_req, res) => {
@@ -133,13 +135,13 @@ describe("a route that does not upgrade answers like any other", () => {
   });
 });
 
-describe("an UpgradeError that nobody catches is answered", () => {
+describe("an uncaught UpgradeError is answered", () => {
   const listeners: [string, RequestListener][] = [
     ["from a listener", (req) => upgrade(req, Echo)],
     ["from an async listener", async (req) => upgrade(req, Echo)],
     ["from an async listener that awaited", async (req) => upgrade(await Promise.resolve(req), Echo)],
   ];
-  test.each(listeners)("%s, an ordinary GET gets 426, and the connection goes on", async (_name, listener) => {
+  test.each(listeners)("%s, an ordinary GET gets 426, and the connection stays open", async (_name, listener) => {
     const { port, errors } = await serve(listener);
     const client = await RawClient.open(port);
     for (let i = 0; i < 3; i++) {
@@ -153,7 +155,7 @@ describe("an UpgradeError that nobody catches is answered", () => {
     expect(errors).toEqual([]);
   });
 
-  test.each(listeners)("%s, a bad handshake gets its refusal, and the connection ends", async (_name, listener) => {
+  test.each(listeners)("%s, an invalid handshake is refused, and the connection ends", async (_name, listener) => {
     const { port } = await serve(listener);
     const client = await knock(port, { "Sec-WebSocket-Version": "12" });
     const answer = await client.answer();
@@ -163,7 +165,7 @@ describe("an UpgradeError that nobody catches is answered", () => {
     await echoWorks(await RawClient.upgraded(port));
   });
 
-  test("one of the application's own making too", async () => {
+  test("an UpgradeError of the application is answered, too", async () => {
     const { port } = await serve(() => {
       throw new UpgradeError(403, "not you", { "x-why": "because" });
     });
@@ -171,7 +173,7 @@ describe("an UpgradeError that nobody catches is answered", () => {
     expect(answer).toMatchObject({ status: 403, body: "not you\n", headers: { "x-why": "because" } });
   });
 
-  test("not where the route has answered by itself", async () => {
+  test("a route that has already answered gets no second answer", async () => {
     const { port } = await serve((req, res) => {
       try {
         upgrade(req, Echo);
@@ -185,7 +187,7 @@ describe("an UpgradeError that nobody catches is answered", () => {
   });
 });
 
-describe("any other error stays what it was", () => {
+describe("any other error is not affected", () => {
   const app = (listener: string): string => `
     import http from "node:http";
     import net from "node:net";
@@ -210,7 +212,7 @@ describe("any other error stays what it was", () => {
     }
   });
 
-  test("where rejections are captured, Node's own answer is given", async () => {
+  test("with captureRejections, Node's own answer is sent", async () => {
     const { stdout } = await runChild(`
       import { EventEmitter } from "node:events";
       import http from "node:http";
@@ -227,7 +229,7 @@ describe("any other error stays what it was", () => {
 });
 
 describe("upgrade() refuses", () => {
-  /** What the second of two calls throws. */
+  /** The error of the second of two calls. */
   const thrown = async (listener: (req: IncomingMessage, res: ServerResponse) => void): Promise<unknown> => {
     const error = deferred<unknown>();
     const { port } = await serve((req, res) => {
@@ -243,7 +245,7 @@ describe("upgrade() refuses", () => {
     return error.promise;
   };
 
-  test("a second time", async () => {
+  test("a second call", async () => {
     const recorder = new Recorder();
     const error = await thrown((req) => {
       upgrade(req, recorder, 1);
@@ -253,7 +255,7 @@ describe("upgrade() refuses", () => {
     expect(recorder.inits).toEqual([1]);
   });
 
-  test("after headers were sent", async () => {
+  test("a call after headers were sent", async () => {
     const error = await thrown((req, res) => {
       res.writeHead(200);
       upgrade(req, Echo);
@@ -271,16 +273,16 @@ describe("upgrade() refuses", () => {
     expect(error).toBeInstanceOf(TypeError);
   });
 
-  test("a handler with a callback that is none of ours", async () => {
+  test("a handler with an unknown callback", async () => {
     const error = await thrown((req) => upgrade(req, { ...Echo, handleMessage: Echo.handleIn } as typeof Echo));
     expect(error).toMatchObject({ message: expect.stringContaining("handleMessage") });
   });
 
-  test("what no adapter brought in", () => {
+  test("a request that no adapter has marked", () => {
     expect(() => upgrade({}, Echo)).toThrow(UnknownAdapterError);
   });
 
-  test("a route may recover from a refusal, and upgrade after all", async () => {
+  test("a route may catch a refusal and call upgrade again", async () => {
     const { port } = await serve((req) => {
       expect(() => upgrade(req, Echo, undefined, { origins: [] })).toThrow(UpgradeError);
       upgrade(req, Echo, undefined, { origins: "*" });

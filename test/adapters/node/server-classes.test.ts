@@ -1,4 +1,4 @@
-/** What a server was made with holds for upgrade requests as for all others. */
+/** Tests that classes and options passed to `createServer` also apply to upgrade requests. */
 import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
@@ -40,7 +40,7 @@ const listener = ((req: MyRequest, res: MyResponse): void => {
 
 const certificate = selfSigned();
 
-/** Speaks HTTP/1.1 to a secure server of either kind. */
+/** Sends an HTTP/1.1 request to a TLS server of either kind. */
 const overTls = async (port: number): Promise<RawClient> => {
   const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
   await once(socket, "secureConnect");
@@ -87,7 +87,7 @@ const secure = async (prepare: (server: http2.Http2SecureServer) => void = () =>
 
 test.each([
   ["as it is", () => {}],
-  // Node calls it all the same; in other versions it is never looked at.
+  // This version of Node calls it anyway; others ignore it.
   [
     "without shouldUpgradeCallback, as in Node 22.21.0",
     (server: object) => void Object.assign(server, { shouldUpgradeCallback: undefined }),

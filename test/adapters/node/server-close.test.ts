@@ -1,4 +1,4 @@
-/** The end of the server is the end of its WebSockets, whoever ends it, and by whatever means. */
+/** Tests that WebSockets are closed when their server is closed, by whatever means. */
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { Duplex } from "node:stream";
@@ -20,7 +20,7 @@ import { acceptByWs, serveByWs } from "../../support/ws-server.ts";
 failOnUncaught();
 const tls = selfSigned();
 
-/** Answers a close frame as a client should, and gives its code. */
+/** Answers the server's close frame, and returns its code. */
 const leave = async (client: RawClient<Duplex>): Promise<number> => {
   const code = await client.closeCode();
   client.send(closeFrame(code));
@@ -32,7 +32,7 @@ const leave = async (client: RawClient<Duplex>): Promise<number> => {
 const closed = (server: { close(callback: () => void): unknown }): Promise<void> =>
   new Promise((resolve) => server.close(resolve));
 
-/** Connections that the server accepted, and those that it will. */
+/** Collects the connections that the server accepts. */
 const acceptedBy = (server: Server): Duplex[] => {
   const sockets: Duplex[] = [];
   server.on("connection", (socket) => sockets.push(socket));
@@ -49,7 +49,7 @@ const hosts = [
 ] as const;
 
 describe.each(hosts)("%s", (_name, serveIt) => {
-  test("close() of the server says 1001, and calls back when the clients are gone", async () => {
+  test("close() of the server closes with 1001, and calls back when the clients have disconnected", async () => {
     const recorder = new Recorder();
     const { port, server, sockets } = await serveIt(recorder);
     const client = await RawClient.upgraded(port);
@@ -60,7 +60,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     while (sockets.connections > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
-  test("closeAllConnections() says 1001; the server goes on", async () => {
+  test("closeAllConnections() closes with 1001, and the server continues", async () => {
     const { port, server } = await serveIt(new Recorder());
     const client = await RawClient.upgraded(port);
     server.closeAllConnections();
@@ -68,7 +68,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     await RawClient.upgraded(port);
   });
 
-  test("a drain that is under way goes on, with 1012 for all", async () => {
+  test("a drain in progress continues, with 1012 for all", async () => {
     const { port, server, sockets } = await serveIt(new Recorder());
     const clients = [await RawClient.upgraded(port), await RawClient.upgraded(port)];
     const drained = sockets.drain({ batch: 1, interval: 1 });
@@ -77,7 +77,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     await Promise.all([drained, gone]);
   });
 
-  test("whoever destroys the sockets before, as http-terminator does: 1001, and no loss", async () => {
+  test("destroying the sockets before close(), as http-terminator does, closes with 1001 and no connection is lost", async () => {
     const recorder = new Recorder();
     const { port, server } = await serveIt(recorder);
     const accepted = acceptedBy(server);
@@ -91,7 +91,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     expect(await recorder.terminated).toBe("shutdown");
   });
 
-  test("whoever ends them behind it, as stoppable does: 1001", async () => {
+  test("ending the sockets after close(), as stoppable does, closes with 1001", async () => {
     const recorder = new Recorder();
     const { port, server } = await serveIt(recorder);
     const accepted = acceptedBy(server);
@@ -103,7 +103,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     expect(await recorder.terminated).toBe("shutdown");
   });
 
-  test("a socket that is destroyed with an error is a loss", async () => {
+  test("a socket destroyed with an error is reported as lost", async () => {
     const recorder = new Recorder();
     const { port, server } = await serveIt(recorder);
     const accepted = acceptedBy(server);
@@ -112,7 +112,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
     expect(await recorder.terminated).toEqual({ error: expect.any(ConnectionLost) });
   });
 
-  test("listening once more, it takes upgrades once more", async () => {
+  test("a server that listens again accepts upgrades again", async () => {
     const { port, server } = await serveIt(new Recorder());
     const client = await RawClient.upgraded(port);
     const gone = closed(server);
@@ -123,7 +123,7 @@ describe.each(hosts)("%s", (_name, serveIt) => {
   });
 });
 
-test("close() and drain() right after it: 1012 for all", async () => {
+test("close() followed by drain() closes all with 1012", async () => {
   const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
   const client = await RawClient.upgraded(port);
   const gone = closed(server);
@@ -132,7 +132,7 @@ test("close() and drain() right after it: 1012 for all", async () => {
   await Promise.all([gone, drained]);
 });
 
-test("drain() and then close(): 1012 for all", async () => {
+test("drain() followed by close() closes all with 1012", async () => {
   const { port, server, sockets } = await serve((req) => upgrade(req, Echo));
   const clients = [await RawClient.upgraded(port), await RawClient.upgraded(port)];
   const gone = sockets.drain({ batch: 1, interval: 1 }).then(() => closed(server));
@@ -140,7 +140,7 @@ test("drain() and then close(): 1012 for all", async () => {
   await gone;
 });
 
-test("a silent client is cut off after closeTimeout, and the server is closed", async () => {
+test("an unresponsive client is aborted after closeTimeout, and then the server is closed", async () => {
   const clock = new ManualClock();
   const { port, server } = await serve((req) => upgrade(req, Echo), { clock, defaults: { closeTimeout: 200 } });
   const client = await RawClient.upgraded(port);
@@ -151,7 +151,7 @@ test("a silent client is cut off after closeTimeout, and the server is closed", 
   await gone;
 });
 
-test("over TLS: closed, and destroyed", async () => {
+test("over TLS, connections are closed and their sockets destroyed", async () => {
   for (const destroys of [false, true]) {
     const recorder = new Recorder();
     const { port, server, accepted } = await serve((req) => upgrade(req, recorder, undefined), { tls });
@@ -174,7 +174,7 @@ test("over TLS: closed, and destroyed", async () => {
   }
 });
 
-test("HTTP/2: the streams get 1001, then their connection goes", async () => {
+test("HTTP/2: the streams are closed with 1001, then their session ends", async () => {
   const recorder = new Recorder();
   const { url, server } = await serveHttp2((req) => upgrade(req, recorder, undefined));
   const session = await testHttp2(url);
@@ -185,7 +185,7 @@ test("HTTP/2: the streams get 1001, then their connection goes", async () => {
   expect(await recorder.terminated).toBe("shutdown");
 });
 
-test("WebSocketServer.close() says 1001; its HTTP server goes on", async () => {
+test("WebSocketServer.close() closes with 1001, and its HTTP server continues", async () => {
   const { port, webSocketServer } = await serveByWs((req, res) =>
     req.headers.upgrade ? upgrade(req, Echo) : res.end("on"),
   );
@@ -196,7 +196,7 @@ test("WebSocketServer.close() says 1001; its HTTP server goes on", async () => {
   expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe("on");
 });
 
-test("app.close() of Fastify", async () => {
+test("app.close() of Fastify closes with 1001", async () => {
   for (const forceCloseConnections of [false, true]) {
     const app = fastify({ forceCloseConnections });
     app.get("/", async (req) => upgrade(req, Echo));

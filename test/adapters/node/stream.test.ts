@@ -1,4 +1,4 @@
-/** Sockets whose queues we go past while they are empty: what waits in them, or is held back, comes in its order. */
+/** Tests of sockets whose queues are bypassed: data must arrive in order, with and without pauses. */
 import { once } from "node:events";
 import type http from "node:http";
 import type { Http2ServerRequest } from "node:http2";
@@ -9,7 +9,8 @@ import { type HandleResult, ok, push, type Self, text, upgrade, type WebSock } f
 import { selfSigned } from "../../support/certificate.ts";
 import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
-import { type Deferred, deferred, type Served, serve } from "../../support/node-server.ts";
+import { type Served, serve } from "../../support/node-server.ts";
+import { type Deferred, deferred, nextTick } from "../../support/promises.ts";
 import { handshake, RawClient } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -23,9 +24,7 @@ const openTls = async (port: number): Promise<RawClient> => {
   return RawClient.of(socket);
 };
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Does nothing with its first message until the gate is open, and answers the others at once. */
+/** Blocks on its first message until the gate opens, and answers the others immediately. */
 const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
   init: () => ok(true),
   handleIn: (message, first) =>
@@ -33,10 +32,10 @@ const slowAtFirst = (gate: Deferred<void>): WebSock<unknown, boolean> => ({
 });
 
 const paused = async ({ accepted: [socket] }: Served): Promise<void> => {
-  while (!socket!.isPaused()) await turn();
+  while (!socket!.isPaused()) await nextTick();
 };
 
-// More than may wait for the handler before reading pauses.
+// More messages than may be queued before reading is paused.
 const many = Array.from({ length: 1100 }, (_, i) => `${i}`);
 const flood = many.map((message) => frame(TEXT, message));
 
@@ -52,7 +51,7 @@ describe.each([
   ["TCP", {}, (port: number) => RawClient.open(port)],
   ["TLS", { tls: certificate }, openTls],
 ] as const)("over %s", (_name, options, open) => {
-  test("after a pause behind which nothing came, reading goes on", async () => {
+  test("reading resumes after a pause during which nothing arrived", async () => {
     const { served, client, gate } = await start(options, open);
     client.send(...flood);
     await paused(served);
@@ -62,20 +61,20 @@ describe.each([
     for (let i = 0; i < 20; i++) expect(await client.send(frame(TEXT, large)).text()).toBe(large);
   });
 
-  test("what came during a pause is next, and what comes then is behind it", async () => {
+  test("data that arrived during a pause is delivered first, and later data after it", async () => {
     const { served, client, gate } = await start(options, open);
     client.send(...flood);
     await paused(served);
     const later = Array.from({ length: 300 }, (_, i) => `${i} ${"x".repeat(1000)}`);
     client.send(...later.map((message) => frame(TEXT, message)));
-    for (let i = 0; i < 5; i++) await turn();
+    for (let i = 0; i < 5; i++) await nextTick();
     gate.resolve();
     for (const message of [...many, ...later]) expect(await client.text()).toBe(message);
     expect(await client.send(frame(TEXT, "last")).text()).toBe("last");
   });
 });
 
-test.each(["is reset", "ends"])("a client whose connection %s during a pause is noticed", async (how) => {
+test.each(["is reset", "ends"])("a client whose connection %s during a pause is detected", async (how) => {
   let address!: Self<never>;
   const { port, accepted } = await serve((req) =>
     upgrade(req, {
@@ -89,14 +88,14 @@ test.each(["is reset", "ends"])("a client whose connection %s during a pause is 
   const client = await RawClient.open(port);
   await client.send(handshake()).accepted();
   client.send(...flood);
-  while (!accepted[0]!.isPaused()) await turn();
+  while (!accepted[0]!.isPaused()) await nextTick();
   expect(address.send(undefined as never)).toBe(true);
   if (how === "ends") client.socket.end();
   else client.socket.resetAndDestroy();
-  while (address.send(undefined as never)) await turn();
+  while (address.send(undefined as never)) await nextTick();
 });
 
-test.each(["TCP", "HTTP/2"])("an application may pause its socket within a callback, over %s", async (over) => {
+test.each(["TCP", "HTTP/2"])("an application may pause its socket in a callback, over %s", async (over) => {
   let [stream, n]: [Duplex | undefined, number] = [undefined, 0];
   const handler: WebSock<unknown, null> = {
     init: () => ok(null),
@@ -118,14 +117,14 @@ test.each(["TCP", "HTTP/2"])("an application may pause its socket within a callb
     const message = `${i} ${"z".repeat(30_000)}`;
     client.send(frame(TEXT, message));
     const answer = client.text();
-    while (n < i + 1) await turn();
-    for (let turns = 0; turns < 3; turns++) await turn();
+    while (n < i + 1) await nextTick();
+    for (let turns = 0; turns < 3; turns++) await nextTick();
     stream!.resume();
     expect(await answer).toBe(message);
   }
 });
 
-test("others who listen to a socket go on hearing", async () => {
+test("other `data` listeners of a socket still receive all data", async () => {
   const heard: number[] = [];
   const { port } = await serve((req) => {
     req.socket.on("data", (chunk: Buffer) => heard.push(chunk.length));
@@ -140,7 +139,7 @@ test("others who listen to a socket go on hearing", async () => {
   }
 });
 
-test("whoever counts what a socket reads and writes goes on counting", async () => {
+test("tools that count the bytes of a socket still count all of them", async () => {
   const served = await serve((req) => upgrade(req, { init: () => ok(null), handleIn: () => push(text("yes"), null) }));
   const client = await RawClient.open(served.port);
   await client.send(handshake()).accepted();

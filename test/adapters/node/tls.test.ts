@@ -1,3 +1,4 @@
+/** Tests of WebSockets over TLS. */
 import { once } from "node:events";
 import tls from "node:tls";
 import { expect, test } from "vitest";
@@ -35,7 +36,7 @@ test("messages of every size over https", async () => {
   expect(code).toBe(4000);
 });
 
-test("what init sends arrives without anything from the client", async () => {
+test("messages of init are sent without waiting for data from the client", async () => {
   const handler = { ...Echo, init: () => push(text("welcome"), null) };
   const { port } = await serve((req) => upgrade(req, handler), { tls: certificate });
   const client = await openTls(port);
@@ -59,7 +60,7 @@ test.each([
   expect(await client.text()).toBe("early");
 });
 
-test("an upgrade to something else is served as an ordinary request", async () => {
+test("an upgrade request for another protocol is served as an ordinary request", async () => {
   const { port } = await serve(
     async (req, res) => {
       let body = "";

@@ -1,4 +1,4 @@
-/** What the functions of the application throw ends no process: it is reported once, and the request is refused. */
+/** Tests that an error in one of the application's functions is reported once, and its request refused. */
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
 import { UpgradeError, upgrade, type WebSockOptions } from "websock-js";
@@ -42,7 +42,7 @@ const statusOf = async (knocked: Promise<Knocked>): Promise<unknown> => {
 };
 
 describe.each(hosts)("%s", (_name, serveIt, knock) => {
-  test("`only` throws for one request: 400, all others are served", async () => {
+  test("if `only` throws for one request, that gets 400 and all others are served", async () => {
     const { port, errors } = await serveIt(({ url }) => new URL(url!, "http://host").pathname === "/socket");
     for (let i = 0; i < 3; i++) expect(await statusOf(knock(port, "//"))).toBe(400);
     expect(await statusOf(knock(port, "/socket"))).toBe("open");
@@ -81,7 +81,7 @@ describe.each(hosts)("%s", (_name, serveIt, knock) => {
     }
   });
 
-  test("an UpgradeError is the answer, and nothing to report", async () => {
+  test("an UpgradeError is the answer and is not reported", async () => {
     const { port, errors } = await serveIt(() => {
       throw new UpgradeError(403, "not from here");
     });
@@ -91,7 +91,7 @@ describe.each(hosts)("%s", (_name, serveIt, knock) => {
   });
 });
 
-test("a flood of different errors is not a flood of reports", async () => {
+test("the number of reports is limited", async () => {
   const { port, errors } = await serve((req) => upgrade(req, Echo), {
     only: ({ url }) => {
       throw new Error(`what is ${url}?`);
@@ -101,7 +101,7 @@ test("a flood of different errors is not a flood of reports", async () => {
   expect(errors).toHaveLength(32);
 });
 
-test("what is thrown may be anything", async () => {
+test("any value may be thrown", async () => {
   const { port, errors } = await serve((req) => upgrade(req, Echo), {
     only: () => {
       throw Object.create(null);
@@ -111,14 +111,14 @@ test("what is thrown may be anything", async () => {
   expect(errors).toHaveLength(1);
 });
 
-test("a request that can't become a WebSocket is served although `only` throws", async () => {
+test("a request that can't become a WebSocket is served even if `only` throws", async () => {
   const { port } = await serve((_req, res) => res.end("served"), { only: throwing });
   const client = await RawClient.open(port);
   client.send(requestOf("GET / HTTP/1.1", { Host: "a", Connection: "Upgrade", Upgrade: "h2c" }));
   expect(await client.answer()).toMatchObject({ status: 200, body: "served" });
 });
 
-test("nobody gets a request that `only` throws for", async () => {
+test("a request for which `only` throws reaches no listener", async () => {
   const seen: unknown[] = [];
   const { port, server } = await serve((req) => void seen.push(req.url), { only: throwing });
   server.on("upgrade", (req: IncomingMessage) => seen.push(req.url));
@@ -127,7 +127,7 @@ test("nobody gets a request that `only` throws for", async () => {
   expect(seen).toEqual([]);
 });
 
-test("`origins` of the defaults is asked about other CONNECTs of HTTP/2, too", async () => {
+test("`origins` of the defaults is also called for other CONNECTs of HTTP/2", async () => {
   const { url, errors } = await serveHttp2((req) => upgrade(req, Echo), {
     only: () => false,
     defaults: { origins: throwing },

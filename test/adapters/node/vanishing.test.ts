@@ -1,26 +1,28 @@
+/** Tests of clients that pipeline frames or disconnect at different moments. */
 import { type EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { ConnectionLost, type DataMessage, type HandleResult, ok, push, text, upgrade } from "websock-js";
-import { deferred, Echo, Recorder, type Served, serve } from "../../support/node-server.ts";
+import { Echo, Recorder, type Served, serve } from "../../support/node-server.ts";
+import { deferred } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { BINARY, CLOSE, CONTINUATION, closeFrame, frame, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
 failOnUncaught();
 
-/** Another client finds the server as it was. */
+/** Checks that the server works for another client. */
 const isHealthy = async ({ port }: Served, path = "/"): Promise<void> => {
   const client = await RawClient.open(port);
   await client.send(handshake({}, `GET ${path} HTTP/1.1`)).accepted();
   expect(await client.send(frame(TEXT, "healthy")).text()).toBe("healthy");
 };
 
-/** Whatever it ends with. */
+/** Accepts any end of the connection. */
 const happens = (emitter: EventEmitter, event: string): Promise<unknown> =>
   new Promise((resolve) => emitter.once(event, resolve));
 
-/** The ways to go without a close frame. */
+/** Ways to disconnect without a close frame. */
 const ways: [string, (client: RawClient) => unknown][] = [
   ["resets", (client) => client.reset()],
   ["destroys its socket", (client) => client.socket.destroy()],
@@ -45,7 +47,7 @@ describe("frames pipelined behind the handshake", () => {
     expect(recorder.inits).toHaveLength(1);
   });
 
-  test("more than any buffer holds wait for an async route, and for an async init", async () => {
+  test("more data than buffers hold waits for an async route and an async init", async () => {
     const [route, init] = [deferred(), deferred()];
     const recorder = new Recorder();
     const slow = { ...recorder, init: (arg: unknown) => init.promise.then(() => recorder.init(arg)) };
@@ -62,7 +64,7 @@ describe("frames pipelined behind the handshake", () => {
     for (let i = 0; i < 50; i++) expect((await client.frame()).payload.equals(payload)).toBe(true);
   });
 
-  test("a whole conversation in one chunk is answered to its end", async () => {
+  test("a whole conversation in one chunk is answered completely", async () => {
     const recorder = new Recorder();
     const { port } = await serve((req) => upgrade(req, recorder));
     const client = await RawClient.open(port);
@@ -74,7 +76,7 @@ describe("frames pipelined behind the handshake", () => {
     expect(await recorder.terminated).toBe("remote");
   });
 
-  test("a frame cut in two by the end of the chunk that brought the handshake", async () => {
+  test("a frame split at the end of the chunk with the handshake", async () => {
     const { port } = await serve((req) => upgrade(req, Echo));
     const whole = frame(TEXT, "in two");
     const client = await RawClient.open(port);
@@ -83,7 +85,7 @@ describe("frames pipelined behind the handshake", () => {
   });
 });
 
-describe("a client that has gone before an async route upgrades", () => {
+describe("a client that has disconnected before an async route upgrades", () => {
   test.each(ways)("%s: upgrade returns normally, and init never runs", async (_name, leave) => {
     const arrived = deferred<[IncomingMessage, ServerResponse]>();
     const recorder = new Recorder();
@@ -106,7 +108,7 @@ describe("a client that has gone before an async route upgrades", () => {
     await isHealthy(served, "/other");
   });
 
-  test("one that has only ended its direction still gets another answer", async () => {
+  test("a client that has only ended its direction still gets a refusal", async () => {
     const { port } = await serve(async (req, res) => {
       await once(req.socket, "end");
       res.writeHead(403).end("no");
@@ -116,7 +118,7 @@ describe("a client that has gone before an async route upgrades", () => {
     expect(await client.ended).toBe("end");
   });
 
-  test.each(ways)("%s behind an unanswered request", async (_name, leave) => {
+  test.each(ways)("%s after an unanswered request", async (_name, leave) => {
     const first = deferred<ServerResponse>();
     const recorder = new Recorder();
     const served = await serve((req, res) => {
@@ -138,7 +140,7 @@ describe("a client that has gone before an async route upgrades", () => {
     await isHealthy(served, "/other");
   });
 
-  test("a middleware's timeout on the socket ends with the upgrade", async () => {
+  test("a timeout that middleware sets on the socket ends with the upgrade", async () => {
     const { port, accepted } = await serve((req) => {
       req.setTimeout(1, () => req.destroy());
       upgrade(req, Echo);
@@ -149,7 +151,7 @@ describe("a client that has gone before an async route upgrades", () => {
   });
 });
 
-describe("a client that goes without a close frame", () => {
+describe("a client that disconnects without a close frame", () => {
   const moments: [string, Uint8Array][] = [
     ["between messages", frame(TEXT, "whole")],
     ["mid-header", Buffer.concat([frame(TEXT, "whole"), frame(BINARY, Buffer.alloc(70_000)).subarray(0, 5)])],
@@ -195,7 +197,7 @@ describe("a client that goes without a close frame", () => {
       expect(served.sockets.connections).toBe(1);
     });
 
-    test(`${way} during our close`, async () => {
+    test(`${way} after our close frame`, async () => {
       const ended = deferred<unknown>();
       const served = await serve((req) => upgrade(req, req.url === "/" ? stopping : Echo));
       const stopping = {
@@ -214,7 +216,7 @@ describe("a client that goes without a close frame", () => {
     });
   }
 
-  test("what it sent whole is handled first, however slowly", async () => {
+  test("messages that arrived completely are handled first, however slowly", async () => {
     const handled: string[] = [];
     const ended = deferred<unknown>();
     const slow = {
@@ -234,7 +236,7 @@ describe("a client that goes without a close frame", () => {
     expect(handled).toEqual(sent);
   });
 
-  test("a close frame, and the end of its direction while a callback is pending: the close is answered", async () => {
+  test("a close frame followed by the end of the stream is answered, even if a callback is pending", async () => {
     const gate = deferred();
     const handleIn = (message: DataMessage) => gate.promise.then(() => push(message, null));
     const slow = { ...Echo, handleIn };
@@ -248,7 +250,7 @@ describe("a client that goes without a close frame", () => {
     expect(await client.ended).toBe("end");
   });
 
-  test("a thousand resets at random moments leave nothing behind", async () => {
+  test("a thousand resets at random moments leak nothing", async () => {
     const served = await serve(async (req) => {
       if (req.url !== "/") return void upgrade(req, Echo);
       await new Promise((resolve) => setImmediate(resolve));

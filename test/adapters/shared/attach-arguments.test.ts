@@ -1,3 +1,4 @@
+/** Tests of the errors for wrong arguments of `attach`. */
 import http from "node:http";
 import http2 from "node:http2";
 import express from "express";

@@ -1,3 +1,4 @@
+/** Tests of the attachment: iteration, ids, fake timers and retained stores. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import http from "node:http";
@@ -37,7 +38,7 @@ const Greeter = {
   handleIn: (message: DataMessage, count: number) => push(message, count),
 };
 
-test("what attach returns can be iterated, and finds connections by their ids, until their end is decided", async () => {
+test("an attachment can be iterated and finds connections by id, until their end is decided", async () => {
   const url = await listen((request) => upgrade(request, Greeter));
   const clients = [await dial(`${url}/a`), await dial(`${url}/b`)];
   const selves = [...sockets];
@@ -56,7 +57,7 @@ test("what attach returns can be iterated, and finds connections by their ids, u
   expect(String((await message)[0])).toBe("hello b");
 });
 
-test("a connection that is asked for its id after its end is not kept", async () => {
+test("a connection whose id is read after its end is not retained", async () => {
   let kept: Self<never> | undefined;
   const url = await listen((request) =>
     upgrade(request, { ...Greeter, terminate: (_reason, _state, self) => void (kept = self) }),
@@ -92,7 +93,7 @@ test.each<[string, unknown]>([
   expect(seen).toEqual([store]);
 });
 
-test("a real server goes on while fake timers are installed", async () => {
+test("a server keeps working while fake timers are installed", async () => {
   const url = await listen((request) => upgrade(request, Greeter));
   vi.useFakeTimers({
     toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "performance"],
@@ -103,7 +104,7 @@ test("a real server goes on while fake timers are installed", async () => {
   expect(String((await message)[0])).toBe("still there?");
 });
 
-test("shared timers keep no store of a connection that has ended", async () => {
+test("shared timers do not retain stores of connections that have ended", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const storage = new AsyncLocalStorage<object>();
@@ -118,7 +119,7 @@ test("shared timers keep no store of a connection that has ended", async () => {
   first.close();
   await once(first, "close");
   while (sockets.connections > 1) await new Promise((resolve) => setImmediate(resolve));
-  // Node's own timers of the first request end within a second or two: its cached date, for one.
+  // Timers of Node from the first request, such as its cached date, end within two seconds.
   await vi.waitFor(
     () => {
       collect();

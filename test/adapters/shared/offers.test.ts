@@ -1,4 +1,6 @@
-/** Subprotocols that a client offers and nobody agrees on: such a client gives up, and the server should say why. */
+/**
+ * Tests of offered subprotocols of which none is selected: the client fails the connection, so the server reports it.
+ */
 import { expect, test } from "vitest";
 import { type UpgradeRequest, upgrade, type WebSockOptions } from "websock-js";
 import { serveHttp2 } from "../../support/http2-server.ts";
@@ -17,29 +19,32 @@ const hosts = Object.entries(servers);
 
 const offer = (names: string) => ({ "sec-websocket-protocol": names });
 
-test.each(hosts)("%s: one report for each handler, whoever offers what", async (_name, start) => {
-  const Chat = { ...Echo, name: "chat" };
-  const News = { ...Echo, name: "news" };
-  const { port, errors, knock } = await start((req) => upgrade(req, req.url.startsWith("/chat") ? Chat : News));
-  for (const [path, names] of [
-    ["/chat?token=secret", "a, b"],
-    ["/chat", "c"],
-    ["/news", "d"],
-    ["/news", "d"],
-  ] as const) {
-    const { status, client } = await knock(port, path, offer(names));
-    expect(status).toBe("open");
-    client.socket.destroy();
-  }
-  expect(errors.map(String)).toEqual([
-    'TypeError: a client offered the subprotocols "a", "b", but the route /chat (chat) selected none: browsers and ' +
-      "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
-      '"subprotocols", for example ["a", "b"]',
-    expect.stringMatching(
-      /^TypeError: a client offered the subprotocols "d", but the route \/news \(news\) selected none/,
-    ),
-  ]);
-});
+test.each(hosts)(
+  "%s: an offer without a selected subprotocol is reported once for each handler",
+  async (_name, start) => {
+    const Chat = { ...Echo, name: "chat" };
+    const News = { ...Echo, name: "news" };
+    const { port, errors, knock } = await start((req) => upgrade(req, req.url.startsWith("/chat") ? Chat : News));
+    for (const [path, names] of [
+      ["/chat?token=secret", "a, b"],
+      ["/chat", "c"],
+      ["/news", "d"],
+      ["/news", "d"],
+    ] as const) {
+      const { status, client } = await knock(port, path, offer(names));
+      expect(status).toBe("open");
+      client.socket.destroy();
+    }
+    expect(errors.map(String)).toEqual([
+      'TypeError: a client offered the subprotocols "a", "b", but the route /chat (chat) selected none: browsers and ' +
+        "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
+        '"subprotocols", for example ["a", "b"]',
+      expect.stringMatching(
+        /^TypeError: a client offered the subprotocols "d", but the route \/news \(news\) selected none/,
+      ),
+    ]);
+  },
+);
 
 test.each<[what: string, reports: number, offered: string | undefined, options: WebSockOptions]>([
   ["agreed on", 0, "a, b", { subprotocols: ["b"] }],
@@ -54,14 +59,14 @@ test.each<[what: string, reports: number, offered: string | undefined, options: 
   expect(errors).toHaveLength(reports);
 });
 
-test("a request that is refused anyway is not reported", async () => {
+test("an offer in a request that is refused is not reported", async () => {
   const { port, errors } = await serve((req) => upgrade(req, Echo, undefined, { earlyValidateUpgrade: false }));
   const { status, client } = await knockHttp1(port, "/", { ...offer("a"), origin: "http://elsewhere.example" });
   client.socket.destroy();
   expect([status, errors]).toEqual([403, []]);
 });
 
-test("of many names that are offered, the report has the first five, and none of them whole if it is long", async () => {
+test("the report contains the first five names, truncated", async () => {
   const { port, errors } = await serve((req) => upgrade(req, Echo));
   const names = Array.from({ length: 50 }, (_, i) => `${i}${"x".repeat(100)}`);
   (await knockHttp1(port, "/", offer(names.join(", ")))).client.socket.destroy();
@@ -70,7 +75,7 @@ test("of many names that are offered, the report has the first five, and none of
   expect(String(errors[0])).not.toContain('"5xxx');
 });
 
-test("the function is asked once", async () => {
+test("the function `subprotocols` is called once", async () => {
   const asked: UpgradeRequest[] = [];
   const subprotocols: WebSockOptions["subprotocols"] = ([first], request) => {
     asked.push(request);

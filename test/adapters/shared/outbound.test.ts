@@ -1,5 +1,6 @@
+/** Tests of joining `IoData`. */
 import { expect, test } from "vitest";
-import { nodeOctets } from "../../../src/adapters/shared/node-byte-ops.ts";
+import { nodeByteOps } from "../../../src/adapters/shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../../../src/adapters/shared/outbound.ts";
 import type { IoData } from "../../../src/message.ts";
 import { ioLength } from "../../../src/protocol/io-data.ts";
@@ -16,6 +17,6 @@ test.each<[string, IoData]>([
 ])("%s in one piece", (_what, data) => {
   const size = ioLength(data);
   expect(size).toBe(6);
-  expect(joinText(data, size, nodeOctets)).toBe("héllo");
-  expect([...joinOctets(data, size, nodeOctets)]).toEqual([...octets("héllo")]);
+  expect(joinText(data, size, nodeByteOps)).toBe("héllo");
+  expect([...joinOctets(data, size, nodeByteOps)]).toEqual([...octets("héllo")]);
 });

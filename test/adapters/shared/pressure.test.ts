@@ -1,3 +1,4 @@
+/** Tests of memory and backpressure under load. */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
@@ -14,7 +15,7 @@ interface Told {
   readonly reason: string;
 }
 
-/** The server runs on its own, so that its memory is its own. */
+/** Runs the server in a process of its own, to measure its memory. */
 let server: ChildProcess;
 let port: number;
 
@@ -41,7 +42,7 @@ const connect = async (handler: string, options: WebSockOptions = {}): Promise<{
   return { client, base };
 };
 
-/** A peer that speaks the handshake and then does not read. */
+/** A peer that never reads after the handshake. */
 const connectDeaf = async (handler: string, options: WebSockOptions): Promise<{ socket: net.Socket; base: number }> => {
   const socket = net.connect(port, "127.0.0.1");
   socket.on("error", () => undefined);
@@ -53,7 +54,7 @@ const connectDeaf = async (handler: string, options: WebSockOptions): Promise<{ 
   return { socket, base: (await told()).base };
 };
 
-test("10 000 messages to a handler that takes 0–2 ms: in order, one at a time, memory flat", {
+test("10 000 messages to a handler that takes 0–2 ms are handled in order, one at a time, in constant memory", {
   timeout: 120_000,
 }, async () => {
   const { client, base } = await connect("slow");
@@ -73,18 +74,18 @@ test("10 000 messages to a handler that takes 0–2 ms: in order, one at a time,
   const { concurrent, peak, reason } = await told();
   expect(reason).toBe("remote");
   expect(concurrent).toBe(1);
-  // 20 MB were sent: had they been let in, they would be seen here.
+  // 20 MB were sent, and would be visible here if they had been buffered.
   expect(peak - base).toBeLessThan(12_000_000);
 });
 
-test("a gibibyte pushed to a client that never reads costs maxBuffered, and ends with 1013", {
+test("a gibibyte pushed to a client that never reads takes no more memory than maxBuffered, and ends with 1013", {
   timeout: 60_000,
 }, async () => {
   const { socket, base } = await connectDeaf("gibibyte", {});
   const { reason, peak } = await told();
   expect(reason).toBe("SlowConsumer");
   expect(peak - base).toBeLessThan(16 * 1024 * 1024 + 10_000_000);
-  // What was accepted before the end is still there to be read, and the close frame behind it.
+  // Messages accepted before the end can still be read, and then the close frame.
   let tail: Buffer = Buffer.alloc(0);
   socket.on("data", (chunk: Buffer) => {
     tail = Buffer.concat([tail, chunk]).subarray(-4);
@@ -94,7 +95,7 @@ test("a gibibyte pushed to a client that never reads costs maxBuffered, and ends
   expect([...tail]).toEqual([0x88, 2, 1013 >> 8, 1013 & 0xff]);
 });
 
-test("a peer with a closed window on an echo ends within timeout", async () => {
+test("an echo to a peer with a closed window ends within timeout", async () => {
   const { socket } = await connectDeaf("echo", { timeout: 1_000, closeTimeout: 500 });
   const header = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 1, 2, 3, 4]);
   const frame = Buffer.concat([header, Buffer.alloc(65_536)]);
@@ -110,7 +111,7 @@ test("a list of 64 MiB is refused at maxBuffered", async () => {
   socket.destroy();
 });
 
-test("a list of 64 MiB reaches a reader whole where maxBuffered allows it", { timeout: 60_000 }, async () => {
+test("a list of 64 MiB reaches the client if maxBuffered allows it", { timeout: 60_000 }, async () => {
   const { client } = await connect("list", { maxBuffered: 128 * 1024 * 1024 });
   const got: number[] = [];
   const all = new Promise<void>((resolve) => {
@@ -126,7 +127,7 @@ test("a list of 64 MiB reaches a reader whole where maxBuffered allows it", { ti
   expect((await told()).reason).toBe("remote");
 });
 
-test("16 MiB are echoed where maxMessageSize allows it", { timeout: 60_000 }, async () => {
+test("16 MiB are echoed if maxMessageSize allows it", { timeout: 60_000 }, async () => {
   const { client } = await connect("echo", { maxMessageSize: 16 * 1024 * 1024, maxBuffered: 32 * 1024 * 1024 });
   const sent = Buffer.alloc(16 * 1024 * 1024, "0123456789");
   client.send(sent);

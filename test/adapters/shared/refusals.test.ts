@@ -1,4 +1,4 @@
-/** Refused upgrades, however they were refused: counted and published once each, and no line in any log. */
+/** Tests that refused upgrades are counted and published once each, and not logged. */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import { format } from "node:util";
@@ -19,7 +19,7 @@ const elsewhere = { origin: "http://elsewhere.example" };
 const early = { earlyValidateUpgrade: true };
 const late = { earlyValidateUpgrade: false };
 
-/** What is published until the test is over. */
+/** Collects the messages published during a test. */
 const published = (): Omit<RefusedEvent, "error">[] => {
   const events: Omit<RefusedEvent, "error">[] = [];
   const onMessage = (message: unknown): void => {
@@ -67,7 +67,7 @@ describe("counted and published once each", () => {
     expect([events, sockets.refused]).toEqual([[{ ...forbidden, status: 426 }], 1]);
   });
 
-  test("a request that `only` leaves to the app, under a router that changes its url", async () => {
+  test("a request that `only` leaves to the app, in a router that changes its url", async () => {
     const events = published();
     const app = express();
     app.use(
@@ -79,7 +79,7 @@ describe("counted and published once each", () => {
     expect([events, sockets.refused]).toEqual([[{ ...forbidden, status: 426, path: "/api/socket" }], 1]);
   });
 
-  test("a CONNECT that no route ever sees", async () => {
+  test("a CONNECT that reaches no route", async () => {
     const events = published();
     const { port, sockets } = await serveHttp2((req) => upgrade(req, Named));
     expect((await knockHttp2(port, "/a", { ":protocol": "chat" })).status).toBe(501);
@@ -87,19 +87,19 @@ describe("counted and published once each", () => {
     expect(sockets.refused).toBe(1);
   });
 
-  test("too many headers: the app never sees the request", async () => {
+  test("a request with too many headers, which does not reach the app", async () => {
     const events = published();
     const { port, server, sockets } = await serve(() => expect.unreachable());
     server.maxHeadersCount = 10;
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, "1"]));
     const { status, client } = await knockHttp1(port, "/a", many);
     client.socket.destroy();
-    // Newer versions of Node refuse such a request before anybody sees it.
+    // Newer versions of Node refuse such a request themselves.
     expect([status, sockets.refused]).toEqual(status === 431 ? [431, 0] : [400, 1]);
     expect(events).toEqual(status === 431 ? [] : [{ ...forbidden, status: 400, handler: undefined }]);
   });
 
-  test("while it drains: 503 with Retry-After", async () => {
+  test("a request during drain: 503 with Retry-After", async () => {
     const events = published();
     const { port, sockets } = await serve(() => expect.unreachable());
     void sockets.drain();
@@ -109,7 +109,7 @@ describe("counted and published once each", () => {
     expect(events).toEqual([{ ...forbidden, status: 503, handler: undefined }]);
   });
 
-  test("on HTTP/2, too: 503 with Retry-After", async () => {
+  test("a request during drain on HTTP/2: 503 with Retry-After", async () => {
     const events = published();
     const { port, sockets } = await serveHttp2((_req, res) => void res.end());
     void sockets.drain();
@@ -117,7 +117,7 @@ describe("counted and published once each", () => {
     expect([status, headers["retry-after"], sockets.refused, events.length]).toEqual([503, "5", 1, 1]);
   });
 
-  test("a route that tries again after a refusal is refused once", async () => {
+  test("a route that calls upgrade again after a refusal is counted once", async () => {
     const events = published();
     const { port, sockets } = await serve((req) => {
       try {
@@ -131,7 +131,7 @@ describe("counted and published once each", () => {
     expect([status, events, sockets.refused]).toEqual([403, [forbidden], 1]);
   });
 
-  test("what the app itself refuses is none of ours", async () => {
+  test("a refusal by the app itself is not counted", async () => {
     const events = published();
     const { port, sockets } = await serve((_req, res) => void res.writeHead(401).end());
     const { status, client } = await knockHttp1(port, "/a");
@@ -140,7 +140,7 @@ describe("counted and published once each", () => {
   });
 });
 
-describe("no stack trace in the log of", () => {
+describe("no stack trace is logged by", () => {
   const printedBy = async (app: http.RequestListener, status: number): Promise<unknown[]> => {
     const print = vi.spyOn(console, "error").mockImplementation(() => undefined);
     onTestFinished(() => print.mockRestore());
@@ -149,7 +149,7 @@ describe("no stack trace in the log of", () => {
     const { status: got, client } = await knockHttp1(await listen(server), "/a", elsewhere);
     client.socket.destroy();
     expect([got, sockets.refused]).toEqual([status, 1]);
-    // Express prints in the event loop's next turn.
+    // Express prints in the next event-loop tick.
     await new Promise(setImmediate);
     return print.mock.calls.map((args) => format(...args));
   };
@@ -165,7 +165,7 @@ describe("no stack trace in the log of", () => {
     expect(await printedBy(app as http.RequestListener, 403)).toEqual([line]);
   });
 
-  test("Koa, which prints nothing that may be exposed", async () => {
+  test("Koa, which prints nothing for exposed errors", async () => {
     const app = new Koa().use((ctx) => void upgrade(ctx, Named));
     expect(await printedBy(app.callback(), 403)).toEqual([]);
   });

@@ -1,3 +1,4 @@
+/** Tests of paths for reports and connections. */
 import { expect, test } from "vitest";
 import { pathOf, sharedPathOf } from "../../../src/adapters/shared/request-path.ts";
 
@@ -17,18 +18,18 @@ test.each([
   expect(sharedPathOf(url)).toBe(path);
 });
 
-test("20 000 connections with one path and a long query each share one short string", () => {
+test("20 000 connections with the same path and long queries share one short string", () => {
   const kept = Array.from<string>({ length: 20_000 });
   const query = "x".repeat(10_000);
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   for (let i = 0; i < kept.length; i++) kept[i] = sharedPathOf(`/socket-${before}?${i}${query}`);
   globalThis.gc?.();
-  // A slice would keep its whole request target: 200 MB.
+  // A slice would retain its whole request target: 200 MB in total.
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000);
   expect(new Set(kept).size).toBe(1);
 });
 
-test("different paths are not remembered for ever", () => {
+test("the cache of paths is limited", () => {
   for (let i = 0; i < 10_000; i++) expect(sharedPathOf(`/room/${i}`)).toBe(`/room/${i}`);
 });

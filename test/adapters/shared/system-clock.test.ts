@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+/** Tests of the system clock. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { SystemClock } from "../../../src/adapters/shared/system-clock.ts";
 import { systemTimers } from "../../../src/adapters/shared/timers.ts";
 import type { Timed } from "../../../src/session/clock.ts";
+import { nextTick } from "../../support/promises.ts";
 import { replacedTimers } from "../../support/replaced-timers.ts";
 
 describe("SystemClock", () => {
@@ -26,19 +28,19 @@ describe("SystemClock", () => {
   });
   const names = (): string[] => ticks.map(([name]) => name);
 
-  it("counts whole milliseconds", () => {
+  test("counts whole milliseconds", () => {
     vi.useRealTimers();
     const real = new SystemClock();
     expect(Array.from({ length: 100 }, () => real.now()).every(Number.isInteger)).toBe(true);
   });
 
-  it("soon is never before now, and never half a second after", () => {
-    expect(clock.soon()).toBe(clock.now());
+  test("soon is never before now, and never half a second after", () => {
+    expect(clock.coarseActiveNow()).toBe(clock.now());
     clock.schedule(task("far"), clock.now() + 10_000);
     for (let i = 0; i < 1_000; i++) {
       vi.advanceTimersByTime(7);
-      expect(clock.heard()).toBe(clock.now());
-      const ahead = clock.soon() - clock.heard();
+      expect(clock.activeNow()).toBe(clock.now());
+      const ahead = clock.coarseActiveNow() - clock.activeNow();
       expect(ahead).toBeGreaterThanOrEqual(0);
       expect(ahead).toBeLessThan(500);
     }
@@ -56,25 +58,25 @@ describe("SystemClock", () => {
       vi.restoreAllMocks();
     });
 
-    it("time in which peers are heard stands still, and goes on as the system's does", () => {
+    test("time in which peers are heard stands still, and goes on as the system's does", () => {
       const start = clock.now();
       clock.schedule(task("far"), start + 100_000_000);
       vi.advanceTimersByTime(3_000);
-      // It stops for an hour; what has arrived meanwhile is read before the timer goes off.
+      // The process is suspended for an hour. What arrived is read before the timer fires.
       blocked = 3_600_000;
-      const soon = clock.soon();
-      expect(clock.heard()).toBeLessThanOrEqual(soon);
+      const soon = clock.coarseActiveNow();
+      expect(clock.activeNow()).toBeLessThanOrEqual(soon);
       expect(soon - start).toBeLessThan(3_500);
       vi.advanceTimersByTime(200);
-      expect(clock.heard()).toBeGreaterThanOrEqual(soon - 500);
-      expect(clock.heard() - start).toBeLessThan(3_700);
+      expect(clock.activeNow()).toBeGreaterThanOrEqual(soon - 500);
+      expect(clock.activeNow() - start).toBeLessThan(3_700);
       expect(clock.now() - start).toBe(3_603_200);
-      const before = clock.heard();
+      const before = clock.activeNow();
       vi.advanceTimersByTime(1_000);
-      expect(clock.heard() - before).toBe(1_000);
+      expect(clock.activeNow() - before).toBe(1_000);
     });
 
-    it("deadlines come all the same", () => {
+    test("deadlines come all the same", () => {
       const start = clock.now();
       clock.schedule(task("a"), start + 1000);
       clock.schedule(task("b"), start + 2000);
@@ -84,7 +86,7 @@ describe("SystemClock", () => {
     });
   });
 
-  it("never ticks early, and at most a second late", () => {
+  test("never ticks early, and at most a second late", () => {
     const start = clock.now();
     const deadlines = [0, 1, 100, 249, 250, 251, 499, 500, 999, 1000, 1001, 5000, 30_000, 60_000, 123_456];
     for (const after of deadlines) clock.schedule(task(String(after)), start + after);
@@ -96,13 +98,13 @@ describe("SystemClock", () => {
     }
   });
 
-  it("ticks once", () => {
+  test("ticks once", () => {
     clock.schedule(task("once"), clock.now() + 100);
     vi.advanceTimersByTime(10_000);
     expect(names()).toEqual(["once"]);
   });
 
-  it("what is in the past ticks soon, though not in the caller's stack", () => {
+  test("what is in the past ticks soon, though not in the caller's stack", () => {
     vi.advanceTimersByTime(10_000);
     clock.schedule(task("past"), clock.now() - 5000);
     expect(names()).toEqual([]);
@@ -110,7 +112,7 @@ describe("SystemClock", () => {
     expect(names()).toEqual(["past"]);
   });
 
-  it("the newest schedule counts, sooner or later", () => {
+  test("the newest schedule counts, sooner or later", () => {
     const start = clock.now();
     const [sooner, later] = [task("sooner"), task("later")];
     clock.schedule(sooner, start + 10_000);
@@ -124,7 +126,7 @@ describe("SystemClock", () => {
     expect(ticks[1]![1] - start).toBeGreaterThanOrEqual(10_000);
   });
 
-  it("a cancelled task does not tick, and may be scheduled again", () => {
+  test("a cancelled task does not tick, and may be scheduled again", () => {
     const one = task("one");
     clock.cancel(one);
     clock.schedule(one, clock.now() + 1000);
@@ -137,7 +139,7 @@ describe("SystemClock", () => {
     expect(names()).toEqual(["one"]);
   });
 
-  it("Infinity is never, and takes back what was scheduled", () => {
+  test("Infinity is never, and takes back what was scheduled", () => {
     const one = task("one");
     clock.schedule(one, clock.now() + 1000);
     clock.schedule(one, Number.POSITIVE_INFINITY);
@@ -145,7 +147,7 @@ describe("SystemClock", () => {
     expect(names()).toEqual([]);
   });
 
-  it("a task may schedule itself again from its tick", () => {
+  test("a task may schedule itself again from its tick", () => {
     const start = clock.now();
     const again = task("again", (now) => clock.schedule(again, now + 1000));
     clock.schedule(again, start + 1000);
@@ -154,7 +156,7 @@ describe("SystemClock", () => {
     for (let i = 1; i < ticks.length; i++) expect(ticks[i]![1] - ticks[i - 1]![1]).toBeGreaterThanOrEqual(1000);
   });
 
-  it("a task that another's tick cancels in the same moment does not tick", () => {
+  test("a task that another's tick cancels in the same moment does not tick", () => {
     const second = task("second");
     clock.schedule(
       task("first", () => clock.cancel(second)),
@@ -165,7 +167,7 @@ describe("SystemClock", () => {
     expect(names()).toEqual(["first"]);
   });
 
-  it("a task that another's tick puts off in the same moment ticks then, not now", () => {
+  test("a task that another's tick puts off in the same moment ticks then, not now", () => {
     const start = clock.now();
     const second = task("second");
     clock.schedule(
@@ -178,7 +180,7 @@ describe("SystemClock", () => {
     expect(ticks[1]![1] - ticks[0]![1]).toBeGreaterThanOrEqual(5000);
   });
 
-  it("has one timer for any number of tasks, and none when none is left", () => {
+  test("has one timer for any number of tasks, and none when none is left", () => {
     expect(vi.getTimerCount()).toBe(0);
     const tasks = Array.from({ length: 1000 }, (_, i) => task(String(i)));
     for (const [i, one] of tasks.entries()) clock.schedule(one, clock.now() + 1000 + i);
@@ -187,7 +189,7 @@ describe("SystemClock", () => {
     vi.advanceTimersByTime(5000);
     expect(ticks.length).toBe(500);
     expect(vi.getTimerCount()).toBe(0);
-    // And it starts again.
+    // The timer starts again.
     clock.schedule(tasks[0]!, clock.now() + 1000);
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(5000);
@@ -196,14 +198,13 @@ describe("SystemClock", () => {
 });
 
 describe("SystemClock with real timers", () => {
-  it("does not keep a process alive by its deadlines", () => {
+  test("does not keep a process alive by its deadlines", () => {
     const timer = systemTimers.startInterval(() => {}, 60_000) as NodeJS.Timeout;
     expect(timer.hasRef()).toBe(false);
     systemTimers.stopInterval(timer);
   });
 
-  it("defers to a later turn, in order; what is deferred from there waits for the one after", async () => {
-    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  test("defers to a later turn, in order; what is deferred from there waits for the one after", async () => {
     const clock = new SystemClock(replacedTimers);
     const ran: string[] = [];
     clock.defer(() => {
@@ -212,13 +213,13 @@ describe("SystemClock with real timers", () => {
     });
     clock.defer(() => ran.push("b"));
     expect(ran).toEqual([]);
-    await turn();
+    await nextTick();
     expect(ran).toEqual(["a", "b"]);
-    await turn();
+    await nextTick();
     expect(ran).toEqual(["a", "b", "c"]);
   });
 
-  it("defers past the promises that are settled already", async () => {
+  test("defers past the promises that are settled already", async () => {
     const ran: string[] = [];
     await new Promise<void>((resolve) => {
       new SystemClock().defer(() => {

@@ -1,4 +1,4 @@
-/** A large message is sent in fragments; the end of it has to be noticed, wherever the socket's own high-water mark is. */
+/** Tests of large messages sent in fragments with different high-water marks of the socket. */
 
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
@@ -6,13 +6,13 @@ import { expect, test, vi } from "vitest";
 import { binary, ok, type Self } from "websock-js";
 import { WebSocket } from "ws";
 import { Host } from "../../../src/adapters/shared/host.ts";
-import { nodeOctets } from "../../../src/adapters/shared/node-byte-ops.ts";
+import { nodeByteOps } from "../../../src/adapters/shared/node-byte-ops.ts";
 import { capabilities, WsTransport } from "../../../src/adapters/ws/transport.ts";
 import { resolveOptions } from "../../../src/options.ts";
 import { callbacksOf } from "../../../src/session/handler.ts";
 import { FACTS } from "../../../src/testing/connect.ts";
 
-/** A socket that takes each write in a later tick. */
+/** A socket that flushes each write in a later tick. */
 class SlowSocket extends Duplex {
   override _read(): void {}
   override _write(_chunk: unknown, _encoding: string, callback: () => void): void {
@@ -31,7 +31,7 @@ test.each([1_000, 40_000, 70_000])(
     const webSocket = new (WebSocket as never as new (...args: unknown[]) => WithSocket)(null, undefined, {});
     webSocket.setSocket(stream, Buffer.alloc(0), { maxPayload: 1e8, allowSynchronousEvents: true });
     const options = resolveOptions(undefined);
-    const host = new Host(capabilities, nodeOctets, undefined);
+    const host = new Host(capabilities, nodeByteOps, undefined);
     const transport = new WsTransport(webSocket as never, stream as never as Socket, options, () => undefined);
     const handled: unknown[] = [];
     let self!: Self<never>;
@@ -50,8 +50,8 @@ test.each([1_000, 40_000, 70_000])(
     session.start(undefined);
     self.push(binary(new Uint8Array(2 * 262_144 + last)));
     expect(await self.drained()).toBe(true);
-    session.received();
-    session.text("hello", 5);
+    session.onActivity();
+    session.onText("hello", 5);
     await vi.waitUntil(() => handled.length > 0);
     expect(handled).toEqual(["hello"]);
   },

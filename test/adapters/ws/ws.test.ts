@@ -1,3 +1,4 @@
+/** Tests of `attach` and `host` of `websock-js/ws`. */
 import { once } from "node:events";
 import http from "node:http";
 import { describe, expect, test } from "vitest";
@@ -5,7 +6,8 @@ import { ConnectionLost, ok, push, stop, text, upgrade, type WebSock } from "web
 import { ManualClock } from "websock-js/testing";
 import { attach } from "websock-js/ws";
 import { WebSocket, WebSocketServer } from "ws";
-import { deferred, Echo, Recorder } from "../../support/node-server.ts";
+import { Echo, Recorder } from "../../support/node-server.ts";
+import { deferred, nextTick } from "../../support/promises.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { BINARY, CONTINUATION, closeFrame, frame, PING, PONG, TEXT } from "../../support/raw-frames.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -16,7 +18,7 @@ failOnUncaught();
 // biome-ignore lint/suspicious/noExplicitAny: whatever state it has
 type Handler = WebSock<unknown, any>;
 
-/** Both ways to have ws carry a handler. */
+/** Both ways to use `ws`. */
 const ways = [
   [
     "attach",
@@ -30,8 +32,6 @@ const ways = [
   ],
 ] as const;
 
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 describe.each(ways)("%s", (way, serve) => {
   test("a flood to an async handler is handled in order, one callback at a time", async () => {
     const seen: number[] = [];
@@ -40,7 +40,7 @@ describe.each(ways)("%s", (way, serve) => {
       init: () => ok(null),
       handleIn: async ({ data }) => {
         most = Math.max(most, ++running);
-        await (Number(data) % 3 === 0 ? turn() : Promise.resolve());
+        await (Number(data) % 3 === 0 ? nextTick() : Promise.resolve());
         seen.push(Number(data));
         running--;
         return push(text(data), null);
@@ -54,7 +54,7 @@ describe.each(ways)("%s", (way, serve) => {
     expect(most).toBe(1);
   });
 
-  test("a rejected callback closes its connection with 1011, and no other", async () => {
+  test("a rejected callback closes its connection with 1011 and no other", async () => {
     const { port, errors } = await serve({
       init: () => ok(null),
       handleIn: async (message) => {
@@ -78,10 +78,10 @@ describe.each(ways)("%s", (way, serve) => {
     expect(await client.send(frame(TEXT, "1")).text()).toBe("1");
     await vanish(client);
     expect(await recorder.terminated).toEqual({ error: expect.any(ConnectionLost) });
-    while (sockets.connections > 0) await turn();
+    while (sockets.connections > 0) await nextTick();
   });
 
-  test.each([0, 999, 1004, 1005, 1006, 1015, 2999, 5000])("close code %i never reaches the wire", async (code) => {
+  test.each([0, 999, 1004, 1005, 1006, 1015, 2999, 5000])("close code %i is never sent", async (code) => {
     const { port, errors } = await serve({ init: () => ok(null), handleIn: () => stop("normal", null, { code }) });
     expect(await (await RawClient.upgraded(port)).send(frame(TEXT, "stop")).closeCode()).toBe(1011);
     expect(errors).toEqual([expect.any(RangeError)]);
@@ -110,7 +110,7 @@ describe.each(ways)("%s", (way, serve) => {
     expect(await recorder.terminated).toEqual({ error: expect.objectContaining({ name: "ProtocolError", code }) });
   });
 
-  test("a binary message is the handler's own, and keeps no more memory than its own", async () => {
+  test("a binary message is not shared, and retains no other memory", async () => {
     const kept: Uint8Array<ArrayBuffer>[] = [];
     const { port } = await serve({
       init: () => ok(null),
@@ -127,7 +127,7 @@ describe.each(ways)("%s", (way, serve) => {
     const sizes = [0, 1, 100, 5_000, 200_000];
     client.send(...sizes.map((size) => frame(BINARY, new Uint8Array(size).fill(7))), frame(PONG, "pong"));
     for (const size of sizes) expect(await client.text()).toBe(String(size));
-    while (kept.length < 6) await turn();
+    while (kept.length < 6) await nextTick();
     for (const [i, data] of kept.entries()) {
       expect(Object.getPrototypeOf(data)).toBe(Uint8Array.prototype);
       expect(data.length).toBe([...sizes, 4][i]);
@@ -136,7 +136,7 @@ describe.each(ways)("%s", (way, serve) => {
     }
   });
 
-  test("a large message goes out in fragments, and what is sent behind it comes behind it", async () => {
+  test("a large message is sent in fragments, before later messages", async () => {
     const large = "é".repeat(500_000);
     const { port } = await serve({
       init: () => ok(null),
@@ -153,7 +153,7 @@ describe.each(ways)("%s", (way, serve) => {
     expect(got[0] === large).toBe(true);
   });
 
-  test("octets that are no whole message are no silence either", async () => {
+  test("part of a message counts as activity", async () => {
     const recorder = new Recorder();
     const clock = new ManualClock();
     const { port, server } = await serve(recorder, { timeout: 1_000, heartbeat: false }, { clock });
@@ -173,7 +173,7 @@ describe.each(ways)("%s", (way, serve) => {
     expect(await recorder.terminated).toBe("timeout");
   });
 
-  test("close() says 1001 and resolves when all are gone; drain() says 1012", async () => {
+  test("close() closes with 1001 and resolves when all connections are closed; drain() closes with 1012", async () => {
     for (const [end, code] of [
       ["close", 1001],
       ["drain", 1012],
@@ -201,7 +201,7 @@ describe.each(ways)("%s", (way, serve) => {
     );
   });
 
-  test("messages are compressed as `threshold` says, where that was agreed on", async () => {
+  test("messages are compressed from `threshold` on, if compression was negotiated", async () => {
     const ws = { perMessageDeflate: { threshold: 0 } };
     const { port } = await serve(Echo, { compress: { threshold: 100 } }, { ws });
     const client = await RawClient.open(port);
@@ -214,7 +214,7 @@ describe.each(ways)("%s", (way, serve) => {
 });
 
 describe("attach", () => {
-  test("what middleware and the route say of the answer is in it, the subprotocol and self.connection too", async () => {
+  test("sends the headers of middleware and route, and the subprotocol is in self.connection", async () => {
     const facts = deferred<unknown>();
     const handler = {
       ...Echo,
@@ -250,7 +250,7 @@ describe("attach", () => {
     expect([...webSocketServer.clients][0]!.protocol).toBe("b");
   });
 
-  test("nothing is agreed on that the route has not asked for", async () => {
+  test("negotiates nothing that the route has not asked for", async () => {
     const { port } = await serveByWs((req) => upgrade(req, Echo), { ws: { perMessageDeflate: true } });
     const client = await RawClient.open(port);
     client.send(handshake({ "Sec-WebSocket-Extensions": "permessage-deflate", "Sec-WebSocket-Protocol": "a" }));
@@ -259,7 +259,7 @@ describe("attach", () => {
     expect(headers).not.toHaveProperty("sec-websocket-protocol");
   });
 
-  test("refusals are the app's and upgrade's own, and no WebSocketServer's", async () => {
+  test("refuses by the app and by upgrade, not by the WebSocketServer", async () => {
     const { port } = await serveByWs((req, res) => {
       if (req.url === "/secret") res.writeHead(401, { "X-Why": "secret" }).end("who are you?");
       else upgrade(req, Echo);
@@ -287,13 +287,13 @@ describe("attach", () => {
     expect((await h2c.answer()).status).toBe(405);
   });
 
-  test("upgrades are refused with 503 once it closes", async () => {
+  test("refuses upgrades with 503 after close()", async () => {
     const { port, sockets } = await serveByWs((req) => upgrade(req, Echo));
     await sockets.close();
     expect((await (await RawClient.open(port)).send(handshake()).answer()).status).toBe(503);
   });
 
-  test("its own verifyClient still has its say, later too", async () => {
+  test("calls verifyClient of the WebSocketServer, also if that is asynchronous", async () => {
     const inits: unknown[] = [];
     const handler = { ...Echo, init: (arg: unknown) => ok(void inits.push(arg)) as never };
     const verifyClient = ({ req }: { req: http.IncomingMessage }, answer: (ok: boolean, code?: number) => void) =>
@@ -309,7 +309,7 @@ describe("attach", () => {
     expect(sockets.connections).toBe(1);
   });
 
-  test("what is not ours is the WebSocketServer's, whose paths are its own", async () => {
+  test("leaves other requests to the WebSocketServer, with its paths", async () => {
     const { port, webSocketServer, sockets } = await serveByWs((req) => upgrade(req, Echo), {
       only: (req) => req.url !== "/socket?old",
       ws: { path: "/socket" },
@@ -325,7 +325,7 @@ describe("attach", () => {
     expect(sockets.connections).toBe(1);
   });
 
-  test("a server of its own is not needed", async () => {
+  test("works for a WebSocketServer without a server", async () => {
     const server = http.createServer((req) => upgrade(req, Echo));
     const webSocketServer = new WebSocketServer({ noServer: true });
     attach(webSocketServer, { server });
@@ -334,7 +334,7 @@ describe("attach", () => {
     expect(webSocketServer.clients.size).toBe(1);
   });
 
-  test("what makes no sense throws, and attaches nothing", () => {
+  test("throws for invalid arguments without attaching anything", () => {
     const server = http.createServer();
     expect(() => attach(new WebSocketServer({ noServer: true }))).toThrow('"server"');
     const webSocketServer = new WebSocketServer({ server });
@@ -347,7 +347,7 @@ describe("attach", () => {
 });
 
 describe("host", () => {
-  test("a socket has one handler; of a client that has gone, no `init` runs", async () => {
+  test("a socket has one handler, and `init` never runs for a client that has disconnected", async () => {
     const recorder = new Recorder();
     const outcome = deferred<unknown>();
     const { port } = await acceptByWs(async (sockets, socket, request) => {
@@ -368,12 +368,12 @@ describe("host", () => {
     expect(recorder.inits).toEqual([]);
   });
 
-  test("options for the handshake come too late, which is reported; after close() it takes nobody", async () => {
+  test("reports options of the handshake, and refuses connections after close()", async () => {
     const { port, errors, sockets } = await acceptByWs((sockets, socket, request) =>
       sockets.host(socket, request, Echo, undefined, { subprotocols: ["a"], origins: "*" }),
     );
     await (await RawClient.upgraded(port)).reset();
-    while (sockets.connections > 0) await turn();
+    while (sockets.connections > 0) await nextTick();
     expect(errors.map((error) => (error as Error).message)).toEqual([
       'the option "subprotocols" has no effect on ws',
       'the option "origins" has no effect on ws',
@@ -382,7 +382,7 @@ describe("host", () => {
     expect(await (await RawClient.upgraded(port)).closeCode()).toBe(1001);
   });
 
-  test("pings are answered at once, and seen", async () => {
+  test("answers pings immediately, and the handler sees them", async () => {
     const { port } = await acceptByWs((sockets, socket, request) =>
       sockets.host(socket, request, {
         ...Echo,

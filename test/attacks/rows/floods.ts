@@ -23,7 +23,7 @@ const unread = { init: 1, SlowConsumer: 1 } as const;
 export const floodAttacks: readonly Attack[] = [
   {
     name: "128 MiB of pings from a peer that does not read",
-    answer: "reads no more once 64 KiB of pongs wait; 1013 after `timeout` without progress",
+    answer: "stops reading once 64 KiB of pongs are buffered; 1013 after `timeout` without progress",
     bounds: { peakMiB: 24, heldMiB: 2, cpuMs: 2500 },
     happens: unread,
     run: async (field) =>
@@ -31,14 +31,14 @@ export const floodAttacks: readonly Attack[] = [
   },
   {
     name: "128 MiB of messages to an echo from a peer that does not read",
-    answer: "the same: what it sends holds it back, what it is sent stays small",
+    answer: "the same: the unread answers stop the reading, and the buffers stay small",
     bounds: { peakMiB: 32, heldMiB: 4, cpuMs: 2500 },
     happens: unread,
     run: async (field) => floodUnread(field, await field.connect("echo"), frame(BINARY, Buffer.alloc(60_000))),
   },
   {
     name: "512 MiB pushed to a peer that does not read",
-    answer: "1013 once `maxBuffered` (16 MiB) wait, cut off after `closeTimeout`",
+    answer: "1013 once `maxBuffered` (16 MiB) is buffered, aborted after `closeTimeout`",
     bounds: { peakMiB: 48, heldMiB: 20, cpuMs: 2500 },
     happens: { init: 1, SlowConsumer: 1 },
     run: async (field) => {
@@ -51,8 +51,8 @@ export const floodAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "64 MiB of messages to an async handler that takes a turn for each",
-    answer: "one callback at a time; 64 KiB or 1 024 messages wait, the rest is left to TCP",
+    name: "64 MiB of messages to an async handler that takes an event-loop tick for each",
+    answer: "runs one callback at a time; 64 KiB or 1 024 messages wait, the rest is left to TCP",
     bounds: { peakMiB: 32, cpuMs: 6000 },
     happens: { init: 1, handled: 65_536, remote: 1 },
     run: async (field) => {
@@ -67,7 +67,7 @@ export const floodAttacks: readonly Attack[] = [
   {
     name: "128 MiB of messages to a handler that never settles, and then a reset",
     answer:
-      "reads no more; the heartbeat finds the reset (HTTP/2 sees it at once), and after `closeTimeout` the callback is given up",
+      "stops reading; the heartbeat finds the reset (HTTP/2 reports it immediately), and the callback is abandoned after `closeTimeout`",
     bounds: { peakMiB: 24, heldMiB: 2, cpuMs: 1500 },
     happens: { init: 1, ConnectionLost: 1 },
     told: ['handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned'],
@@ -84,8 +84,8 @@ export const floodAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "256 MiB of messages behind our close frame",
-    answer: "reads them only to find the answer to it, and keeps none; cut off after `closeTimeout`",
+    name: "256 MiB of messages after the server's close frame",
+    answer: "reads them only to find the client's close frame, and keeps none; aborted after `closeTimeout`",
     bounds: { peakMiB: 160, cpuMs: 4000 },
     happens: { init: 1, normal: 1 },
     run: async (field) => {

@@ -50,7 +50,7 @@ const nonsenseCount = 10 * nonsenseNames.length;
 export const handlerAttacks: readonly Attack[] = [
   {
     name: "callbacks that throw and reject",
-    answer: "1011 without the error's text; `onError` and `terminate` are told, no other connection notices",
+    answer: "1011 without the error's text; `onError` and `terminate` get the error, no other connection is affected",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 60, Error: 30, normal: 10 },
     told: [
@@ -68,8 +68,8 @@ export const handlerAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "callbacks that return nonsense",
-    answer: "1011; `onError` is told what it was and which callback it came from",
+    name: "callbacks that return an invalid result",
+    answer: "1011; `onError` gets an error that names the result and the callback",
     bounds: { peakMiB: 32, cpuMs: 2500 },
     happens: {
       init: 2 * nonsenseCount,
@@ -92,8 +92,8 @@ export const handlerAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "callbacks that return what throws as soon as it is looked at",
-    answer: "the same as if they had thrown it",
+    name: "callbacks that return an object whose properties throw",
+    answer: "the same as if they had thrown the error",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 40, Error: 10, TypeError: 10 },
     told: ["handleIn", "init"].flatMap((callback) => Object.values(TRAPS).map((error) => `${callback}: ${error}`)),
@@ -105,7 +105,7 @@ export const handlerAttacks: readonly Attack[] = [
   },
   {
     name: "callbacks that never settle, and clients that close",
-    answer: "given up after `closeTimeout`: the close is answered, `terminate` runs with the last state",
+    answer: "abandoned after `closeTimeout`: the close frame is answered, `terminate` runs with the last state",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 60, remote: 40 }, // no state, no `terminate`: those that never left `init`
     told: [

@@ -49,8 +49,8 @@ const UNANSWERED_OFFER =
   'other clients then fail the connection (ConnectionLost). List those that the route supports in the option "subprotocols", for example ["a", "!"]';
 
 const linear = (name: keyof typeof SHAPES): Attack => ({
-  name: `the header ${name}, made to be read again and again`,
-  answer: "reads it in one pass",
+  name: `the header ${name}, made to be expensive to parse`,
+  answer: "parses it in one pass",
   bounds: { peakMiB: 96, cpuMs: 6000, growth: 16 },
   ...(name === "Connection" ? { onlyOver: "HTTP/1.1" } : {}),
   // Reported once, however many clients offer whatever they like.
@@ -62,7 +62,7 @@ const linear = (name: keyof typeof SHAPES): Attack => ({
 
 export const handshakeAttacks: readonly Attack[] = [
   {
-    name: "200 handshakes that come octet by octet and never end",
+    name: "200 handshakes that arrive byte by byte and never end",
     answer: "408 after Node's `headersTimeout`, which `attach` leaves in force",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: {},
@@ -83,8 +83,9 @@ export const handshakeAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "200 upgrade requests with a body that comes octet by octet and never ends",
-    answer: "they are ordinary requests, never WebSockets: 400 at once, or 408 after Node's `requestTimeout`",
+    name: "200 upgrade requests with a body that arrives byte by byte and never ends",
+    answer:
+      "treats them as ordinary requests, never as WebSockets: 400 immediately, or 408 after Node's `requestTimeout`",
     bounds: { peakMiB: 32, cpuMs: 1500 },
     happens: {},
     requests: { "GET /ws/echo": 100, "POST /page": 100 },
@@ -108,7 +109,8 @@ export const handshakeAttacks: readonly Attack[] = [
   },
   {
     name: "100 handshakes with thousands of headers",
-    answer: "400: some were dropped unread, and one of them might have announced a body; newer Nodes answer 431 before",
+    answer:
+      "400, because Node drops some headers unread and one of them might have announced a body; newer versions of Node answer 431 first",
     bounds: { peakMiB: 32, cpuMs: 2000 },
     happens: {},
     onlyOver: "HTTP/1.1",
@@ -148,8 +150,8 @@ export const handshakeAttacks: readonly Attack[] = [
   linear("Connection"),
   linear("Origin"),
   {
-    name: "an upgrade request that is none: `Proxy-Connection: upgrade`",
-    answer: "serves it once, as the ordinary request that it is",
+    name: "a request that only looks like an upgrade: `Proxy-Connection: upgrade`",
+    answer: "serves it once, as an ordinary request",
     bounds: { peakMiB: 24, cpuMs: 1000 },
     happens: {},
     requests: { "GET /page": 50 },

@@ -48,8 +48,8 @@ const refused = (
 
 export const http2Attacks: readonly Attack[] = [
   {
-    name: "200 CONNECTs that come octet by octet and never end",
-    answer: "nothing of ours is there before the last octet; the connection ends by `server.setTimeout`, if it is set",
+    name: "200 CONNECTs that arrive byte by byte and never end",
+    answer: "allocates nothing before the last byte; `server.setTimeout` ends the connection, if it is set",
     bounds: { peakMiB: 32, cpuMs: 2500 },
     happens: {},
     requests: {},
@@ -68,18 +68,18 @@ export const http2Attacks: readonly Attack[] = [
       });
     },
   },
-  refused("100 CONNECTs with thousands of headers", "the stream is reset by Node's `maxHeaderListPairs` (128)", {
+  refused("100 CONNECTs with thousands of headers", "Node resets the stream at its `maxHeaderListPairs` (128)", {
     a: Array<string>(2500).fill(""),
   }),
   refused(
     "100 CONNECTs with a header of 100 KB, where `settings.maxHeaderListSize` is set",
-    "the stream is reset by Node; where it is not set, the header is read",
+    "Node resets the stream; if the setting is missing, the header is read",
     { cookie: "c".repeat(100_000) },
     { settings: { maxHeaderListSize: 65_535 } },
   ),
   {
     name: "100 CONNECTs whose headers never end: CONTINUATION frames, up to 1 MiB of them",
-    answer: "the connection is ended by nghttp2 after a few of them",
+    answer: "nghttp2 ends the connection after a few of them",
     bounds: { peakMiB: 32, cpuMs: 2000 },
     happens: {},
     requests: {},
@@ -101,8 +101,8 @@ export const http2Attacks: readonly Attack[] = [
     },
   },
   {
-    name: "100 CONNECTs of 16 KB, whose headers would be 48 MB each (RFC 7541: 4 KB, referred to again and again)",
-    answer: "the stream is reset by Node's `maxHeaderListPairs` (128); the others of the connection go on",
+    name: "100 CONNECTs of 16 KB, whose headers would be 48 MB each (RFC 7541: 4 KB, referenced again and again)",
+    answer: "Node resets the stream at its `maxHeaderListPairs` (128); the connection's other streams continue",
     bounds: { peakMiB: 32, cpuMs: 3000 },
     happens: { init: 20, ConnectionLost: 20 },
     requests: { "GET /ws/echo": 20 },
@@ -125,8 +125,8 @@ export const http2Attacks: readonly Attack[] = [
     },
   },
   {
-    name: "messages of 60 KB, each octet in a DATA frame of its own",
-    answer: "are collected as they come; no octet keeps the memory that it came in",
+    name: "messages of 60 KB, each byte in a DATA frame of its own",
+    answer: "collects the bytes as they arrive; none of them keeps the memory in which it arrived",
     bounds: { peakMiB: 48, cpuMs: 6000 },
     happens: { init: 4, ConnectionLost: 4 },
     onlyOver: "HTTP/2",
@@ -146,8 +146,8 @@ export const http2Attacks: readonly Attack[] = [
     },
   },
   {
-    name: "10 connections dropped at once, each with 100 WebSockets",
-    answer: "each of them ends by itself, nothing is left of them",
+    name: "10 connections dropped simultaneously, each with 100 WebSockets",
+    answer: "each WebSocket ends by itself, and its memory is freed",
     bounds: { peakMiB: 48, cpuMs: 3000 },
     happens: { init: 1000, ConnectionLost: 1000 },
     onlyOver: "HTTP/2",

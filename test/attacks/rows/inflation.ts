@@ -59,7 +59,7 @@ export const inflationAttacks: readonly Attack[] = [
   tooBig("1 GiB of zeros in one compressed message of a thousand fragments", fragmented),
   {
     name: "40 compressed messages in one write, of 9 KB each, that become 9 MiB each",
-    answer: "inflates one after the other, as the handler takes them",
+    answer: "inflates them one after the other, as the handler handles them",
     bounds: { peakMiB: 120, cpuMs: 6000 },
     happens: { init: 1, remote: 1 },
     run: async (field) => {

@@ -21,7 +21,7 @@ const fragmentsWithoutEnd = async (client: Client, payload: string): Promise<voi
 export const messageAttacks: readonly Attack[] = [
   {
     name: "200 messages that never end: 10 MB announced, 1 KB sent",
-    answer: "sets aside 1 MiB at most before the octets are there, and after `timeout` closes with 1001",
+    answer: "allocates at most 1 MiB before the bytes arrive, and closes with 1001 after `timeout`",
     bounds: { peakMiB: 24, heldMiB: 212, cpuMs: 2000 },
     happens: { init: 200, timeout: 200 },
     run: async (field) => {
@@ -43,7 +43,7 @@ export const messageAttacks: readonly Attack[] = [
   },
   {
     name: "a message of 256 MiB, in one frame and in fragments of 64 KiB",
-    answer: "1009 at `maxMessageSize` (10 MB): from the header alone, or at the fragment that would pass it",
+    answer: "1009 at `maxMessageSize` (10 MB): from the header alone, or at the fragment that would exceed it",
     bounds: { peakMiB: 80, cpuMs: 4000 },
     happens: { init: 2, ProtocolError: 2 },
     run: async (field) => {
@@ -58,8 +58,8 @@ export const messageAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "a million fragments of one octet, where `maxFragments` allows it",
-    answer: "collects them in one stretch of memory: one message of 1 MB",
+    name: "a million fragments of one byte, where `maxFragments` allows it",
+    answer: "collects them in one buffer: one message of 1 MB",
     bounds: { peakMiB: 32, cpuMs: 4000 },
     happens: { init: 1, remote: 1 },
     run: async (field) => {
@@ -72,8 +72,8 @@ export const messageAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "a fragment of 5 MB, and 200 000 of one octet behind it",
-    answer: "grows by doubling: what is there is not copied again for each of them",
+    name: "a fragment of 5 MB, followed by 200 000 of one byte",
+    answer: "doubles the buffer as needed: the data is not copied again for each fragment",
     bounds: { peakMiB: 64, cpuMs: 3000 },
     happens: { init: 1, remote: 1 },
     run: async (field) => {
@@ -86,7 +86,7 @@ export const messageAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "two million fragments of one octet",
+    name: "two million fragments of one byte",
     answer: "1008 at `maxFragments` (524 288)",
     bounds: { peakMiB: 32, cpuMs: 3000 },
     happens: { init: 1, ProtocolError: 1 },
@@ -94,7 +94,7 @@ export const messageAttacks: readonly Attack[] = [
   },
   {
     name: "two million empty fragments",
-    answer: "1008 at `maxFragments`: empty ones count",
+    answer: "1008 at `maxFragments`: empty fragments count",
     bounds: { peakMiB: 24, cpuMs: 3000 },
     happens: { init: 1, ProtocolError: 1 },
     run: async (field) => fragmentsWithoutEnd(await field.connect("echo"), ""),

@@ -8,7 +8,7 @@ import type { Client } from "../field.ts";
 /** 200 that send this, reset, and are known to be lost. */
 const midway = (name: string, bytes: Uint8Array): Attack => ({
   name: `200 resets ${name}`,
-  answer: "`terminate` hears of `ConnectionLost`; what was collected is dropped",
+  answer: "`terminate` gets `ConnectionLost`; the incomplete data is dropped",
   bounds: { peakMiB: 48, cpuMs: 2000 },
   happens: { init: 200, ConnectionLost: 200 },
   run: async (field) => {
@@ -42,7 +42,7 @@ export const resetAttacks: readonly Attack[] = [
   },
   {
     name: "200 resets during `init`",
-    answer: "waits for `init`, then `terminate` hears of `ConnectionLost`",
+    answer: "waits for `init`, then `terminate` gets `ConnectionLost`",
     bounds: { peakMiB: 32, cpuMs: 1500 },
     happens: { init: 200, ConnectionLost: 200 },
     run: async (field) => {
@@ -64,8 +64,8 @@ export const resetAttacks: readonly Attack[] = [
     ]),
   ),
   {
-    name: "200 resets during our close",
-    answer: "the end stays the one that was decided; nothing waits for `closeTimeout`",
+    name: "200 resets during the server's close",
+    answer: "the reason stays the one that was decided first; nothing waits for `closeTimeout`",
     bounds: { peakMiB: 32, cpuMs: 1500 },
     happens: { init: 200, normal: 200 },
     run: async (field) => {
@@ -77,8 +77,8 @@ export const resetAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "1 000 connections dropped at once",
-    answer: "each ends by itself, nothing is left of them",
+    name: "1 000 connections dropped simultaneously",
+    answer: "each connection ends by itself, and its memory is freed",
     bounds: { peakMiB: 48, cpuMs: 3000 },
     happens: { init: 1000, ConnectionLost: 1000 },
     run: async (field) => {

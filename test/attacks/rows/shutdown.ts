@@ -4,8 +4,9 @@ import type { Attack } from "../attack.ts";
 
 export const shutdownAttacks: readonly Attack[] = [
   {
-    name: "100 upgrades during the shutdown: pending ones, new ones, and peers that do not answer our close",
-    answer: "503 and a closed connection for who is not in yet; 1001 for who is, cut off after `closeTimeout`",
+    name: "100 upgrades during a shutdown: pending ones, new ones, and peers that do not answer the close frame",
+    answer:
+      "503 and a closed connection for pending and new upgrades; 1001 for open connections, aborted after `closeTimeout`",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 50, shutdown: 50, "shut down": 1, "server closed": 1 },
     requests: { "GET /ws/echo": 50, "GET /gate/ws/echo": 50 },

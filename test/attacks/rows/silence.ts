@@ -7,7 +7,8 @@ import { isHealthy } from "../field.ts";
 export const silenceAttacks: readonly Attack[] = [
   {
     name: "200 half-open peers, and one that is alive",
-    answer: "a ping after `heartbeat`, 1001 after `timeout`, cut off after `closeTimeout`; who answers the ping stays",
+    answer:
+      "a ping after `heartbeat`, 1001 after `timeout`, aborted after `closeTimeout`; the peer that answers the ping stays",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 201, timeout: 200, ConnectionLost: 1 },
     run: async (field) => {
@@ -28,8 +29,8 @@ export const silenceAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "200 peers that never answer our close",
-    answer: "`terminate` runs at once, the connection is cut off after `closeTimeout`",
+    name: "200 peers that never answer the server's close frame",
+    answer: "`terminate` runs immediately, the connection is aborted after `closeTimeout`",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 200, normal: 200 },
     run: async (field) => {

@@ -17,9 +17,9 @@ const chunked = (body: string): string => `${body.length.toString(16)}\r\n${body
 
 export const smugglingAttacks: readonly Attack[] = [
   {
-    name: "frames that hold requests, 64 MiB of them, before an async route has answered",
+    name: "64 MiB of frames that contain requests, sent before an async route has answered",
     answer:
-      "are left in the kernel (HTTP/2: behind the stream's window) until it has, and then are this client's, in order",
+      "leaves them in the kernel (HTTP/2: behind the stream's window) until then, and handles them as this client's frames, in order",
     bounds: { peakMiB: 32, heldMiB: 2, cpuMs: 6000 },
     happens: { init: 1, remote: 1 },
     requests: { "GET /gate/ws/echo": 1 },
@@ -42,8 +42,8 @@ export const smugglingAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "requests and frames, 1 MiB from each of 60, behind a handshake that is refused",
-    answer: "answers 403, or as the route says, reads nothing more as anything, and closes",
+    name: "requests and frames after a refused handshake, 1 MiB from each of 60 peers",
+    answer: "answers 403, or as the route decides, parses nothing more, and closes",
     bounds: { peakMiB: 64, cpuMs: 2500 },
     happens: {},
     requests: { "GET /ws/echo": 20, "GET /gate/ws/echo": 20, "GET /page": 20 },
@@ -64,8 +64,8 @@ export const smugglingAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "a body in an upgrade request that holds another request",
-    answer: "refuses with 400 and skips the body: what comes behind it is the next request",
+    name: "an upgrade request whose body contains another request",
+    answer: "refuses with 400 and skips the body: the bytes after it are the next request",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: {},
     requests: { "GET /ws/echo": 100, "GET /next": 100 },
@@ -87,8 +87,8 @@ export const smugglingAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "a body that is announced behind more headers than are read",
-    answer: "400 and closes, newer Nodes 431: neither the body nor what follows is read",
+    name: "a body that is announced after more headers than Node keeps",
+    answer: "400 (newer versions of Node: 431) and closes: neither the body nor what follows is read",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: {},
     onlyOver: "HTTP/1.1",
@@ -104,8 +104,8 @@ export const smugglingAttacks: readonly Attack[] = [
     },
   },
   {
-    name: "requests behind a handshake that is accepted",
-    answer: "reads them as frames, which they are not: 1002",
+    name: "requests after an accepted handshake",
+    answer: "parses them as frames, which fails: 1002",
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 100, ProtocolError: 100 },
     requests: { "GET /ws/echo": 100 },

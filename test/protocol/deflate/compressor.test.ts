@@ -1,6 +1,6 @@
 import { constants, createInflateRaw, type Inflate, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { nodeDeflate } from "../../../src/adapters/node/deflate.ts";
 import type { IoData } from "../../../src/message.ts";
 import type { Compressor } from "../../../src/protocol/deflate/compressor.ts";
@@ -39,7 +39,7 @@ const inflate = (payload: Uint8Array): string =>
 const TEXT = '{"user":"alice","text":"hello there, hello again, and hello once more"}'.repeat(4);
 
 describe("Compressor", () => {
-  it("compresses text, octets and lists of them, and leaves the tail off", () => {
+  test("compresses text, octets and lists of them, and leaves the tail off", () => {
     for (const data of [TEXT, Buffer.from(TEXT), [TEXT.slice(0, 10), [Buffer.from(TEXT.slice(10))]]]) {
       const payload = compress(agree().compressor, data)!;
       expect(payload.length).toBeLessThan(TEXT.length / 2);
@@ -48,16 +48,16 @@ describe("Compressor", () => {
     }
   });
 
-  it("an empty message is one octet (RFC 7692 §7.2.3.6)", () => {
+  test("an empty message is one octet (RFC 7692 §7.2.3.6)", () => {
     expect([...compress(agree().compressor, "")!]).toEqual([0]);
   });
 
-  it("leaves alone what would not become smaller", () => {
+  test("leaves alone what would not become smaller", () => {
     expect(compress(agree().compressor, "abc")).toBeUndefined();
     expect(compress(agree(TAKEOVER).compressor, crypto.getRandomValues(new Uint8Array(1000)))).toBeUndefined();
   });
 
-  it("compresses a message that goes to many once, text and octets, and tells it from one as long", () => {
+  test("compresses a message that goes to many once, text and octets, and tells it from one as long", () => {
     let calls = 0;
     const deflate = {
       ...nodeDeflate,
@@ -78,7 +78,7 @@ describe("Compressor", () => {
     expect(calls).toBe(3);
   });
 
-  it.each([8, 9, 10, 15])("never reaches further back than a window of 2^%i", async (bits) => {
+  test.each([8, 9, 10, 15])("never reaches further back than a window of 2^%i", async (bits) => {
     const word = fc.string({ minLength: 1, maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(word, { maxLength: 60, size: "max" }), { maxLength: 6 }), async (messages) => {
@@ -102,7 +102,7 @@ describe("Compressor", () => {
     );
   });
 
-  it("with context takeover, a message like the one before is hardly anything", async () => {
+  test("with context takeover, a message like the one before is hardly anything", async () => {
     const { compressor } = agree(TAKEOVER);
     const receiver = new Receiver();
     const sizes: number[] = [];
@@ -115,7 +115,7 @@ describe("Compressor", () => {
     expect(Math.max(...sizes.slice(1))).toBeLessThan(sizes[0]! / 3);
   });
 
-  it("what was sent uncompressed is not in the window", async () => {
+  test("what was sent uncompressed is not in the window", async () => {
     const { compressor } = agree(TAKEOVER);
     const receiver = new Receiver();
     const noise = Buffer.from(crypto.getRandomValues(new Uint8Array(64)));

@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../../src/errors.ts";
 import type { Decompressor } from "../../../src/protocol/deflate/decompressor.ts";
 import { type Agreement, agree, TAKEOVER } from "../compression.ts";
@@ -28,7 +28,7 @@ const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(" ", ""), 
 
 describe("Decompressor", () => {
   // RFC 7692 §7.2.3.1–5, word for word.
-  it.each([
+  test.each([
     ["one block", "f2 48 cd c9 c9 07 00"],
     ["no compression", "00 05 00 fa ff 48 65 6c 6c 6f 00"],
     ["a final block", "f3 48 cd c9 c9 07 00 00"],
@@ -38,7 +38,7 @@ describe("Decompressor", () => {
     expect([Buffer.from(result as Uint8Array).toString(), now]).toEqual(["Hello", true]);
   });
 
-  it("reads on behind a final block, which may refer to what came before it", async () => {
+  test("reads on behind a final block, which may refer to what came before it", async () => {
     const [result] = await readAs({}, hex("f3 48 cd c9 c9 07 00 f3 00 11 00 00"));
     expect(Buffer.from(result as Uint8Array).toString()).toBe("HelloHello");
     // In another thread as well: a final block, and a lot behind it.
@@ -47,18 +47,18 @@ describe("Decompressor", () => {
     expect([Buffer.concat([Buffer.from("Hello"), noise]).equals(large as Uint8Array), now]).toEqual([true, false]);
   });
 
-  it("reads the RFC's example of context takeover", async () => {
+  test("reads the RFC's example of context takeover", async () => {
     const { decompressor } = agree(TAKEOVER);
     for (const payload of ["f2 48 cd c9 c9 07 00", "f2 00 11 00 00"]) {
       expect(Buffer.from((await read(decompressor, hex(payload)))[0] as Uint8Array).toString()).toBe("Hello");
     }
   });
 
-  it("reads an empty message", async () => {
+  test("reads an empty message", async () => {
     expect((await readAs({}, hex("00")))[0]).toEqual(Buffer.alloc(0));
   });
 
-  it.each([
+  test.each([
     ["nothing at all", ""],
     ["a reserved block type", "06 00"],
     ["a distance before the beginning", "f2 00 11 00 00"],
@@ -70,7 +70,7 @@ describe("Decompressor", () => {
     expect((await readAs({}, hex(payload)))[0]).toBe(1007);
   });
 
-  it("stops at maxMessageSize, and not one octet earlier", async () => {
+  test("stops at maxMessageSize, and not one octet earlier", async () => {
     for (const maxMessageSize of [100, 65_536, 65_537, 1_000_000]) {
       const data = Buffer.alloc(maxMessageSize, "ab");
       const agreement = { maxMessageSize };
@@ -79,7 +79,7 @@ describe("Decompressor", () => {
     }
   });
 
-  it("stops at maxInflation times what came, above 64 KiB", async () => {
+  test("stops at maxInflation times what came, above 64 KiB", async () => {
     expect(((await readAs({ maxInflation: 1 }, deflate(Buffer.alloc(65_536))))[0] as Uint8Array).length).toBe(65_536);
     const bomb = deflate(Buffer.alloc(1_000_000));
     expect((await readAs({ maxInflation: 500 }, bomb))[0]).toBe(1009);
@@ -88,7 +88,7 @@ describe("Decompressor", () => {
     }
   });
 
-  it("answers at once where little goes in and comes out, and in a later turn elsewhere", async () => {
+  test("answers at once where little goes in and comes out, and in a later turn elsewhere", async () => {
     const noise = (size: number): Uint8Array =>
       Buffer.concat(Array.from({ length: size / 1024 }, () => crypto.getRandomValues(new Uint8Array(1024))));
     expect((await readAs({}, deflate(noise(60 * 1024))))[1]).toBe(true);
@@ -99,7 +99,7 @@ describe("Decompressor", () => {
     expect(await readAs({ maxMessageSize: 10 }, deflate("0123456789".repeat(7000)))).toEqual([1009, true]);
   });
 
-  it("reads what any client may send, in any window, with and without context takeover", async () => {
+  test("reads what any client may send, in any window, with and without context takeover", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -127,7 +127,7 @@ describe("Decompressor", () => {
     );
   });
 
-  it("random octets are data or 1007, never anything else", async () => {
+  test("random octets are data or 1007, never anything else", async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200, size: "max" }), async (payload) => {
         const [result] = await readAs({}, payload);

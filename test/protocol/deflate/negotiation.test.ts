@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type CompressOptions, resolveOptions } from "../../../src/options.ts";
 import { negotiateDeflate } from "../../../src/protocol/deflate/negotiation.ts";
 import { parseExtensions } from "../../../src/protocol/http/extensions.ts";
@@ -11,7 +11,7 @@ const TAKEOVER = { serverNoContextTakeover: false, clientNoContextTakeover: fals
 
 describe("negotiateDeflate", () => {
   // Header, our options, the answer: RFC 7692 §7.1.
-  it.each<[string, CompressOptions, string | undefined]>([
+  test.each<[string, CompressOptions, string | undefined]>([
     ["", {}, undefined],
     ["x-webkit-deflate-frame", {}, undefined],
     ["permessage-deflate", {}, `permessage-deflate; ${BOTH}`],
@@ -70,7 +70,7 @@ describe("negotiateDeflate", () => {
     expect(negotiate(header, compress)?.answer).toBe(answer);
   });
 
-  it("gives the windows that both sides will use", () => {
+  test("gives the windows that both sides will use", () => {
     const header = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=12";
     expect(negotiate(header, { clientMaxWindowBits: 14 })).toMatchObject({
       serverMaxWindowBits: 9,

@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { MessageWindow } from "../../../src/protocol/deflate/window.ts";
 
 describe("MessageWindow", () => {
-  it("is the end of all messages so far", () => {
+  test("is the end of all messages so far", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 700, size: "max" })),

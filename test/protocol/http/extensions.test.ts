@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parseExtensions } from "../../../src/protocol/http/extensions.ts";
 
 describe("parseExtensions", () => {
-  it.each([
+  test.each([
     [undefined, []],
     ["", []],
     [" , ,\t", []],
@@ -19,7 +19,7 @@ describe("parseExtensions", () => {
     expect(parseExtensions(header)?.map(({ name, parameters }) => [name, ...parameters])).toEqual(expected);
   });
 
-  it.each([
+  test.each([
     ";",
     "a b",
     "a;",
@@ -40,7 +40,7 @@ describe("parseExtensions", () => {
     expect(parseExtensions(header)).toBeUndefined();
   });
 
-  it("reads whatever was written by the grammar", () => {
+  test("reads whatever was written by the grammar", () => {
     const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,8}$/);
     const space = fc.constantFrom("", " ", "\t ");
     const parameter = fc.tuple(token, fc.option(fc.tuple(token, fc.boolean()), { nil: undefined }));
@@ -63,7 +63,7 @@ describe("parseExtensions", () => {
     );
   });
 
-  it("never throws, whatever it is given", () => {
+  test("never throws, whatever it is given", () => {
     fc.assert(fc.property(fc.string({ unit: "binary" }), (header) => void parseExtensions(header)));
     fc.assert(fc.property(fc.stringMatching(/^[ab;=,"\\ ]*$/), (header) => void parseExtensions(header)));
   });

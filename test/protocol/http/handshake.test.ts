@@ -1,27 +1,27 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, test } from "vitest";
 import { acceptFor, isKey, offeredSubprotocols } from "../../../src/protocol/http/handshake.ts";
 
 const sha1 = (input: string): string => createHash("sha1").update(input).digest("base64");
 
 describe("acceptFor", () => {
-  it("answers the RFC's example (§1.3)", () => {
+  test("answers the RFC's example (§1.3)", () => {
     expect(acceptFor("dGhlIHNhbXBsZSBub25jZQ==", sha1)).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
   });
 
-  it("hashes the key as it is, spaces and all", () => {
+  test("hashes the key as it is, spaces and all", () => {
     expect(acceptFor("x", (input) => input)).toBe("x258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
   });
 });
 
 describe("isKey", () => {
-  it("is false of the base64 of any other number of octets", () => {
+  test("is false of the base64 of any other number of octets", () => {
     for (let length = 0; length < 40; length++) {
       expect(isKey(Buffer.alloc(length, 0xa5).toString("base64")), `${length} octets`).toBe(length === 16);
     }
   });
 
-  it.each([
+  test.each([
     undefined,
     "",
     "dGhlIHNhbXBsZSBub25jZQ",
@@ -38,7 +38,7 @@ describe("isKey", () => {
 });
 
 describe("offeredSubprotocols", () => {
-  it.each<[string | undefined, string[] | undefined]>([
+  test.each<[string | undefined, string[] | undefined]>([
     [undefined, []],
     ["", []],
     ["chat", ["chat"]],

@@ -1,9 +1,9 @@
 /** Short texts that are decoded together: what comes out is what came in, whoever stops in the middle of it. */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import type { Octets } from "../../../src/protocol/byte-ops.ts";
+import { describe, expect, test } from "vitest";
+import type { ByteOps } from "../../../src/protocol/byte-ops.ts";
 import { maskRun, unmaskRun } from "../../../src/protocol/short-text/run.ts";
-import { type Frame, frame, join, OP, octetsOf } from "../client-frames.ts";
+import { type Frame, frame, join, OP, octetsOf } from "../../support/client-frames.ts";
 import { makeWire } from "../fake-wire.ts";
 import { allOctets, asText, makeParser, parseAll, type Seen, textSeen } from "../parsing.ts";
 
@@ -22,24 +22,24 @@ const shortFrame: fc.Arbitrary<Frame> = fc.oneof(
 );
 const frames = fc.array(shortFrame, { minLength: 1, maxLength: 40 });
 
-const alone = (all: readonly Frame[], octets: Octets): readonly Seen[] =>
-  all.flatMap((one) => parseAll([frame(one)], { octets }));
+const alone = (all: readonly Frame[], byteOps: ByteOps): readonly Seen[] =>
+  all.flatMap((one) => parseAll([frame(one)], { byteOps: byteOps }));
 
-describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
-  it("comes out as each of its frames alone would", () => {
+describe.each(allOctets)("a run of short texts, with $name", ({ byteOps }) => {
+  test("comes out as each of its frames alone would", () => {
     fc.assert(
       fc.property(frames, (all) => {
-        const together = parseAll([join(...all.map(frame))], { octets });
-        expect(asText(together)).toEqual(asText(alone(all, octets)));
+        const together = parseAll([join(...all.map(frame))], { byteOps });
+        expect(asText(together)).toEqual(asText(alone(all, byteOps)));
       }),
     );
   });
 
-  it("goes on where it was stopped, also when more has come in between, or comes from within an event", () => {
+  test("goes on where it was stopped, also when more has come in between, or comes from within an event", () => {
     const step = fc.constantFrom("go on", "stop", "stop and feed", "feed within");
     fc.assert(
       fc.property(frames, fc.array(fc.tuple(step, shortFrame), { maxLength: 12 }), (first, steps) => {
-        const { parser, recorder, seen } = makeParser({ octets });
+        const { parser, recorder, seen } = makeParser({ byteOps });
         const fed = [...first];
         let event = 0;
         let feedWhenStopped: Frame | undefined;
@@ -63,15 +63,15 @@ describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
           }
           parser.parse();
         }
-        expect(asText(seen)).toEqual(asText(alone(fed, octets)));
+        expect(asText(seen)).toEqual(asText(alone(fed, byteOps)));
       }),
     );
   });
 
-  it.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
+  test.each([1, 20])("ends its chunk, and within the event of its last text %i more are fed", (count) => {
     const texts = Array.from({ length: 10 + count }, (_, i) => `number ${i} 0123456789`);
     const bytes = texts.map((payload) => frame({ opcode: OP.text, payload }));
-    const { parser, recorder, seen } = makeParser({ octets });
+    const { parser, recorder, seen } = makeParser({ byteOps });
     recorder.onEvent = () => {
       if (seen.length === 10) parser.feed(join(...bytes.slice(10)));
     };
@@ -80,10 +80,10 @@ describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
     expect(seen).toEqual(texts.map(textSeen));
   });
 
-  it("is sent on as it came, among texts that did not just arrive", () => {
+  test("is sent on as it came, among texts that did not just arrive", () => {
     fc.assert(
       fc.property(frames, text, (all, other) => {
-        const { stream, session, send, receive } = makeWire(octets);
+        const { stream, session, send, receive } = makeWire(byteOps);
         const expected: string[] = [];
         session.on.message = ({ opcode, data }, size) => {
           if (opcode !== "text") return;
@@ -101,14 +101,14 @@ describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
     );
   });
 
-  it("ends before what is too large, and the next frame is refused for itself", () => {
+  test("ends before what is too large, and the next frame is refused for itself", () => {
     const all = ["a".repeat(20), "b".repeat(20), "c".repeat(21), "d"].map((payload) =>
       frame({ opcode: OP.text, payload }),
     );
     const filler = frame({ opcode: OP.text, payload: "e".repeat(20) });
     const bytes = join(filler, filler, filler, ...all);
     for (const limits of [{ maxFrameSize: 20 }, { maxMessageSize: 20 }]) {
-      expect(parseAll([bytes], { octets, limits }).slice(3)).toEqual([
+      expect(parseAll([bytes], { byteOps, limits }).slice(3)).toEqual([
         textSeen("a".repeat(20)),
         textSeen("b".repeat(20)),
         ["error", 1009],
@@ -116,18 +116,18 @@ describe.each(allOctets)("a run of short texts, with $name", ({ octets }) => {
     }
   });
 
-  it("is no longer than 256 octets: a text that is kept keeps no more alive than that", () => {
+  test("is no longer than 256 octets: a text that is kept keeps no more alive than that", () => {
     const decoded: number[] = [];
-    const watching: Octets = {
-      ...octets,
+    const watching: ByteOps = {
+      ...byteOps,
       decodeAscii: (bytes, start, end) => {
         decoded.push(end - start);
-        return octets.decodeAscii(bytes, start, end);
+        return byteOps.decodeAscii(bytes, start, end);
       },
     };
     for (const size of [1, 13, 32, 100, 125]) {
       const one = frame({ opcode: OP.text, payload: "x".repeat(size) });
-      parseAll([join(...Array<Uint8Array>(50).fill(one))], { octets: watching });
+      parseAll([join(...Array<Uint8Array>(50).fill(one))], { byteOps: watching });
     }
     expect(Math.max(...decoded)).toBeLessThanOrEqual(256);
     expect(decoded.length).toBeLessThan(150);
@@ -142,7 +142,7 @@ describe("unmaskRun", () => {
   );
   const endOf = (count: number): number => ["one", "two", "three"].slice(0, count).join("").length + 6 * count;
 
-  it("takes whole, short, ASCII texts, and leaves the rest as it was; maskRun takes it back", () => {
+  test("takes whole, short, ASCII texts, and leaves the rest as it was; maskRun takes it back", () => {
     const run = bytes.slice();
     const view = new DataView(run.buffer);
     expect(unmaskRun(view, 0, 0, 125)).toBe(endOf(3));
@@ -152,7 +152,7 @@ describe("unmaskRun", () => {
     expect([...run]).toEqual([...bytes]);
   });
 
-  it.each([
+  test.each([
     ["one that is longer than may be", 4, bytes, endOf(2)],
     ["one of which an octet is missing", 125, bytes.slice(0, endOf(3) - 1), endOf(2)],
     ["one of which the header is cut", 125, bytes.slice(0, endOf(2) + 5), endOf(2)],

@@ -5,16 +5,16 @@ import { Failure } from "../outcome.ts";
 import { answersTo } from "../owed.ts";
 import { ascii, hex, mixed } from "../payloads.ts";
 
-/** Codes that a client may send: of the RFC, registered since, and free for use. */
+/** Close codes that a client may send: defined by the RFC, registered later, and for private use. */
 const VALID = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999];
 
-/** §7.4.1 and §7.4.2: never on the wire, or not used. */
+/** §7.4.1 and §7.4.2: must not be sent, or are not used. */
 const FORBIDDEN = [0, 1, 999, 1004, 1005, 1006, 1015];
 
-/** §7.4.2: reserved for the protocol, which has not defined them. */
+/** §7.4.2: reserved for the protocol, but not defined. */
 const UNDEFINED = [1016, 1100, 2000, 2999];
 
-/** Nothing is said about them. */
+/** Not mentioned in the RFC. */
 const BEYOND = [5000, 9999, 65_535];
 
 const closesWith = (title: string, code: number | undefined, reason: Payload = "", how: "whole" | 1 = "whole"): Row =>
@@ -23,16 +23,16 @@ const closesWith = (title: string, code: number | undefined, reason: Payload = "
     await peer.closes([code]);
   });
 
-/** The code should be refused, but no MUST says so. */
+/** The server should refuse the code, but no MUST requires it. */
 const refusedOrEchoed = (code: number, outcome: "non-strict" | "informational"): Row =>
   script(`${code}`, async (peer) => {
     await peer.send([close(code)]);
-    const got = await peer.next("the answer to our close frame");
+    const got = await peer.next("the answer to the client's close frame");
     if (got.kind !== "close" || got.code === 1002) return peer.failed(got, [1002]);
-    peer.note(outcome, `takes the code for a sound one: answers with ${got.code ?? "no code"}`);
+    peer.note(outcome, `accepts the code: answers with ${got.code ?? "no code"}`);
   });
 
-/** What comes after a close frame is not looked at (§5.5.1): only the answer to the close frame comes back. */
+/** The server ignores what follows a close frame (§5.5.1): it answers the close frame only. */
 const ignoresAfter = (title: string, after: readonly Frame[], before: readonly Frame[] = []): Row =>
   script(title, async (peer) => {
     await peer.send([...before, close(1000), ...after]);
@@ -52,12 +52,12 @@ const badReason = (digits: string): Row =>
 export const closing = wireClass(7, "close handling", [
   section("handshake", [
     closesWith("without a code", undefined),
-    closesWith("without a code, octet by octet", undefined, "", 1),
+    closesWith("without a code, byte by byte", undefined, "", 1),
     closesWith("with a code", 1000),
     closesWith("with a code and a reason", 1000, "that's all"),
-    closesWith("with a code and a reason, octet by octet", 1000, "that's all", 1),
-    closesWith("with a reason of 123 octets", 1000, ascii(123)),
-    closesWith("with a reason of 123 octets, most of them not ASCII", 1000, mixed(123)),
+    closesWith("with a code and a reason, byte by byte", 1000, "that's all", 1),
+    closesWith("with a reason of 123 bytes", 1000, ascii(123)),
+    closesWith("with a reason of 123 bytes, most of them not ASCII", 1000, mixed(123)),
     echoes("after a message", [text("first")]),
     answeredThenCloses("with a message in the same chunk", [text("first")]),
     answeredThenCloses(
@@ -91,13 +91,13 @@ export const closing = wireClass(7, "close handling", [
     BEYOND.map((code) => refusedOrEchoed(code, "informational")),
   ),
   section("payload", [
-    fails("of one octet", 1002, [frame(CLOSE, hex("03"))]),
-    fails("of one octet, octet by octet", 1002, [frame(CLOSE, hex("03"))], { how: 1 }),
-    fails("of 126 octets", 1002, [close(1000, ascii(124))]),
-    fails("of 65 536 octets", 1002, [close(1000, ascii(65_534))]),
+    fails("of one byte", 1002, [frame(CLOSE, hex("03"))]),
+    fails("of one byte, byte by byte", 1002, [frame(CLOSE, hex("03"))], { how: 1 }),
+    fails("of 126 bytes", 1002, [close(1000, ascii(124))]),
+    fails("of 65 536 bytes", 1002, [close(1000, ascii(65_534))]),
   ]),
   section(
-    "reason that is no UTF-8",
+    "reason text that is not UTF-8",
     ["80", "ff", "c0 80", "ce", "e0 80 80", "ed a0 80", "f0 9f 98", "f4 90 80 80"].map(badReason),
   ),
   section("after a close frame", [
@@ -105,9 +105,9 @@ export const closing = wireClass(7, "close handling", [
     ignoresAfter("a ping", [ping("too late")]),
     ignoresAfter("a pong", [pong("too late")]),
     ignoresAfter("another close frame", [close(1001)]),
-    ignoresAfter("a frame against the rules", [frame(3, "too late", { rsv: 7 })]),
+    ignoresAfter("an invalid frame", [frame(3, "too late", { rsv: 7 })]),
     ignoresAfter("a message before and one after", [text("too late")], [text("in time")]),
-    script("octets that are no frames", async (peer) => {
+    script("bytes that are not frames", async (peer) => {
       await peer.chop(Buffer.concat([encode([close(1000)]), hex("ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff")]));
       await peer.closes([1000]);
     }),
@@ -115,7 +115,7 @@ export const closing = wireClass(7, "close handling", [
       await peer.send([close(1000), ...Array.from({ length: 16 }, () => text(ascii(65_536)))]);
       const got = await peer.next("the server's close frame");
       if (got.kind === "close") return peer.ends();
-      if (got.kind !== "reset") throw new Failure(`expected the answer to our close frame, got ${got.kind}`);
+      if (got.kind !== "reset") throw new Failure(`expected the answer to the client's close frame, got ${got.kind}`);
       peer.note("non-strict", "resets the connection, so that its close frame is lost (§7.1.1)");
     }),
   ]),
@@ -124,11 +124,11 @@ export const closing = wireClass(7, "close handling", [
       await peer.send([text("a fragment", { fin: false }), close(1000)]);
       await peer.closes([1000]);
     }),
-    script("its rest comes too late", async (peer) => {
+    script("the rest of the message arrives too late", async (peer) => {
       await peer.send([text("a fragment", { fin: false }), close(1000), last("the rest")]);
       await peer.closes([1000]);
     }),
-    script("after a ping, each frame in its chunk", async (peer) => {
+    script("after a ping, one frame per chunk", async (peer) => {
       await peer.send([text("a fragment", { fin: false }), ping(), close(3000), last("the rest")], "apart");
       await peer.answers(answersTo([ping()]));
       await peer.closes([3000]);
@@ -138,24 +138,19 @@ export const closing = wireClass(7, "close handling", [
       await peer.closes([1000]);
     }),
   ]),
-  section("both at once", [
-    fails("our close frame meets the server's", 1002, [frame(3), close(1000)]),
-    fails("our close frame meets the server's, octet by octet", 1002, [frame(3), close(1000)], { how: 1 }),
-    fails("messages behind the frame that fails the connection are not answered", 1002, [
-      frame(3),
-      text("no"),
-      ping("no"),
-      text("no"),
-    ]),
+  section("close frames that cross", [
+    fails("the client's and the server's", 1002, [frame(3), close(1000)]),
+    fails("the client's and the server's, byte by byte", 1002, [frame(3), close(1000)], { how: 1 }),
+    fails("messages after the invalid frame are not answered", 1002, [frame(3), text("no"), ping("no"), text("no")]),
   ]),
   section("without a close frame", [
-    script("we end our direction: the server ends its own", async (peer) => {
+    script("the client ends its direction of the stream: the server ends its own", async (peer) => {
       await peer.send([text("first")]);
       await peer.answers(answersTo([text("first")]));
       peer.endWriting();
       for (let got = await peer.nextSoon(); got?.kind !== "end" && got?.kind !== "reset"; got = await peer.nextSoon()) {
-        if (got === undefined) return peer.note("non-strict", "keeps a connection whose other side has ended");
-        if (got.kind !== "close") throw new Failure(`got ${got.kind} after our end`);
+        if (got === undefined) return peer.note("non-strict", "keeps a connection open whose other side has ended");
+        if (got.kind !== "close") throw new Failure(`got ${got.kind} after the end of the client's stream`);
       }
     }),
   ]),

@@ -1,16 +1,16 @@
-/** Compressed messages (RFC 7692 §7.2): everything that a sender may make of them. */
+/** Compressed messages (RFC 7692 §7.2), in every form that a sender may choose. */
 import { constants } from "node:zlib";
 import { type Conditions, echoes, type Row, section, wireClass } from "../case.ts";
 import { BINARY, binary, fragments, last, more, ping, TEXT, text } from "../frames.ts";
 import type { Answer } from "../owed.ts";
-import { hex, json, mixed, noise, octets } from "../payloads.ts";
+import { bytes, hex, json, mixed, noise } from "../payloads.ts";
 import { compressed, type Sent } from "../sent.ts";
 
 const OFFER = "permessage-deflate";
 const NONE = `${OFFER}; server_no_context_takeover; client_no_context_takeover`;
 const KiB = 1_024;
 
-/** What may be agreed on. */
+/** Offers. */
 const PARAMETERS = [
   "",
   "; client_max_window_bits",
@@ -28,7 +28,7 @@ const PARAMETERS = [
 
 const SIZES = [0, 1, 16, 64, 125, 126, 256, KiB, 4 * KiB, 8 * KiB, 32 * KiB, 65_535, 65_536, 128 * KiB];
 
-/** Messages that compress well and badly, that resemble one another, as text and as binary. */
+/** Messages that compress well, badly, and with references to each other, as text and as binary. */
 const messages = (size: number): Sent[] => [
   compressed(TEXT, json(size)),
   compressed(BINARY, noise(size)),
@@ -42,7 +42,7 @@ const messages = (size: number): Sent[] => [
 const sizesWith = (params: string): Row[] =>
   section(
     `${OFFER}${params}`,
-    SIZES.map((size) => echoes(`messages of ${size} octets`, () => messages(size), { offer: OFFER + params })),
+    SIZES.map((size) => echoes(`messages of ${size} bytes`, () => messages(size), { offer: OFFER + params })),
   );
 
 const FRAGMENT_SIZES = [1, 2, 7, 64, 1_000];
@@ -54,7 +54,7 @@ const compressedIn = (fragmentSize: number): Sent[] => [
   compressed(TEXT, mixed(300), { fragmentSize }),
 ];
 
-/** Octets that are compressed data already: in a frame, or in fragments of a message. */
+/** Data that is already compressed: in one frame, or in the fragments of a message. */
 const raw = (title: string, digits: string | readonly string[], expected: string, offer = NONE): Row =>
   echoes(title, fragments(TEXT, [digits].flat().map(hex), { rsv: 4 }), {
     offer,
@@ -81,31 +81,31 @@ const byTurns = (): Sent[] =>
 export const deflateMessages = wireClass(13, "permessage-deflate: messages", [
   ...PARAMETERS.map(sizesWith),
   section("many messages", [
-    echoes("1 000 of 100 octets, with takeover", () => many(1_000, 100), { offer: OFFER }),
-    echoes("1 000 of 100 octets, without", () => many(1_000, 100), { offer: NONE }),
-    echoes("100 of 10 000 octets, with takeover, in chunks of 1 300 octets", () => many(100, 10_000), {
+    echoes("1 000 of 100 bytes, with takeover", () => many(1_000, 100), { offer: OFFER }),
+    echoes("1 000 of 100 bytes, without", () => many(1_000, 100), { offer: NONE }),
+    echoes("100 of 10 000 bytes, with takeover, in chunks of 1 300 bytes", () => many(100, 10_000), {
       offer: OFFER,
       how: 1_300,
     }),
-    echoes("100 of 10 000 octets, without, in chunks of 1 300 octets", () => many(100, 10_000), {
+    echoes("100 of 10 000 bytes, without, in chunks of 1 300 bytes", () => many(100, 10_000), {
       offer: NONE,
       how: 1_300,
     }),
-    echoes("small and large ones by turns, in order", byTurns, { offer: NONE }),
-    echoes("small and large ones by turns, in order, with takeover", byTurns, { offer: OFFER }),
+    echoes("small and large ones alternating, in order", byTurns, { offer: NONE }),
+    echoes("small and large ones alternating, in order, with takeover", byTurns, { offer: OFFER }),
     echoes(
       "pings between large ones",
       () => Array.from({ length: 10 }, (_, i) => [compressed(TEXT, json(200_000 + i)), ping(`${i}`)]).flat(),
       { offer: NONE },
     ),
-    echoes("octet by octet", messages(125), { offer: OFFER, how: 1 }),
+    echoes("byte by byte", messages(125), { offer: OFFER, how: 1 }),
     echoes("1 MiB", () => [compressed(TEXT, json(KiB * KiB)), compressed(BINARY, noise(KiB * KiB))], { offer: NONE }),
     echoes("16 MiB of zeros", () => [compressed(BINARY, Buffer.alloc(16 * KiB * KiB))], { offer: NONE }),
   ]),
   section("fragments", [
-    ...FRAGMENT_SIZES.map((size) => echoes(`of ${size} octets`, compressedIn(size), { offer: OFFER })),
+    ...FRAGMENT_SIZES.map((size) => echoes(`of ${size} bytes`, compressedIn(size), { offer: OFFER })),
     ...FRAGMENT_SIZES.map((size) =>
-      echoes(`of ${size} octets, each in a chunk, without takeover`, compressedIn(size), { offer: NONE, how: "apart" }),
+      echoes(`of ${size} bytes, one per chunk, without takeover`, compressedIn(size), { offer: NONE, how: "apart" }),
     ),
     raw("the first is empty", ["", HELLO], "Hello"),
     raw("the last is empty", [HELLO, ""], "Hello"),
@@ -120,15 +120,15 @@ export const deflateMessages = wireClass(13, "permessage-deflate: messages", [
     }),
   ]),
   section("without compression", [
-    echoes("a message", [text(json(1_000)), binary(octets(1_000)), text()], { offer: OFFER }),
+    echoes("a message", [text(json(1_000)), binary(bytes(1_000)), text()], { offer: OFFER }),
     echoes("in fragments", fragments(TEXT, [json(300), json(300), ""]), { offer: OFFER }),
     echoes(
-      "by turns with compressed ones, with takeover",
+      "alternating with compressed ones, with takeover",
       Array.from({ length: 20 }, (_, i) => (i % 2 ? text(json(500 + i)) : compressed(TEXT, json(500 + i)))),
       { offer: OFFER },
     ),
     echoes(
-      "fragments of both by turns",
+      "fragmented, alternating with compressed fragments",
       [
         ...fragments(TEXT, ["a", "b"]),
         compressed(TEXT, json(300), { fragmentSize: 10 }),
@@ -144,22 +144,22 @@ export const deflateMessages = wireClass(13, "permessage-deflate: messages", [
     raw("the example: in two fragments", ["f2 48 cd", "c9 c9 07 00"], "Hello"),
     twice("the example: takeover of the context", [HELLO, "f2 00 11 00 00"], "Hello", { offer: OFFER, takeover: true }),
     raw("the example: a stored block", "00 05 00 fa ff 48 65 6c 6c 6f 00", "Hello"),
-    raw("the example: a last block (BFINAL)", "f3 48 cd c9 c9 07 00 00", "Hello"),
+    raw("the example: a final block (BFINAL)", "f3 48 cd c9 c9 07 00 00", "Hello"),
     raw("the example: two blocks", "f2 48 05 00 00 00 ff ff ca c9 c9 07 00", "Hello"),
     raw("an empty message, stored", "00", ""),
     raw("an empty message, fixed codes", "02 00", ""),
-    raw("an empty message, a last block", "03 00 00", ""),
+    raw("an empty message, a final block", "03 00 00", ""),
     raw(
       "many empty blocks before and after",
       `${"00 00 00 ff ff ".repeat(20)}${HELLO.slice(0, -2)}${"00 00 00 ff ff ".repeat(20)}00`,
       "Hello",
     ),
-    raw("a last block, and another block behind it", "01 03 00 fc ff 48 65 6c 00 02 00 fd ff 6c 6f 00", "Hello"),
-    raw("two last blocks", "01 03 00 fc ff 48 65 6c 01 02 00 fd ff 6c 6f 00", "Hello"),
-    twice("a last block in each of two messages", ["f3 48 cd c9 c9 07 00 00", "f3 48 cd c9 c9 07 00 00"], "Hello", {
+    raw("a final block, followed by another block", "01 03 00 fc ff 48 65 6c 00 02 00 fd ff 6c 6f 00", "Hello"),
+    raw("two final blocks", "01 03 00 fc ff 48 65 6c 01 02 00 fd ff 6c 6f 00", "Hello"),
+    twice("a final block in each of two messages", ["f3 48 cd c9 c9 07 00 00", "f3 48 cd c9 c9 07 00 00"], "Hello", {
       offer: NONE,
     }),
-    twice("a last block, then takeover of its context", ["f3 48 cd c9 c9 07 00 00", "f2 00 11 00 00"], "Hello", {
+    twice("a final block, then takeover of its context", ["f3 48 cd c9 c9 07 00 00", "f2 00 11 00 00"], "Hello", {
       offer: OFFER,
       takeover: true,
     }),

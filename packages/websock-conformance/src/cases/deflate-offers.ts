@@ -1,4 +1,4 @@
-/** Negotiating permessage-deflate (RFC 7692 §7.1): what may be answered to what. Every answer is judged in `negotiation.ts`. */
+/** Negotiation of permessage-deflate (RFC 7692 §7.1). `negotiation.ts` checks every response. */
 import { type Row, script, section, wireClass } from "../case.ts";
 import { BINARY, TEXT, text } from "../frames.ts";
 import { Unimplemented } from "../outcome.ts";
@@ -10,7 +10,9 @@ import { Refused } from "../target.ts";
 
 const NAME = "permessage-deflate";
 
-/** Enough to see whether both sides do as they agreed: repetitions within messages, and of messages, near and far. */
+/**
+ * Checks that the server honours the negotiated parameters: with repetitions within and across messages, near and far.
+ */
 const prove = async (peer: Peer): Promise<void> => {
   const sent = [json(600), json(600), mixed(300), json(5_000), json(5_000)].flatMap((payload) => [
     compressed(TEXT, payload),
@@ -24,14 +26,16 @@ const accepted = (title: string, offers: string | readonly string[]): Row => ({
   title,
   run: async (run) => {
     const peer = await run.open({ extensions: offers });
-    if (peer.params === undefined) throw new Unimplemented("the server declined it");
+    if (peer.params === undefined) throw new Unimplemented("the server declined the offer");
     await prove(peer);
   },
 });
 
 const accepts = (params: string): Row => accepted(`${NAME}${params}`, NAME + params);
 
-/** §7.1: a server MUST decline such an offer; RFC 6455 §9.1: or refuse the handshake, if it is not even well-formed. */
+/**
+ * §7.1: the server MUST decline the offer. RFC 6455 §9.1: if the header is malformed, it may also refuse the handshake.
+ */
 const declines = (offer: string, malformed = false): Row => ({
   title: offer,
   run: async (run) => {
@@ -42,7 +46,8 @@ const declines = (offer: string, malformed = false): Row => ({
       await peer.finishes();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (!malformed) run.note("non-strict", `refused the handshake with status ${error.status} instead of the offer`);
+      if (!malformed)
+        run.note("non-strict", `refused the handshake with status ${error.status} instead of declining the offer`);
     }
   },
 });
@@ -104,7 +109,7 @@ export const deflateOffers = wireClass(12, "permessage-deflate: offers", [
     ["unknown", "unknown=1", "server_max_window_bits=10; x"].map(declinesParams),
   ),
   section(
-    "must be declined: a parameter twice",
+    "must be declined: duplicate parameter",
     [
       "server_no_context_takeover; server_no_context_takeover",
       "client_no_context_takeover; client_no_context_takeover",
@@ -114,7 +119,7 @@ export const deflateOffers = wireClass(12, "permessage-deflate: offers", [
     ].map(declinesParams),
   ),
   section(
-    "must be declined: value",
+    "must be declined: invalid value",
     [
       "server_no_context_takeover=1",
       "client_no_context_takeover=true",
@@ -139,7 +144,7 @@ export const deflateOffers = wireClass(12, "permessage-deflate: offers", [
       `${NAME}; server_max_window_bits="10`,
     ].map((offer) => declines(offer, true)),
   ),
-  section("what is not offered is not compressed", [
+  section("no compression without an offer", [
     script("no offer", async (peer) => {
       await peer.send([text(json(5_000))]);
       await peer.answers(answersTo([text(json(5_000))]));

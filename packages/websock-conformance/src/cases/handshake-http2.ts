@@ -16,13 +16,13 @@ const over2 = (title: string, run: (run: Run) => Promise<void>): Row => ({ title
 const accepted = (title: string, changes: Http2Fields): Row =>
   over2(title, async ({ target }) => {
     const answer = await (await target.connect!()).request(changes);
-    if (answer === undefined) throw new Failure("reset");
+    if (answer === undefined) throw new Failure("the server reset the stream");
     const { status, headers } = answer;
     if (!isSuccess(answer)) throw new Failure(`refused with status ${status}`);
     for (const name of ["sec-websocket-extensions", "sec-websocket-protocol"]) {
-      if (headers[name] !== undefined) throw new Failure(`the answer has a ${name} that nobody asked for`);
+      if (headers[name] !== undefined) throw new Failure(`the response has a ${name} that was not requested`);
     }
-    // RFC 8441 §5 leaves the key out. Some clients send one all the same, and fail without the right answer.
+    // RFC 8441 §5 omits the key. Some clients send one anyway, and fail without the correct accept value.
     const accept = headers["sec-websocket-accept"];
     if (accept !== undefined && accept !== acceptFor(KEY)) throw new Failure(`sec-websocket-accept is ${accept}`);
   });
@@ -32,7 +32,7 @@ const echo = async (peer: Peer, word: string): Promise<void> => {
   await peer.answers(answersTo([text(word)]));
 };
 
-/** It is no WebSocket, and costs nobody else on the connection anything (RFC 9113 §5.4.2). */
+/** The request is refused, and other streams of the connection are not affected (RFC 9113 §5.4.2). */
 const refused = (title: string, changes: Http2Fields, judge: (answer: HttpAnswer, run: Run) => void = () => {}): Row =>
   over2(title, async (run) => {
     const connection = await run.target.connect!();
@@ -46,7 +46,7 @@ const refused = (title: string, changes: Http2Fields, judge: (answer: HttpAnswer
 
 const wrongVersion = (version: string): Row => refused(version, { "sec-websocket-version": version }, mustTellVersions);
 
-/** Interleaved, each with a message of its own. */
+/** Sends interleaved messages, a different one on each stream. */
 const together = async (peers: readonly Peer[]): Promise<void> => {
   for (const round of ["one", "two", "three"]) {
     for (const [i, peer] of peers.entries()) await peer.send([text(`${round} of ${i}`)]);
@@ -60,10 +60,10 @@ const openMany = async (run: Run, count: number): Promise<Peer[]> => {
 };
 
 export const overHttp2: readonly (readonly Row[])[] = [
-  section("over HTTP/2, sound", [
+  section("over HTTP/2, valid", [
     accepted("the example of RFC 8441", {}),
     accepted("with a key", { "sec-websocket-key": KEY }),
-    accepted("headers that nobody knows", { "x-unknown": "yes", "sec-websocket-unknown": "yes" }),
+    accepted("unknown headers", { "x-unknown": "yes", "sec-websocket-unknown": "yes" }),
   ]),
   section("over HTTP/2, version", VERSIONS.map(wrongVersion)),
   section("over HTTP/2, refused", [
@@ -75,18 +75,18 @@ export const overHttp2: readonly (readonly Row[])[] = [
       ":path": undefined,
     }),
     over2("a stream that ends with its request", async (run) => {
-      // RFC 8441 §5: it is what the end of a TCP connection is elsewhere.
+      // RFC 8441 §5: the equivalent of the end of a TCP connection.
       const answer = await (await run.target.connect!()).request({}, true);
       if (isSuccess(answer)) run.note("informational", "accepts a stream that has ended in one direction");
     }),
   ]),
   section("over HTTP/2, streams of one connection", [
-    over2("20 at once, taking turns", async (run) => {
+    over2("20 in parallel, interleaved", async (run) => {
       const peers = await openMany(run, 20);
       await together(peers);
       for (const peer of peers) await peer.finishes();
     }),
-    over2("one that ends and one that is reset: the others go on", async (run) => {
+    over2("one that ends and one that is reset: the others continue", async (run) => {
       const [ending, reset, ...others] = (await openMany(run, 5)) as [Peer, Peer, ...Peer[]];
       await together([ending, reset, ...others]);
       reset.destroy();
@@ -94,7 +94,7 @@ export const overHttp2: readonly (readonly Row[])[] = [
       await together(others);
       for (const peer of others) await peer.finishes();
     }),
-    over2("one that is failed: the others go on", async (run) => {
+    over2("one that is failed: the others continue", async (run) => {
       const [bad, ...others] = (await openMany(run, 5)) as [Peer, ...Peer[]];
       await bad.chop(Buffer.alloc(2, 0xff)); // reserved bits and a fragmented control frame
       await bad.fails([1002]);

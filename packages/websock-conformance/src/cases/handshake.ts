@@ -8,7 +8,7 @@ import type { HttpAnswer } from "../target.ts";
 import { overHttp2 } from "./handshake-http2.ts";
 import { KEY, mustTellVersions, VERSIONS } from "./handshake-versions.ts";
 
-/** Replaces headers of a sound request: `undefined` leaves one out, a list sends it several times. */
+/** Changes headers of a valid request: `undefined` omits a header, a list sends it several times. */
 type Changes = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 const request = ({ path, host }: Run["target"], changes: Changes, line = `GET ${path} HTTP/1.1`): string => {
@@ -42,19 +42,20 @@ const mustBeAccepted = ({ status, headers }: HttpAnswer): void => {
   if (headers["sec-websocket-accept"] !== acceptFor(KEY))
     throw new Failure(`Sec-WebSocket-Accept is ${headers["sec-websocket-accept"]}`);
   if (headers.upgrade?.toLowerCase() !== "websocket")
-    throw new Failure(`Upgrade of the answer is ${headers.upgrade} (§4.2.2)`);
+    throw new Failure(`Upgrade of the response is ${headers.upgrade} (§4.2.2)`);
   const connection = headers.connection?.split(",").map((one) => one.trim().toLowerCase());
-  if (!connection?.includes("upgrade")) throw new Failure(`Connection of the answer is ${headers.connection} (§4.2.2)`);
+  if (!connection?.includes("upgrade"))
+    throw new Failure(`Connection of the response is ${headers.connection} (§4.2.2)`);
   for (const name of ["sec-websocket-extensions", "sec-websocket-protocol"]) {
-    if (headers[name] !== undefined) throw new Failure(`the answer has a ${name} that nobody asked for`);
+    if (headers[name] !== undefined) throw new Failure(`the response has a ${name} that was not requested`);
   }
 };
 
 const accepted = (title: string, changes: Changes): Row => asked(title, changes, mustBeAccepted);
 
-/** §4.2.1: a handshake that is not as described MUST be answered with an error. */
+/** §4.2.1: an invalid handshake MUST be answered with an error. */
 const mustBeRefused = ({ status }: HttpAnswer): void => {
-  if (status === 101) throw new Failure("accepted (§4.2.1: an error such as 400)");
+  if (status === 101) throw new Failure("accepted; §4.2.1 requires an error such as 400");
 };
 
 const refused = (title: string, changes: Changes, line?: (path: string) => string): Row =>
@@ -66,12 +67,12 @@ const wrongVersion = (version: string): Row =>
     mustTellVersions(answer, run);
   });
 
-/** None of these is agreed on, and the connection works. */
+/** The server may decline the offer, and the connection works. */
 const offers = (title: string, offer: Parameters<Run["open"]>[0], allowed: readonly (string | undefined)[]): Row => ({
   title,
   run: async (run) => {
     const peer = await run.open(offer);
-    if (!allowed.includes(peer.protocol)) throw new Failure(`agreed on the subprotocol ${peer.protocol}`);
+    if (!allowed.includes(peer.protocol)) throw new Failure(`selected the subprotocol ${peer.protocol}`);
     await peer.send([text("works")]);
     await peer.answers(answersTo([text("works")]));
     await peer.finishes();
@@ -79,7 +80,7 @@ const offers = (title: string, offer: Parameters<Run["open"]>[0], allowed: reado
 });
 
 export const handshake = wireClass(8, "opening handshake", [
-  section("sound", [
+  section("valid", [
     accepted("the example of the RFC", {}),
     accepted("Upgrade: WebSocket", { Upgrade: "WebSocket" }),
     accepted("Connection: keep-alive, Upgrade", { Connection: "keep-alive, Upgrade" }),
@@ -91,9 +92,9 @@ export const handshake = wireClass(8, "opening handshake", [
       upgrade: "websocket",
       connection: "upgrade",
     }),
-    accepted("headers that nobody knows", { "X-Unknown": "yes", "Sec-WebSocket-Unknown": "yes" }),
+    accepted("unknown headers", { "X-Unknown": "yes", "Sec-WebSocket-Unknown": "yes" }),
     {
-      title: "octet by octet",
+      title: "byte by byte",
       over: "HTTP/1.1",
       run: async ({ target }) => mustBeAccepted(await target.request!([...request(target, {})])),
     },
@@ -103,9 +104,9 @@ export const handshake = wireClass(8, "opening handshake", [
     refused("no version", { "Sec-WebSocket-Version": undefined }),
     refused("no key", { "Sec-WebSocket-Key": undefined }),
     refused("an empty key", { "Sec-WebSocket-Key": "" }),
-    refused("a key of 15 octets", { "Sec-WebSocket-Key": Buffer.alloc(15).toString("base64") }),
-    refused("a key of 17 octets", { "Sec-WebSocket-Key": Buffer.alloc(17).toString("base64") }),
-    refused("a key that is no base64", { "Sec-WebSocket-Key": "!!!!!!!!!!!!!!!!!!!!!!==" }),
+    refused("a key of 15 bytes", { "Sec-WebSocket-Key": Buffer.alloc(15).toString("base64") }),
+    refused("a key of 17 bytes", { "Sec-WebSocket-Key": Buffer.alloc(17).toString("base64") }),
+    refused("a key that is not base64", { "Sec-WebSocket-Key": "!!!!!!!!!!!!!!!!!!!!!!==" }),
     refused("two keys", { "Sec-WebSocket-Key": [KEY, KEY] }),
     refused("no Upgrade", { Upgrade: undefined }),
     refused("another Upgrade", { Upgrade: "h2c" }),
@@ -116,10 +117,14 @@ export const handshake = wireClass(8, "opening handshake", [
     refused("HTTP/1.0", {}, (path) => `GET ${path} HTTP/1.0`),
   ]),
   section("offers", [
-    offers("an extension that nobody knows", { extensions: "x-unknown; param=1" }, [undefined]),
-    offers("several, in several headers", { extensions: ["x-unknown", "x-other; a; b=2, x-third"] }, [undefined]),
-    offers("a subprotocol: agreed on, or none is", { protocols: ["chat.example"] }, ["chat.example", undefined]),
-    offers("two subprotocols: one is agreed on, or none", { protocols: ["one.example", "two.example"] }, [
+    offers("an unknown extension", { extensions: "x-unknown; param=1" }, [undefined]),
+    offers(
+      "several unknown extensions, in several headers",
+      { extensions: ["x-unknown", "x-other; a; b=2, x-third"] },
+      [undefined],
+    ),
+    offers("one subprotocol: selected, or none", { protocols: ["chat.example"] }, ["chat.example", undefined]),
+    offers("two subprotocols: one is selected, or none", { protocols: ["one.example", "two.example"] }, [
       "one.example",
       "two.example",
       undefined,

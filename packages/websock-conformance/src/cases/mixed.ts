@@ -1,11 +1,10 @@
-/** Everything together: sound traffic of every kind, in an order and in chunks that a seed decides. */
-
+/** Valid traffic of every kind, in an order and in chunks that depend on a seed. */
 import { type Row, script, section, wireClass } from "../case.ts";
 import { BINARY, encode, type Frame, fragments, ping, pong, TEXT } from "../frames.ts";
 import { answersTo } from "../owed.ts";
 import { mixed as mixedText, noise } from "../payloads.ts";
 
-/** Numbers below a limit, the same ones for a seed. */
+/** A pseudorandom number generator: returns integers below a limit. */
 const dice = (seed: number): ((limit: number) => number) => {
   let state = seed;
   return (limit) => {
@@ -14,7 +13,7 @@ const dice = (seed: number): ((limit: number) => number) => {
   };
 };
 
-/** Often small, sometimes at a boundary, rarely large. */
+/** In ascending order: small ones are chosen most often. */
 const SIZES = [0, 1, 2, 5, 17, 64, 124, 125, 126, 127, 128, 200, 1_000, 4_096, 65_535, 65_536, 70_000];
 
 const traffic = (roll: (limit: number) => number): Frame[] => {

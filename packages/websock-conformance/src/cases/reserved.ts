@@ -1,4 +1,6 @@
-/** Reserved bits (RFC 6455 §5.2): nothing was agreed on, so that any of them fails the connection. Reserved opcodes too. */
+/**
+ * Reserved bits without a negotiated extension, and reserved opcodes (RFC 6455 §5.2): the server fails the connection.
+ */
 import { fails, section, wireClass } from "../case.ts";
 import { binary, close, type Frame, frame, last, more, ping, pong, type Shape, text } from "../frames.ts";
 
@@ -19,12 +21,12 @@ export const reservedBits = wireClass(3, "reserved bits", [
     everyBit((shape) => [text("", shape)]),
   ),
   section(
-    "binary, octet by octet",
+    "binary, byte by byte",
     everyBit((shape) => [binary("reserved", shape)], [], 1),
   ),
   section(
-    "text after a sound one, then a ping",
-    everyBit((shape) => [text("reserved", shape), ping()], [text("sound")]),
+    "text after a valid one, then a ping",
+    everyBit((shape) => [text("reserved", shape), ping()], [text("valid")]),
   ),
   section(
     "first fragment",
@@ -32,11 +34,11 @@ export const reservedBits = wireClass(3, "reserved bits", [
   ),
   section(
     "last fragment",
-    everyBit((shape) => [text("sound", { fin: false }), last("reserved", shape)]),
+    everyBit((shape) => [text("valid", { fin: false }), last("reserved", shape)]),
   ),
   section(
-    "fragment in the middle",
-    everyBit((shape) => [text("sound", { fin: false }), more("reserved", shape), last()]),
+    "middle fragment",
+    everyBit((shape) => [text("valid", { fin: false }), more("reserved", shape), last()]),
   ),
   section(
     "ping",
@@ -67,12 +69,12 @@ export const opcodes = wireClass(4, "reserved opcodes", [
     everyOpcode((opcode) => [frame(opcode, "reserved")]),
   ),
   section(
-    "octet by octet",
+    "byte by byte",
     everyOpcode((opcode) => [frame(opcode, "reserved")], [], 1),
   ),
   section(
-    "after a sound message, then a ping",
-    everyOpcode((opcode) => [frame(opcode, "x"), ping()], [text("sound")]),
+    "after a valid message, then a ping",
+    everyOpcode((opcode) => [frame(opcode, "x"), ping()], [text("valid")]),
   ),
   section(
     "within a fragmented message",

@@ -1,4 +1,4 @@
-/** Large messages, in one frame, in many fragments, in small chunks; and many messages. */
+/** Large messages: in one frame, in many fragments, in small chunks. Many messages. */
 import { echoes, type Row, script, section, wireClass } from "../case.ts";
 import { BINARY, type Frame, fragments, frame, parts, TEXT } from "../frames.ts";
 import { answersTo } from "../owed.ts";
@@ -8,7 +8,7 @@ const KiB = 1_024;
 const MiB = 1_024 * KiB;
 
 const sized = (size: number): string =>
-  size >= MiB ? `${size / MiB} MiB` : size >= KiB && size % KiB === 0 ? `${size / KiB} KiB` : `${size} octets`;
+  size >= MiB ? `${size / MiB} MiB` : size >= KiB && size % KiB === 0 ? `${size / KiB} KiB` : `${size} bytes`;
 
 const payload = (opcode: number, size: number): Buffer => (opcode === TEXT ? mixed(size) : noise(size));
 const whole = (opcode: number, size: number): Frame[] => [frame(opcode, payload(opcode, size))];
@@ -50,5 +50,5 @@ export const sizes = wireClass(9, "sizes", [
   ...inChunks(MiB, [64, 128, 256, 512, KiB, 1_300, 2 * KiB, 64 * KiB]),
   ...inChunks(16 * MiB, [1_300]),
   ...both("1 000 messages, each awaited, of", (opcode) => SMALL.map((size) => eachAwaited(opcode, size))),
-  ...both("1 000 messages at once, of", (opcode) => SMALL.map((size) => allAtOnce(opcode, size))),
+  ...both("1 000 messages without waiting, of", (opcode) => SMALL.map((size) => allAtOnce(opcode, size))),
 ]);

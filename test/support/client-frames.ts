@@ -1,4 +1,4 @@
-/** The client's half of the wire, written apart from the library: frames as a client sends them, and as it reads ours. */
+/** Encodes frames of a client and decodes frames of a server. Shares no code with the library. */
 import { Buffer } from "node:buffer";
 
 export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -9,11 +9,11 @@ export interface Frame {
   readonly fin?: boolean;
   /** RSV1–3 as a number: 4, 2, 1. */
   readonly rsv?: number;
-  /** `null`: not masked. */
+  /** `null`: unmasked. */
   readonly mask?: readonly [number, number, number, number] | null;
-  /** How the length is written; by itself in the shortest form. */
+  /** The number of bits of the length field. Default: the shortest form. */
   readonly lengthForm?: 7 | 16 | 64;
-  /** What the header says, if that is not the payload's length. */
+  /** The length in the header. Default: the payload's. */
   readonly claims?: number | bigint;
 }
 
@@ -22,7 +22,7 @@ export const KEY = [0x37, 0xfa, 0x21, 0x3d] as const;
 export const octetsOf = (data: Uint8Array | string): Uint8Array =>
   typeof data === "string" ? new TextEncoder().encode(data) : data;
 
-/** A client's frame (RFC 6455 §5.2), octet by octet. */
+/** A client's frame (RFC 6455 §5.2), byte by byte. */
 export const frame = (options: Frame): Uint8Array<ArrayBuffer> => {
   const payload = octetsOf(options.payload ?? "");
   const length = BigInt(options.claims ?? payload.length);
@@ -52,13 +52,13 @@ export const join = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =
   return bytes;
 };
 
-/** Pieces of `bytes`, each in memory of its own as they come from a socket, cut at `cuts` (any numbers). */
+/** Copies of parts of `bytes`, cut at `cuts` (any numbers). */
 export const cutAt = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array<ArrayBuffer>[] => {
   const at = [...new Set(cuts.map((cut) => (bytes.length === 0 ? 0 : cut % bytes.length)))].sort((a, b) => a - b);
   return [0, ...at].map((start, i) => bytes.slice(start, at[i] ?? bytes.length)).filter((piece) => piece.length > 0);
 };
 
-/** Pieces of at most `size` octets. */
+/** Copies of parts of at most `size` bytes. */
 export const cutEvery = (bytes: Uint8Array, size: number): Uint8Array<ArrayBuffer>[] => {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.slice(at, at + size));
@@ -70,7 +70,7 @@ export interface ServerFrame {
   readonly payload: Uint8Array;
 }
 
-/** Reads a server's frames; throws where there is anything but whole, unmasked frames with the shortest lengths. */
+/** Decodes a server's frames. Throws unless all are complete, unmasked, and have the shortest length field. */
 export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
   const wire = Buffer.from(bytes);
   const frames: ServerFrame[] = [];

@@ -1,13 +1,13 @@
-/** What the requests of one Node server have in common, whatever version of HTTP brings them in. */
+/** The host class of Node servers, for HTTP/1.1 and HTTP/2. */
+import type { Capabilities } from "../../capabilities.ts";
 import type { UpgradeError } from "../../errors.ts";
-import type { Capabilities } from "../../transport.ts";
 import { requireSynchronous } from "../../upgrade-validation.ts";
 import { Host, type HostOptions } from "../shared/host.ts";
-import { nodeOctets } from "../shared/node-byte-ops.ts";
+import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
-import type { NodeRequest, NodeServer } from "./requests.ts";
+import type { NodeRequest, NodeServer } from "./types.ts";
 
-/** What our own engine can do on Node. */
+/** The capabilities of the library's own protocol engine on Node. */
 export const capabilities = Object.freeze<Capabilities>({
   host: "node",
   control: true,
@@ -23,46 +23,45 @@ export const capabilities = Object.freeze<Capabilities>({
   ignores: ["fullsweepAfter", "maxHeapSize"],
 });
 
-/** Which of the requests are ours. */
+/** The option of the same name: selects the requests for the app. */
 type Only = ((request: NodeRequest) => boolean) | undefined;
 
-/** Servers whose requests are brought in already: a second adapter would answer them as well. */
+/** Servers that were passed to `attach`. A second call would answer their requests twice. */
 export const attached = new WeakSet<object>();
 
-/** The listener for `upgrade` that adapters add: without any, Node takes an upgrade request for an ordinary one. */
+/** Added as an `upgrade` listener: without one, Node handles upgrade requests as ordinary ones. */
 export const ignoreUpgrade = (): void => undefined;
 
-export class NodeAdapter extends Host {
+export class NodeHost extends Host {
   readonly server: NodeServer;
   private readonly only: Only;
-  /** Every upgrade request is ours: nothing was said of others. */
-  readonly takesAll: boolean;
+  /** Whether `attach` was called without the option `only`. */
+  readonly takesAllUpgrades: boolean;
 
   constructor(server: NodeServer, only: Only, options: HostOptions, what = capabilities) {
-    super(what, nodeOctets, nodeDiagnostics, options);
+    super(what, nodeByteOps, nodeDiagnostics, options);
     this.server = server;
     this.only = only;
-    this.takesAll = only === undefined;
+    this.takesAllUpgrades = only === undefined;
   }
 
   /**
-   * Whether a request that asks for another protocol is for the app, as `only` says. An error: that can't be known, and the
-   * request is refused with it.
+   * Whether an upgrade request is for the app, as `only` decides. An error, if it threw: the refusal of the request.
    */
   isOurs(request: NodeRequest): boolean | UpgradeError {
     const { only } = this;
     if (only === undefined) return true;
-    return this.ask("only", request, () => Boolean(requireSynchronous("only", only(request))));
+    return this.callUserFunction("only", request, () => Boolean(requireSynchronous("only", only(request))));
   }
 
-  /** How many `upgrade` listeners the server has for requests that are none of ours: all but {@link ignoreUpgrade}. */
-  get others(): number {
+  /** The number of `upgrade` listeners other than {@link ignoreUpgrade}. */
+  get otherListeners(): number {
     return this.server.listeners("upgrade").filter((listener) => listener !== ignoreUpgrade).length;
   }
 
-  /** Says once that the listeners of others are left without requests. */
-  tellOfOthers(event: "upgrade" | "connect"): void {
-    this.tell(
+  /** Warns once that other listeners receive no requests. */
+  warnOfOtherListeners(event: "upgrade" | "connect"): void {
+    this.warnOnce(
       `this server has other "${event}" listeners, but attach() received no option "only": these requests all go to the ` +
         "app, and none to those listeners. Select the requests of the app, for example " +
         'attach(server, { only: (request) => request.url === "/socket" })',

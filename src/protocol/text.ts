@@ -1,0 +1,58 @@
+/** The payload of a text message, decoded. */
+import { ProtocolError } from "../errors.ts";
+import type { ByteOps } from "./byte-ops.ts";
+import { CLOSE } from "./close.ts";
+import { LAST_TEXT_FROM } from "./short-text/last-text.ts";
+
+/** RFC 6455 §8.1: a server that finds invalid UTF-8 MUST fail the connection. */
+export const invalidUtf8 = (): ProtocolError =>
+  new ProtocolError(CLOSE.invalidPayload, "received a text message that is not valid UTF-8");
+
+/**
+ * Decodes a text of which nothing is known yet.
+ *
+ * @throws ProtocolError 1007 if it is not UTF-8, unless `validateUtf8` is off; 1009 if it is longer than a string can be
+ */
+export const decodeText = (bytes: Uint8Array, byteOps: ByteOps, validateUtf8: boolean): string => {
+  if (validateUtf8 && !byteOps.isUtf8(bytes)) throw invalidUtf8();
+  return decodeUtf8(bytes, 0, bytes.length, byteOps, validateUtf8);
+};
+
+/**
+ * Decodes valid UTF-8, or anything that is to be decoded leniently.
+ *
+ * @param valid the bytes are UTF-8, so that encoding the text gives the same bytes
+ * @throws ProtocolError 1009 if the text is longer than a string can be
+ */
+export const decodeUtf8 = (bytes: Uint8Array, start: number, end: number, byteOps: ByteOps, valid: boolean): string => {
+  try {
+    return remember(byteOps.decodeUtf8(bytes, start, end), bytes, start, end, byteOps, valid);
+  } catch {
+    throw tooLong();
+  }
+};
+
+/** The same for ASCII. */
+export const decodeAscii = (bytes: Uint8Array, start: number, end: number, byteOps: ByteOps): string => {
+  try {
+    return remember(byteOps.decodeAscii(bytes, start, end), bytes, start, end, byteOps, true);
+  } catch {
+    throw tooLong();
+  }
+};
+
+const remember = (
+  text: string,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { lastText }: ByteOps,
+  valid: boolean,
+): string => {
+  if (valid && end - start >= LAST_TEXT_FROM) lastText.set(text, bytes, start, end);
+  return text;
+};
+
+/** Possible only with a `maxMessageSize` beyond the longest string. */
+const tooLong = (): ProtocolError =>
+  new ProtocolError(CLOSE.tooBig, "received a text message longer than the maximum length of a string");
