@@ -14,6 +14,10 @@ export default defineConfig({
       { find: /^websock-js\/deno$/, replacement: source("adapters/deno.ts") },
       { find: /^websock-js\/cloudflare$/, replacement: source("adapters/cloudflare.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
+      {
+        find: /^websock-conformance\/handlers$/,
+        replacement: source("../packages/websock-conformance/src/handlers/index.ts"),
+      },
       { find: /^websock-conformance$/, replacement: source("../packages/websock-conformance/src/index.ts") },
     ],
   },

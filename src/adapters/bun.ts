@@ -5,14 +5,15 @@ import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from 
 import { BunHost, BunUpgrade } from "./bun/upgrade.ts";
 import { guardFetch } from "./fetch/upgrade.ts";
 import { checkBunOptions } from "./shared/attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./bun/transport.ts";
+export { capabilities } from "./bun/capabilities.ts";
 export type { BunServeOptions, BunWebSocketHandlers } from "./bun/types.ts";
-export type { Attachment } from "./shared/host.ts";
+export type { Attachment } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;

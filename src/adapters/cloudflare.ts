@@ -5,14 +5,15 @@ import { DurableHost } from "./cloudflare/durable-object.ts";
 import type { DurableObjectContext } from "./cloudflare/types.ts";
 import { workerUpgrades } from "./cloudflare/worker.ts";
 import { checkDurableObject } from "./shared/attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities, durableCapabilities } from "./cloudflare/transport.ts";
+export { capabilities, durableCapabilities } from "./cloudflare/capabilities.ts";
 export type { DurableObjectContext } from "./cloudflare/types.ts";
-export type { Attachment, HostOptions } from "./shared/host.ts";
+export type { Attachment, HostOptions } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;
@@ -83,7 +84,7 @@ export const attach = ((
   host.listen(object);
   const { attachment } = host;
   const { close, drain } = attachment;
-  // Connections have to be restored before they can be counted or closed.
+  // A hibernated connection has no session until it is restored, and only a session can be closed.
   const wakeAll = (): number => [...host.selves()].length;
   return {
     get connections() {
@@ -105,5 +106,5 @@ export const attach = ((
   };
 }) as Attach;
 
-// Importing this module on another host has no effect.
+// On other hosts, this module is imported only for its types and capabilities.
 if ("WebSocketPair" in globalThis) upgradeUnmarked(workerUpgrades);

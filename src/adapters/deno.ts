@@ -6,14 +6,15 @@ import type { DenoServe, DenoServeInfo } from "./deno/types.ts";
 import { DenoHost, DenoUpgrade } from "./deno/upgrade.ts";
 import { guardFetch, upgradesWithoutAttach } from "./fetch/upgrade.ts";
 import { checkDenoHandler } from "./shared/attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./deno/transport.ts";
+export { capabilities } from "./deno/capabilities.ts";
 export type { DenoServeInfo } from "./deno/types.ts";
-export type { Attachment } from "./shared/host.ts";
+export type { Attachment } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
 export type AttachOptions = HostOptions;

@@ -10,13 +10,14 @@ import { interceptConnects } from "./node/http2.ts";
 import { OrdinaryRequest } from "./node/ordinary.ts";
 import { guardRequests, type Interceptor } from "./node/requests.ts";
 import { checkNodeServer } from "./shared/attach-arguments.ts";
-import { type Attachment, checkHostOptions, type HostOptions } from "./shared/host.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export { capabilities } from "./node/host.ts";
-export type { Attachment } from "./shared/host.ts";
+export { capabilities } from "./node/capabilities.ts";
+export type { Attachment } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {

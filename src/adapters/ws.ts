@@ -12,25 +12,27 @@ import { guardRequests, upgradeRequestOf } from "./node/requests.ts";
 import { isBun } from "./node/runtime.ts";
 import { captureContext } from "./shared/async-context.ts";
 import { checkWebSocketServer } from "./shared/attach-arguments.ts";
+import type { Attachment, HostOptions } from "./shared/attachment.ts";
 import { connectionFacts } from "./shared/decision.ts";
-import { type Attachment, checkHostOptions, Host, type HostOptions } from "./shared/host.ts";
+import { checkHostOptions, Host } from "./shared/host.ts";
 import { nodeByteOps } from "./shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "./shared/node-diagnostics.ts";
 import { systemClock } from "./shared/system-clock.ts";
-import { capabilities, WsTransport } from "./ws/transport.ts";
+import { capabilities } from "./ws/capabilities.ts";
+import { WsTransport } from "./ws/transport.ts";
 import { type HttpServer, OPEN, type WsServer, type WsSocket } from "./ws/types.ts";
 import { HANDSHAKE_OPTIONS, runOn, WsHost } from "./ws/upgrade.ts";
 
 export { UpgradeError } from "../errors.ts";
-export type { DrainOptions } from "../session/group.ts";
+export type { DrainOptions } from "../session/drain-options.ts";
 export { upgrade } from "../upgrade.ts";
-export type { Attachment, HostOptions } from "./shared/host.ts";
-export { capabilities } from "./ws/transport.ts";
+export type { Attachment, HostOptions } from "./shared/attachment.ts";
+export { capabilities } from "./ws/capabilities.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` with its own implementation, which writes the 101 response directly to the socket, past
- * the ServerResponse, and does not expose incoming data or the number of unsent bytes.
+ * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be two
+ * responses) and exposes neither the received bytes nor the number of unsent bytes.
  *
  * @throws Error on Bun
  */

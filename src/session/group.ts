@@ -3,18 +3,9 @@ import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
 import type { Clock, Timed } from "./clock.ts";
+import type { DrainOptions } from "./drain-options.ts";
 import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
-
-/** How {@link SessionGroup.drain} goes about it. */
-export interface DrainOptions {
-  /** How many connections are asked to leave at once. Default: 10 000. */
-  readonly batch?: number;
-  /** How many ms lie between two batches. Default: 2 000. */
-  readonly interval?: number;
-  /** After so many ms, what is left is cut off. Default: 30 000. */
-  readonly deadline?: number;
-}
 
 export class SessionGroup {
   /** New connections are refused: the server is on its way out. */

@@ -9,7 +9,7 @@ import {
   reportOf,
   ScriptedHandler,
   whenTerminated,
-} from "../../src/testing/conformance/index.ts";
+} from "../../packages/websock-conformance/src/handlers/index.ts";
 import { begin, type TestClient } from "../../src/testing/connect.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
 

@@ -2,7 +2,7 @@ import http from "node:http";
 import { describe } from "vitest";
 import { attach, capabilities, hosting } from "websock-js/ws";
 import { WebSocketServer } from "ws";
-import { inOwnContext } from "../../src/testing/conformance/index.ts";
+import { inOwnContext } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { conformOn, upgradeScripted } from "../support/conformance-on-node.ts";
 import { connectWs } from "../support/ws-conformance-client.ts";
 

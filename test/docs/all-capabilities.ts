@@ -1,9 +1,9 @@
 /** The capabilities of every adapter, in the order of the table in `docs/hosts.md`. A new adapter is a line here. */
-import { capabilities as bun } from "../../src/adapters/bun/transport.ts";
-import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare/transport.ts";
-import { capabilities as deno } from "../../src/adapters/deno/transport.ts";
-import { capabilities as node } from "../../src/adapters/node/host.ts";
-import { capabilities as ws } from "../../src/adapters/ws/transport.ts";
+import { capabilities as bun } from "../../src/adapters/bun/capabilities.ts";
+import { capabilities as cloudflare, durableCapabilities } from "../../src/adapters/cloudflare/capabilities.ts";
+import { capabilities as deno } from "../../src/adapters/deno/capabilities.ts";
+import { capabilities as node } from "../../src/adapters/node/capabilities.ts";
+import { capabilities as ws } from "../../src/adapters/ws/capabilities.ts";
 import type { Ability, Capabilities } from "../../src/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
 

@@ -1,8 +1,8 @@
 /** The conformance suite's handler on `Bun.serve`. */
-import { attach, capabilities, upgrade } from "websock-js/bun";
-import { conformance, ManualClock } from "websock-js/testing";
 
-const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
+import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
+import { attach, capabilities, upgrade } from "websock-js/bun";
+import { ManualClock } from "websock-js/testing";
 
 const clock = new ManualClock();
 let sockets;

@@ -1,9 +1,9 @@
 /** The conformance suite's handler on `Deno.serve`. */
+
+import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
 import { attach, capabilities } from "websock-js/deno";
-import { conformance, ManualClock } from "websock-js/testing";
-
-const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
+import { ManualClock } from "websock-js/testing";
 
 const clock = new ManualClock();
 let sockets;

@@ -1,14 +1,13 @@
 /** The conformance suite's handler on `node:http`, `node:http2` or the package `ws` of any runtime. Argument: `http2`, `ws`. */
 import http from "node:http";
 import http2 from "node:http2";
+import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
-import { conformance, ManualClock } from "websock-js/testing";
+import { ManualClock } from "websock-js/testing";
 
 const byWs = process.argv.includes("ws");
 const { attach, capabilities } = byWs ? await import("websock-js/ws") : await import("websock-js/node");
 const { WebSocketServer } = byWs ? await import("ws") : {};
-const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
-
 const clock = new ManualClock();
 let sockets;
 

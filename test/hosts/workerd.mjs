@@ -1,12 +1,11 @@
 /** The conformance suite's handler in a Worker or a Durable Object, depending on `MODE`. */
 import { DurableObject } from "cloudflare:workers";
+import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
 import { attach, capabilities, durableCapabilities } from "websock-js/cloudflare";
-import { conformance, ManualClock } from "websock-js/testing";
+import { ManualClock } from "websock-js/testing";
 
-const { control, inOwnContext, scenarioOf, ScriptedHandler } = conformance;
-
-/** @param {Request} request @param {import("../../src/testing/conformance/remote.ts").RemoteControls} controls */
+/** @param {Request} request @param {import("../../packages/websock-conformance/src/handlers/remote.ts").RemoteControls} controls */
 const serve = async (request, controls) => {
   const asked = scenarioOf(request.url);
   if (asked !== undefined) {

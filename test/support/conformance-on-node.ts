@@ -5,7 +5,6 @@ import { afterAll, beforeAll, test } from "vitest";
 import { type Capabilities, upgrade, type WebSockOptions } from "websock-js";
 import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock } from "websock-js/testing";
-import type { Clock } from "../../src/session/clock.ts";
 import {
   actOn,
   type ConformanceClient,
@@ -17,7 +16,8 @@ import {
   type Scenario,
   ScriptedHandler,
   whenTerminated,
-} from "../../src/testing/conformance/index.ts";
+} from "../../packages/websock-conformance/src/handlers/index.ts";
+import type { Clock } from "../../src/session/clock.ts";
 
 /** A server that has begun to listen, and the attachment of its connections. */
 export interface Listening {

@@ -1,5 +1,5 @@
 import net from "node:net";
-import type { ConformanceClient } from "../../src/testing/conformance/index.ts";
+import type { ConformanceClient } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { connectHttp2, openHttp2Stream, resetStream } from "./http2-client.ts";
 import { conformanceClient } from "./raw-conformance-client.ts";
 

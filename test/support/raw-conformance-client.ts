@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
+import type { ConformanceClient, Got } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { type Headers, handshake, RawClient } from "./raw-client.ts";
 import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG, TEXT } from "./raw-frames.ts";
 

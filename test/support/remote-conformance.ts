@@ -1,13 +1,13 @@
-/** Runs the conformance suite against a host in another runtime: `src/testing/conformance/remote.ts` is its other half. */
+/** Runs the conformance suite against a host in another runtime: `packages/websock-conformance/src/handlers/remote.ts` is its other half. */
 import { afterAll, test } from "vitest";
-import type { Capabilities } from "../../src/capabilities.ts";
 import {
   type ConformanceClient,
   type ConformanceHost,
   casesFor,
   connectPath,
   type Report,
-} from "../../src/testing/conformance/index.ts";
+} from "../../packages/websock-conformance/src/handlers/index.ts";
+import type { Capabilities } from "../../src/capabilities.ts";
 import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
 import { connectWs } from "./ws-conformance-client.ts";
 

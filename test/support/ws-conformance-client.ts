@@ -1,5 +1,5 @@
 import { WebSocket } from "ws";
-import type { ConformanceClient, Got } from "../../src/testing/conformance/index.ts";
+import type { ConformanceClient, Got } from "../../packages/websock-conformance/src/handlers/index.ts";
 
 /** The conformance suite's client, by an independent implementation. */
 export const connectWs = async (

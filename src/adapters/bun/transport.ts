@@ -1,5 +1,4 @@
 /** The transport over a `ServerWebSocket` of `Bun.serve`. */
-import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
@@ -10,35 +9,6 @@ import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../sh
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
 import type { BunServer, BunSocket } from "./types.ts";
-
-/** The capabilities of `Bun.serve`. */
-export const capabilities = Object.freeze<Capabilities>({
-  host: "bun",
-  control: true,
-  pause: true,
-  drain: true,
-  closeDetail: true,
-  answersClose: false,
-  abort: false,
-  asyncContext: true,
-  crossConnection: true,
-  compress: true,
-  idleClock: true,
-  ignores: [
-    "maxFrameSize",
-    "maxFragments",
-    "validateUtf8",
-    "compress.level",
-    "compress.memLevel",
-    "compress.serverNoContextTakeover",
-    "compress.clientNoContextTakeover",
-    "compress.serverMaxWindowBits",
-    "compress.clientMaxWindowBits",
-    "compress.maxInflation",
-    "fullsweepAfter",
-    "maxHeapSize",
-  ],
-});
 
 const NO_COMPRESSION = Number.POSITIVE_INFINITY;
 

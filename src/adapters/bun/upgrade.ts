@@ -3,11 +3,13 @@ import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { negotiateDeflate, PERMESSAGE_DEFLATE } from "../../protocol/deflate/negotiation.ts";
 import { parseExtensions } from "../../protocol/http/extensions.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
+import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
-import { Host, type HostOptions } from "../shared/host.ts";
+import { Host } from "../shared/host.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
-import { BunTransport, capabilities } from "./transport.ts";
+import { capabilities } from "./capabilities.ts";
+import { BunTransport } from "./transport.ts";
 import type { BunServer } from "./types.ts";
 
 export class BunHost extends Host {

@@ -8,12 +8,13 @@ import { type ConnectionFacts, SessionSelf } from "../../session/self.ts";
 import type { Session } from "../../session/session.ts";
 import { FetchUpgrade, guardFetch } from "../fetch/upgrade.ts";
 import { rootContext } from "../shared/async-context.ts";
+import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
-import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
+import { durableCapabilities } from "./capabilities.ts";
 import { cloudflareDiagnostics } from "./diagnostics.ts";
 import { CloudflareHost } from "./host.ts";
-import { CloudflareTransport, durableCapabilities, type Reporter } from "./transport.ts";
+import { CloudflareTransport, type Reporter } from "./transport.ts";
 import { CLOSED, type CloudflareSocket, type DurableObjectContext } from "./types.ts";
 import { openPair, peerOf } from "./worker.ts";
 

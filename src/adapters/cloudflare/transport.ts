@@ -1,5 +1,5 @@
 /** The transport over a WebSocket of Cloudflare Workers. */
-import type { Capabilities } from "../../capabilities.ts";
+
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
@@ -7,39 +7,8 @@ import { CLOSE } from "../../protocol/close.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
 import { CONNECTION_LOST, receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
+import { capabilities } from "./capabilities.ts";
 import { CLOSED, type CloudflareSocket } from "./types.ts";
-
-/**
- * The platform negotiates compression and validates frames itself. It keeps idle connections open and detects lost
- * ones. It hides pings and pongs, so an idle client and a lost one look the same.
- */
-const IGNORES = [
-  ...(["timeout", "heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "maxBuffered"] as const),
-  ...(["fullsweepAfter", "maxHeapSize"] as const),
-];
-
-/** The capabilities of a Worker. */
-export const capabilities = Object.freeze<Capabilities>({
-  host: "cloudflare",
-  control: false,
-  pause: false,
-  drain: false,
-  closeDetail: true,
-  answersClose: true,
-  abort: false,
-  asyncContext: true, // with the compatibility flag nodejs_als or nodejs_compat
-  crossConnection: false,
-  compress: false,
-  idleClock: false,
-  ignores: IGNORES,
-});
-
-/** The capabilities of a Durable Object. */
-export const durableCapabilities = Object.freeze<Capabilities>({
-  ...capabilities,
-  host: "a Durable Object",
-  crossConnection: true,
-});
 
 /** The error message for a protocol violation, to which the platform has already responded. */
 const VIOLATION = /protocolError\.statusCode = (\d+); protocolError\.description = (.*)/;

@@ -3,13 +3,14 @@ import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import type { Session, SessionContext } from "../../session/session.ts";
 import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
+import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
-import type { HostOptions } from "../shared/host.ts";
 import { SystemClock } from "../shared/system-clock.ts";
 import { later } from "../shared/timers.ts";
+import { capabilities } from "./capabilities.ts";
 import { cloudflareDiagnostics } from "./diagnostics.ts";
 import { CloudflareHost } from "./host.ts";
-import { CloudflareTransport, capabilities } from "./transport.ts";
+import { CloudflareTransport } from "./transport.ts";
 import type { CloudflareSocket, CloudflareSocketPair } from "./types.ts";
 
 declare const WebSocketPair: CloudflareSocketPair;

@@ -1,5 +1,4 @@
 /** The transport over a WebSocket of `Deno.upgradeWebSocket`. */
-import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
@@ -12,22 +11,6 @@ import { later } from "../shared/timers.ts";
 import { drainPoll, type PolledTransport } from "./drain-poll.ts";
 import type { ServerConnections, Stoppable } from "./serve.ts";
 import type { DenoSocket } from "./types.ts";
-
-/** The capabilities of `Deno.serve`. */
-export const capabilities = Object.freeze<Capabilities>({
-  host: "deno",
-  control: false,
-  pause: false,
-  drain: true, // by polling, see drain-poll.ts
-  closeDetail: true,
-  answersClose: false,
-  abort: false,
-  asyncContext: true,
-  crossConnection: true,
-  compress: false,
-  idleClock: false,
-  ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],
-});
 
 /** Deno's error messages for protocol violations. All its other errors are network errors. */
 const VIOLATION =

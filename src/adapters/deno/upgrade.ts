@@ -3,12 +3,14 @@ import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { FetchUpgrade } from "../fetch/upgrade.ts";
+import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
-import { Host, type HostOptions } from "../shared/host.ts";
+import { Host } from "../shared/host.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
+import { capabilities } from "./capabilities.ts";
 import { connectionsOf } from "./serve.ts";
-import { capabilities, DenoTransport } from "./transport.ts";
+import { DenoTransport } from "./transport.ts";
 import type { DenoServeInfo, DenoUpgradeWebSocket } from "./types.ts";
 
 export class DenoHost extends Host {

@@ -1,27 +1,13 @@
 /** The host class of Node servers, for HTTP/1.1 and HTTP/2. */
-import type { Capabilities } from "../../capabilities.ts";
+
 import type { UpgradeError } from "../../errors.ts";
 import { requireSynchronous } from "../../upgrade-validation.ts";
-import { Host, type HostOptions } from "../shared/host.ts";
+import type { HostOptions } from "../shared/attachment.ts";
+import { Host } from "../shared/host.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { nodeDiagnostics } from "../shared/node-diagnostics.ts";
+import { capabilities } from "./capabilities.ts";
 import type { NodeRequest, NodeServer } from "./types.ts";
-
-/** The capabilities of the library's own protocol engine on Node. */
-export const capabilities = Object.freeze<Capabilities>({
-  host: "node",
-  control: true,
-  pause: true,
-  drain: true,
-  closeDetail: true,
-  answersClose: true,
-  abort: true,
-  asyncContext: true,
-  crossConnection: true,
-  compress: true,
-  idleClock: true,
-  ignores: ["fullsweepAfter", "maxHeapSize"],
-});
 
 /** The option of the same name: selects the requests for the app. */
 type Only = ((request: NodeRequest) => boolean) | undefined;

@@ -6,56 +6,17 @@ import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions
 import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import type { Clock } from "../../session/clock.ts";
-import { type DrainOptions, SessionGroup } from "../../session/group.ts";
+import { SessionGroup } from "../../session/group.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
 import { Session, type SessionContext } from "../../session/session.ts";
 import type { Transport } from "../../transport.ts";
-import type { Self } from "../../websock.ts";
+import type { Attachment, HostOptions } from "./attachment.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import { Refusals } from "./refusals.ts";
 import { reporter } from "./reporting.ts";
 import { systemClock } from "./system-clock.ts";
-
-/** The options of `attach` on all hosts. */
-export interface HostOptions {
-  /** Default options for the `upgrade` calls on this server. */
-  readonly defaults?: WebSockOptions;
-  /** Called with each error in a callback, and with each warning. Default: prints it with `console.error`. */
-  readonly onError?: OnError;
-  /** A clock for tests: a `ManualClock` from `websock-js/testing`. Default: the system clock. */
-  readonly clock?: Clock;
-}
-
-/**
- * The WebSockets of a server. Iteration yields the `self` of every open connection:
- *
- * ```ts
- * for (const self of sockets) self.push(text("maintenance at noon"));
- * ```
- */
-export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
-  /** The number of open connections. */
-  readonly connections: number;
-  /** The open connection with this `self.id`; `undefined` if there is none. */
-  get(id: string): Self<Info> | undefined;
-  /** The number of upgrade requests refused with an `UpgradeError`. */
-  readonly refused: number;
-  /**
-   * Closes every connection with 1001, and from now on refuses upgrades with 503. Resolves when all connections are
-   * closed: one that does not complete the closing handshake is aborted after its `closeTimeout`. It does not close the
-   * server (but closing a Node server calls it). An HTTP/2 connection is closed together with the last of its
-   * WebSockets.
-   */
-  close(): Promise<void>;
-  /**
-   * Like {@link close}, but with 1012 and in batches, so that clients do not reconnect all in the same moment.
-   *
-   * @throws TypeError for an option that is not a positive number
-   */
-  drain(options?: DrainOptions): Promise<void>;
-}
 
 /** @throws TypeError for an unknown option of `attach` */
 export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {

@@ -1,6 +1,5 @@
 /** The transport over a `WebSocket` of the package `ws`. */
 import type { Socket } from "node:net";
-import type { Capabilities } from "../../capabilities.ts";
 import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
@@ -13,30 +12,6 @@ import { flushInBatch } from "../shared/flush-batch.ts";
 import { CONNECTION_LOST, NO_CLOSE_CODE } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { OPEN, type WsSocket } from "./types.ts";
-
-/**
- * The capabilities of `ws`. Its frame limits, UTF-8 validation and compression are set by options of the
- * WebSocketServer.
- */
-export const capabilities = Object.freeze<Capabilities>({
-  host: "ws",
-  control: true,
-  pause: true,
-  drain: true,
-  closeDetail: true,
-  answersClose: true,
-  abort: true,
-  asyncContext: true,
-  crossConnection: true,
-  compress: true,
-  idleClock: true,
-  ignores: [
-    ...(["maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"] as const),
-    ...(["compress.level", "compress.memLevel", "compress.maxInflation"] as const),
-    ...(["compress.serverNoContextTakeover", "compress.clientNoContextTakeover"] as const),
-    ...(["compress.serverMaxWindowBits", "compress.clientMaxWindowBits"] as const),
-  ],
-});
 
 /**
  * Larger messages are sent in fragments of this size (RFC 6455 §5.4), each after the previous ones are flushed: see

@@ -11,9 +11,11 @@ import { NodeHost } from "../node/host.ts";
 import { Http1Upgrade, interceptUpgrades } from "../node/http1.ts";
 import type { Interceptor } from "../node/requests.ts";
 import { writeSwitchingHead } from "../node/switching.ts";
+import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
-import type { Host, HostOptions } from "../shared/host.ts";
-import { capabilities, WsTransport } from "./transport.ts";
+import type { Host } from "../shared/host.ts";
+import { capabilities } from "./capabilities.ts";
+import { WsTransport } from "./transport.ts";
 import type { HttpServer, WsServer, WsSocket } from "./types.ts";
 
 /** The arguments for the answer of `ws` to one upgrade request. */

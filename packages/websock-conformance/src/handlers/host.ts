@@ -1,8 +1,12 @@
 /** The interface that a host implements to be tested by the conformance suite. */
-import type { Ability, Capabilities } from "../../capabilities.ts";
-import type { WebSockOptions } from "../../options.ts";
-import type { Awaitable } from "../../websock.ts";
+
+import type { Awaitable, Capabilities, WebSockOptions } from "websock-js";
 import type { Action, Report, Script } from "./script.ts";
+
+/** A capability that a host has or lacks. */
+export type Ability = {
+  [Name in keyof Capabilities]: Capabilities[Name] extends boolean ? Name : never;
+}[keyof Capabilities];
 
 /**
  * What a client received: a message, a close frame with its code and reason text, or `lost` if the connection ended without a

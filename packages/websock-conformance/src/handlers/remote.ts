@@ -4,9 +4,7 @@
  * response.
  */
 
-import type { Capabilities } from "../../capabilities.ts";
-import type { WebSockOptions } from "../../options.ts";
-import type { Awaitable } from "../../websock.ts";
+import type { Awaitable, Capabilities, WebSockOptions } from "websock-js";
 import type { Scenario } from "./host.ts";
 import { type Action, actOn, openGate, reportOf, type Scripted, whenTerminated } from "./script.ts";
 

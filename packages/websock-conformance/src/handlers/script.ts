@@ -3,11 +3,24 @@
  * it can run in another process and runtime (see `remote.ts`). What they see is stored in a report.
  */
 
-import { later } from "../../adapters/shared/timers.ts";
-import type { AbortError } from "../../errors.ts";
-import type { ControlMessage, DataMessage, Messages, OutMessage } from "../../message.ts";
-import type { HandleResult, StopDetail } from "../../result.ts";
-import type { CloseReason, Self } from "../../websock.ts";
+import type {
+  AbortError,
+  CloseReason,
+  ControlMessage,
+  DataMessage,
+  HandleResult,
+  Messages,
+  OutMessage,
+  Self,
+  StopDetail,
+} from "websock-js";
+
+/** Resolves in a later event-loop tick. Workers have no `setImmediate`. */
+const nextTick = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
 
 /** What one call of a callback does. */
 export interface Step {
@@ -211,7 +224,7 @@ const callback = (
     case "microtask":
       return Promise.resolve().then(finish);
     case "turn":
-      return new Promise<void>((resolve) => later(resolve)).then(finish);
+      return nextTick().then(finish);
     case "gate":
       return running.gate.then(finish);
     case "never":
