@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import {
-import { nextTick } from "../support/promises.ts";
   type CloseReason,
   ConnectionLost,
   type ControlMessage,
@@ -13,17 +12,8 @@ import { nextTick } from "../support/promises.ts";
   stop,
   text,
 } from "websock-js";
-
 import { connect } from "websock-js/testing";
-
-/** A promise with functions that settle it. */
-const deferred = <T>(): { promise: Promise<T>; resolve: (value: T) => void } => {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((r) => {
-    resolve = r;
-  });
-  return { promise, resolve };
-};
+import { deferred, nextTick } from "../support/promises.ts";
 
 /** Records its messages, and the reason of its end. */
 const counting = () => {
