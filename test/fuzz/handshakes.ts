@@ -1,4 +1,4 @@
-/** Headers and options of any shape: judged as the RFCs say, in linear time, and without an error that is not documented. */
+/** Properties of upgrade requests and options of any shape: handled as in the RFCs, in linear time, with documented errors only. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
@@ -33,7 +33,7 @@ const origins = fc.oneof(
   fc.constantFrom(...[true, false, 1, "yes", Promise.resolve(true)].map((answer) => () => answer as boolean)),
 );
 
-/** Strings that make bad patterns slow: a beginning, something many times, an end that does not fit. */
+/** Strings that make quadratic patterns slow: a prefix, many repetitions, and a suffix that does not match. */
 const pumped = fc
   .tuple(
     fc.constantFrom("", "a", ",", '"', "permessage-deflate; "),
@@ -46,10 +46,10 @@ const pumped = fc
   )
   .map(([beginning, many, end, length]) => beginning + many.repeat(length / many.length) + end);
 
-/** A quadratic look at 200 000 characters takes 2·10¹⁰ steps; a linear one a few milliseconds. */
+/** For 200 000 characters, a quadratic algorithm takes 2·10¹⁰ steps, and a linear one a few milliseconds. */
 const LINEAR_MS = 3_000;
 
-// `compress` is resolved to more than it was given as: compressions.ts looks at it.
+// `compress` is not compared: it is resolved to an object with defaults, which compressions.ts tests.
 const optionName = fc.constantFrom(...Object.keys(DEFAULT_OPTIONS).filter((name) => name !== "compress"));
 const unknownName = anyText.filter((name) => name !== "compress");
 const optionValue = fc.oneof(
@@ -110,11 +110,11 @@ export const handshakes = [
       try {
         refusal = validateUpgrade(request, options);
       } catch (error) {
-        // A promise is no decision. Hosts refuse the request, and report it.
+        // A promise is not a decision: hosts refuse the request and report it.
         assert.ok(error instanceof TypeError && typeof origins === "function" && types.isPromise(origins()));
         return;
       }
-      // Whoever is let in by "*" without being refused for anything else is sound, and the other way round.
+      // With origins "*", exactly the valid requests are accepted.
       assert.equal(validateUpgrade(request, resolveOptions({ origins: "*" })) === undefined, isSound(request));
       if (refusal === undefined) {
         assert.ok(isSound(request));
@@ -127,7 +127,7 @@ export const handshakes = [
       const response = refusal.getResponse();
       assert.equal(response.status, refusal.status);
       if (refusal.status === 405) assert.match(response.headers.get("allow") ?? "", /^(GET|CONNECT)$/);
-      // RFC 9113 §8.2.2: on HTTP/2 there is no upgrade.
+      // RFC 9113 §8.2.2: HTTP/2 has no `Upgrade` header.
       const upgrade = request.httpVersion.startsWith("2") ? null : "websocket";
       if (refusal.status === 426) assert.equal(response.headers.get("upgrade"), upgrade);
     }),

@@ -1,4 +1,4 @@
-/** Every property, for the short mode and the long one. */
+/** All properties, for the short and the long mode. */
 import type { Fuzz } from "../support/fuzz.ts";
 import { compressions } from "./compressions.ts";
 import { handshakes } from "./handshakes.ts";

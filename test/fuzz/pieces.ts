@@ -1,4 +1,4 @@
-/** The pieces of the protocol, each against the simplest thing that does the same. */
+/** Properties of the protocol's parts, each compared with the simplest implementation. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { DataMessage } from "../../src/message.ts";
@@ -11,7 +11,7 @@ import { fuzz } from "../support/fuzz.ts";
 import { MailboxModel } from "./mailbox-model.ts";
 import { host, mask, nearlyText, octet, pattern, size, split, splitBy } from "./streams.ts";
 
-/** How many octets it takes until a decoder sees that this is no text; `undefined`: more octets may make it one. */
+/** After how many bytes a decoder rejects the text; `undefined`: it may still become valid. */
 const refusedAfter = (bytes: Uint8Array): number | undefined => {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let at = 0; at < bytes.length; at++) {
@@ -45,7 +45,7 @@ export const pieces = [
       const refused = refusedAfter(bytes);
       let pushed = 0;
       for (const piece of splitBy(bytes, split)) {
-        // Within a larger stretch, whose other octets are none of its business.
+        // Within a larger array, whose other bytes must not matter.
         const memory = join(new Uint8Array(margin).fill(0xff), piece, new Uint8Array(margin).fill(0xff));
         const accepted = validator.push(memory, margin, margin + piece.length);
         pushed += piece.length;
@@ -165,7 +165,7 @@ export const pieces = [
             weight: 6,
             arbitrary: fc.constantFrom("mark", "message", "info", "turn", "take", "take info", "drain", "clear"),
           },
-          // Enough for a queue to let go of what was handled.
+          // Enough for the queue to release the memory of handled items.
           { weight: 1, arbitrary: fc.constantFrom("many messages", "many infos") },
         ),
         { maxLength: 60, size: "max" },

@@ -1,4 +1,4 @@
-/** Whatever arrives raises only what is documented, comes to an end, and takes no more memory than it has to. */
+/** Properties of the parser with random bytes: only documented errors, termination, and bounded memory. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
@@ -8,16 +8,16 @@ import type { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { A_LONG_TIME, fuzz, within } from "../support/fuzz.ts";
 import { anyStream, conditions, split, splitBy } from "./streams.ts";
 
-/** RFC 6455 §7.4.1, as DESIGN.md lists what a peer can be refused for. */
+/** The close codes of protocol errors (RFC 6455 §7.4.1). */
 const DOCUMENTED = [1002, 1003, 1007, 1008, 1009];
 
-/** RFC 6455 §5.2, §5.5: the longest beginning of a frame that has to wait: a header, or a control frame. */
+/** The most bytes of an incomplete frame that a parser keeps: a header or a control frame (RFC 6455 §5.2, §5.5). */
 const LONGEST_BEGINNING = 139;
 
-/** What is set aside for an announcement. */
+/** The most that is allocated for an announced length. */
 const TRUSTED = 1024 * 1024;
 
-/** Noise at once, or behind a message that has begun. */
+/** Random bytes, alone or behind the first fragment of a message. */
 const stream = fc.oneof(
   anyStream,
   fc.uint8Array({ maxLength: 2_000, size: "max" }),
@@ -55,7 +55,7 @@ export const randomOctets = [
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         assert.ok(DOCUMENTED.includes(error.code), `code ${error.code}`);
-        // It goes out as the text of a close frame.
+        // The message is sent as a close reason text.
         assert.ok(Buffer.byteLength(error.message) <= 123, error.message);
       }
     }),

@@ -1,4 +1,4 @@
-/** Any split of any stream gives the same as the whole. */
+/** Properties of splitting: any stream, split in any way, gives the same result as in one chunk. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz } from "../support/fuzz.ts";
