@@ -111,7 +111,7 @@ const checkAnswer = (agreed: DeflateParameters, { parameters }: Offer): void => 
 
 export const compressions = [
   fuzz(
-    "compression: an offer is read as it was written, and no header raises anything",
+    "compression: an offer is parsed as it was written, and no header causes an error",
     { runs: 500, share: 0.3 },
     fc.property(
       fc.array(offer, { maxLength: 4 }),
@@ -139,7 +139,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: the first acceptable offer is accepted, with what RFC 7692 lets the answer say",
+    "compression: the first acceptable offer is accepted, with an answer that RFC 7692 allows",
     { runs: 500, share: 0.3 },
     fc.property(fc.array(offer, { maxLength: 4 }), settings, (offers, options) => {
       const { compress } = resolveOptions({ compress: options });
@@ -156,7 +156,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: what is no DEFLATE stream is 1007, what is too large 1009, and nothing else comes of it",
+    "compression: an invalid DEFLATE stream is 1007, a message that is too large 1009, and no other error occurs",
     { runs: 200 },
     fc.property(
       fc.array(
@@ -206,7 +206,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: a window is the end of all that went through it",
+    "compression: a window contains the end of all messages",
     { runs: 200, share: 0.3 },
     fc.property(bits, fc.array(fc.tuple(fc.nat(700), octet), { maxLength: 8 }), (bits, messages) => {
       const window = new MessageWindow(bits);
@@ -223,7 +223,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: options are refused with a TypeError that names them, or are what zlib takes",
+    "compression: options are refused with a TypeError that names them, or accepted by zlib",
     { runs: 300, share: 0.2 },
     fc.property(
       fc.dictionary(

@@ -105,7 +105,7 @@ export const runConnection = (
     connection.send(opcode, data, bytes.length);
   };
   const close = (code: number | undefined, text: string): void => {
-    assert.ok(!closed, "told of an end after it was closed");
+    assert.ok(!closed, "an end was reported after the session had closed");
     closed = true;
     sent.push(`${OP.close} ${code === undefined ? "" : code.toString(16).padStart(4, "0") + hex(text)}`);
     connection.close(code, text);
@@ -116,11 +116,11 @@ export const runConnection = (
     connection.resume();
   };
   const act = (event: string, opcode: Opcode, data: string | Uint8Array<ArrayBuffer>): void => {
-    assert.ok(!paused, "told of something while paused");
-    assert.ok(!closed, "told of something after it was closed");
+    assert.ok(!paused, "an event was reported while paused");
+    assert.ok(!closed, "an event was reported after the session had closed");
     told.push(event);
     if (typeof data !== "string") {
-      assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+      assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} bytes keep ${data.buffer.byteLength}`);
       kept.push({ data, copy: hex(data) });
     }
     const i = events++;
@@ -144,7 +144,7 @@ export const runConnection = (
     act(`${opcode} ${hex(data)}`, opcode, data);
   };
   session.onEvent.closing = (code, text) => {
-    assert.ok(!answered, "told of two close frames");
+    assert.ok(!answered, "two close frames were reported");
     answered = true;
     told.push(`closing ${code} ${hex(text)}`);
     if (!closed) close(code, "");

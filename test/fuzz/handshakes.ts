@@ -75,7 +75,7 @@ const optionValue = fc.oneof(
 
 export const handshakes = [
   fuzz(
-    "handshakes: tokens, field values and lists are read as RFC 9110 says",
+    "handshakes: tokens, field values and lists are parsed as in RFC 9110",
     { runs: 2_000, share: 0.3 },
     fc.property(fc.oneof(anyText, listText), token, (value, token) => {
       assert.equal(isToken(value), isTokenByTheBook(value));
@@ -89,11 +89,11 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: a key is the base64 of 16 octets, and nothing else is",
+    "handshakes: a key is the base64 of exactly 16 bytes",
     { runs: 1_000, share: 0.1 },
-    fc.property(fc.uint8Array({ minLength: 15, maxLength: 17 }), fc.nat(), anyText, (octets, at, text) => {
-      const key = Buffer.from(octets).toString("base64");
-      assert.equal(isKey(key), octets.length === 16);
+    fc.property(fc.uint8Array({ minLength: 15, maxLength: 17 }), fc.nat(), anyText, (bytes, at, text) => {
+      const key = Buffer.from(bytes).toString("base64");
+      assert.equal(isKey(key), bytes.length === 16);
       for (const other of [text, key.slice(0, at % 25) + text.slice(0, 1) + key.slice(at % 25)]) {
         const decoded = Buffer.from(other, "base64");
         assert.equal(isKey(other), decoded.length === 16 && decoded.toString("base64") === other);
@@ -102,7 +102,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: a request is refused exactly if it is unsound, and with an answer that can be sent",
+    "handshakes: a request is refused exactly if it is invalid, with a response that can be sent",
     { runs: 1_000, share: 0.5 },
     fc.property(fc.oneof({ weight: 2, arbitrary: request }, connectRequest), origins, (request, origins) => {
       const options = resolveOptions({ ...(origins === undefined ? {} : { origins }) });
@@ -134,7 +134,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: the default origins are those of the request's own host",
+    "handshakes: by default, only the request's own host is an allowed origin",
     { runs: 300, share: 0.2 },
     fc.property(
       request,
@@ -159,7 +159,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: the subprotocol is one of those offered, the first of them that we have",
+    "handshakes: the subprotocol is the first offered one that the server supports",
     { runs: 600, share: 0.2 },
     fc.property(
       fc.uniqueArray(token, { maxLength: 5 }),
@@ -194,7 +194,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: options are refused with a TypeError that names the option, or are what they were given as",
+    "handshakes: options are refused with a TypeError that names the option, or resolved unchanged",
     { runs: 600, share: 0.2 },
     fc.property(fc.oneof({ weight: 9, arbitrary: optionName }, unknownName), optionValue, (name, value) => {
       const options = JSON.parse("{}") as Record<string, unknown>;
@@ -221,7 +221,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: every look at a header is linear in its length",
+    "handshakes: all headers are parsed in linear time",
     { runs: 60 },
     fc.property(
       pumped,

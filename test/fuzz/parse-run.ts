@@ -53,7 +53,7 @@ export const runParser = (
 
   /** A message that the application keeps must not keep much more than itself in memory, and must never change. */
   const keep = (data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
-    assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+    assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} bytes keep ${data.buffer.byteLength}`);
     const copy = data.slice();
     if (at(scribbles, kept.length)) data.fill(FOREIGN);
     kept.push({ data, copy: data.slice() });

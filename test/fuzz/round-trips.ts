@@ -138,7 +138,7 @@ const compressedWire = (
 
 export const roundTrips = [
   fuzz(
-    "round trips: connections that share memory write what each was given, and nothing moves afterwards",
+    "round trips: connections that share a slab write their own frames, which do not change afterwards",
     { runs: 200 },
     fc.property(host, fc.array(step, { maxLength: 30, size: "max" }), ({ byteOps }, steps) => {
       // ByteOps of their own, so that the slab is new.
@@ -188,7 +188,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: a client that sends back what it got is understood",
+    "round trips: a client that echoes the server's messages sends valid frames",
     { runs: 200 },
     fc.property(
       conditions,
@@ -219,7 +219,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: what a client compresses is told as it was sent, and what it is sent inflates to what was sent",
+    "round trips: compressed messages arrive as they were sent, in both directions",
     { runs: 150, share: 2 },
     fc.property(
       host,
@@ -249,7 +249,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: a loss is told once, after all that arrived whole before it",
+    "round trips: a loss is reported once, after all complete messages before it",
     { runs: 100 },
     fc.property(
       conditions,
@@ -281,7 +281,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: a close frame's code and text",
+    "round trips: a close frame's code and text arrive as they were sent",
     { runs: 200, share: 0.1 },
     fc.property(host, closeBody, ({ byteOps }, body) => {
       assert.deepEqual(parseClose(closePayload(body, byteOps), byteOps), { ...body });

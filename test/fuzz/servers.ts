@@ -197,7 +197,7 @@ const withServer = async (run: (port: number) => Promise<void>): Promise<void> =
 
 export const servers = [
   fuzz(
-    "servers: answer soundly, live and let go, whatever is sent as handshake and frames",
+    "servers: answer correctly, stay alive and release connections, for any upgrade request and frames",
     { runs: 120, share: 3 },
     fc.asyncProperty(fc.array(visit, { minLength: 1, maxLength: 3 }), (visits) =>
       withServer(async (port) => {

@@ -71,7 +71,7 @@ export type Step =
   | { readonly do: "infos"; readonly count: number }
   | { readonly do: "settle"; readonly which: number }
   | { readonly do: "advance"; readonly ms: number }
-  | { readonly do: "take"; readonly octets: number }
+  | { readonly do: "take"; readonly bytes: number }
   | { readonly do: "shut down"; readonly code: 1001 | 1012 }
   | { readonly do: "drain the group"; readonly interval: number; readonly deadline: number }
   | {
@@ -117,7 +117,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant("take" as const),
-      octets: fc.oneof(fc.nat(50_000), fc.constant(Number.MAX_SAFE_INTEGER)),
+      bytes: fc.oneof(fc.nat(50_000), fc.constant(Number.MAX_SAFE_INTEGER)),
     }),
   },
   {

@@ -102,14 +102,14 @@ export class SessionWire implements Transport {
 
   send(opcode: Opcode, data: IoData, size: number): void {
     this.verdict.holds(!this.closed, "sent after the close frame");
-    this.verdict.holds(!this.isDisconnected, "sent although the wire is gone");
+    this.verdict.holds(!this.isDisconnected, "sent although the transport is disconnected");
     this.observer.onSend(opcode, data, size);
     this.write(size);
   }
 
   close(code: number | undefined, text: string): void {
     this.verdict.holds(!this.closed, "closed twice");
-    this.verdict.holds(!this.isDisconnected, "closed although the wire is gone");
+    this.verdict.holds(!this.isDisconnected, "closed although the transport is disconnected");
     this.closed = true;
     this.closedWith = code;
     this.observer.onClose(code, text);

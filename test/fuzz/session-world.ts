@@ -172,7 +172,7 @@ export class SessionWorld implements WireObserver {
     this.verdict.holds((next?.infosBefore ?? 0) <= this.handledInfos, "a message overtook an info");
     this.verdict.holds(
       this.wire.isDisconnected || this.wire.buffered <= OUTBOUND_BYTES || this.fitsAfterClose(next?.size ?? 0),
-      "a message was handled although too much waits for the peer",
+      "a message was handled although too much is buffered",
     );
     this.waitingBytes -= next?.size ?? 0;
     return next?.reaction ?? CALM;
@@ -303,17 +303,17 @@ export class SessionWorld implements WireObserver {
   /** Checks that all effects of the last result have happened. */
   private expectApplied(): void {
     if (this.session.ended) return;
-    this.verdict.same(this.ending, undefined, "a result that ends the connection did not");
+    this.verdict.same(this.ending, undefined, "a result that ends the connection did not end it");
     this.verdict.holds(this.expectedSends.length === 0 || this.wire.isDisconnected, "a message was not sent");
   }
 
   private onError(error: unknown): void {
     const { verdict } = this;
-    if (error instanceof MailboxOverflow) verdict.holds(this.overflowed, "reported an overflow where there is none");
+    if (error instanceof MailboxOverflow) verdict.holds(this.overflowed, "reported an overflow without a cause");
     else if (error instanceof TypeError && error.message.includes("handler without handleInfo")) {
       verdict.holds(
         !this.setting.has.handleInfo && !this.reportedMissingHandleInfo,
-        "told twice of an info without handleInfo",
+        "reported an info without handleInfo twice",
       );
       this.reportedMissingHandleInfo = true;
     } else if (error instanceof Error && error.message.includes("has not settled within closeTimeout"))
@@ -321,15 +321,15 @@ export class SessionWorld implements WireObserver {
     else {
       // In any order: a list whose second message ends the connection is still read to its end after `terminate`.
       const expected = this.expectedReports.findIndex((isIt) => isIt(error));
-      verdict.holds(expected !== -1, `reported what nobody caused: ${error}`);
+      verdict.holds(expected !== -1, `reported an unexpected error: ${error}`);
       this.expectedReports.splice(expected, 1);
     }
   }
 
   private onAbandon(): void {
     const { pending, verdict } = this;
-    verdict.holds(pending !== undefined, "gave up a callback that was not pending");
-    verdict.same(this.clock.now(), this.abandonAt, "gave up a callback at another moment");
+    verdict.holds(pending !== undefined, "abandoned a callback that was not pending");
+    verdict.same(this.clock.now(), this.abandonAt, "abandoned a callback at another time");
     this.pending = undefined;
     this.abandoned = true;
   }
@@ -347,7 +347,10 @@ export class SessionWorld implements WireObserver {
     verdict.holds(!this.session.ended, "sent after the end was decided");
     this.silence.look(wire);
     if (data === HEARTBEAT) {
-      verdict.holds(this.setting.wire.control && wire.buffered === 0, "a heartbeat that is of no use");
+      verdict.holds(
+        this.setting.wire.control && wire.buffered === 0,
+        "a heartbeat although bytes are buffered, or without control frames",
+      );
       this.silence.onHeartbeat(verdict);
       return;
     }
@@ -397,7 +400,7 @@ export class SessionWorld implements WireObserver {
     const [events, bytes] = this.setting.wire.pause
       ? [INBOUND_EVENTS, INBOUND_BYTES]
       : [UNPAUSABLE_EVENTS + 1, maxMessageSize + 1024 * 1024];
-    this.verdict.holds(this.waiting <= events && before <= bytes, "more waits than the mailbox may hold");
+    this.verdict.holds(this.waiting <= events && before <= bytes, "the mailbox exceeds its limit");
   }
 
   onRemoteClose(code: number | undefined): void {
@@ -435,7 +438,7 @@ export class SessionWorld implements WireObserver {
     if (isAlive && handleInfo && !isFull) this.infos.push(info);
     const before = this.sending;
     this.sending = true;
-    this.verdict.same(this.self.send(info), isAlive && !isFull, "self.send said something else");
+    this.verdict.same(this.self.send(info), isAlive && !isFull, "self.send returned another value");
     this.sending = before;
   }
 
@@ -447,7 +450,7 @@ export class SessionWorld implements WireObserver {
   shutDown(code: 1001 | 1012): void {
     this.shutdownCodes.add(code);
     this.session.shutdown(code);
-    this.verdict.holds(this.session.ended, "a shutdown that does not end it");
+    this.verdict.holds(this.session.ended, "a shutdown did not end the session");
   }
 
   /** The group is about to close or drain the session, now or later. */
@@ -487,13 +490,13 @@ export class SessionWorld implements WireObserver {
     const [code] = this.shutdownCodes;
     if (ending?.matches(reason)) return ending;
     if (reason === "shutdown") {
-      verdict.holds(code !== undefined, "a shutdown that nobody asked for");
+      verdict.holds(code !== undefined, "a shutdown that was not requested");
       // If both codes were requested, either may have come first, depending on the group's batches.
       const { closedWith = 0 } = this.wire;
       return { code: this.shutdownCodes.has(closedWith) ? closedWith : code, text: "" };
     }
     if (reason === "timeout") {
-      verdict.holds(this.silence.isTimeout, "an idle timeout at another moment");
+      verdict.holds(this.silence.isTimeout, "an idle timeout at another time");
       return { code: 1001, text: "idle timeout" };
     }
     if (reason === "remote") {
@@ -503,18 +506,18 @@ export class SessionWorld implements WireObserver {
     }
     const error = typeof reason === "object" ? reason.error : undefined;
     if (error instanceof ConnectionLost) {
-      verdict.holds(this.wire.isDisconnected, "lost although the wire is there");
+      verdict.holds(this.wire.isDisconnected, "lost although the transport is connected");
       verdict.holds(this.waiting === 0 || this.abandoned, "messages before the loss were dropped");
       return undefined;
     }
     if (error instanceof SlowConsumer) {
       const next = this.expectedSends[0]?.size;
       const exceeds = next !== undefined && !this.isAccepted(next);
-      verdict.holds(exceeds || this.silence.isStalled(this.wire), "a slow consumer that is not");
+      verdict.holds(exceeds || this.silence.isStalled(this.wire), "ended as a slow consumer without a cause");
       return { code: 1013, text: "" };
     }
     if (error instanceof MailboxOverflow) {
-      verdict.holds(this.overflowed, "an overflow that is none");
+      verdict.holds(this.overflowed, "ended by an overflow without a cause");
       return { code: 1011, text: "" };
     }
     if (error instanceof ProtocolError && (error === this.failure || this.isFlooded(error)))
@@ -535,19 +538,22 @@ export class SessionWorld implements WireObserver {
     const { verdict, session, wire, setting, clock } = this;
     const now = clock.now();
     this.checkEnd();
-    if (this.abandonAt !== undefined) verdict.holds(now < this.abandonAt, "a callback was not given up in time");
+    if (this.abandonAt !== undefined) verdict.holds(now < this.abandonAt, "a callback was not abandoned in time");
     if (this.terminating !== undefined && now >= this.terminating.since + setting.options.closeTimeout)
       this.terminating = undefined;
     if (session.ended) {
       verdict.holds(wire.isDisconnected || !wire.paused, "left paused");
       const cutAt = this.endedAt! + setting.options.closeTimeout;
-      verdict.holds(wire.isDisconnected || wire.aborted || now < cutAt, "the wire was not cut after closeTimeout");
+      verdict.holds(
+        wire.isDisconnected || wire.aborted || now < cutAt,
+        "the transport was not aborted after closeTimeout",
+      );
       if (this.pending === undefined) {
         verdict.same(this.terminated, this.hasState && setting.has.terminate, "whether terminate was called");
       }
     } else if (!wire.isDisconnected) this.silence.check(verdict, wire, this.remoteClosed);
     const isDone = session.ended && wire.isDisconnected && this.pending === undefined && this.terminating === undefined;
-    verdict.same(this.ends, isDone ? 1 : 0, "how often the group was told of the end");
+    verdict.same(this.ends, isDone ? 1 : 0, "how often onEnd was called");
     verdict.deliver();
   }
 
@@ -561,9 +567,9 @@ export class SessionWorld implements WireObserver {
     verdict.holds(this.nextMessageMayWait, "a message waits without a reason");
     verdict.holds(
       this.waiting > 0 || !wire.isDisconnected,
-      "not ended although the wire is gone and nothing is pending",
+      "not ended although the transport is disconnected and nothing is pending",
     );
-    verdict.holds(this.waiting > 0 || !this.remoteClosed, "the peer's close is not answered");
+    verdict.holds(this.waiting > 0 || !this.remoteClosed, "the peer's close frame was not answered");
     verdict.holds(this.handledInfos >= this.releasedInfos, "an info waits without a reason");
     const isFull = this.waiting >= INBOUND_EVENTS / 2 || this.waitingBytes >= INBOUND_BYTES / 2;
     verdict.holds(!wire.paused || isFull || this.isBlocked, "paused without a reason");
@@ -575,8 +581,8 @@ export class SessionWorld implements WireObserver {
     const { verdict, session, wire } = this;
     this.checkFlushed();
     verdict.holds(session.ended, "never ended");
-    verdict.holds(wire.isDisconnected, "the wire was never cut");
-    verdict.same(this.ends, 1, "the group was not told of the end");
+    verdict.holds(wire.isDisconnected, "the transport was never disconnected");
+    verdict.same(this.ends, 1, "onEnd was not called");
     verdict.same(this.expectedReports.length, 0, "an error was not reported");
     this.send(CALM);
     this.lookAtSelf();

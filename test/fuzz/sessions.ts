@@ -78,7 +78,7 @@ class Worlds {
         wire.flush(Number.POSITIVE_INFINITY);
         return;
       case "take":
-        wire.flush(step.octets);
+        wire.flush(step.bytes);
         return;
       case "drained":
         wire.drained();
@@ -182,13 +182,13 @@ const steps = (maxLength: number) => fc.array(fc.tuple(fc.nat(3), step), { maxLe
 
 export const sessions = [
   fuzz(
-    "sessions: keep every promise of the contract, whatever happens in whatever order",
+    "sessions: keep their contract for any events in any order",
     { runs: 1_000, share: 6 },
     fc.asyncProperty(setting, steps(40), (setting, steps) => new Worlds([setting]).run(steps)),
   ),
 
   fuzz(
-    "sessions: of one group end together when it is closed or drained",
+    "sessions: end together when their group is closed or drained",
     { runs: 150, share: 2 },
     fc.asyncProperty(
       fc.array(setting, { minLength: 2, maxLength: 4 }),
@@ -200,7 +200,7 @@ export const sessions = [
   ),
 
   fuzz(
-    "sessions: a mailbox overflows where it is full, not before",
+    "sessions: a mailbox overflows when it is full, not before",
     { runs: 3 },
     fc.asyncProperty(setting, steps(5), steps(10), (setting, before, after) =>
       new Worlds([setting]).run([...before, [0, overflow], ...after]),

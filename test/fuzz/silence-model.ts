@@ -61,7 +61,7 @@ export class SilenceModel {
 
   onHeartbeat(verdict: Verdict): void {
     const { heartbeat, timeout } = this.options;
-    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat where there is none");
+    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat although there are none");
     verdict.holds(this.clock.now() - this.lastSign >= Number(heartbeat), "a heartbeat too early");
     this.lastSign = this.clock.now();
     this.heartbeats++;
@@ -95,6 +95,6 @@ export class SilenceModel {
     if (!this.paused && !remoteClosed) verdict.holds(this.silence < timeout, "the idle clock did not fire");
     if (wire.buffered === 0 || (this.paused && wire.buffered <= OUTBOUND_OCTETS) || remoteClosed) return;
     const from = Math.max(this.stalledFrom, this.watchedFrom);
-    verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer is kept"); // biome-ignore format: one line
+    verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer was not closed"); // biome-ignore format: one line
   }
 }

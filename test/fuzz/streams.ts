@@ -41,7 +41,7 @@ const CHARACTERS = [
   ...["7f", "c2 80", "df bf", "e0 a0 80", "ed 9f bf", "ee 80 80", "ef bf bf", "f0 90 80 80", "f4 8f bf bf"],
   ...["80", "bf", "c0 80", "c1 bf", "c2", "e0 9f bf", "e2 82", "ed a0 80", "ed bf bf", "f0 8f bf bf", "f0 9f 98"],
   ...["f4 90 80 80", "f5 80 80 80", "f8 88 80 80 80", "fe", "ff", "c2 41", "e2 82 41"],
-].map((octets) => Uint8Array.from(octets.split(" "), (octet) => Number.parseInt(octet, 16)));
+].map((bytes) => Uint8Array.from(bytes.split(" "), (byte) => Number.parseInt(byte, 16)));
 
 /** Bytes around the bounds of UTF-8, which are much more often nearly valid than random bytes. */
 const UTF8_BOUNDS = [0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0];

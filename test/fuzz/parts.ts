@@ -36,9 +36,9 @@ const isText = (bytes: Uint8Array): boolean => {
 const FOREIGN = 0xee;
 const MEGABYTE = 1024 * 1024;
 
-export const pieces = [
+export const parts = [
   fuzz(
-    "pieces: UTF-8 is refused in the piece that has the first octet that nothing can make good",
+    "parts: invalid UTF-8 is refused in the chunk with the first byte after which it can't become valid",
     { runs: 1_000, share: 0.5 },
     fc.property(nearlyText, split, host, fc.nat(3), (bytes, split, { byteOps }, margin) => {
       const validator = new Utf8Validator(byteOps);
@@ -57,7 +57,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: the length of a text is that of its octets",
+    "parts: utf8Length is the number of encoded bytes",
     { runs: 300, share: 0.1 },
     fc.property(
       fc.array(fc.oneof(fc.nat(0xffff), fc.integer({ min: 0xd700, max: 0xe0ff })), { size: "max", maxLength: 40 }),
@@ -69,7 +69,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a mask is what RFC 6455 §5.3 says, over any pieces, at any alignment",
+    "parts: masking is as in RFC 6455 §5.3, in any chunks and at any alignment",
     { runs: 400, share: 0.5 },
     fc.property(
       fc.oneof(
@@ -105,7 +105,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a message buffer has what was appended, and no more memory than that and an announcement are worth",
+    "parts: a message buffer contains the appended bytes, within its memory limits",
     { runs: 300, share: 0.5 },
     fc.property(
       host,
@@ -156,7 +156,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a mailbox is a list of what came, in which messages stand where their chunk arrived",
+    "parts: a mailbox behaves like a list in which messages stand where their chunk arrived",
     { runs: 100 },
     fc.property(
       fc.array(

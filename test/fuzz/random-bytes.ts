@@ -27,9 +27,9 @@ const stream = fc.oneof(
 const inside = (parser: FrameParser) =>
   parser as unknown as { readonly chunk: Uint8Array; readonly partial: { readonly buffer: MessageBuffer } | undefined };
 
-export const randomOctets = [
+export const randomBytes = [
   fuzz(
-    "random octets: raise documented ProtocolErrors and nothing else, and no message is larger than it may be",
+    "random bytes: cause only documented ProtocolErrors, and no message exceeds its limit",
     { runs: 1_000 },
     fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const seen = (size: number, { maxMessageSize }: ParserLimits): void => assert.ok(size <= maxMessageSize);
@@ -62,7 +62,7 @@ export const randomOctets = [
   ),
 
   fuzz(
-    "random octets: between two chunks a parser keeps a beginning of a frame, and twice what it has of a message",
+    "random bytes: between chunks, a parser keeps at most an incomplete header or control frame, and twice the received message",
     { runs: 400 },
     fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const parser = new FrameParser(
@@ -87,7 +87,7 @@ export const randomOctets = [
           assert.ok(chunk.buffer.byteLength <= LONGEST_BEGINNING, `keeps ${chunk.buffer.byteLength} of a chunk`);
           const length = partial?.buffer.length ?? 0;
           const memory = partial?.buffer.memory.buffer.byteLength ?? 0;
-          assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} octets`);
+          assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} bytes`);
         }
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
