@@ -8,7 +8,7 @@ export interface Transport {
   open(events: TransportEvents): void;
   /** The number of bytes sent with {@link send} that are not flushed. */
   readonly buffered: number;
-  /** The number of bytes flushed so far, in any unit: the session only checks whether it has changed. */
+  /** The number of bytes flushed so far, or any counter that grows with it: the session only checks whether it has changed. */
   readonly bytesFlushed: number;
   /** Sends a message of `size` bytes, after everything that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;

@@ -234,7 +234,7 @@ export class FrameParser {
     this.endRun();
   }
 
-  /** Masks the frames of the current run that were not delivered again, so that they can be parsed later. */
+  /** Re-masks the frames of the current run that were not delivered, so that they can be parsed later. */
   private endRun(): void {
     if (this.runEnd > this.offset) maskRun(this.view!, this.offset, this.runEnd);
     this.runEnd = 0;

@@ -15,7 +15,7 @@ class Slab {
   bytes: Uint8Array = new Uint8Array(0);
   view = viewOf(this.bytes);
   used = 0;
-  /** The number of writers with frames here that may not be flushed. A writer that never releases it prevents its reuse. */
+  /** The number of writers with frames here that may be unflushed. A writer that never releases it prevents its reuse. */
   private writers = 0;
 
   constructor(byteOps: ByteOps, size: number) {
@@ -79,7 +79,7 @@ export class FrameWriter {
   private region: Uint8Array | undefined;
   private regionStart = 0;
   private regionEnd = 0;
-  /** The slab's memory, while it contains frames of this writer that may not be flushed. */
+  /** The slab's memory, while it contains frames of this writer that may be unflushed. */
   private heldMemory: Uint8Array | undefined;
   /** Complete frames of short ASCII texts that are not in the slab yet, one character per byte. */
   private pendingText = "";

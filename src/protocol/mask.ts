@@ -15,7 +15,7 @@
 import { type MAX_LOOP_COPY, scratch, scratchOfSize } from "./copy.ts";
 
 /** Below this size, creating a view of words costs more than it saves. */
-const MIN_WORDS = 96;
+const MIN_SIZE_FOR_WORDS = 96;
 
 const isLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -29,7 +29,7 @@ export const rotateKey = (key: number, count: number): number => {
 export const applyMask = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
   let union = 0;
   let at = start;
-  if (end - start >= MIN_WORDS && isLittleEndian) {
+  if (end - start >= MIN_SIZE_FOR_WORDS && isLittleEndian) {
     while ((bytes.byteOffset + at) & 3) {
       union |= bytes[at]! ^= key;
       key = rotateKey(key, 1);

@@ -1,4 +1,4 @@
-/** The port to time. The session never reads the wall clock, so that tests can use a manual clock. */
+/** The port to a clock. The session never reads the time from the host, so that tests can use a manual clock. */
 
 /** A deadline that never comes. */
 export const NEVER = Number.POSITIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** Checks messages and close details of the application. Hosts differ in what they reject, so it is checked here. */
+/** Checks the application's messages and close details before they reach a host, because hosts reject different values. */
 
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";

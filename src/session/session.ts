@@ -73,7 +73,7 @@ const OPEN = 0;
 const ENDING = 1;
 const ENDED = 2;
 
-// The bits of `Session.hold`.
+// The bits of `Session.flags`.
 /** More than the outbound high-water mark is buffered: the peer's messages are held back. See `canHandle`. */
 const BLOCKED = 1;
 /** The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback. */

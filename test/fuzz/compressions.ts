@@ -1,4 +1,4 @@
-/** permessage-deflate (RFC 7692): what is offered, agreed on and inflated, whatever the client says. */
+/** Properties of permessage-deflate (RFC 7692): negotiation and inflation, with any input. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
@@ -49,7 +49,7 @@ const space = fc.constantFrom("", "", " ", "\t", "  ");
 const valueText = (value: string, form: Parameter["form"]): string =>
   form === "token" ? value : form === "quoted" ? `"${value}"` : `"${[...value].map((one) => `\\${one}`).join("")}"`;
 
-/** RFC 6455 §9.1, with white space wherever it may be. */
+/** RFC 6455 §9.1, with white space wherever it is allowed. */
 const written = (offers: readonly Offer[], [a, b, c]: readonly [string, string, string]): string =>
   offers
     .map(({ name, parameters }) => {
@@ -60,7 +60,7 @@ const written = (offers: readonly Offer[], [a, b, c]: readonly [string, string, 
     })
     .join(`${c},${a}`);
 
-/** RFC 7692 §7.1: may a server accept it? */
+/** RFC 7692 §7.1: whether a server may accept the offer. */
 const isAcceptable = ({ name, parameters }: Offer): boolean =>
   name === "permessage-deflate" &&
   new Set(parameters.map(({ name }) => name)).size === parameters.length &&
@@ -83,7 +83,7 @@ const settings: fc.Arbitrary<CompressOptions> = fc.record(
   { requiredKeys: [] },
 );
 
-/** What the answer says, and whether the RFC lets it say so. */
+/** The parameters of the answer, after checking that the RFC allows them. */
 const checkAnswer = (agreed: DeflateParameters, { parameters }: Offer): void => {
   const asked = new Map(parameters.map(({ name, value }) => [name, value]));
   const [answer, ...others] = parseExtensions(agreed.answer)!;
@@ -95,12 +95,12 @@ const checkAnswer = (agreed: DeflateParameters, { parameters }: Offer): void => 
   // §7.1.1.1, §7.1.1.2
   if (asked.has("server_no_context_takeover")) assert.equal(agreed.serverNoContextTakeover, true);
   if (asked.has("client_no_context_takeover")) assert.equal(agreed.clientNoContextTakeover, true);
-  // §7.1.2.1: what the client asks for is confirmed, with that or less.
+  // §7.1.2.1: a value that the client requests is confirmed, with that value or a smaller one.
   const most = asked.get("server_max_window_bits");
   if (most !== undefined) assert.ok(Number(says.get("server_max_window_bits")) <= Number(most));
   if (says.has("server_max_window_bits"))
     assert.equal(Number(says.get("server_max_window_bits")), agreed.serverMaxWindowBits);
-  // §7.1.2.2: only a client that offers it may be told.
+  // §7.1.2.2: only a client that offers the parameter may be required to use a smaller window.
   if (says.has("client_max_window_bits")) {
     assert.ok(asked.has("client_max_window_bits"));
     assert.equal(Number(says.get("client_max_window_bits")), agreed.clientMaxWindowBits);
@@ -111,7 +111,7 @@ const checkAnswer = (agreed: DeflateParameters, { parameters }: Offer): void => 
 
 export const compressions = [
   fuzz(
-    "compression: an offer is read as it was written, and no header raises anything",
+    "compression: an offer is parsed as it was written, and no header causes an error",
     { runs: 500, share: 0.3 },
     fc.property(
       fc.array(offer, { maxLength: 4 }),
@@ -139,7 +139,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: the first acceptable offer is accepted, with what RFC 7692 lets the answer say",
+    "compression: the first acceptable offer is accepted, with an answer that RFC 7692 allows",
     { runs: 500, share: 0.3 },
     fc.property(fc.array(offer, { maxLength: 4 }), settings, (offers, options) => {
       const { compress } = resolveOptions({ compress: options });
@@ -148,7 +148,7 @@ export const compressions = [
       assert.equal(agreed === undefined, accepted === undefined);
       if (agreed === undefined) return;
       checkAnswer(agreed, accepted!);
-      // What we want is not for the client to take away.
+      // The client can't weaken our own settings.
       if (compress!.serverNoContextTakeover) assert.equal(agreed.serverNoContextTakeover, true);
       if (compress!.clientNoContextTakeover) assert.equal(agreed.clientNoContextTakeover, true);
       assert.ok(agreed.serverMaxWindowBits <= compress!.serverMaxWindowBits);
@@ -156,7 +156,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: what is no DEFLATE stream is 1007, what is too large 1009, and nothing else comes of it",
+    "compression: an invalid DEFLATE stream is 1007, a message that is too large 1009, and no other error occurs",
     { runs: 200 },
     fc.property(
       fc.array(
@@ -196,7 +196,7 @@ export const compressions = [
           else assert.ok(result!.length <= maxMessageSize, "larger than a message may be");
           if (isSound && data.length <= maxMessageSize) assert.equal(Buffer.compare(result as Uint8Array, data), 0);
           else if (isSound) assert.equal(result, 1009);
-          // A connection ends with an error; and of what was changed, the window is not ours to know.
+          // A connection ends with an error, and after corrupted data the window is unknown.
           if (typeof result === "number") return;
           isIntact &&= isSound;
           window = Buffer.concat([window, data]).subarray(-32_768);
@@ -206,7 +206,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: a window is the end of all that went through it",
+    "compression: a window contains the end of all messages",
     { runs: 200, share: 0.3 },
     fc.property(bits, fc.array(fc.tuple(fc.nat(700), octet), { maxLength: 8 }), (bits, messages) => {
       const window = new MessageWindow(bits);
@@ -223,7 +223,7 @@ export const compressions = [
   ),
 
   fuzz(
-    "compression: options are refused with a TypeError that names them, or are what zlib takes",
+    "compression: options are refused with a TypeError that names them, or accepted by zlib",
     { runs: 300, share: 0.2 },
     fc.property(
       fc.dictionary(
@@ -252,7 +252,7 @@ export const compressions = [
         for (const bits of [serverMaxWindowBits, clientMaxWindowBits]) assert.ok(bits >= 8 && bits <= 15);
         for (const [name, value] of Object.entries(given))
           if (value !== undefined) assert.equal(compress[name as keyof CompressOptions], value);
-        // And zlib does take it.
+        // zlib accepts the result.
         const { compressor } = agree(given as CompressOptions);
         compressor.compress("x".repeat(100), 100);
       },

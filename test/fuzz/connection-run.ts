@@ -14,20 +14,20 @@ import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
-/** What the session does when it is told of a message, a ping or a pong. */
+/** The session's reaction to a message, a ping or a pong. */
 const ACTIONS = ["nothing", "send", "send twice", "send much", "echo", "pause", "pause and resume", "close"] as const;
 
 export interface ConnectionHabits {
   readonly actions: readonly (typeof ACTIONS)[number][];
-  /** After which chunks a session that has paused goes on. */
+  /** After which chunks a session that has paused resumes. */
   readonly resumes: readonly boolean[];
-  /** After which chunks the peer reads, or not. */
+  /** After which chunks the peer starts or stops reading. */
   readonly stalls: readonly boolean[];
   /** After which chunks the code returns to the event loop. */
   readonly turns: readonly boolean[];
-  /** After which chunks the other thread has done something, and whether that is what it was given last. */
+  /** After which chunks the other thread completes a task, and whether that is the newest one. */
   readonly threads: readonly ("nothing" | "oldest" | "newest")[];
-  /** How compression was agreed on, if it was. */
+  /** The negotiated compression, if any. */
   readonly agreement: Agreement;
 }
 
@@ -57,20 +57,20 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
 
 export interface ConnectionRun {
-  /** What the session was told. */
+  /** The events of the session. */
   readonly told: readonly string[];
-  /** The messages and the close frame that the peer gets, as the session sent them. */
+  /** The messages and the close frame that the peer received, decoded. */
   readonly sent: readonly string[];
   readonly ends: number;
 }
 
 const at = <T>(list: readonly T[], i: number): T => list[i % list.length]!;
 
-/** What the session is told of a message. */
-export const toldOf = (opcode: string, data: string | Uint8Array, size = Buffer.from(data as string).length): string =>
+/** A message as it is recorded in {@link ConnectionRun.told}. */
+export const eventOf = (opcode: string, data: string | Uint8Array, size = Buffer.from(data as string).length): string =>
   `${opcode} ${size} ${hex(data)}`;
 
-/** A connection between a stream and a session that write down what happens. */
+/** A connection between a stream and a session that record everything. */
 export const makeConnection = (byteOps: ByteOps, limits: ParserLimits, compression: Compression | undefined) => {
   const stream = new FakeStream();
   const session = new FakeSession();
@@ -105,7 +105,7 @@ export const runConnection = (
     connection.send(opcode, data, bytes.length);
   };
   const close = (code: number | undefined, text: string): void => {
-    assert.ok(!closed, "told of an end after it was closed");
+    assert.ok(!closed, "an end was reported after the session had closed");
     closed = true;
     sent.push(`${OP.close} ${code === undefined ? "" : code.toString(16).padStart(4, "0") + hex(text)}`);
     connection.close(code, text);
@@ -116,11 +116,11 @@ export const runConnection = (
     connection.resume();
   };
   const act = (event: string, opcode: Opcode, data: string | Uint8Array<ArrayBuffer>): void => {
-    assert.ok(!paused, "told of something while paused");
-    assert.ok(!closed, "told of something after it was closed");
+    assert.ok(!paused, "an event was reported while paused");
+    assert.ok(!closed, "an event was reported after the session had closed");
     told.push(event);
     if (typeof data !== "string") {
-      assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+      assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} bytes keep ${data.buffer.byteLength}`);
       kept.push({ data, copy: hex(data) });
     }
     const i = events++;
@@ -137,14 +137,14 @@ export const runConnection = (
     if (action === "close") close(4000, "enough");
   };
   session.onEvent.message = ({ opcode, data }, size) => {
-    act(toldOf(opcode, data, size), opcode, data);
+    act(eventOf(opcode, data, size), opcode, data);
   };
   session.onEvent.control = ({ opcode, data }) => {
     if (opcode === "ping") pongs.push(`${OP.pong} ${hex(data)}`);
     act(`${opcode} ${hex(data)}`, opcode, data);
   };
   session.onEvent.closing = (code, text) => {
-    assert.ok(!answered, "told of two close frames");
+    assert.ok(!answered, "two close frames were reported");
     answered = true;
     told.push(`closing ${code} ${hex(text)}`);
     if (!closed) close(code, "");
@@ -190,13 +190,13 @@ export const runConnection = (
   if (!actions.includes("echo")) {
     const answers = got.filter(isAnswer);
     assert.deepEqual(answers.slice(0, pongs.length), pongs, "pings are answered otherwise");
-    // Pings are answered while messages before them wait, so one of those may end the connection before the ping is told.
+    // Pings are answered ahead of waiting messages, one of which may end the connection before the ping is reported.
     if (!closed) assert.equal(answers.length, pongs.length, "pings are answered that never came");
   }
   return { told, sent, ends: stream.log.filter((entry) => entry === "end").length };
 };
 
-/** What the peer makes of the frames; it keeps as much of what it has inflated as any window may have. */
+/** Decodes the frames like a peer with the largest possible window. */
 const decoded = (frames: readonly ServerFrame[], { serverNoContextTakeover }: Agreement): string[] => {
   let window = Buffer.alloc(0);
   return frames.map(({ first, payload }) => {

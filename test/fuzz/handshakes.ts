@@ -1,4 +1,4 @@
-/** Headers and options of any shape: judged as the RFCs say, in linear time, and without an error that is not documented. */
+/** Properties of upgrade requests and options of any shape: handled as in the RFCs, in linear time, with documented errors only. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { types } from "node:util";
@@ -33,7 +33,7 @@ const origins = fc.oneof(
   fc.constantFrom(...[true, false, 1, "yes", Promise.resolve(true)].map((answer) => () => answer as boolean)),
 );
 
-/** Strings that make bad patterns slow: a beginning, something many times, an end that does not fit. */
+/** Strings that make quadratic patterns slow: a prefix, many repetitions, and a suffix that does not match. */
 const pumped = fc
   .tuple(
     fc.constantFrom("", "a", ",", '"', "permessage-deflate; "),
@@ -46,10 +46,10 @@ const pumped = fc
   )
   .map(([beginning, many, end, length]) => beginning + many.repeat(length / many.length) + end);
 
-/** A quadratic look at 200 000 characters takes 2·10¹⁰ steps; a linear one a few milliseconds. */
+/** For 200 000 characters, a quadratic algorithm takes 2·10¹⁰ steps, and a linear one a few milliseconds. */
 const LINEAR_MS = 3_000;
 
-// `compress` is resolved to more than it was given as: compressions.ts looks at it.
+// `compress` is not compared: it is resolved to an object with defaults, which compressions.ts tests.
 const optionName = fc.constantFrom(...Object.keys(DEFAULT_OPTIONS).filter((name) => name !== "compress"));
 const unknownName = anyText.filter((name) => name !== "compress");
 const optionValue = fc.oneof(
@@ -75,7 +75,7 @@ const optionValue = fc.oneof(
 
 export const handshakes = [
   fuzz(
-    "handshakes: tokens, field values and lists are read as RFC 9110 says",
+    "handshakes: tokens, field values and lists are parsed as in RFC 9110",
     { runs: 2_000, share: 0.3 },
     fc.property(fc.oneof(anyText, listText), token, (value, token) => {
       assert.equal(isToken(value), isTokenByTheBook(value));
@@ -89,11 +89,11 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: a key is the base64 of 16 octets, and nothing else is",
+    "handshakes: a key is the base64 of exactly 16 bytes",
     { runs: 1_000, share: 0.1 },
-    fc.property(fc.uint8Array({ minLength: 15, maxLength: 17 }), fc.nat(), anyText, (octets, at, text) => {
-      const key = Buffer.from(octets).toString("base64");
-      assert.equal(isKey(key), octets.length === 16);
+    fc.property(fc.uint8Array({ minLength: 15, maxLength: 17 }), fc.nat(), anyText, (bytes, at, text) => {
+      const key = Buffer.from(bytes).toString("base64");
+      assert.equal(isKey(key), bytes.length === 16);
       for (const other of [text, key.slice(0, at % 25) + text.slice(0, 1) + key.slice(at % 25)]) {
         const decoded = Buffer.from(other, "base64");
         assert.equal(isKey(other), decoded.length === 16 && decoded.toString("base64") === other);
@@ -102,7 +102,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: a request is refused exactly if it is unsound, and with an answer that can be sent",
+    "handshakes: a request is refused exactly if it is invalid, with a response that can be sent",
     { runs: 1_000, share: 0.5 },
     fc.property(fc.oneof({ weight: 2, arbitrary: request }, connectRequest), origins, (request, origins) => {
       const options = resolveOptions({ ...(origins === undefined ? {} : { origins }) });
@@ -110,11 +110,11 @@ export const handshakes = [
       try {
         refusal = validateUpgrade(request, options);
       } catch (error) {
-        // A promise is no decision. Hosts refuse the request, and report it.
+        // A promise is not a decision: hosts refuse the request and report it.
         assert.ok(error instanceof TypeError && typeof origins === "function" && types.isPromise(origins()));
         return;
       }
-      // Whoever is let in by "*" without being refused for anything else is sound, and the other way round.
+      // With origins "*", exactly the valid requests are accepted.
       assert.equal(validateUpgrade(request, resolveOptions({ origins: "*" })) === undefined, isSound(request));
       if (refusal === undefined) {
         assert.ok(isSound(request));
@@ -127,14 +127,14 @@ export const handshakes = [
       const response = refusal.getResponse();
       assert.equal(response.status, refusal.status);
       if (refusal.status === 405) assert.match(response.headers.get("allow") ?? "", /^(GET|CONNECT)$/);
-      // RFC 9113 §8.2.2: on HTTP/2 there is no upgrade.
+      // RFC 9113 §8.2.2: HTTP/2 has no `Upgrade` header.
       const upgrade = request.httpVersion.startsWith("2") ? null : "websocket";
       if (refusal.status === 426) assert.equal(response.headers.get("upgrade"), upgrade);
     }),
   ),
 
   fuzz(
-    "handshakes: the default origins are those of the request's own host",
+    "handshakes: by default, only the request's own host is an allowed origin",
     { runs: 300, share: 0.2 },
     fc.property(
       request,
@@ -159,7 +159,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: the subprotocol is one of those offered, the first of them that we have",
+    "handshakes: the subprotocol is the first offered one that the server supports",
     { runs: 600, share: 0.2 },
     fc.property(
       fc.uniqueArray(token, { maxLength: 5 }),
@@ -194,7 +194,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: options are refused with a TypeError that names the option, or are what they were given as",
+    "handshakes: options are refused with a TypeError that names the option, or resolved unchanged",
     { runs: 600, share: 0.2 },
     fc.property(fc.oneof({ weight: 9, arbitrary: optionName }, unknownName), optionValue, (name, value) => {
       const options = JSON.parse("{}") as Record<string, unknown>;
@@ -221,7 +221,7 @@ export const handshakes = [
   ),
 
   fuzz(
-    "handshakes: every look at a header is linear in its length",
+    "handshakes: all headers are parsed in linear time",
     { runs: 60 },
     fc.property(
       pumped,

@@ -1,9 +1,9 @@
-/** Every property, for the short mode and the long one. */
+/** All properties, for the short and the long mode. */
 import type { Fuzz } from "../support/fuzz.ts";
 import { compressions } from "./compressions.ts";
 import { handshakes } from "./handshakes.ts";
-import { pieces } from "./pieces.ts";
-import { randomOctets } from "./random-octets.ts";
+import { parts } from "./parts.ts";
+import { randomBytes } from "./random-bytes.ts";
 import { roundTrips } from "./round-trips.ts";
 import { servers } from "./servers.ts";
 import { sessions } from "./sessions.ts";
@@ -12,10 +12,10 @@ import { splits } from "./splits.ts";
 export const properties: readonly Fuzz[] = [
   ...splits,
   ...roundTrips,
-  ...randomOctets,
+  ...randomBytes,
   ...handshakes,
   ...compressions,
-  ...pieces,
+  ...parts,
   ...sessions,
   ...servers,
 ];

@@ -1,4 +1,4 @@
-/** The long mode's loop: every property in turn, each turn with a new seed. In a thread of its own: see scripts/fuzz.mjs. */
+/** The loop of the long mode: every property in turn, each time with a new seed. Runs in a thread: see scripts/fuzz.mjs. */
 import { parentPort, workerData } from "node:worker_threads";
 import { newSeed, tryOut } from "../support/fuzz.ts";
 import { properties } from "./index.ts";
@@ -6,9 +6,9 @@ import { properties } from "./index.ts";
 export interface LongOptions {
   readonly ms: number;
   readonly seed: number | undefined;
-  /** Only this run of the seed, as a failure has named it. */
+  /** Only this run of the seed, as printed by a failure. */
   readonly path: string | undefined;
-  /** Part of the names of the properties to try. */
+  /** A part of the names of the properties to run. */
   readonly only: string | undefined;
 }
 
@@ -17,7 +17,7 @@ export type LongMessage =
   | { readonly kind: "end"; readonly name: string; readonly runs: number; readonly failure: string | undefined }
   | { readonly kind: "finished" };
 
-/** How long a property with a share of one is tried before it is the next one's turn. */
+/** How long a property with a share of 1 runs before the next one. */
 const TURN_MS = 1_000;
 
 const say = (message: LongMessage): void => parentPort!.postMessage(message);

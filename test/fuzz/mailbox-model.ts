@@ -1,4 +1,4 @@
-/** A mailbox as one list of all that waits: slow and simple, to compare with. */
+/** A reference implementation of the mailbox as one list: slow and simple. */
 
 type Entry<T> =
   | { readonly kind: "message"; readonly what: T; readonly size: number }
@@ -13,7 +13,7 @@ export class MailboxModel<T> {
   private get first(): number {
     return this.list.findIndex(({ kind }) => kind === "message");
   }
-  /** Where a message of the chunk that arrived last stands: before the infos that were sent since. */
+  /** The position of messages of the latest chunk: before the infos that were sent since. */
   private get place(): number {
     if (this.marked === this.sent) return this.list.length;
     const place = this.list.findIndex((entry) => entry.kind === "info" && entry.number >= this.marked);
@@ -35,7 +35,7 @@ export class MailboxModel<T> {
   get hasInfo(): boolean {
     return this.list.some((entry) => entry.kind === "info" && entry.number < this.released);
   }
-  /** Nothing stands before it. */
+  /** Whether nothing is queued before a message that arrives now. */
   get isNext(): boolean {
     return this.place === 0 && this.first === -1;
   }
@@ -52,7 +52,7 @@ export class MailboxModel<T> {
   releaseInfos(): void {
     this.released = this.sent;
   }
-  /** A message comes when no info stands before it. */
+  /** The next message, if no info is queued before it. */
   takeMessage(): T | undefined {
     return this.list[0]?.kind === "message" ? this.list.shift()!.what : undefined;
   }

@@ -1,4 +1,4 @@
-/** Runs a stream through a parser as a network and an application may treat it, and writes down what comes of it. */
+/** Runs a stream through a parser, with any chunks and any behaviour of the application, and records the events. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
@@ -7,13 +7,13 @@ import type { ParserEvent } from "../protocol/parsing.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
-/** How the host hands chunks over, and what the application does with what it gets. */
+/** How the host provides chunks, and what the application does with messages. */
 export interface Habits {
-  /** A chunk begins so far into a larger stretch of memory, as in a socket's slab. 0: it has memory of its own. */
+  /** The offset of a chunk in a larger ArrayBuffer, as in a socket's slab. 0: it has an ArrayBuffer of its own. */
   readonly slab: number;
-  /** Which messages the application writes to: they are its own. */
+  /** Which messages the application modifies, as it may. */
   readonly scribbles: readonly boolean[];
-  /** At which events the owner stops the parser, and after which chunks it lets it go on. */
+  /** At which events the owner stops the parser, and after which chunks it lets it continue. */
   readonly stops: readonly boolean[];
   readonly resumes: readonly boolean[];
 }
@@ -31,13 +31,13 @@ export const PLAIN: Habits = { slab: 0, scribbles: [false], stops: [false], resu
 
 export interface ParseRun {
   readonly seen: readonly ParserEvent[];
-  /** What the ProtocolError said. */
+  /** The ProtocolError's message. */
   readonly message: string | undefined;
-  /** How many octets had been fed when it came, and how many before that chunk. */
+  /** How many bytes had been fed when it was thrown, and how many before that chunk. */
   readonly refused: { readonly before: number; readonly after: number } | undefined;
 }
 
-/** Around a chunk in its slab: whatever is written there belongs to somebody else. */
+/** Fills the slab around a chunk, which the parser must not change. */
 const FOREIGN = 0xee;
 
 const at = (flags: readonly boolean[], i: number): boolean => flags[i % flags.length]!;
@@ -51,9 +51,9 @@ export const runParser = (
   const seen: ParserEvent[] = [];
   const kept: { readonly data: Uint8Array; readonly copy: Uint8Array }[] = [];
 
-  /** What the application keeps must neither pin much more than itself nor change under its hands. */
+  /** A message that the application keeps must not keep much more than itself in memory, and must never change. */
   const keep = (data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
-    assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} octets pin ${data.buffer.byteLength}`);
+    assert.ok(data.buffer.byteLength <= 2 * data.length, `${data.length} bytes keep ${data.buffer.byteLength}`);
     const copy = data.slice();
     if (at(scribbles, kept.length)) data.fill(FOREIGN);
     kept.push({ data, copy: data.slice() });

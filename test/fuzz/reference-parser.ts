@@ -1,6 +1,6 @@
 /**
- * RFC 6455 §5 and RFC 7692 §6 as they read, over all the octets at once: slow, simple, and sharing nothing with the
- * library. It judges in the same order: the first octets of a header, its length, the limits, the payload.
+ * A reference parser: RFC 6455 §5 and RFC 7692 §6, applied to a whole stream. It is slow and simple, and shares no code with
+ * the library. It checks in the same order: the first bytes of a header, its length, the limits, the payload.
  */
 import { Buffer } from "node:buffer";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
@@ -16,7 +16,7 @@ const decode = (bytes: Uint8Array, options: TextDecoderOptions, stream = false):
   }
 };
 
-/** Everything that a server sees of `wire`; an error is the last of it. What is compressed stays so. */
+/** The events of a stream. An error is the last one. Compressed messages are not inflated. */
 export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compression = false): ParserEvent[] => {
   const bytes = Buffer.from(wire);
   const seen: ParserEvent[] = [];
@@ -42,7 +42,7 @@ export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compressi
       length = Number(long);
     }
     if (!isControl && length > limits.maxFrameSize) return refuse(1009);
-    // What can't be compressed grows a little (RFC 1951 §3.2.4).
+    // DEFLATE enlarges incompressible data a little (RFC 1951 §3.2.4).
     const most =
       marked || (opcode === 0 && message.compressed) ? limits.maxMessageSize * 1.001 + 64 : limits.maxMessageSize;
     if (!isControl && message.payload.length + length > most) return refuse(1009);

@@ -1,4 +1,4 @@
-/** Headers and requests for a WebSocket: sound ones, nearly sound ones, and what the RFCs say of them. */
+/** Generates upgrade requests and their headers, valid and nearly valid, and says which are valid. */
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import type { UpgradeRequest } from "../../src/options.ts";
@@ -10,7 +10,7 @@ export const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 
 export const token = fc.string({ unit: fc.constantFrom(...TCHAR), minLength: 1, maxLength: 12 });
 
-/** What a header's value may have in it: Node gives us Latin-1. */
+/** The characters of a header value: Node decodes headers as Latin-1. */
 export const headerText = fc.string({
   unit: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...TCHAR) },
@@ -26,7 +26,7 @@ export const headerText = fc.string({
 
 export const anyText = fc.oneof(headerText, fc.string({ unit: "binary" }), token);
 
-/** A list as careful and careless clients write it. */
+/** A list, with and without optional white space and empty elements. */
 export const listText = fc
   .array(
     fc.tuple(
@@ -36,7 +36,7 @@ export const listText = fc
   )
   .map((elements) => elements.map(([element, comma]) => element + comma).join(""));
 
-/** RFC 9110 §5.6.1: what is between the commas, without the spaces and tabs (and nothing else) around it. */
+/** RFC 9110 §5.6.1: the elements between the commas, without spaces and tabs around them. */
 export const elementsOf = (value: string): string[] => {
   const elements: string[] = [];
   let element = "";
@@ -54,10 +54,10 @@ export const elementsOf = (value: string): string[] => {
 export const isTokenByTheBook = (value: string): boolean =>
   value !== "" && [...value].every((one) => TCHAR.includes(one));
 
-/** With its headers to look at. */
+/** A request together with its headers. */
 export type AnyRequest = UpgradeRequest & { readonly headers: Readonly<Record<string, string | undefined>> };
 
-/** A sound request with some of its parts replaced by anything. */
+/** A valid request with some parts replaced by arbitrary values. */
 export const request: fc.Arbitrary<AnyRequest> = fc
   .record({
     method: orAny("GET", "POST", "CONNECT", "get"),
@@ -106,7 +106,7 @@ function requestOf({ method, httpVersion, authority, ...headers }: Parts) {
   };
 }
 
-/** Mostly the first, which is right; now and then another, or whatever. */
+/** Mostly the first value, which is valid; sometimes one of the others or an arbitrary one. */
 function orAny(right: string | undefined, ...others: (string | undefined)[]): fc.Arbitrary<string | undefined> {
   return fc.oneof(
     { weight: 24, arbitrary: fc.constant(right) },
@@ -118,7 +118,7 @@ function orAny(right: string | undefined, ...others: (string | undefined)[]): fc
 export const has = (value: string | undefined, token: string): boolean =>
   elementsOf(value ?? "").some((element) => element.toLowerCase() === token);
 
-/** RFC 6455 §4.2.1 and RFC 8441 §5, once more and apart from the library; the origin aside. */
+/** A second implementation of RFC 6455 §4.2.1 and RFC 8441 §5, without the check of the origin. */
 export const isSound = ({ method, httpVersion, authority, headers }: AnyRequest): boolean => {
   const key = headers["sec-websocket-key"] ?? "";
   const offered = elementsOf(headers["sec-websocket-protocol"] ?? "");

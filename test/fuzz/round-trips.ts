@@ -1,4 +1,4 @@
-/** What is written is what is read: the writer's frames, a client's masks and fragments, the parser's messages. */
+/** Properties of round trips: what is written is what is read, with the writer's frames and a client's fragments. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
@@ -10,12 +10,12 @@ import { agree } from "../protocol/compression.ts";
 import type { ParserEvent } from "../protocol/parsing.ts";
 import { cutAt, frame, join, OP, serverFrames } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
-import { connectionHabits, makeConnection, runConnection, toldOf } from "./connection-run.ts";
+import { connectionHabits, eventOf, makeConnection, runConnection } from "./connection-run.ts";
 import { habits, runParser } from "./parse-run.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
 import { closeBody, compressed, conditions, host, mask, octet, pattern, size, split, splitBy } from "./streams.ts";
 
-/** Any code units, lone surrogates and pairs the wrong way round among them. */
+/** Any code units, including lone surrogates and reversed pairs. */
 const anyText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 60, size: "max" }),
   fc
@@ -26,7 +26,7 @@ const anyText = fc.oneof(
 
 const anyBytes = fc.tuple(size, octet).map(([size, seed]) => pattern(size, seed));
 
-/** Everything that may be sent as text without being checked: strings in any nesting. */
+/** Texts that may be sent without a check: strings, nested in any way. */
 const textData = fc.letrec<{ data: IoData; list: readonly IoData[] }>((tie) => ({
   data: fc.oneof({ depthSize: "small", withCrossShrink: true }, anyText, tie("list")),
   list: fc.array(tie("data"), { maxLength: 4 }),
@@ -38,7 +38,7 @@ const binaryData = fc.letrec<{ data: IoData; list: readonly IoData[] }>((tie) =>
     anyText,
     anyBytes,
     anyBytes.map((bytes) => bytes.buffer),
-    // Views in the middle of their memory.
+    // Views into larger ArrayBuffers.
     anyBytes.map((bytes) => bytes.subarray(1, -1)),
     anyBytes.map((bytes) => Buffer.from(bytes).subarray(1)),
     tie("list"),
@@ -57,7 +57,7 @@ const message = fc.oneof(
   { weight: 1, arbitrary: fc.record({ opcode: fc.constantFrom("ping" as const, "pong" as const), data: controlData }) },
 );
 
-/** The octets of it, by joining them. */
+/** The bytes of the data, by joining them. */
 const joined = (data: IoData): Buffer =>
   typeof data === "string"
     ? Buffer.from(new TextEncoder().encode(data))
@@ -76,7 +76,7 @@ const step = fc.oneof(
   },
 );
 
-/** A client's message: masked, and in fragments. */
+/** A client's message, masked and fragmented. */
 const clientMessage = (
   opcode: number,
   rsv: number,
@@ -98,7 +98,7 @@ const clientMessage = (
   );
 };
 
-/** Something to compress, on either side of where the library hands over to another thread. */
+/** Data to compress, below and above the size at which the library uses another thread. */
 const content = fc
   .record({
     data: fc.oneof(
@@ -117,7 +117,7 @@ const content = fc
 
 type Content = typeof content extends fc.Arbitrary<infer T> ? T : never;
 
-/** What a client sends whose window has what it has compressed so far. */
+/** The messages of a client with context takeover. */
 const compressedWire = (
   contents: readonly Content[],
   { clientNoContextTakeover, windowBits }: { readonly clientNoContextTakeover?: boolean; readonly windowBits: number },
@@ -138,10 +138,10 @@ const compressedWire = (
 
 export const roundTrips = [
   fuzz(
-    "round trips: connections that share memory write what each was given, and nothing moves afterwards",
+    "round trips: connections that share a slab write their own frames, which do not change afterwards",
     { runs: 200 },
     fc.property(host, fc.array(step, { maxLength: 30, size: "max" }), ({ byteOps }, steps) => {
-      // A host of its own, so that its slab is new.
+      // ByteOps of their own, so that the slab is new.
       const shared = { ...byteOps };
       const writers = [0, 1, 2].map(() => ({
         writer: new FrameWriter(shared),
@@ -161,7 +161,7 @@ export const roundTrips = [
         if (step.action === "take") take(one);
         else if (step.action === "taken") {
           take(one);
-          // A host that has sent all of it: what becomes of the memory is none of its business any more.
+          // All parts are flushed: the memory may be overwritten from now on.
           one.parts = [join(...one.parts)];
           one.writer.onFlushed();
         } else if (step.action !== "add") one.writer.useOwnSlab(step.action === "apart");
@@ -188,7 +188,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: a client that sends back what it got is understood",
+    "round trips: a client that echoes the server's messages sends valid frames",
     { runs: 200 },
     fc.property(
       conditions,
@@ -219,7 +219,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: what a client compresses is told as it was sent, and what it is sent inflates to what was sent",
+    "round trips: compressed messages arrive as they were sent, in both directions",
     { runs: 150, share: 2 },
     fc.property(
       host,
@@ -242,14 +242,14 @@ export const roundTrips = [
         );
         assert.deepEqual(
           told,
-          contents.map(({ opcode, data }) => toldOf(opcode, data)),
+          contents.map(({ opcode, data }) => eventOf(opcode, data)),
         );
       },
     ),
   ),
 
   fuzz(
-    "round trips: a loss is told once, after all that arrived whole before it",
+    "round trips: a loss is reported once, after all complete messages before it",
     { runs: 100 },
     fc.property(
       conditions,
@@ -263,7 +263,7 @@ export const roundTrips = [
         const agreement = agree({ clientNoContextTakeover: false, maxInflation: 2_000, deflate });
         const told: string[] = [];
         const { stream, session, connection } = makeConnection(host.byteOps, limits, agreement);
-        session.onEvent.message = ({ opcode, data }, size) => told.push(toldOf(opcode, data, size));
+        session.onEvent.message = ({ opcode, data }, size) => told.push(eventOf(opcode, data, size));
         for (const [i, piece] of splitBy(compressedWire(contents, { windowBits: 15 }, mask, []), split).entries()) {
           connection.onBytes(piece.slice());
           if (threads[i % threads.length]) deflate.step(false);
@@ -273,7 +273,7 @@ export const roundTrips = [
         stream.tick();
         assert.deepEqual(
           told,
-          contents.map(({ opcode, data }) => toldOf(opcode, data)),
+          contents.map(({ opcode, data }) => eventOf(opcode, data)),
         );
         assert.equal(session.events.indexOf("disconnected"), session.events.length - 1);
       },
@@ -281,7 +281,7 @@ export const roundTrips = [
   ),
 
   fuzz(
-    "round trips: a close frame's code and text",
+    "round trips: a close frame's code and text arrive as they were sent",
     { runs: 200, share: 0.1 },
     fc.property(host, closeBody, ({ byteOps }, body) => {
       assert.deepEqual(parseClose(closePayload(body, byteOps), byteOps), { ...body });

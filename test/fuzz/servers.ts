@@ -1,4 +1,4 @@
-/** The real server over real sockets: whatever is sent to it, it answers soundly, lives, and lets go. */
+/** Properties of the real server over real sockets: it answers correctly, stays alive, and releases connections. */
 import assert from "node:assert/strict";
 import { Buffer, isUtf8 } from "node:buffer";
 import { once } from "node:events";
@@ -21,12 +21,12 @@ import { anyStream, change, changed, compressed, noise, type Split, split, split
 const Echo: WebSock<undefined, null> = { init: () => ok(null), handleIn: (message) => push(message, null) };
 
 interface Visit {
-  /** What is sent for a handshake; `undefined`: a sound one. */
+  /** The upgrade request as bytes; `undefined`: a valid one. */
   readonly head: Uint8Array | undefined;
   readonly frames: Uint8Array;
   readonly split: Split;
   readonly ending: "end" | "reset";
-  /** Validated by `upgrade`, or when it is performed; with an offer to compress. */
+  /** Whether the request is validated by `upgrade` or when the upgrade is performed; whether compression is offered. */
   readonly path: "/" | "/late" | "/deflate";
 }
 
@@ -45,7 +45,7 @@ const headers = fc.constantFrom(
   {},
 );
 
-/** Requests that are nearly handshakes, alone or behind others. */
+/** Requests that are nearly valid upgrade requests, alone or pipelined behind others. */
 const head = fc.oneof(
   fc.tuple(headers, change).map(([headers, how]) => changed(Buffer.from(handshake(headers)), how)),
   headers.map((headers) => Buffer.from(handshake(headers))),
@@ -63,10 +63,10 @@ const visit: fc.Arbitrary<Visit> = fc.record({
   path: fc.constantFrom("/", "/late", "/deflate"),
 });
 
-/** Longer trains of chunks would only take time. */
+/** Limits the number of chunks, which cost time. */
 const MAX_CHUNKS = 30;
 
-/** Sends it all, and resolves with all that came back once the connection is gone. */
+/** Sends everything, and resolves with the received bytes once the connection is closed. */
 const pay = async (port: number, { head, frames, split, ending, path }: Visit): Promise<Buffer> => {
   const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
   const received: Buffer[] = [];
@@ -85,7 +85,7 @@ const pay = async (port: number, { head, frames, split, ending, path }: Visit): 
   return Buffer.concat(received);
 };
 
-/** A server's frames as far as they came, as `opcode payload`, inflated; a close frame without its text. */
+/** The complete frames of a server as `opcode payload`, inflated; a close frame without its text. */
 const framesOf = (bytes: Buffer, isCompressed = false): string[] => {
   const frames: string[] = [];
   for (let at = 0; at + 2 <= bytes.length; ) {
@@ -108,7 +108,7 @@ const framesOf = (bytes: Buffer, isCompressed = false): string[] => {
   return frames;
 };
 
-/** A message that was compressed on its own. */
+/** Inflates a message that was compressed without context takeover. */
 const inflate = (payload: Uint8Array): Buffer | undefined => {
   try {
     return inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), {
@@ -119,7 +119,7 @@ const inflate = (payload: Uint8Array): Buffer | undefined => {
   }
 };
 
-/** What an echo answers to these frames, as far as that can be told without knowing what else may lie in a payload. */
+/** The answers of an echo to these frames, as far as they can be predicted. */
 const expectedFrames = (frames: Uint8Array, isCompressed: boolean): string[] => {
   const expected: string[] = [];
   const close = (code: number | undefined): string =>
@@ -129,7 +129,7 @@ const expectedFrames = (frames: Uint8Array, isCompressed: boolean): string[] => 
     if (event[0] === "close") return [...expected, close(event[1].code)];
     if (event[0] === "compressed") {
       const data = inflate(event[2]);
-      // Broken octets may still inflate to something; whether they had to is not for this to judge.
+      // Corrupted data may still inflate to something: the answer is not predicted.
       if (data === undefined || (event[1] === 1 && !isUtf8(data)) || !isSameAgain(data, event[2])) return [...expected, UNKNOWN]; // biome-ignore format: one line
       expected.push(`${event[1]} ${data.toString("hex")}`);
       continue;
@@ -140,7 +140,7 @@ const expectedFrames = (frames: Uint8Array, isCompressed: boolean): string[] => 
   return expected;
 };
 
-/** From here on, anything. */
+/** The answers from here on are not predicted. */
 const UNKNOWN = "?";
 
 const isSameAgain = (data: Uint8Array, payload: Uint8Array): boolean => Buffer.compare(compressed(data), payload) === 0;
@@ -164,7 +164,7 @@ const checkAnswer = (answer: Buffer, { head, frames, ending, path }: Visit): voi
   assert.ok(!isCompressed || path === "/deflate", "compression that nobody asked for");
   const expected = expectedFrames(frames, isCompressed);
   const known = expected.indexOf(UNKNOWN) === -1 ? got.length : expected.indexOf(UNKNOWN);
-  // Where the client ends in the middle, what was on its way may be lost.
+  // If the client ends the connection prematurely, answers may be lost.
   assert.deepEqual(got.slice(0, known), expected.slice(0, Math.min(known, got.length)));
 };
 
@@ -176,7 +176,7 @@ const withServer = async (run: (port: number) => Promise<void>): Promise<void> =
       upgrade(request, Echo, undefined, {
         earlyValidateUpgrade: request.url !== "/late",
         compress: { threshold: 0 },
-        // An offer that nobody agrees on would be reported.
+        // Otherwise the option would have no effect, which is reported.
         subprotocols: ([first]) => first,
       });
   });
@@ -197,13 +197,13 @@ const withServer = async (run: (port: number) => Promise<void>): Promise<void> =
 
 export const servers = [
   fuzz(
-    "servers: answer soundly, live and let go, whatever is sent as handshake and frames",
+    "servers: answer correctly, stay alive and release connections, for any upgrade request and frames",
     { runs: 120, share: 3 },
     fc.asyncProperty(fc.array(visit, { minLength: 1, maxLength: 3 }), (visits) =>
       withServer(async (port) => {
         const answers = await Promise.all(visits.map((visit) => pay(port, visit)));
         for (const [i, answer] of answers.entries()) checkAnswer(answer, visits[i]!);
-        // And the next one is served as if nothing had been.
+        // The next connection is served normally.
         const hello = frame({ opcode: OP.text, payload: "still here" });
         const bye = frame({ opcode: OP.close, payload: Uint8Array.of(3, 232) });
         const sane: Visit = { head: undefined, frames: Buffer.concat([hello, bye]), split: { cuts: [] }, ending: "end", path: "/" }; // biome-ignore format: one line

@@ -1,11 +1,11 @@
-/** What a fuzzed callback gives back: its result, an error, or a promise of either, of whatever make. */
+/** The return value of a fuzzed callback: a result, an error, or a promise or thenable of either. */
 import type { Reaction } from "./session-script.ts";
 
 export class Promised {
   readonly error: Error;
-  /** Whether it comes to an error. */
+  /** Whether it throws or rejects. */
   readonly fails: boolean;
-  /** No promise at all. */
+  /** Whether it returns or throws instead of giving a promise. */
   readonly isSynchronous: boolean;
   isSettled: boolean;
   takeEffect: () => void = () => undefined;

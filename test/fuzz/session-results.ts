@@ -1,8 +1,8 @@
-/** What callbacks return in the fuzzed sessions, sound or nonsense, and what DESIGN.md §2 says comes of it. */
+/** Generates valid and invalid results of callbacks, and predicts their effects. */
 import fc from "fast-check";
 import type { CloseReason } from "../../src/websock.ts";
 
-/** A message that a callback may try to send; `size` is `undefined` where it may not be sent. */
+/** A message that a callback tries to send. `size`: `undefined` if it may not be sent. */
 export interface Attempt {
   readonly message: unknown;
   readonly size: number | undefined;
@@ -11,7 +11,7 @@ export interface Attempt {
 const sound = (opcode: string, data: unknown, size: number): Attempt => ({
   message: { opcode, data },
   size,
-  // Large ones would hide everything else in a counterexample.
+  // Large messages would make counterexamples unreadable.
   [fc.toStringMethod as never]: () => `${opcode} of ${size}`,
 });
 const unsound = (message: unknown): Attempt => ({ message, size: undefined });
@@ -46,11 +46,11 @@ const attempt = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...ATTEMPTS.filter(({ size }) => size === undefined)) },
 );
 
-/** One message by itself, or a list. */
+/** One message, or a list. */
 type Sends = Attempt | readonly Attempt[];
 
 const sends: fc.Arbitrary<Sends> = fc.oneof(
-  // By itself a list is no message but a list of them.
+  // A single list is a list of messages, not a message.
   attempt.filter(({ message }) => !Array.isArray(message)),
   fc.array(attempt, { maxLength: 4 }),
 );
@@ -84,7 +84,7 @@ const NONSENSE: readonly unknown[] = [
   ...[["what", 1], [undefined, 1], [["ok", 1]]],
 ];
 
-/** A result, before the state is put in. */
+/** A result without its state. */
 export type ResultSpec =
   | { readonly kind: "ok" }
   | { readonly kind: "push" | "reply"; readonly sends: Sends }
@@ -116,7 +116,7 @@ export const result: fc.Arbitrary<ResultSpec> = fc.oneof(
 
 export const OK: ResultSpec = { kind: "ok" };
 
-/** What the callback hands back. */
+/** The result with its state. */
 export const resultOf = (spec: ResultSpec, state: unknown): unknown => {
   switch (spec.kind) {
     case "ok":
@@ -133,26 +133,26 @@ export const resultOf = (spec: ResultSpec, state: unknown): unknown => {
   }
 };
 
-/** How a connection ends by what a callback did. */
+/** The end of a connection that a callback causes. */
 export interface Ending {
   readonly code: number;
   readonly text: string;
   readonly matches: (reason: CloseReason) => boolean;
 }
 
-/** What is to come of a result: what is sent, in order, and how that ends the connection, if it does. */
+/** The predicted effects of a result: the messages that are sent, in order, and the end of the connection, if any. */
 export interface Prediction {
   readonly sends: readonly Attempt[];
   readonly ending: Ending | undefined;
-  /** Whether it is a result at all, and has a state. */
+  /** Whether it is a valid result, so that its state is used. */
   readonly isResult: boolean;
-  /** What is reported of it, where it is obeyed. */
+  /** The error that is reported if the result is applied. */
   readonly reported: ((error: unknown) => boolean) | undefined;
 }
 
 const errorOf = (reason: CloseReason): unknown => (typeof reason === "object" ? reason.error : undefined);
 
-/** A callback that failed: 1011, and never the error's text. */
+/** The prediction for a callback that failed: close code 1011, without the error's text. */
 export const crash = (
   isError: (error: unknown) => boolean,
   isResult = false,

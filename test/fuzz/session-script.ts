@@ -1,4 +1,4 @@
-/** What happens to a fuzzed session: its options, its handler's ways, and all that comes from outside. */
+/** Generates the script of a fuzzed session: its options, the handler's reactions, and all external events. */
 import fc from "fast-check";
 import { OK, type ResultSpec, result } from "./session-results.ts";
 import type { WireHabits } from "./session-wire.ts";
@@ -6,10 +6,10 @@ import type { WireHabits } from "./session-wire.ts";
 /** What a callback does while it runs. */
 const MEANWHILE = ["send an info", "send five infos", "look at self", "shut down", "lose the wire", "abort"] as const;
 
-/** How it gives its result back. `later`: when a step settles it. */
+/** How a callback returns its result. `later`: a step settles its promise. */
 const WAYS = ["return", "throw", "resolved", "rejected", "later", "fail later", "never", "odd promise"] as const;
 
-/** Promises that are none of the language's, and keep none of its rules. */
+/** Thenables that violate the rules of promises. */
 const ODDITIES = ["resolves at once", "resolves later", "resolves twice", "throws", "resolves, then throws", "rejects, then resolves", "cannot be asked"] as const; // biome-ignore format: a list
 
 export interface Reaction {
@@ -71,7 +71,7 @@ export type Step =
   | { readonly do: "infos"; readonly count: number }
   | { readonly do: "settle"; readonly which: number }
   | { readonly do: "advance"; readonly ms: number }
-  | { readonly do: "take"; readonly octets: number }
+  | { readonly do: "take"; readonly bytes: number }
   | { readonly do: "shut down"; readonly code: 1001 | 1012 }
   | { readonly do: "drain the group"; readonly interval: number; readonly deadline: number }
   | {
@@ -117,7 +117,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant("take" as const),
-      octets: fc.oneof(fc.nat(50_000), fc.constant(Number.MAX_SAFE_INTEGER)),
+      bytes: fc.oneof(fc.nat(50_000), fc.constant(Number.MAX_SAFE_INTEGER)),
     }),
   },
   {
@@ -142,7 +142,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** A flood that overflows a mailbox takes its time: rarely, and once a run. */
+/** A flood that overflows a mailbox takes long, so it is rare and happens once per run. */
 export const overflow: Step = { do: "infos", count: 65_600 };
 
 export interface Setting {
@@ -154,11 +154,11 @@ export interface Setting {
     readonly maxBuffered: number;
     readonly maxMessageSize: number;
   };
-  /** Which of the callbacks that may be missing are there. */
+  /** Which optional callbacks the handler has. */
   readonly has: { readonly handleControl: boolean; readonly handleInfo: boolean; readonly terminate: boolean };
   readonly init: Reaction;
   readonly terminate: Reaction;
-  /** What ends it, if nothing did: for the last of all steps. */
+  /** How the connection is ended after the last step, if it has not ended. */
   readonly finale: "shut down" | "lose" | "silence";
 }
 
@@ -168,10 +168,10 @@ export const setting: fc.Arbitrary<Setting> = fc.record({
   wire: fc.record({
     pause: mostly,
     control: mostly,
-    readsAtFirst: fc.boolean(),
-    resumesAtOnce: fc.boolean(),
-    abortsAtOnce: fc.boolean(),
-    drainsAtOnce: fc.boolean(),
+    readsInitially: fc.boolean(),
+    resumesSynchronously: fc.boolean(),
+    abortsSynchronously: fc.boolean(),
+    drainsSynchronously: fc.boolean(),
     answersClose: fc.boolean(),
     deliversAfterClose: fc.boolean(),
   }),

@@ -1,4 +1,4 @@
-/** The wire of a fuzzed session, and its peer: a transport that holds the session to what a transport may be asked. */
+/** The transport of a fuzzed session, and its peer. It checks that the session calls its transport as it may. */
 
 import type { Capabilities } from "../../src/capabilities.ts";
 import type { ProtocolError } from "../../src/errors.ts";
@@ -8,35 +8,35 @@ import type { Transport } from "../../src/transport.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** How a host goes about it, where hosts differ. */
+/** The behaviour of a host, where hosts differ. */
 export interface WireHabits {
   readonly pause: boolean;
   readonly control: boolean;
-  /** The peer takes what it is sent, to begin with. */
-  readonly readsAtFirst: boolean;
-  /** What waits is delivered within `resume`, or in the next turn. */
-  readonly resumesAtOnce: boolean;
-  /** The wire is gone within `abort`, or in the next turn. */
-  readonly abortsAtOnce: boolean;
-  /** `drained` is told at once, or in the next turn. */
-  readonly drainsAtOnce: boolean;
-  /** The peer answers a close frame in the next turn. */
+  /** The peer reads, initially. */
+  readonly readsInitially: boolean;
+  /** Waiting events are reported within `resume`, rather than in the next tick. */
+  readonly resumesSynchronously: boolean;
+  /** `onDisconnect` is reported within `abort`, rather than in the next tick. */
+  readonly abortsSynchronously: boolean;
+  /** `onDrain` is reported synchronously, rather than in the next tick. */
+  readonly drainsSynchronously: boolean;
+  /** The peer answers a close frame in the next tick. */
   readonly answersClose: boolean;
-  /** What the peer sends is still delivered when our close frame is on its way. */
+  /** Messages are still reported after our close frame was sent. */
   readonly deliversAfterClose: boolean;
 }
 
-/** What the wire tells whoever watches. */
-export interface Watcher {
+/** Observes the calls and events of the transport. */
+export interface WireObserver {
   onSend(opcode: Opcode, data: IoData, size: number): void;
   onClose(code: number | undefined, text: string): void;
   onAbort(): void;
-  /** Something is about to be delivered. */
+  /** A chunk is about to be reported. */
   onReceived(): void;
   onMessage(message: DataMessage | ControlMessage, size: number): void;
   onRemoteClose(code: number | undefined): void;
   onFailure(error: ProtocolError): void;
-  onGone(): void;
+  onDisconnect(): void;
   onPause(): void;
   onResume(): void;
 }
@@ -51,27 +51,27 @@ export class SessionWire implements Transport {
   readonly capabilities: Capabilities;
   buffered = 0;
   bytesFlushed = 0;
-  /** Our close frame is on its way. */
+  /** Our close frame was sent. */
   closed = false;
-  gone = false;
+  isDisconnected = false;
   paused = false;
   aborted = false;
-  /** The peer has said its last: nothing of it counts any more. */
-  deaf = false;
+  /** The peer has closed or violated the protocol: nothing more is reported. */
+  discarding = false;
   reads: boolean;
   /** The code of our close frame. */
   closedWith: number | undefined;
-  /** How often the session is still to be told that all was taken. */
+  /** The number of scheduled `onDrain` events. */
   drainsDue = 0;
 
   private session!: Session;
   private readonly habits: WireHabits;
   private readonly clock: SteppedClock;
   private readonly verdict: Verdict;
-  private readonly watcher: Watcher;
+  private readonly observer: WireObserver;
   private readonly arriving: ("chunk" | Arrival)[] = [];
 
-  constructor(habits: WireHabits, clock: SteppedClock, verdict: Verdict, watcher: Watcher) {
+  constructor(habits: WireHabits, clock: SteppedClock, verdict: Verdict, watcher: WireObserver) {
     const { pause, control } = habits;
     this.capabilities = {
       host: "fuzz",
@@ -88,71 +88,71 @@ export class SessionWire implements Transport {
       ignores: [],
     };
     this.habits = habits;
-    this.reads = habits.readsAtFirst;
+    this.reads = habits.readsInitially;
     this.clock = clock;
     this.verdict = verdict;
-    this.watcher = watcher;
+    this.observer = watcher;
   }
 
   open(session: Session): void {
     this.session = session;
   }
 
-  // --- what the session asks
+  // --- calls of the session
 
   send(opcode: Opcode, data: IoData, size: number): void {
     this.verdict.holds(!this.closed, "sent after the close frame");
-    this.verdict.holds(!this.gone, "sent although the wire is gone");
-    this.watcher.onSend(opcode, data, size);
+    this.verdict.holds(!this.isDisconnected, "sent although the transport is disconnected");
+    this.observer.onSend(opcode, data, size);
     this.write(size);
   }
 
   close(code: number | undefined, text: string): void {
     this.verdict.holds(!this.closed, "closed twice");
-    this.verdict.holds(!this.gone, "closed although the wire is gone");
+    this.verdict.holds(!this.isDisconnected, "closed although the transport is disconnected");
     this.closed = true;
     this.closedWith = code;
-    this.watcher.onClose(code, text);
-    if (this.deaf || this.habits.answersClose) this.clock.defer(() => this.lose());
+    this.observer.onClose(code, text);
+    if (this.discarding || this.habits.answersClose) this.clock.defer(() => this.disconnect());
   }
 
   abort(): void {
     this.aborted = true;
-    this.watcher.onAbort();
-    if (this.habits.abortsAtOnce) this.lose();
-    else this.clock.defer(() => this.lose());
+    this.observer.onAbort();
+    if (this.habits.abortsSynchronously) this.disconnect();
+    else this.clock.defer(() => this.disconnect());
   }
 
   pause(): void {
     this.verdict.holds(!this.paused, "paused twice");
     this.paused = true;
-    this.watcher.onPause();
+    this.observer.onPause();
   }
 
   resume(): void {
     this.verdict.holds(this.paused, "resumed without a pause");
     this.paused = false;
-    this.watcher.onResume();
-    if (this.habits.resumesAtOnce) this.deliver();
+    this.observer.onResume();
+    if (this.habits.resumesSynchronously) this.deliver();
     else this.clock.defer(() => this.deliver());
   }
 
-  // --- what the peer does
+  // --- actions of the peer
 
-  /** These arrive in one chunk; while reading is paused they wait. */
+  /** Events that arrive in one chunk. They wait while reading is paused. */
   arrive(arrivals: readonly Arrival[]): void {
     this.arriving.push("chunk", ...arrivals);
     this.deliver();
   }
 
-  /** The peer takes so much of what waits. */
-  take(octets: number): void {
-    const taken = Math.min(octets, this.buffered);
-    if (taken === 0 || this.gone) return;
-    this.buffered -= taken;
-    this.bytesFlushed += taken;
+  /** The peer reads up to this many of the buffered bytes. */
+  flush(bytes: number): void {
+    const flushed = Math.min(bytes, this.buffered);
+    if (flushed === 0 || this.isDisconnected) return;
+    this.buffered -= flushed;
+    this.bytesFlushed += flushed;
     if (this.buffered > 0) return;
-    if (this.habits.drainsAtOnce) {
+    if (this.habits.drainsSynchronously) {
       this.drained();
       return;
     }
@@ -163,16 +163,16 @@ export class SessionWire implements Transport {
     });
   }
 
-  /** A host may tell it at any time, if only nothing waits. */
+  /** A host may report this at any time at which nothing is buffered. */
   drained(): void {
-    if (!this.gone && this.buffered === 0) this.session.onDrain();
+    if (!this.isDisconnected && this.buffered === 0) this.session.onDrain();
   }
 
-  lose(): void {
-    if (this.gone) return;
-    this.gone = this.deaf = true;
+  disconnect(): void {
+    if (this.isDisconnected) return;
+    this.isDisconnected = this.discarding = true;
     this.arriving.length = 0;
-    this.watcher.onGone();
+    this.observer.onDisconnect();
     this.session.onDisconnect();
   }
 
@@ -182,49 +182,49 @@ export class SessionWire implements Transport {
   }
 
   private get isReading(): boolean {
-    return !this.deaf && !(this.paused && this.habits.pause);
+    return !this.discarding && !(this.paused && this.habits.pause);
   }
 
   private deliver(): void {
     while (this.isReading && this.arriving.length > 0) {
       const next = this.arriving.shift()!;
       if (next === "chunk") {
-        this.watcher.onReceived();
+        this.observer.onReceived();
         this.session.onActivity();
       } else if (!this.closed || this.habits.deliversAfterClose) this.deliverOne(next);
-      else if (next.kind === "close") this.hangUp();
+      else if (next.kind === "close") this.endPeer();
     }
   }
 
   private deliverOne(next: Arrival): void {
     switch (next.kind) {
       case "message":
-        this.watcher.onMessage(next.message, next.size);
+        this.observer.onMessage(next.message, next.size);
         if (next.message.opcode === "text") this.session.onText(next.message.data, next.size);
         else this.session.onBinary(next.message.data);
         return;
       case "control":
         if (!this.habits.control) return;
         if (next.message.opcode === "ping" && !this.closed) this.write(next.message.data.length);
-        this.watcher.onMessage(next.message, next.message.data.length);
+        this.observer.onMessage(next.message, next.message.data.length);
         this.session.onControl(next.message);
         return;
       case "close":
-        this.deaf = true;
-        this.watcher.onRemoteClose(next.code);
+        this.discarding = true;
+        this.observer.onRemoteClose(next.code);
         this.session.onClose(next.code, next.text);
-        if (this.closed) this.clock.defer(() => this.lose());
+        if (this.closed) this.clock.defer(() => this.disconnect());
         return;
       case "failure":
-        this.deaf = true;
-        this.watcher.onFailure(next.error);
+        this.discarding = true;
+        this.observer.onFailure(next.error);
         this.session.onProtocolError(next.error);
-        if (this.closed) this.clock.defer(() => this.lose());
+        if (this.closed) this.clock.defer(() => this.disconnect());
     }
   }
 
-  private hangUp(): void {
-    this.deaf = true;
-    this.clock.defer(() => this.lose());
+  private endPeer(): void {
+    this.discarding = true;
+    this.clock.defer(() => this.disconnect());
   }
 }

@@ -1,6 +1,20 @@
 /**
- * A real session between a scripted handler and a scripted wire, and everything that DESIGN.md §2 promises about it,
- * checked at every call it makes and after every step.
+ * A session under test, between a scripted handler and a scripted transport.
+ *
+ * Method: this is a second, independent implementation of the session's rules, as a checker instead of an executor. It never
+ * decides what the session should do next. Instead it records what has happened (messages, infos, settled promises, results,
+ * causes of an end), and from that derives for each call of the session whether the call is allowed, and after each step
+ * whether a call is overdue.
+ *
+ * - Calls of the session are checked when they are made: callbacks in the handler below, sent messages, close frame, pause and
+ *   resume in the methods of `WireObserver`, reports in `onError`.
+ * - `check` runs after every step, `checkFlushed` when all settled promises have been processed, and `checkOver` when all deadlines
+ *   have passed. These find what the session should have done and has not.
+ * - A failed check is recorded in the `Verdict` and thrown at the end of the step: thrown within a callback, it would be taken for
+ *   an error of the handler.
+ *
+ * The rules of idle timeouts, heartbeats and slow consumers are in `silence-model.ts`, the meaning of results in
+ * `session-results.ts`, the transport in `session-wire.ts`.
  */
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage, IoData, Opcode } from "../../src/message.ts";
@@ -15,30 +29,30 @@ import type { CloseReason, Self } from "../../src/websock.ts";
 import { Promised } from "./session-promises.ts";
 import { type Attempt, crash, type Ending, type Prediction, predict, resultOf } from "./session-results.ts";
 import { CALM, type Reaction, type Setting } from "./session-script.ts";
-import { SessionWire, type Watcher } from "./session-wire.ts";
+import { SessionWire, type WireObserver } from "./session-wire.ts";
 import { SilenceModel } from "./silence-model.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** The marks of DESIGN.md §2. */
+/** The session's high-water marks and limits, stated independently of the session. */
 const INBOUND_EVENTS = 1024;
-const INBOUND_OCTETS = 65_536;
+const INBOUND_BYTES = 65_536;
 const UNPAUSABLE_EVENTS = 65_536;
-const OUTBOUND_OCTETS = 65_536;
+const OUTBOUND_BYTES = 65_536;
 const MAX_INFOS = 65_536;
 
 type Name = "init" | "handleIn" | "handleControl" | "handleInfo";
 
-interface Waiting {
+interface ExpectedMessage {
   readonly event: DataMessage | ControlMessage;
   readonly size: number;
-  /** How many infos come before it. */
-  readonly after: number;
+  /** How many infos are handled before it. */
+  readonly infosBefore: number;
   readonly reaction: Reaction;
 }
 
 /** A callback whose promise is pending. */
-interface Live {
+interface PendingCallback {
   readonly name: Name;
   readonly since: number;
   readonly promised: Promised;
@@ -48,11 +62,11 @@ interface Info {
   readonly reaction: Reaction;
 }
 
-export class SessionWorld implements Watcher {
+export class SessionWorld implements WireObserver {
   readonly session: Session;
   readonly wire: SessionWire;
   readonly silence: SilenceModel;
-  /** Everything that was promised and may be settled. */
+  /** All promises that callbacks have returned. */
   readonly promises: Promised[] = [];
   ends = 0;
 
@@ -61,38 +75,38 @@ export class SessionWorld implements Watcher {
   private readonly verdict: Verdict;
   private self!: Self<Info>;
 
-  /** All messages that were told and have to be handled, and how many were. */
-  private readonly told: Waiting[] = [];
+  /** All messages that have arrived and have to be handled. */
+  private readonly messages: ExpectedMessage[] = [];
   private handledMessages = 0;
-  private waitingOctets = 0;
+  private waitingBytes = 0;
   private readonly reactions = new Map<object, Reaction>();
-  /** The same of infos. */
+  /** All infos that were accepted. */
   private readonly infos: Info[] = [];
   private handledInfos = 0;
   private releasedInfos = 0;
-  private mark = 0;
+  private infosAtArrival = 0;
   private sending = false;
   private overflowed = false;
-  private toldOfInfo = false;
+  private reportedMissingHandleInfo = false;
 
-  private inside = false;
-  private live: Live | undefined;
+  private inCallback = false;
+  private pending: PendingCallback | undefined;
   private flushing = false;
   private state: unknown;
   private hasState = false;
   private states = 0;
-  /** What the last result is still to cause. */
-  private outbox: Attempt[] = [];
+  /** The messages of the last result that have not been sent yet. */
+  private expectedSends: Attempt[] = [];
   private ending: Ending | undefined;
-  private readonly reports: ((error: unknown) => boolean)[] = [];
+  private readonly expectedReports: ((error: unknown) => boolean)[] = [];
 
   private remoteCode: number | undefined;
   private remoteClosed = false;
   private failure: ProtocolError | undefined;
   private readonly shutdownCodes = new Set<number>();
-  private gaveUp = false;
-  /** Since when the end is known: by the peer's close, the loss, or the decision. */
-  private endKnownAt: number | undefined;
+  private abandoned = false;
+  /** Since when the end is foreseeable: the peer's close frame, the loss, or the decision. */
+  private endVisibleAt: number | undefined;
   private endedAt: number | undefined;
   private terminated = false;
   private terminating: { readonly since: number; readonly promised: Promised } | undefined;
@@ -149,22 +163,22 @@ export class SessionWorld implements Watcher {
     };
   }
 
-  // --- what the session calls
+  // --- calls of the handler
 
   private takeMessage(message: DataMessage | ControlMessage): Reaction {
-    const next = this.told[this.handledMessages++];
+    const next = this.messages[this.handledMessages++];
     this.verdict.same(message.opcode, next?.event.opcode, "a message out of order");
     this.verdict.same(message.data, next?.event.data, "a message out of order");
-    this.verdict.holds((next?.after ?? 0) <= this.handledInfos, "a message overtook an info");
+    this.verdict.holds((next?.infosBefore ?? 0) <= this.handledInfos, "a message overtook an info");
     this.verdict.holds(
-      this.wire.gone || this.wire.buffered <= OUTBOUND_OCTETS || this.fitsAfterClose(next?.size ?? 0),
-      "a message was handled although too much waits for the peer",
+      this.wire.isDisconnected || this.wire.buffered <= OUTBOUND_BYTES || this.fitsAfterClose(next?.size ?? 0),
+      "a message was handled although too much is buffered",
     );
-    this.waitingOctets -= next?.size ?? 0;
+    this.waitingBytes -= next?.size ?? 0;
     return next?.reaction ?? CALM;
   }
 
-  /** A peer that has closed need not be held back: what it sent is handled as long as an answer of the same size fits. */
+  /** The messages of a peer that has closed are not held back, as long as a reply of the same size fits into `maxBuffered`. */
   private fitsAfterClose(size: number): boolean {
     return this.remoteClosed && this.wire.buffered + size <= this.setting.options.maxBuffered;
   }
@@ -172,53 +186,53 @@ export class SessionWorld implements Watcher {
   private takeInfo(info: Info): Reaction {
     this.verdict.same(info, this.infos[this.handledInfos], "an info out of order");
     this.verdict.holds(!this.sending, "an info was delivered in the sender's stack");
-    this.verdict.holds(this.isHeldBack, "an info overtook a message");
+    this.verdict.holds(this.nextMessageMayWait, "an info overtook a message");
     this.handledInfos++;
     return info.reaction;
   }
 
   private get waiting(): number {
-    return this.told.length - this.handledMessages;
+    return this.messages.length - this.handledMessages;
   }
 
-  /** Whether nothing waits, or what waits has a reason to. */
-  private get isHeldBack(): boolean {
-    const next = this.told[this.handledMessages];
-    return next === undefined || next.after > this.handledInfos || this.isBlocked;
+  /** Whether no message is waiting, or the next one has a reason to wait. */
+  private get nextMessageMayWait(): boolean {
+    const next = this.messages[this.handledMessages];
+    return next === undefined || next.infosBefore > this.handledInfos || this.isBlocked;
   }
 
-  /** May the session still think that too much waits for the peer? */
+  /** Whether the session may still believe that too much is buffered. */
   private get isBlocked(): boolean {
-    return !this.wire.gone && (this.wire.buffered > 0 || this.wire.drainsDue > 0);
+    return !this.wire.isDisconnected && (this.wire.buffered > 0 || this.wire.drainsDue > 0);
   }
 
   private call(name: Name, reaction: Reaction, state: unknown, self: Self<Info>): unknown {
     const { verdict } = this;
-    verdict.holds(!this.inside, `${name} within another callback`);
-    verdict.same(this.live?.name, undefined, `${name} while another callback is pending`);
+    verdict.holds(!this.inCallback, `${name} within another callback`);
+    verdict.same(this.pending?.name, undefined, `${name} while another callback is pending`);
     verdict.same(this.session.ended, false, `${name} after the end was decided`);
     verdict.same(self, this.self, "another self");
     if (name !== "init") {
       verdict.holds(this.hasState, `${name} before init returned`);
       verdict.same(state, this.state, `${name} got another state than was returned`);
     }
-    this.expectObeyed();
-    this.meanwhile(reaction);
+    this.expectApplied();
+    this.act(reaction);
     return this.answer(name, reaction);
   }
 
   private terminate(reaction: Reaction, reason: CloseReason, state: unknown, self: Self<Info>): unknown {
     const { verdict } = this;
-    this.noticeEnd();
+    this.checkEnd();
     verdict.holds(!this.terminated, "terminate was called twice");
     verdict.holds(this.hasState, "terminate was called without a state");
-    verdict.holds(!this.inside, "terminate within another callback");
-    verdict.same(this.live?.name, undefined, "terminate while another callback is pending");
+    verdict.holds(!this.inCallback, "terminate within another callback");
+    verdict.same(this.pending?.name, undefined, "terminate while another callback is pending");
     verdict.same(reason, this.session.endedBy, "terminate got another reason");
     verdict.same(state, this.state, "terminate got another state than the last that was returned");
     verdict.same(self, this.self, "another self");
     this.terminated = true;
-    this.meanwhile(reaction);
+    this.act(reaction);
     const promised = new Promised("terminate", reaction, undefined);
     if (promised.fails) this.expectReport((error) => error === promised.error, promised);
     if (promised.isSynchronous) return promised.give();
@@ -230,21 +244,21 @@ export class SessionWorld implements Watcher {
 
   private readonly expectReport = (isError: (error: unknown) => boolean, promised: Promised): void => {
     // A promise that is never settled is never reported.
-    if (promised.isSettled || promised.isSynchronous) this.reports.push(isError);
-    else promised.onSettled = () => this.reports.push(isError);
+    if (promised.isSettled || promised.isSynchronous) this.expectedReports.push(isError);
+    else promised.onSettled = () => this.expectedReports.push(isError);
   };
 
-  private meanwhile({ meanwhile }: Reaction): void {
-    this.inside = true;
+  private act({ meanwhile }: Reaction): void {
+    this.inCallback = true;
     for (const what of meanwhile) {
       if (what === "send an info") this.send(CALM);
       else if (what === "send five infos") for (let i = 0; i < 5; i++) this.send(CALM);
       else if (what === "look at self") this.lookAtSelf();
       else if (what === "shut down") this.shutDown(1001);
-      else if (what === "lose the wire") this.wire.lose();
+      else if (what === "lose the wire") this.wire.disconnect();
       else this.session.abort();
     }
-    this.inside = false;
+    this.inCallback = false;
   }
 
   private answer(name: Name, reaction: Reaction): unknown {
@@ -252,89 +266,95 @@ export class SessionWorld implements Watcher {
     const promised = new Promised(name, reaction, resultOf(reaction.result, state));
     const { error } = promised;
     const prediction = promised.fails ? crash((given) => given === error) : predict(reaction.result, name);
-    promised.takeEffect = () => this.obey(prediction, state);
+    promised.takeEffect = () => this.applyPrediction(prediction, state);
     if (promised.isSynchronous) promised.takeEffect();
     else {
-      this.live = { name, since: this.clock.now(), promised };
+      this.pending = { name, since: this.clock.now(), promised };
       this.promises.push(promised);
-      // Not at once: what arrives in the same stack comes before it.
-      if (this.flushing) queueMicrotask(() => this.settleDown());
+      // Deferred: events on the same stack come before it.
+      if (this.flushing) queueMicrotask(() => this.noteSettled());
     }
     return promised.give();
   }
 
-  /** The session gets to see a result. */
-  private obey({ isResult, reported, sends, ending }: Prediction, state: unknown): void {
+  /** The session receives a result: from now on, its effects are expected. */
+  private applyPrediction({ isResult, reported, sends, ending }: Prediction, state: unknown): void {
     const isOpen = !this.session.ended;
     if (isResult) {
       this.state = state;
       this.hasState = true;
     }
-    if (reported !== undefined && (isOpen || !isResult)) this.reports.push(reported);
+    if (reported !== undefined && (isOpen || !isResult)) this.expectedReports.push(reported);
     if (!isOpen) return;
-    this.outbox = this.wire.gone ? [] : [...sends];
+    this.expectedSends = this.wire.isDisconnected ? [] : [...sends];
     this.ending = ending;
   }
 
-  /** Promises that are settled by now are about to be heard of. */
-  private settleDown(): void {
-    if (this.live?.promised.isSettled) {
-      const { promised } = this.live;
-      this.live = undefined;
+  /** The session is about to process the promises that are settled by now. */
+  private noteSettled(): void {
+    if (this.pending?.promised.isSettled) {
+      const { promised } = this.pending;
+      this.pending = undefined;
       promised.takeEffect();
     }
     if (this.terminating?.promised.isSettled) this.terminating = undefined;
   }
 
-  /** What the last result was to cause has happened. */
-  private expectObeyed(): void {
+  /** Checks that all effects of the last result have happened. */
+  private expectApplied(): void {
     if (this.session.ended) return;
-    this.verdict.same(this.ending, undefined, "a result that ends the connection did not");
-    this.verdict.holds(this.outbox.length === 0 || this.wire.gone, "a message was not sent");
+    this.verdict.same(this.ending, undefined, "a result that ends the connection did not end it");
+    this.verdict.holds(this.expectedSends.length === 0 || this.wire.isDisconnected, "a message was not sent");
   }
 
   private onError(error: unknown): void {
     const { verdict } = this;
-    if (error instanceof MailboxOverflow) verdict.holds(this.overflowed, "reported an overflow where there is none");
+    if (error instanceof MailboxOverflow) verdict.holds(this.overflowed, "reported an overflow without a cause");
     else if (error instanceof TypeError && error.message.includes('the handler has no "handleInfo"')) {
-      verdict.holds(!this.setting.has.handleInfo && !this.toldOfInfo, "told twice of an info without handleInfo");
-      this.toldOfInfo = true;
+      verdict.holds(
+        !this.setting.has.handleInfo && !this.reportedMissingHandleInfo,
+        "reported an info without handleInfo twice",
+      );
+      this.reportedMissingHandleInfo = true;
     } else if (error instanceof Error && error.message.includes('did not settle within "closeTimeout"'))
-      this.onGiveUp();
+      this.onAbandon();
     else {
-      // In any order: a list whose second message ends the connection is read to its end, after `terminate` has run.
-      const expected = this.reports.findIndex((isIt) => isIt(error));
-      verdict.holds(expected !== -1, `reported what nobody caused: ${error}`);
-      this.reports.splice(expected, 1);
+      // In any order: a list whose second message ends the connection is still read to its end after `terminate`.
+      const expected = this.expectedReports.findIndex((isIt) => isIt(error));
+      verdict.holds(expected !== -1, `reported an unexpected error: ${error}`);
+      this.expectedReports.splice(expected, 1);
     }
   }
 
-  private onGiveUp(): void {
-    const { live, verdict } = this;
-    verdict.holds(live !== undefined, "gave up a callback that was not pending");
-    verdict.same(this.clock.now(), this.giveUpAt, "gave up a callback at another moment");
-    this.live = undefined;
-    this.gaveUp = true;
+  private onAbandon(): void {
+    const { pending, verdict } = this;
+    verdict.holds(pending !== undefined, "abandoned a callback that was not pending");
+    verdict.same(this.clock.now(), this.abandonAt, "abandoned a callback at another time");
+    this.pending = undefined;
+    this.abandoned = true;
   }
 
-  /** When the callback that is pending has to be given up. */
-  private get giveUpAt(): number | undefined {
-    if (this.live === undefined || this.endKnownAt === undefined) return undefined;
-    return Math.max(this.live.since, this.endKnownAt) + this.setting.options.closeTimeout;
+  /** When the pending callback has to be abandoned. */
+  private get abandonAt(): number | undefined {
+    if (this.pending === undefined || this.endVisibleAt === undefined) return undefined;
+    return Math.max(this.pending.since, this.endVisibleAt) + this.setting.options.closeTimeout;
   }
 
-  // --- what the wire tells
+  // --- calls and events of the transport
 
   onSend(opcode: Opcode, data: IoData, size: number): void {
     const { verdict, wire } = this;
     verdict.holds(!this.session.ended, "sent after the end was decided");
     this.silence.look(wire);
     if (data === HEARTBEAT) {
-      verdict.holds(this.setting.wire.control && wire.buffered === 0, "a heartbeat that is of no use");
+      verdict.holds(
+        this.setting.wire.control && wire.buffered === 0,
+        "a heartbeat although bytes are buffered, or without control frames",
+      );
       this.silence.onHeartbeat(verdict);
       return;
     }
-    const next = this.outbox.shift();
+    const next = this.expectedSends.shift();
     const message = next?.message as { opcode: string; data?: unknown } | undefined;
     verdict.same(opcode, message?.opcode, "another message was sent");
     verdict.same(data, message?.data ?? "", "another message's data was sent");
@@ -349,22 +369,22 @@ export class SessionWorld implements Watcher {
 
   onClose(code: number | undefined, text: string): void {
     this.verdict.holds(this.session.ended, "closed before the end was decided");
-    this.noticeEnd({ code, text });
+    this.checkEnd({ code, text });
   }
 
   onAbort(): void {}
 
   onReceived(): void {
     this.silence.onReceived();
-    this.mark = this.infos.length;
+    this.infosAtArrival = this.infos.length;
   }
 
-  /** How many messages there have been. */
+  /** The number of registered messages. */
   get registered(): number {
     return this.reactions.size;
   }
 
-  /** A message with this reaction is about to arrive. */
+  /** Sets the handler's reaction to a message that is about to arrive. */
   register(event: object, reaction: Reaction): void {
     this.reactions.set(event, reaction);
   }
@@ -374,29 +394,29 @@ export class SessionWorld implements Watcher {
     if (this.session.ended) return;
     if (isControl && (this.silence.takesPong(event as ControlMessage) || !this.setting.has.handleControl)) return;
     const { maxMessageSize } = this.setting.options;
-    const before = this.waitingOctets;
-    this.told.push({ event, size, after: this.mark, reaction: this.reactions.get(event) ?? CALM });
-    this.waitingOctets += size;
-    const [events, octets] = this.setting.wire.pause
-      ? [INBOUND_EVENTS, INBOUND_OCTETS]
+    const before = this.waitingBytes;
+    this.messages.push({ event, size, infosBefore: this.infosAtArrival, reaction: this.reactions.get(event) ?? CALM });
+    this.waitingBytes += size;
+    const [events, bytes] = this.setting.wire.pause
+      ? [INBOUND_EVENTS, INBOUND_BYTES]
       : [UNPAUSABLE_EVENTS + 1, maxMessageSize + 1024 * 1024];
-    this.verdict.holds(this.waiting <= events && before <= octets, "more waits than the mailbox may hold");
+    this.verdict.holds(this.waiting <= events && before <= bytes, "the mailbox exceeds its limit");
   }
 
   onRemoteClose(code: number | undefined): void {
     if (this.session.ended) return;
     this.remoteClosed = true;
     this.remoteCode = code;
-    this.endKnownAt ??= this.clock.now();
+    this.endVisibleAt ??= this.clock.now();
   }
 
   onFailure(error: ProtocolError): void {
     this.failure = error;
   }
 
-  onGone(): void {
-    this.endKnownAt ??= this.clock.now();
-    this.outbox = [];
+  onDisconnect(): void {
+    this.endVisibleAt ??= this.clock.now();
+    this.expectedSends = [];
   }
 
   onPause(): void {
@@ -406,19 +426,19 @@ export class SessionWorld implements Watcher {
     this.silence.onResume();
   }
 
-  // --- what comes from outside
+  // --- actions of the application and the server
 
   send(reaction: Reaction): void {
     const info: Info = { reaction };
-    const isAlive = !this.session.ended && !this.remoteClosed && !this.wire.gone && !this.overflowed;
+    const isAlive = !this.session.ended && !this.remoteClosed && !this.wire.isDisconnected && !this.overflowed;
     const { handleInfo } = this.setting.has;
     const isFull = handleInfo && this.infos.length - this.handledInfos >= MAX_INFOS;
     this.overflowed ||= isAlive && isFull;
-    // Before the call, should it be delivered within it.
+    // Before the call, in case it is delivered within it.
     if (isAlive && handleInfo && !isFull) this.infos.push(info);
     const before = this.sending;
     this.sending = true;
-    this.verdict.same(this.self.send(info), isAlive && !isFull, "self.send said something else");
+    this.verdict.same(this.self.send(info), isAlive && !isFull, "self.send returned another value");
     this.sending = before;
   }
 
@@ -430,34 +450,34 @@ export class SessionWorld implements Watcher {
   shutDown(code: 1001 | 1012): void {
     this.shutdownCodes.add(code);
     this.session.shutdown(code);
-    this.verdict.holds(this.session.ended, "a shutdown that does not end it");
+    this.verdict.holds(this.session.ended, "a shutdown did not end the session");
   }
 
-  /** The group is about to close or drain it, now or later. */
+  /** The group is about to close or drain the session, now or later. */
   expectShutdown(code: 1001 | 1012): void {
     this.shutdownCodes.add(code);
   }
 
-  /** The event loop is about to take a turn. */
-  expectTurn(): void {
+  /** An event-loop tick is about to begin. */
+  expectTick(): void {
     this.releasedInfos = this.infos.length;
   }
 
-  /** Promises are about to be heard of. */
+  /** Settled promises are about to be processed. */
   beginFlush(): void {
     this.flushing = true;
-    this.settleDown();
+    this.noteSettled();
   }
 
   // --- the end
 
-  /** Holds the end against what may have caused it. */
-  private noticeEnd(said?: { readonly code: number | undefined; readonly text: string }): void {
+  /** Checks a newly decided end against its possible causes. */
+  private checkEnd(said?: { readonly code: number | undefined; readonly text: string }): void {
     if (this.endedAt !== undefined || !this.session.ended) return;
     const { verdict } = this;
     this.endedAt = this.clock.now();
-    this.endKnownAt ??= this.endedAt;
-    verdict.holds(said !== undefined || this.wire.gone, "ended without a close frame");
+    this.endVisibleAt ??= this.endedAt;
+    verdict.holds(said !== undefined || this.wire.isDisconnected, "ended without a close frame");
     const reason = this.session.endedBy!;
     const expected = this.explain(reason);
     if (said === undefined || expected === undefined) return;
@@ -470,34 +490,34 @@ export class SessionWorld implements Watcher {
     const [code] = this.shutdownCodes;
     if (ending?.matches(reason)) return ending;
     if (reason === "shutdown") {
-      verdict.holds(code !== undefined, "a shutdown that nobody asked for");
-      // With both codes asked for, which of them came first depends on the group's pace.
+      verdict.holds(code !== undefined, "a shutdown that was not requested");
+      // If both codes were requested, either may have come first, depending on the group's batches.
       const { closedWith = 0 } = this.wire;
       return { code: this.shutdownCodes.has(closedWith) ? closedWith : code, text: "" };
     }
     if (reason === "timeout") {
-      verdict.holds(this.silence.isTimeout, "an idle timeout at another moment");
+      verdict.holds(this.silence.isTimeout, "an idle timeout at another time");
       return { code: 1001, text: "idle timeout" };
     }
     if (reason === "remote") {
       verdict.holds(this.remoteClosed, "the peer has not closed");
-      verdict.holds(this.waiting === 0 || this.gaveUp, "messages before the close were dropped");
+      verdict.holds(this.waiting === 0 || this.abandoned, "messages before the close were dropped");
       return { code: this.remoteCode, text: "" };
     }
     const error = typeof reason === "object" ? reason.error : undefined;
     if (error instanceof ConnectionLost) {
-      verdict.holds(this.wire.gone, "lost although the wire is there");
-      verdict.holds(this.waiting === 0 || this.gaveUp, "messages before the loss were dropped");
+      verdict.holds(this.wire.isDisconnected, "lost although the transport is connected");
+      verdict.holds(this.waiting === 0 || this.abandoned, "messages before the loss were dropped");
       return undefined;
     }
     if (error instanceof SlowConsumer) {
-      const next = this.outbox[0]?.size;
+      const next = this.expectedSends[0]?.size;
       const exceeds = next !== undefined && !this.isAccepted(next);
-      verdict.holds(exceeds || this.silence.isStalled(this.wire), "a slow consumer that is not");
+      verdict.holds(exceeds || this.silence.isStalled(this.wire), "ended as a slow consumer without a cause");
       return { code: 1013, text: "" };
     }
     if (error instanceof MailboxOverflow) {
-      verdict.holds(this.overflowed, "an overflow that is none");
+      verdict.holds(this.overflowed, "ended by an overflow without a cause");
       return { code: 1011, text: "" };
     }
     if (error instanceof ProtocolError && (error === this.failure || this.isFlooded(error)))
@@ -508,56 +528,62 @@ export class SessionWorld implements Watcher {
 
   private isFlooded({ code }: ProtocolError): boolean {
     const { options, wire } = this.setting;
-    const octets = options.maxMessageSize + 1024 * 1024;
-    return code === 1008 && !wire.pause && (this.waiting > UNPAUSABLE_EVENTS || this.waitingOctets > octets);
+    const bytes = options.maxMessageSize + 1024 * 1024;
+    return code === 1008 && !wire.pause && (this.waiting > UNPAUSABLE_EVENTS || this.waitingBytes > bytes);
   }
 
-  // --- what holds after every step
+  // --- invariants
 
   check(): void {
     const { verdict, session, wire, setting, clock } = this;
     const now = clock.now();
-    this.noticeEnd();
-    if (this.giveUpAt !== undefined) verdict.holds(now < this.giveUpAt, "a callback was not given up in time");
+    this.checkEnd();
+    if (this.abandonAt !== undefined) verdict.holds(now < this.abandonAt, "a callback was not abandoned in time");
     if (this.terminating !== undefined && now >= this.terminating.since + setting.options.closeTimeout)
       this.terminating = undefined;
     if (session.ended) {
-      verdict.holds(wire.gone || !wire.paused, "left paused");
+      verdict.holds(wire.isDisconnected || !wire.paused, "left paused");
       const cutAt = this.endedAt! + setting.options.closeTimeout;
-      verdict.holds(wire.gone || wire.aborted || now < cutAt, "the wire was not cut after closeTimeout");
-      if (this.live === undefined) {
+      verdict.holds(
+        wire.isDisconnected || wire.aborted || now < cutAt,
+        "the transport was not aborted after closeTimeout",
+      );
+      if (this.pending === undefined) {
         verdict.same(this.terminated, this.hasState && setting.has.terminate, "whether terminate was called");
       }
-    } else if (!wire.gone) this.silence.check(verdict, wire, this.remoteClosed);
-    const isDone = session.ended && wire.gone && this.live === undefined && this.terminating === undefined;
-    verdict.same(this.ends, isDone ? 1 : 0, "how often the group was told of the end");
+    } else if (!wire.isDisconnected) this.silence.check(verdict, wire, this.remoteClosed);
+    const isDone = session.ended && wire.isDisconnected && this.pending === undefined && this.terminating === undefined;
+    verdict.same(this.ends, isDone ? 1 : 0, "how often onEnd was called");
     verdict.deliver();
   }
 
-  /** What holds when all promises that are settled were heard of. */
+  /** Invariants when all settled promises have been processed. */
   checkFlushed(): void {
     this.flushing = false;
     this.check();
     const { verdict, session, wire } = this;
-    if (session.ended || this.live !== undefined) return;
-    this.expectObeyed();
-    verdict.holds(this.isHeldBack, "a message waits without a reason");
-    verdict.holds(this.waiting > 0 || !wire.gone, "not ended although the wire is gone and nothing is pending");
-    verdict.holds(this.waiting > 0 || !this.remoteClosed, "the peer's close is not answered");
+    if (session.ended || this.pending !== undefined) return;
+    this.expectApplied();
+    verdict.holds(this.nextMessageMayWait, "a message waits without a reason");
+    verdict.holds(
+      this.waiting > 0 || !wire.isDisconnected,
+      "not ended although the transport is disconnected and nothing is pending",
+    );
+    verdict.holds(this.waiting > 0 || !this.remoteClosed, "the peer's close frame was not answered");
     verdict.holds(this.handledInfos >= this.releasedInfos, "an info waits without a reason");
-    const isFull = this.waiting >= INBOUND_EVENTS / 2 || this.waitingOctets >= INBOUND_OCTETS / 2;
+    const isFull = this.waiting >= INBOUND_EVENTS / 2 || this.waitingBytes >= INBOUND_BYTES / 2;
     verdict.holds(!wire.paused || isFull || this.isBlocked, "paused without a reason");
     verdict.deliver();
   }
 
-  /** What holds when all deadlines are over. */
+  /** Invariants when all deadlines have passed. */
   checkOver(): void {
     const { verdict, session, wire } = this;
     this.checkFlushed();
     verdict.holds(session.ended, "never ended");
-    verdict.holds(wire.gone, "the wire was never cut");
-    verdict.same(this.ends, 1, "the group was not told of the end");
-    verdict.same(this.reports.length, 0, "an error was not reported");
+    verdict.holds(wire.isDisconnected, "the transport was never disconnected");
+    verdict.same(this.ends, 1, "onEnd was not called");
+    verdict.same(this.expectedReports.length, 0, "an error was not reported");
     this.send(CALM);
     this.lookAtSelf();
     verdict.deliver();

@@ -1,4 +1,4 @@
-/** Sessions under any interleaving of what may happen to them. */
+/** Properties of sessions under any interleaving of events. */
 import fc from "fast-check";
 import { ProtocolError } from "../../src/errors.ts";
 import type { ControlMessage, DataMessage } from "../../src/message.ts";
@@ -14,7 +14,7 @@ import { Verdict } from "./verdict.ts";
 
 const heartbeat = new TextEncoder().encode(HEARTBEAT);
 
-/** Several sessions of one group, and what happens to them. */
+/** Several sessions of one group, and the steps of their script. */
 class Worlds {
   readonly clock = new SteppedClock();
   readonly group = new SessionGroup(this.clock);
@@ -29,7 +29,7 @@ class Worlds {
   async run(steps: readonly (readonly [which: number, Step])[]): Promise<void> {
     this.check();
     for (const [which, step] of steps) {
-      // Waiting for any other step would let promises settle.
+      // Only this step awaits: awaiting in others would let promises settle.
       if (step.do === "let promises settle") await this.flush();
       else this.take(this.worlds[which % this.worlds.length]!, step);
       this.check();
@@ -45,11 +45,12 @@ class Worlds {
     const { wire } = world;
     switch (step.do) {
       case "chunk":
-        if (!wire.deaf) wire.arrive([...step.messages.map((spec) => arrivalOf(world, spec)), ...lastWords(step.end)]);
+        if (!wire.discarding)
+          wire.arrive([...step.messages.map((spec) => arrivalOf(world, spec)), ...lastWords(step.end)]);
         return;
       case "flood": {
         const spec: MessageSpec = { opcode: "binary", size: step.size, reaction: CALM };
-        if (!wire.deaf) wire.arrive(Array.from({ length: step.count }, () => arrivalOf(world, spec)));
+        if (!wire.discarding) wire.arrive(Array.from({ length: step.count }, () => arrivalOf(world, spec)));
         return;
       }
       case "info":
@@ -74,16 +75,16 @@ class Worlds {
         return;
       case "read again":
         wire.reads = true;
-        wire.take(Number.POSITIVE_INFINITY);
+        wire.flush(Number.POSITIVE_INFINITY);
         return;
       case "take":
-        wire.take(step.octets);
+        wire.flush(step.bytes);
         return;
       case "drained":
         wire.drained();
         return;
       case "lose":
-        wire.lose();
+        wire.disconnect();
         return;
       case "abort":
         world.session.abort();
@@ -112,7 +113,7 @@ class Worlds {
   }
 
   private turn(): void {
-    for (const world of this.worlds) world.expectTurn();
+    for (const world of this.worlds) world.expectTick();
     this.clock.turn();
   }
 
@@ -135,20 +136,20 @@ class Worlds {
     await this.flush();
   }
 
-  /** Everything ends, and when all deadlines are over nothing is left. */
+  /** Ends all sessions, and checks that nothing is left when all deadlines have passed. */
   private async end(): Promise<void> {
     for (const world of this.worlds) {
-      if (world.setting.finale === "lose") world.wire.lose();
+      if (world.setting.finale === "lose") world.wire.disconnect();
       if (world.setting.finale === "shut down") world.shutDown(1001);
     }
     await this.pass(0);
-    // Silence is enough where the idle clock runs: it stands still where a callback or the peer holds all up.
+    // Silence ends a session only if its idle clock runs: it stands still while reading is paused.
     for (let i = 0; i < 5; i++) await this.pass(TIMEOUT);
     for (const world of this.worlds) world.shutDown(1001);
     for (let i = 0; i < 4; i++) await this.pass(CLOSE_TIMEOUT);
     for (const world of this.worlds) world.checkOver();
     this.verdict.holds(this.clock.isIdle, "something is still scheduled");
-    // What settles now is nobody's business any more.
+    // Promises that settle now must have no effect.
     for (const { promises } of this.worlds) for (const promise of promises) promise.settle();
     await this.pass(TIMEOUT);
     this.verdict.holds(this.clock.isIdle, "something is scheduled again");
@@ -159,7 +160,7 @@ class Worlds {
 const arrivalOf = (world: SessionWorld, { opcode, size, reaction }: MessageSpec): Arrival => {
   const data = opcode === "heartbeat's pong" ? heartbeat.slice() : new Uint8Array(size);
   if (opcode === "text" || opcode === "binary") {
-    // Neighbours differ, so that their order is seen.
+    // Adjacent values differ, so that their order can be checked.
     const letter = String.fromCharCode(0x61 + (world.registered % 26));
     const message: DataMessage = opcode === "text" ? { opcode, data: letter.repeat(size) } : { opcode, data };
     world.register(message, reaction);
@@ -181,13 +182,13 @@ const steps = (maxLength: number) => fc.array(fc.tuple(fc.nat(3), step), { maxLe
 
 export const sessions = [
   fuzz(
-    "sessions: keep every promise of the contract, whatever happens in whatever order",
+    "sessions: keep their contract for any events in any order",
     { runs: 1_000, share: 6 },
     fc.asyncProperty(setting, steps(40), (setting, steps) => new Worlds([setting]).run(steps)),
   ),
 
   fuzz(
-    "sessions: of one group end together when it is closed or drained",
+    "sessions: end together when their group is closed or drained",
     { runs: 150, share: 2 },
     fc.asyncProperty(
       fc.array(setting, { minLength: 2, maxLength: 4 }),
@@ -199,7 +200,7 @@ export const sessions = [
   ),
 
   fuzz(
-    "sessions: a mailbox overflows where it is full, not before",
+    "sessions: a mailbox overflows when it is full, not before",
     { runs: 3 },
     fc.asyncProperty(setting, steps(5), steps(10), (setting, before, after) =>
       new Worlds([setting]).run([...before, [0, overflow], ...after]),

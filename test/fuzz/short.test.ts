@@ -1,4 +1,4 @@
-/** Tries every property briefly, each time with a seed that nobody has tried, or again from FUZZ_SEED and FUZZ_PATH. */
+/** Runs every property briefly, with a new seed each time, or reproduces a failure from FUZZ_SEED and FUZZ_PATH. */
 import { describe, test } from "vitest";
 import { newSeed, tryOut } from "../support/fuzz.ts";
 import { properties } from "./index.ts";

@@ -1,4 +1,4 @@
-/** What DESIGN.md §2 says of silence and of peers that do not read, kept apart from the session. */
+/** A second implementation of idle timeout, heartbeat and slow consumers, independent of the session's. */
 import { Buffer } from "node:buffer";
 import type { ControlMessage } from "../../src/message.ts";
 import { HEARTBEAT } from "../../src/session/liveness.ts";
@@ -6,7 +6,7 @@ import type { Setting } from "./session-script.ts";
 import type { SteppedClock } from "./stepped-clock.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** What is looked at of the wire. */
+/** The part of the transport that the model reads. */
 interface Outbound {
   readonly buffered: number;
   readonly bytesFlushed: number;
@@ -17,7 +17,7 @@ const OUTBOUND_OCTETS = 65_536;
 export class SilenceModel {
   private readonly clock: SteppedClock;
   private readonly options: Setting["options"];
-  /** How long nothing came while we were reading, up to `quietFrom`; from there on it counts, unless we are paused. */
+  /** The time of silence up to `quietFrom`, pauses excluded. From there on, time counts unless reading is paused. */
   private quiet = 0;
   private quietFrom: number;
   private paused = false;
@@ -54,20 +54,20 @@ export class SilenceModel {
     return this.quiet + (this.paused ? 0 : this.clock.now() - this.quietFrom);
   }
 
-  /** The idle clock fires at `timeout`, never before. */
+  /** Whether an idle timeout is allowed now: at `timeout`, never before. */
   get isTimeout(): boolean {
     return !this.paused && this.silence === this.options.timeout;
   }
 
   onHeartbeat(verdict: Verdict): void {
     const { heartbeat, timeout } = this.options;
-    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat where there is none");
+    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat although there are none");
     verdict.holds(this.clock.now() - this.lastSign >= Number(heartbeat), "a heartbeat too early");
     this.lastSign = this.clock.now();
     this.heartbeats++;
   }
 
-  /** Whether this pong answers one of the heartbeats, and is nobody's business. */
+  /** Whether this pong answers a heartbeat, and is not reported. */
   takesPong({ opcode, data }: ControlMessage): boolean {
     if (opcode !== "pong" || this.heartbeats === 0 || Buffer.from(data).toString("latin1") !== HEARTBEAT) return false;
     this.heartbeats--;
@@ -81,20 +81,20 @@ export class SilenceModel {
     this.stalledFrom = this.clock.now();
   }
 
-  /** Nothing was bytesFlushed for `timeout` at least. */
+  /** Whether nothing was flushed for at least `timeout`. */
   isStalled({ buffered, bytesFlushed }: Outbound): boolean {
     return (
       buffered > 0 && bytesFlushed === this.takenThen && this.clock.now() - this.stalledFrom >= this.options.timeout
     );
   }
 
-  /** Nothing is late. A stalled peer is noticed at the first look at it, and `timeout` later it has to be over. */
+  /** Checks that nothing is overdue. A stalled peer is noticed at the first check, and must be closed `timeout` later. */
   check(verdict: Verdict, wire: Outbound, remoteClosed: boolean): void {
     this.look(wire);
     const { timeout } = this.options;
     if (!this.paused && !remoteClosed) verdict.holds(this.silence < timeout, "the idle clock did not fire");
     if (wire.buffered === 0 || (this.paused && wire.buffered <= OUTBOUND_OCTETS) || remoteClosed) return;
     const from = Math.max(this.stalledFrom, this.watchedFrom);
-    verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer is kept"); // biome-ignore format: one line
+    verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer was not closed"); // biome-ignore format: one line
   }
 }

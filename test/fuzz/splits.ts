@@ -1,4 +1,4 @@
-/** Any split of any stream gives the same as the whole. */
+/** Properties of splitting: any stream, split in any way, gives the same result as in one chunk. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fuzz } from "../support/fuzz.ts";
@@ -16,7 +16,7 @@ const UNLIMITED = {
 
 export const splits = [
   fuzz(
-    "splits: a sound stream is seen as it was sent",
+    "splits: a valid stream is received as it was sent",
     { runs: 200 },
     fc.property(soundStream, split, conditions, habits, ({ wire, expected, compression }, split, { host }, habits) => {
       const run = runParser(wire, split, { host, limits: UNLIMITED, compression }, habits);
@@ -25,7 +25,7 @@ export const splits = [
   ),
 
   fuzz(
-    "splits: any stream is seen as the RFC reads, however it is cut and wherever it is stopped",
+    "splits: any stream gives the reference parser's events, however it is split and wherever parsing is stopped",
     { runs: 600, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, habits) => {
       const whole = runParser(wire, WHOLE, conditions);
@@ -37,7 +37,7 @@ export const splits = [
   ),
 
   fuzz(
-    "splits: a stream is refused at the first octet that breaks it, however it is cut",
+    "splits: a stream is refused at the first invalid byte, however it is split",
     { runs: 250, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, { slab }) => {
       const { limits, compression } = conditions;
@@ -57,7 +57,7 @@ export const splits = [
   ),
 
   fuzz(
-    "splits: a connection says and is told the same, however its stream is cut, paused and stalled",
+    "splits: a connection sends and reports the same, however its stream is split, paused and stalled",
     { runs: 400, share: 3 },
     fc.property(anyStream, split, conditions, connectionHabits, (wire, split, conditions, habits) => {
       const calm: ConnectionHabits = {

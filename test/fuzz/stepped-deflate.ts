@@ -1,4 +1,4 @@
-/** zlib whose other thread is done when it is told to be. */
+/** zlib whose asynchronous tasks complete when the test says so. */
 import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
 import type {
   Deflate,
@@ -17,7 +17,7 @@ export class SteppedDeflate implements Deflate {
     return this.work.length > 0;
   }
 
-  // What it is given is read as late as can be: whoever uses that memory again in the meantime is found out.
+  // Input is read as late as possible, to find callers that reuse its memory too early.
   deflate(data: Uint8Array, options: DeflateOptions, done: (bytes: Uint8Array) => void): void {
     this.work.push(() => done(this.deflateSync(data, options)));
   }
@@ -26,7 +26,7 @@ export class SteppedDeflate implements Deflate {
     this.work.push(() => done(this.inflateSync(data, options)));
   }
 
-  /** One piece of work is done: the oldest, or the newest. */
+  /** Completes one task: the oldest or the newest. */
   step(newest: boolean): void {
     (newest ? this.work.pop() : this.work.shift())?.();
   }

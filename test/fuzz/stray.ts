@@ -1,7 +1,7 @@
-/** Errors and rejections that nobody has taken care of, and that reached the process. */
+/** Collects uncaught errors and unhandled rejections. */
 const errors: unknown[] = [];
 process.on("uncaughtException", (error) => errors.push(error));
 process.on("unhandledRejection", (reason) => errors.push(reason));
 
-/** Those since it was asked last. */
+/** The errors since the last call. */
 export const strayErrors = (): unknown[] => errors.splice(0);

@@ -1,4 +1,4 @@
-/** What clients may send: sound streams, nearly sound ones, and noise; and the conditions under which it arrives. */
+/** Generates client streams (valid, nearly valid, random), and the conditions under which they arrive. */
 import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
 import fc from "fast-check";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
@@ -10,11 +10,11 @@ export const mask = fc.tuple(octet, octet, octet, octet);
 
 const encoder = new TextEncoder();
 
-/** Sizes at which a header, a way of copying or a way of counting changes. */
+/** Sizes at which the form of a header or the way of copying changes. */
 const SIZES = [0, 1, 8, 9, 32, 33, 48, 49, 64, 65, 95, 96, 97, 125, 126, 127, 128, 255, 256];
 const LARGE_SIZES = [1023, 1024, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537];
 
-/** Octets of a pattern in which a shift shows. */
+/** Bytes in a pattern that reveals shifts. */
 export const pattern = (length: number, seed = 0): Uint8Array<ArrayBuffer> =>
   Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8) * 7 + seed) & 0xff);
 
@@ -27,7 +27,7 @@ const text = fc.oneof(
   { weight: 3, arbitrary: fc.string({ unit: "binary", maxLength: 200, size: "max" }) },
   { weight: 2, arbitrary: fc.string({ unit: "binary-ascii", maxLength: 200, size: "max" }) },
   { weight: 1, arbitrary: size.map((length) => "x".repeat(length)) },
-  // Characters of more than one octet behind ASCII, so that cuts fall within them.
+  // Multi-byte characters behind ASCII, so that chunks are split within them.
   { weight: 1, arbitrary: size.map((length) => `${"x".repeat(length % 5)}${"é€😀".repeat(length / 9)}`) },
 );
 
@@ -36,17 +36,17 @@ const bytes = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)) },
 );
 
-/** Characters at the bounds of UTF-8, and what lies just beyond them (RFC 3629 §4). */
+/** Characters at the bounds of UTF-8, and invalid sequences just beyond them (RFC 3629 §4). */
 const CHARACTERS = [
   ...["7f", "c2 80", "df bf", "e0 a0 80", "ed 9f bf", "ee 80 80", "ef bf bf", "f0 90 80 80", "f4 8f bf bf"],
   ...["80", "bf", "c0 80", "c1 bf", "c2", "e0 9f bf", "e2 82", "ed a0 80", "ed bf bf", "f0 8f bf bf", "f0 9f 98"],
   ...["f4 90 80 80", "f5 80 80 80", "f8 88 80 80 80", "fe", "ff", "c2 41", "e2 82 41"],
-].map((octets) => Uint8Array.from(octets.split(" "), (octet) => Number.parseInt(octet, 16)));
+].map((bytes) => Uint8Array.from(bytes.split(" "), (byte) => Number.parseInt(byte, 16)));
 
-/** Octets around the bounds of UTF-8: from these, far more is nearly text than from random ones. */
+/** Bytes around the bounds of UTF-8, which are much more often nearly valid than random bytes. */
 const UTF8_BOUNDS = [0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0];
 
-/** Octets that are text, or nearly. */
+/** Valid and nearly valid UTF-8. */
 export const nearlyText = fc.oneof(
   text.map((text) => encoder.encode(text)),
   fc.tuple(text, fc.nat(), octet).map(([text, at, octet]) => {
@@ -79,11 +79,11 @@ const control = fc.record({
   mask,
 });
 
-/** A message as RFC 7692 §7.2.1 has it compressed; with `dictionary`, what the peer has seen before. */
+/** Compresses a message as in RFC 7692 §7.2.1. `dictionary`: the preceding data, with context takeover. */
 export const compressed = (data: Uint8Array, options: ZlibOptions = {}): Uint8Array =>
   deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...options }).subarray(0, -4);
 
-/** A message as a client may send it: in any fragments, any control frames between them, any keys. */
+/** A valid message of a client: with any fragments, control frames between them, and keys. */
 const sentMessage = (compression: boolean) =>
   fc
     .record({
@@ -131,7 +131,7 @@ const sentClose = fc.tuple(closeBody, mask).map(([{ code, text }, mask]) => {
   return { wire: frame({ opcode: OP.close, payload, mask }), expected: [["close", { code, text }]] as ParserEvent[] };
 });
 
-/** A stream without a fault, with or without compression agreed on, and what is to be seen of it. */
+/** A valid stream, with or without compression, and the expected events. */
 const soundStreamWith = (compression: boolean) =>
   fc
     .tuple(fc.array(sentMessage(compression), { maxLength: 6, size: "max" }), fc.option(sentClose))
@@ -148,7 +148,7 @@ export const soundStream = fc.oneof(soundStreamWith(false), soundStreamWith(true
 
 const soundWire = soundStream.map(({ wire }) => wire);
 
-/** A frame in which a few things may be wrong. */
+/** A frame with a few possible violations. */
 const nearlySoundFrame = fc
   .record({
     opcode: fc.oneof({ weight: 6, arbitrary: fc.constantFrom(0, 1, 2, 8, 9, 10) }, fc.nat(15)),
@@ -169,7 +169,7 @@ const nearlySoundFrame = fc
 
 export const change = fc.record({ how: fc.constantFrom("replace", "insert", "remove", "repeat"), at: fc.nat(), octet });
 
-/** One octet of it is another, is missing, or is one too many; or a stretch of it comes twice. */
+/** Changes, removes or inserts one byte of a stream, or repeats a part of it. */
 export const changed = (
   wire: Uint8Array,
   { how, at, octet }: { how: string; at: number; octet: number },
@@ -184,7 +184,7 @@ export const changed = (
 
 export const noise = fc.uint8Array({ maxLength: 100, size: "max" });
 
-/** Anything: random octets alone would hardly ever get past a header. */
+/** Any stream. Random bytes alone would hardly ever pass the header checks. */
 export const anyStream: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 2, arbitrary: soundWire },
   { weight: 4, arbitrary: fc.tuple(soundWire, change).map(([wire, how]) => changed(wire, how)) },
@@ -204,7 +204,7 @@ export const anyStream: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 1, arbitrary: noise },
 );
 
-/** Where the network cuts it: at these places, or every few octets. */
+/** Where a stream is split into chunks: at these positions, or every few bytes. */
 export type Split = { readonly cuts: readonly number[] } | { readonly every: number };
 
 export const split: fc.Arbitrary<Split> = fc.oneof(
@@ -215,12 +215,12 @@ export const split: fc.Arbitrary<Split> = fc.oneof(
 export const WHOLE: Split = { every: Number.MAX_SAFE_INTEGER };
 export const OCTETS: Split = { every: 1 };
 
-/** A long stream is not cut into more: that would take time, and show nothing that a short one does not. */
+/** The most chunks of a long stream: more would take time, and find nothing that a short stream doesn't. */
 const MAX_PIECES = 4_000;
 
 export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] => {
   if ("cuts" in split) return cutAt(wire, split.cuts);
-  // Where the very octet counts, all of them are alone.
+  // If the exact byte matters, every byte is a chunk.
   const least = split === OCTETS ? 1 : Math.ceil(wire.length / MAX_PIECES);
   return cutEvery(wire, Math.max(split.every, least));
 };
@@ -232,11 +232,11 @@ const limits: fc.Arbitrary<ParserLimits> = fc.record({
   validateUtf8: fc.boolean(),
 });
 
-/** What a connection was opened with, the host's means among it. */
+/** The options of a connection and its ByteOps. */
 export interface Conditions {
   readonly host: (typeof allByteOps)[number];
   readonly limits: ParserLimits;
-  /** permessage-deflate was agreed on. */
+  /** permessage-deflate was negotiated. */
   readonly compression: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Keeps the first invariant that did not hold: what is thrown in a callback, the session takes for the handler's. */
+/** Records the first failed check: thrown within a callback, the session would take it for an error of the handler. */
 export class Verdict {
   private first: Error | undefined;
 
@@ -10,7 +10,7 @@ export class Verdict {
     if (!Object.is(actual, expected)) this.first ??= new Error(`${otherwise}: ${show(actual)}, not ${show(expected)}`);
   }
 
-  /** @throws the first that did not hold */
+  /** @throws the first failed check */
   deliver(): void {
     if (this.first !== undefined) throw this.first;
   }

@@ -44,7 +44,7 @@ export const unmaskRun = (view: DataView, start: number, at: number, maxSize: nu
   return at;
 };
 
-/** Masks the frames between `at` and `end` again. They were unmasked for a run, but have not been delivered. */
+/** Re-masks the frames between `at` and `end`, which were unmasked for a run but not delivered. */
 export const maskRun = (view: DataView, at: number, end: number): void => {
   while (at < end) {
     const payload = at + SHORT_HEADER;

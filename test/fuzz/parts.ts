@@ -1,4 +1,4 @@
-/** The pieces of the protocol, each against the simplest thing that does the same. */
+/** Properties of the protocol's parts, each compared with the simplest implementation. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { DataMessage } from "../../src/message.ts";
@@ -11,7 +11,7 @@ import { fuzz } from "../support/fuzz.ts";
 import { MailboxModel } from "./mailbox-model.ts";
 import { host, mask, nearlyText, octet, pattern, size, split, splitBy } from "./streams.ts";
 
-/** How many octets it takes until a decoder sees that this is no text; `undefined`: more octets may make it one. */
+/** After how many bytes a decoder rejects the text; `undefined`: it may still become valid. */
 const refusedAfter = (bytes: Uint8Array): number | undefined => {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let at = 0; at < bytes.length; at++) {
@@ -36,16 +36,16 @@ const isText = (bytes: Uint8Array): boolean => {
 const FOREIGN = 0xee;
 const MEGABYTE = 1024 * 1024;
 
-export const pieces = [
+export const parts = [
   fuzz(
-    "pieces: UTF-8 is refused in the piece that has the first octet that nothing can make good",
+    "parts: invalid UTF-8 is refused in the chunk with the first byte after which it can't become valid",
     { runs: 1_000, share: 0.5 },
     fc.property(nearlyText, split, host, fc.nat(3), (bytes, split, { byteOps }, margin) => {
       const validator = new Utf8Validator(byteOps);
       const refused = refusedAfter(bytes);
       let pushed = 0;
       for (const piece of splitBy(bytes, split)) {
-        // Within a larger stretch, whose other octets are none of its business.
+        // Within a larger array, whose other bytes must not matter.
         const memory = join(new Uint8Array(margin).fill(0xff), piece, new Uint8Array(margin).fill(0xff));
         const accepted = validator.push(memory, margin, margin + piece.length);
         pushed += piece.length;
@@ -57,7 +57,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: the length of a text is that of its octets",
+    "parts: utf8Length is the number of encoded bytes",
     { runs: 300, share: 0.1 },
     fc.property(
       fc.array(fc.oneof(fc.nat(0xffff), fc.integer({ min: 0xd700, max: 0xe0ff })), { size: "max", maxLength: 40 }),
@@ -69,7 +69,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a mask is what RFC 6455 §5.3 says, over any pieces, at any alignment",
+    "parts: masking is as in RFC 6455 §5.3, in any chunks and at any alignment",
     { runs: 400, share: 0.5 },
     fc.property(
       fc.oneof(
@@ -105,7 +105,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a message buffer has what was appended, and no more memory than that and an announcement are worth",
+    "parts: a message buffer contains the appended bytes, within its memory limits",
     { runs: 300, share: 0.5 },
     fc.property(
       host,
@@ -156,7 +156,7 @@ export const pieces = [
   ),
 
   fuzz(
-    "pieces: a mailbox is a list of what came, in which messages stand where their chunk arrived",
+    "parts: a mailbox behaves like a list in which messages stand where their chunk arrived",
     { runs: 100 },
     fc.property(
       fc.array(
@@ -165,7 +165,7 @@ export const pieces = [
             weight: 6,
             arbitrary: fc.constantFrom("mark", "message", "info", "turn", "take", "take info", "drain", "clear"),
           },
-          // Enough for a queue to let go of what was handled.
+          // Enough for the queue to release the memory of handled items.
           { weight: 1, arbitrary: fc.constantFrom("many messages", "many infos") },
         ),
         { maxLength: 60, size: "max" },

@@ -1,4 +1,4 @@
-/** Whatever arrives raises only what is documented, comes to an end, and takes no more memory than it has to. */
+/** Properties of the parser with random bytes: only documented errors, termination, and bounded memory. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
@@ -8,16 +8,16 @@ import type { MessageBuffer } from "../../src/protocol/message-buffer.ts";
 import { A_LONG_TIME, fuzz, within } from "../support/fuzz.ts";
 import { anyStream, conditions, split, splitBy } from "./streams.ts";
 
-/** RFC 6455 §7.4.1, as DESIGN.md lists what a peer can be refused for. */
+/** The close codes of protocol errors (RFC 6455 §7.4.1). */
 const DOCUMENTED = [1002, 1003, 1007, 1008, 1009];
 
-/** RFC 6455 §5.2, §5.5: the longest beginning of a frame that has to wait: a header, or a control frame. */
+/** The most bytes of an incomplete frame that a parser keeps: a header or a control frame (RFC 6455 §5.2, §5.5). */
 const LONGEST_BEGINNING = 139;
 
-/** What is set aside for an announcement. */
+/** The most that is allocated for an announced length. */
 const TRUSTED = 1024 * 1024;
 
-/** Noise at once, or behind a message that has begun. */
+/** Random bytes, alone or behind the first fragment of a message. */
 const stream = fc.oneof(
   anyStream,
   fc.uint8Array({ maxLength: 2_000, size: "max" }),
@@ -27,9 +27,9 @@ const stream = fc.oneof(
 const inside = (parser: FrameParser) =>
   parser as unknown as { readonly chunk: Uint8Array; readonly partial: { readonly buffer: MessageBuffer } | undefined };
 
-export const randomOctets = [
+export const randomBytes = [
   fuzz(
-    "random octets: raise documented ProtocolErrors and nothing else, and no message is larger than it may be",
+    "random bytes: cause only documented ProtocolErrors, and no message exceeds its limit",
     { runs: 1_000 },
     fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const seen = (size: number, { maxMessageSize }: ParserLimits): void => assert.ok(size <= maxMessageSize);
@@ -55,14 +55,14 @@ export const randomOctets = [
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         assert.ok(DOCUMENTED.includes(error.code), `code ${error.code}`);
-        // It goes out as the text of a close frame.
+        // The message is sent as a close reason text.
         assert.ok(Buffer.byteLength(error.message) <= 123, error.message);
       }
     }),
   ),
 
   fuzz(
-    "random octets: between two chunks a parser keeps a beginning of a frame, and twice what it has of a message",
+    "random bytes: between chunks, a parser keeps at most an incomplete header or control frame, and twice the received message",
     { runs: 400 },
     fc.property(stream, split, conditions, (wire, split, { host, limits, compression }) => {
       const parser = new FrameParser(
@@ -87,7 +87,7 @@ export const randomOctets = [
           assert.ok(chunk.buffer.byteLength <= LONGEST_BEGINNING, `keeps ${chunk.buffer.byteLength} of a chunk`);
           const length = partial?.buffer.length ?? 0;
           const memory = partial?.buffer.memory.buffer.byteLength ?? 0;
-          assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} octets`);
+          assert.ok(memory <= Math.max(2 * length, length === 0 ? 0 : TRUSTED), `${memory} for ${length} bytes`);
         }
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
