@@ -90,7 +90,7 @@ describe("callbacksOf", () => {
   ])("a property %s is refused", (name, handler) => {
     expect(() => callbacksOf(handler)).toThrow(TypeError);
     expect(() => callbacksOf(handler)).toThrow(
-      `a handler has no callback "${name}"; valid callbacks are init, handleIn,`,
+      `unknown callback "${name}"; valid callbacks are init, handleIn,`,
     );
     // Errors are not cached.
     expect(() => callbacksOf(handler)).toThrow(TypeError);

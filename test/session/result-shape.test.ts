@@ -74,6 +74,6 @@ describe("refuseResult", () => {
   });
 
   test.each(["init", "handleControl", "handleInfo"] as const)("names the callback: %s", (callback) => {
-    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^${callback} returned 1;`));
+    expect(() => refuseResult(1, callback)).toThrow(new RegExp(`^"${callback}" returned 1;`));
   });
 });
