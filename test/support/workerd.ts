@@ -19,15 +19,19 @@ export interface WorkerdProgram {
 
 type Exports = Readonly<Record<string, Readonly<Record<string, string>> | string>>;
 
-/** Modules by the package's names, which lead to the files that workerd is to have by `exports`. */
+/** The folder of the conformance package that the programs need. Its other modules need Node. */
+const HANDLERS = "packages/websock-conformance/dist/handlers";
+
+/** The names under which programs import the packages, and the files to which `exports` maps them. */
 const entries = async (): Promise<readonly (readonly [name: string, file: string])[]> => {
   const { name, exports } = JSON.parse(await readFile(`${root}package.json`, "utf8")) as {
     name: string;
     exports: Exports;
   };
-  return Object.entries(exports).flatMap(([path, files]) =>
+  const own = Object.entries(exports).flatMap(([path, files]) =>
     typeof files === "string" ? [] : [[name + path.slice(1), (files.workerd ?? files.default)!.slice(2)] as const],
   );
+  return [...own, ["websock-conformance/handlers", `${HANDLERS}/index.js`]];
 };
 
 /**
@@ -37,7 +41,7 @@ const entries = async (): Promise<readonly (readonly [name: string, file: string
 export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
   const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));
   await mkdir(`${folder}/objects`);
-  await cp(`${root}dist`, `${folder}/dist`, { recursive: true });
+  for (const built of ["dist", HANDLERS]) await cp(root + built, `${folder}/${built}`, { recursive: true });
   const modules: string[] = [];
   const add = (name: string, file: string): void => {
     modules.push(`(name = "${name}", esModule = embed "${file}")`);
@@ -46,8 +50,10 @@ export const startWorkerd = async (main: string, mode = "", more: readonly strin
     await cp(root + file, `${folder}/${file}`);
     add(file, file);
   }
-  for (const file of await readdir(`${folder}/dist`, { recursive: true })) {
-    if (file.endsWith(".js")) add(`dist/${file}`, `dist/${file}`);
+  for (const built of ["dist", HANDLERS]) {
+    for (const file of await readdir(`${folder}/${built}`, { recursive: true })) {
+      if (file.endsWith(".js")) add(`${built}/${file}`, `${built}/${file}`);
+    }
   }
   // A module is looked for beside the one that imports it, a package too.
   const folders = new Set([main, ...more].map(dirname));
