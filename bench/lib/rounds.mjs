@@ -23,29 +23,40 @@ import { median } from "./stats.mjs";
  * @param {readonly Participant[]} participants
  * @param {number} rounds
  * @param {(participant: Participant, round: number) => Promise<Sample>} measure
- * @param {{ onRound?: () => void, stopped?: () => boolean }} [options] `stopped`: measure no more, and forget the sample that
- *   was being taken
+ * @param {{ onRound?: () => void, stopped?: () => boolean, together?: boolean }} [options] `stopped`: measure no more, and
+ *   forget the sample that was being taken; `together`: measure all participants of a round at the same time
  * @returns {Promise<Row<Sample>[]>}
  */
-export const takeTurns = async (participants, rounds, measure, { onRound, stopped = () => false } = {}) => {
+export const takeTurns = async (
+  participants,
+  rounds,
+  measure,
+  { onRound, stopped = () => false, together = false } = {},
+) => {
   /** @type {Row<Sample>[]} */
   const rows = participants.map((participant) => ({ ...participant, samples: [] }));
-  for (let round = 0; round < rounds; round++) {
-    // Another one begins each time: whatever drifts, drifts for all.
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[(round + i) % rows.length];
-      if (row.problem !== undefined || stopped()) continue;
-      try {
-        const sample = await measure(row, round);
-        if (!stopped()) row.samples[round] = sample;
-      } catch (error) {
-        if (stopped()) continue;
-        row.missing = error instanceof MissingRuntime;
-        row.problem = row.missing
-          ? `left out: ${/** @type {Error} */ (error).message}`
-          : `failed in round ${round + 1} of ${rounds}: ${error instanceof Error ? error.message : error}`;
-      }
+  /**
+   * @param {Row<Sample>} row
+   * @param {number} round
+   */
+  const measureRow = async (row, round) => {
+    if (row.problem !== undefined || stopped()) return;
+    try {
+      const sample = await measure(row, round);
+      if (!stopped()) row.samples[round] = sample;
+    } catch (error) {
+      if (stopped()) return;
+      row.missing = error instanceof MissingRuntime;
+      row.problem = row.missing
+        ? `left out: ${/** @type {Error} */ (error).message}`
+        : `failed in round ${round + 1} of ${rounds}: ${error instanceof Error ? error.message : error}`;
     }
+  };
+  for (let round = 0; round < rounds; round++) {
+    // Each round starts with another row, so that drift affects all rows equally.
+    const order = rows.map((_, i) => rows[(round + i) % rows.length]);
+    if (together) await Promise.all(order.map((row) => measureRow(row, round)));
+    else for (const row of order) await measureRow(row, round);
     if (stopped()) break;
     onRound?.();
   }
