@@ -27,8 +27,12 @@ export interface ByteStream {
 
 /** What a stream reports to its connection. */
 export interface ByteStreamEvents {
-  /** Bytes arrived. The connection owns the chunk from now on, and unmasks it in place. */
-  onBytes(chunk: Uint8Array): void;
+  /**
+   * Bytes arrived. The connection owns the chunk from now on, and unmasks it in place.
+   *
+   * @param inContext the current code already runs in the AsyncLocalStorage context of the connection
+   */
+  onBytes(chunk: Uint8Array, inContext?: boolean): void;
   /** The written parts are no longer referenced: their memory may be reused. Precedes {@link onDrain}. */
   onFlushed(): void;
   /** All written bytes are flushed. */

@@ -73,8 +73,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   // --- events of the stream
 
-  onBytes(chunk: Uint8Array): void {
-    if (!this.discarding) this.session.runInContext(this.parseChunk, this, chunk);
+  onBytes(chunk: Uint8Array, inContext = false): void {
+    if (this.discarding) return;
+    if (inContext) this.session.assumeContext(this.parseChunk, this, chunk);
+    else this.session.runInContext(this.parseChunk, this, chunk);
   }
 
   private parseChunk(chunk: Uint8Array): void {

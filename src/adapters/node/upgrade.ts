@@ -175,6 +175,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     stream.watchUnflushed();
     const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.host.newSession(callbacks, connection, facts, options, asyncContext);
+    stream.useContext(asyncContext);
     stream.shutDownWhenEnded();
     session.start(arg);
     this.onSessionStarted(connection);

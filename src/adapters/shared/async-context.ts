@@ -156,6 +156,9 @@ export const captureContext = (): AsyncContext | undefined => {
   return storesAreProperties ? new StoresContext(resource, stores) : contextOf(resource);
 };
 
+/** Whether the current code runs without stores. `false` also means that the host does not tell. */
+export const isInRootContext = (): boolean => isNode && captureContext() === rootContext;
+
 /** Runs `task` in the root context, for timers that connections share. */
 export const runInRoot = <T>(task: () => T): T => {
   if (rootContext === undefined) return task();
