@@ -32,7 +32,7 @@ const isNode = node !== undefined && bun === undefined && deno === undefined && 
 /**
  * Before Node 24, stores are properties of the current AsyncResource, so `enterWith` would change the captured resource
  * permanently. Therefore an object that inherits from it is entered instead: `enterWith` changes only this object, which is
- * used for this call only.
+ * discarded after the call.
  */
 const storesAreProperties = isNode && Number.parseInt(node, 10) < 24;
 
