@@ -121,8 +121,8 @@ export class FrameParser {
   }
 
   /**
-   * Reads an unfragmented or control frame if it is complete, otherwise only the header of a data frame. `false`: more bytes
-   * are needed.
+   * Reads a control frame or an unfragmented message, if all of it has arrived; of any other data frame, only the header.
+   * `false`: more bytes are needed.
    */
   private readFrame(): boolean {
     const { chunk, offset } = this;
