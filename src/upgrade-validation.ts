@@ -58,7 +58,7 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
 const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   const protocol = request.header(":protocol");
   if (request.method === "CONNECT" && protocol === undefined) {
-    // An ordinary CONNECT asks for a tunnel, which no resource of the app offers. `Allow` names what ordinary routes offer.
+    // An ordinary CONNECT asks for a tunnel, which the app does not offer. `Allow` names the method of ordinary routes.
     return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT, but :protocol is missing", {
       allow: "GET",
     });
