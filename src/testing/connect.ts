@@ -229,8 +229,8 @@ export class TestClient<in Info = never> {
   /**
    * Resolves when the connection is idle: no callback is pending, no info waits in the mailbox, and every message that the
    * client sent has been handled, or is held back because the server has paused reading until the client reads again.
-   * {@link received} then contains everything that the server has sent, so that a test can assert that it sent nothing else.
-   * After {@link stopReading}, messages are not added to `received` before {@link resumeReading}.
+   * Unless the client has stopped reading, {@link received} then contains everything that the server has sent, so that a test
+   * can assert that it sent nothing else.
    *
    * ```ts
    * client.send("hello");
