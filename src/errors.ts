@@ -2,8 +2,8 @@
 import type { CloseReason } from "./websock.ts";
 
 /**
- * Thrown by `upgrade` if no adapter has registered the request it received, usually because `attach` was not called for the
- * server. The message names the value and the missing call.
+ * Thrown by `upgrade` if its first argument belongs to no server that the library knows, usually because `attach` was not
+ * called for the server. The message contains the argument and the call that is missing.
  */
 export class UnknownAdapterError extends TypeError {
   override readonly name = "UnknownAdapterError";
@@ -12,20 +12,21 @@ export class UnknownAdapterError extends TypeError {
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /**
- * Thrown by `upgrade` if the upgrade request must be refused. Frameworks turn it into the right HTTP response by themselves
- * (from `status`, `statusCode`, `headers` and `expose`). Elsewhere `getResponse()` returns that response. If nothing
- * catches the error, the adapter answers the request with it.
+ * Thrown by `upgrade` if the upgrade request must be refused. Frameworks create the right HTTP response from its `status`,
+ * `statusCode`, `headers` and `expose`; code without a framework gets the response from `getResponse()`. If nothing catches
+ * the error, the adapter sends the response.
  *
- * It prints as a single line without a stack trace, because a client can cause any number of them. Every refusal is counted
- * in `Attachment.refused` and published on the diagnostics channel `websock-js:refused`, where the host has
- * `node:diagnostics_channel`.
+ * It prints as a single line without a stack trace, so that a client that causes many refusals does not fill the log. Every
+ * refused request is counted in `Attachment.refused` and, on hosts with `node:diagnostics_channel`, published on the
+ * channel `websock-js:refused`.
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
   /**
    * The HTTP status of the response:
    *
-   * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5, or the function `only` of `attach` failed
+   * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5, has too many headers, or the function `only` of
+   *   `attach` failed
    * - 403: the origin is not allowed
    * - 405: wrong method
    * - 426: not an upgrade request, or an unsupported WebSocket version
@@ -37,8 +38,8 @@ export class UpgradeError extends Error {
   /** Same as `status`, under the name that some frameworks read. */
   readonly statusCode: number;
   /**
-   * Headers of the response, by lower-case name: `allow`, `upgrade` and `connection`, `sec-websocket-version`,
-   * `retry-after`.
+   * Headers of the response, by lower-case name. Depending on the status, they contain `allow`, `upgrade` and `connection`,
+   * `sec-websocket-version` or `retry-after`, or are empty.
    */
   readonly headers: Readonly<Record<string, string>>;
   /** Tells frameworks that the message may be shown to the client. */
@@ -71,7 +72,10 @@ export class UpgradeError extends Error {
   }
 }
 
-/** The `reason` of `self.signal` once that is aborted, which happens as soon as the end of the connection is decided. */
+/**
+ * The `reason` of `self.signal` after it has been aborted. The signal is aborted as soon as it is decided that the connection
+ * ends, before `terminate` is called.
+ */
 export class AbortError extends Error {
   override readonly name = "AbortError";
   /** Why the connection is ending: the same value that `terminate` receives. */

@@ -1,4 +1,7 @@
-/** Validates upgrade requests, for all hosts (RFC 6455 §4.2.1, RFC 8441 §5), and negotiates subprotocol and compression. */
+/**
+ * Validation of upgrade requests (RFC 6455 §4.2.1, RFC 8441 §5), and negotiation of the subprotocol and of compression, for
+ * all hosts.
+ */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
 import { type DeflateParameters, negotiateDeflate } from "./protocol/deflate/negotiation.ts";
@@ -55,6 +58,7 @@ const validateGet = (request: UpgradeRequest): UpgradeError | undefined => {
 const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   const protocol = request.header(":protocol");
   if (request.method === "CONNECT" && protocol === undefined) {
+    // An ordinary CONNECT asks for a tunnel, which the app does not offer. `Allow` names the method of ordinary routes.
     return new UpgradeError(405, "a WebSocket is opened with an extended CONNECT, but :protocol is missing", {
       allow: "GET",
     });
@@ -69,7 +73,7 @@ const validateConnect = (request: UpgradeRequest): UpgradeError | undefined => {
   if (request.method !== "CONNECT") {
     return new UpgradeError(405, `a WebSocket is opened with CONNECT, not ${request.method}`, { allow: "CONNECT" });
   }
-  // RFC 9220 §3: 501 for an unknown protocol.
+  // RFC 8441 names no status for an unknown protocol. This is the one that RFC 9220 §3 recommends for HTTP/3.
   if (protocol !== "websocket") return new UpgradeError(501, `the protocol ${protocol} is not supported`);
   if (request.header("upgrade") !== undefined || request.header("connection") !== undefined) {
     return new UpgradeError(400, "the headers Upgrade and Connection must not be sent on HTTP/2");
@@ -121,8 +125,8 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
 };
 
 /**
- * Whether host and port are equal, with or without a default port. Behind a TLS proxy, the server does not know the scheme
- * of the request, so the scheme of the origin determines the default port.
+ * Whether the origin and the request have the same host and the same port. If the request names no port, it is the default
+ * port of the origin's scheme: behind a TLS proxy, the server does not know the scheme that the client used.
  */
 const isSameHost = (origin: string, authority: string | undefined): boolean => {
   if (authority === undefined || /[/\\?#@]/.test(authority)) return false;
@@ -130,23 +134,23 @@ const isSameHost = (origin: string, authority: string | undefined): boolean => {
     const page = new URL(origin);
     return page.host !== "" && page.host === new URL(`${page.protocol}//${authority}`).host;
   } catch {
-    return false; // "null" (a sandboxed page or a local file), or not a URL
+    return false; // The origin is "null" (sent by sandboxed pages and local files), or one of the two is malformed.
   }
 };
 
 /**
- * Selects the subprotocol (RFC 6455 §4.2.2).
+ * Selects the subprotocol (RFC 6455 §4.2.2). Returns `undefined` if there is none.
  *
- * @throws RangeError if the application's function returns one that the client did not offer
+ * @throws RangeError if the function `subprotocols` returns one that the client did not offer
  * @throws TypeError if the function returns a promise
  */
 export const selectSubprotocol = (
   request: UpgradeRequest,
-  ours: ResolvedOptions["subprotocols"],
+  configured: ResolvedOptions["subprotocols"],
 ): string | undefined => {
   const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
-  if (typeof ours !== "function") return offered.find((name) => ours.includes(name));
-  const chosen = requireSynchronous("subprotocols", ours(offered, request)) ?? undefined;
+  if (typeof configured !== "function") return offered.find((name) => configured.includes(name));
+  const chosen = requireSynchronous("subprotocols", configured(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
     throw new RangeError(
       `the function "subprotocols" returned ${JSON.stringify(chosen)}, which the client did not offer`,
@@ -156,8 +160,8 @@ export const selectSubprotocol = (
 };
 
 /**
- * Checks the return value of an application's function. A promise is truthy whatever it resolves to, so it must not count
- * as a decision. Its rejection is swallowed, because an unhandled rejection would end the process.
+ * Returns the result of an application's function, unless it is a promise. A promise is truthy even if it resolves to
+ * `false`, so it must not count as a decision. Its rejection is ignored, because an unhandled one would end the process.
  *
  * @throws TypeError for a promise
  */
@@ -173,8 +177,8 @@ export const requireSynchronous = <T>(name: "only" | "origins" | "subprotocols",
 /** Negotiates compression (RFC 7692 §5). Returns `undefined` if messages are not compressed. */
 export const selectCompression = (
   request: UpgradeRequest,
-  ours: ResolvedOptions["compress"],
+  configured: ResolvedOptions["compress"],
 ): DeflateParameters | undefined => {
-  const offers = ours && parseExtensions(request.header("sec-websocket-extensions"));
-  return offers && negotiateDeflate(offers, ours);
+  const offers = configured && parseExtensions(request.header("sec-websocket-extensions"));
+  return offers && negotiateDeflate(offers, configured);
 };

@@ -12,7 +12,7 @@ import { pingsIn } from "./pings-ahead.ts";
 import { MAX_SHORT, maskRun, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { decodeAscii, decodeText, decodeUtf8 } from "./text.ts";
 
-/** What the parser reports, in order of arrival. */
+/** What the parser reports, in the order in which it arrived. */
 export interface FrameEvents {
   /** A complete text message. `size`: its payload in bytes. */
   onText(data: string, size: number): void;
@@ -39,12 +39,16 @@ const MIN_VIEW_CHUNK = 128;
 const MAX_UNMASK_IN_VIEW = 128;
 
 /**
- * Pure: bytes go in through {@link feed}, and {@link parse} reports events. It throws a ProtocolError at the first byte that
- * violates the protocol. Violations are found as early as possible: sizes are checked when the header has arrived, and text
- * is validated as it arrives.
+ * The parser of one connection. {@link feed} adds received bytes, which are unmasked in place; {@link parse} reports the
+ * messages in them, and throws a ProtocolError if they violate the protocol. Violations are found as early as possible: the
+ * size of a data frame is checked as soon as its length has arrived, and an uncompressed text is validated while its frames
+ * arrive.
  */
 export class FrameParser {
-  /** The owner sets this to stop {@link parse}, also from within an event. Unparsed bytes are kept. */
+  /**
+   * `parse` reports nothing while this is `true`, and keeps the remaining bytes. The owner may set it at any time, also
+   * within an event: {@link parse} then returns after that event.
+   */
   stopped = false;
 
   readonly limits: ParserLimits;
@@ -57,10 +61,10 @@ export class FrameParser {
   private offset = 0;
   /** A view of the chunk, if it is likely to contain several short frames. */
   private view: DataView | undefined = undefined;
-  /** While the texts of a run are delivered: its end. The frames up to here are already unmasked. */
+  /** The end of the run whose texts are being delivered; 0 otherwise. All frames of the run are already unmasked. */
   private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
-  /** How many of the next pings have been answered before being parsed. */
+  /** The number of pings that {@link takePingsAhead} has returned, and that have not been parsed yet. */
   private pingsAnsweredAhead = 0;
 
   constructor(limits: ParserLimits, byteOps: ByteOps, events: FrameEvents, compression = false) {
@@ -70,7 +74,7 @@ export class FrameParser {
     this.compression = compression;
   }
 
-  /** Adds the next chunk. It belongs to the parser from now on, which unmasks it in place. */
+  /** Adds the next chunk. The parser owns it from now on, and changes it: frames are unmasked in place. */
   feed(chunk: Uint8Array): void {
     this.endRun();
     const remaining = this.chunk.length - this.offset;
@@ -87,10 +91,13 @@ export class FrameParser {
     this.view = length < MIN_VIEW_CHUNK ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
   }
 
-  /** Parses until no complete frame is left or {@link stopped} is set. */
+  /**
+   * Parses until {@link stopped} is set or more bytes are needed. What has arrived of an incomplete data frame is consumed as
+   * well; an incomplete header or control frame is kept.
+   */
   parse(): void {
     while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
-    // Don't retain the whole chunk for an incomplete frame (copy the remainder), nor when it is used up (drop it).
+    // Don't keep the whole chunk in memory: drop it if all of it was parsed, and copy the rest if more bytes are needed.
     const remaining = this.chunk.length - this.offset;
     if (remaining === 0) this.chunk = NO_BYTES;
     else if (!this.stopped && remaining < this.chunk.buffer.byteLength) {
@@ -101,8 +108,9 @@ export class FrameParser {
   }
 
   /**
-   * The payloads of the complete pings that wait to be parsed while {@link stopped} is set, so that they can be answered "as
-   * soon as is practical" (RFC 6455 §5.5.2). Each is returned once. They are parsed and reported in their turn all the same.
+   * Returns the payloads of the complete pings that have arrived but are not parsed, because {@link stopped} is set. They can
+   * then be answered "as soon as is practical" (RFC 6455 §5.5.2). Each ping is returned once. When parsing reaches it, it is
+   * still reported, with `answered` set.
    */
   takePingsAhead(): readonly Uint8Array<ArrayBuffer>[] {
     const at = this.offset + (this.partial?.inPayload ? this.partial.remaining : 0);
@@ -112,7 +120,10 @@ export class FrameParser {
     return unanswered;
   }
 
-  /** Reads a complete frame, or the header of an incomplete data frame. `false`: more bytes are needed. */
+  /**
+   * Reads a control frame or an unfragmented message, if all of it has arrived; of any other data frame, only the header.
+   * `false`: more bytes are needed.
+   */
   private readFrame(): boolean {
     const { chunk, offset } = this;
     const available = chunk.length - offset;
@@ -163,7 +174,8 @@ export class FrameParser {
     if (length > maxFrameSize)
       throw new ProtocolError(CLOSE.tooBig, `received a frame of more than ${maxFrameSize} bytes`);
     const size = length + (this.partial?.buffer.length ?? 0);
-    // DEFLATE enlarges incompressible data, by about five bytes per 16 KiB.
+    // DEFLATE enlarges incompressible data, by about 5 bytes per 16 KiB. An allowance of 0.1% and 64 bytes is more than that,
+    // and the inflated message must not exceed `maxMessageSize` anyway.
     if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
       throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${maxMessageSize} bytes`);
     }
@@ -211,8 +223,8 @@ export class FrameParser {
   }
 
   /**
-   * Reads a short text and the run of short texts behind it (see `short-text/README.md`), until the owner sets
-   * {@link stopped} or calls {@link feed} from within an event.
+   * Reads a short text and the short texts that directly follow it, the rest of its run (see `short-text/README.md`). Stops
+   * within the run if an event's listener sets {@link stopped} or calls {@link feed}.
    */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events, byteOps } = this;

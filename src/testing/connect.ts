@@ -26,7 +26,8 @@ export interface Ended {
 }
 
 /**
- * Connects a client to `handler` in memory, as a server would. Resolves when `init` has settled, even if it failed.
+ * Runs `handler` for one connection in memory, and returns the client of this connection. The promise resolves when `init`
+ * has settled, even if it failed.
  *
  * ```ts
  * const client = await connect(Echo, "hello");
@@ -37,8 +38,8 @@ export interface Ended {
  *
  * @param handler a module, an object or a class instance with the callbacks of `WebSock`
  * @param arg the value that `init` receives as its first argument. May be omitted if `init` takes none
- * @param options options of `upgrade`. Those of the handshake and of frames (`origins`, `compress`, `maxFrameSize`, …) have
- * no effect
+ * @param options options of `upgrade`. Those of the handshake (`origins`, `subprotocols`, `headers`, …), of frames
+ * (`maxFrameSize`, `maxFragments`) and of compression have no effect, nor has `maxMessageSize`
  * @returns a promise of the client
  * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`
  */
@@ -51,7 +52,7 @@ export const connect = async <Arg, State, Info = never>(
   return client;
 };
 
-/** Same as {@link connect}, but does not wait for `init`. */
+/** Like {@link connect}, but returns synchronously: the client, and a promise that resolves when `init` has settled. */
 export const begin = <Info>(handler: object, arg: unknown, options?: WebSockOptions): Begun<Info> =>
   beginSession(callbacksFor(handler, arg, options), arg, resolveOptions(options), {}, captureContext());
 
@@ -118,7 +119,7 @@ const encoder = new TextEncoder();
 export class TestClient<in Info = never> {
   /** All messages that the client has received so far, including pings and pongs. */
   readonly received: ReceivedMessage[] = [];
-  /** All errors that were reported to `onError` so far. */
+  /** All errors so far that a server would have reported to `onError`. */
   readonly errors: unknown[] = [];
   /** Resolves with the close frame of the server, or with `undefined` if the connection ends without one. */
   readonly closed: Promise<CloseFrame | undefined>;
@@ -166,7 +167,10 @@ export class TestClient<in Info = never> {
     this.session = session;
   }
 
-  /** Sends a message: a text message for a string, otherwise a binary one. It is held back while the server does not read. */
+  /**
+   * Sends a string as a text message, and anything else as a binary message. While the server has paused reading, messages
+   * are held back.
+   */
   send(data: string | Uint8Array | ArrayBuffer): void {
     if (typeof data === "string") {
       this.sendMessage({ opcode: "text", data }, utf8Length(data));
@@ -201,7 +205,7 @@ export class TestClient<in Info = never> {
     this.disconnect();
   }
 
-  /** Sends `info` to the `handleInfo` of the connection, like `self.send`. */
+  /** Sends `info` to the handler's `handleInfo`, like `self.send`. Returns the same value as `self.send`. */
   info(info: Info): boolean {
     return this.session.deliver(info);
   }
@@ -223,9 +227,10 @@ export class TestClient<in Info = never> {
   }
 
   /**
-   * Resolves when the connection is idle: no callback is pending, no info is queued, and every message that the client sent
-   * has been handled, or is held back until the client reads again. {@link received} then contains everything that the
-   * server has sent, so that a test can assert that nothing else was.
+   * Resolves when the connection is idle: no callback is pending, no info waits in the mailbox, and every message that the
+   * client sent has been handled, or is held back because the server has paused reading until the client reads again.
+   * Unless the client has stopped reading, {@link received} then contains everything that the server has sent, so that a test
+   * can assert that it sent nothing else.
    *
    * ```ts
    * client.send("hello");
@@ -233,9 +238,9 @@ export class TestClient<in Info = never> {
    * expect(client.received).toEqual([]);
    * ```
    *
-   * It waits for pending callbacks, whatever they await. If a callback awaits something that the test does later, call
-   * `settled` after that. It does not wait for work whose promise no callback returned (timers, I/O), nor for what callbacks
-   * of other connections will send to this one: await `settled` of the sender first.
+   * The promise stays pending while a callback is pending. If a callback waits for an action of the test, do this first, and
+   * call `settled` afterwards. `settled` does not wait for timers and I/O whose promise no callback returned, nor for
+   * callbacks of other connections that will send to this one: await `settled` of the sending client first.
    */
   settled(): Promise<void> {
     return this.activity.settled();
@@ -246,17 +251,20 @@ export class TestClient<in Info = never> {
     this.clock.advance(ms);
   }
 
-  /** Stops reading, until {@link resumeReading}: messages of the server are then buffered, as for a slow client. */
+  /**
+   * The client stops reading, until {@link resumeReading}. Messages from the server are buffered, as for a slow consumer, and
+   * are not added to {@link received}.
+   */
   stopReading(): void {
     this.transport.setReading(false);
   }
 
-  /** Reads the buffered messages, and continues reading. */
+  /** Reads the buffered messages into {@link received}, and continues reading. */
   resumeReading(): void {
     if (this.transport.setReading(true)) this.session.onDrain();
   }
 
-  /** Closes the connection as a server does that closes (1001, the default) or drains for a restart (1012). */
+  /** Closes the connection in the same way as `close()` (1001, the default) or `drain()` (1012) of a server. */
   shutdown(code: 1001 | 1012 = 1001): void {
     this.session.shutdown(code);
   }
@@ -273,7 +281,7 @@ export class TestClient<in Info = never> {
     this.received.push(message);
     this.wakeUp();
     if (message.opcode !== "ping" || !this.answersPings) return;
-    // Asynchronously, as over a network.
+    // Asynchronously, as with a network.
     microtask(() => this.sendControl({ opcode: "pong", data: message.data }));
   }
 

@@ -35,7 +35,9 @@ describe("close texts", () => {
   });
 
   test.each(["x".repeat(124), `€${"x".repeat(121)}`, "€".repeat(42), "😀".repeat(31)])("%j is too long", (text) => {
-    expect(() => checkClose(1000, text)).toThrow(new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)"));
+    expect(() => checkClose(1000, text)).toThrow(
+      new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)"),
+    );
   });
 });
 

@@ -89,9 +89,7 @@ describe("callbacksOf", () => {
     ["handleHidden", Object.defineProperty({ ...minimal }, "handleHidden", { value: 1, enumerable: false })],
   ])("a property %s is refused", (name, handler) => {
     expect(() => callbacksOf(handler)).toThrow(TypeError);
-    expect(() => callbacksOf(handler)).toThrow(
-      `unknown callback "${name}"; valid callbacks are init, handleIn,`,
-    );
+    expect(() => callbacksOf(handler)).toThrow(`unknown callback "${name}"; valid callbacks are init, handleIn,`);
     // Errors are not cached.
     expect(() => callbacksOf(handler)).toThrow(TypeError);
   });

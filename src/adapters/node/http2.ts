@@ -27,17 +27,18 @@ export const interceptConnects = (host: NodeHost): Interceptor => {
   // Clients must not send an extended CONNECT before they have received this setting (RFC 8441 §3).
   server.updateSettings({ enableConnectProtocol: true });
   return (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    // With `allowHTTP1`, the CONNECT of an HTTP/1.1 proxy emits the same event.
+    // With `allowHTTP1`, an HTTP/1.1 CONNECT (for a proxy tunnel) emits the same event. It is left to other listeners.
     if (!("stream" in request)) return undefined;
     const upgradeRequest = upgradeRequestOf(request);
     const hasOthers = server.listenerCount("connect") > 0;
-    const isOurs = upgradeRequest.header(":protocol") === "websocket" && host.isOurs(request);
-    if (isOurs !== false) {
+    // An error means that `only` threw: it is the refusal of the request.
+    const selection = upgradeRequest.header(":protocol") === "websocket" && host.isOurs(request);
+    if (selection !== false) {
       if (hasOthers && host.takesAllUpgrades) host.warnOfOtherListeners("connect");
-      return () => new Http2Upgrade(host, request, response).route(isOurs === true ? undefined : isOurs);
+      return () => new Http2Upgrade(host, request, response).route(selection === true ? undefined : selection);
     }
     if (hasOthers) return undefined;
-    // Node would answer every such request with 405, whatever the reason.
+    // Without a listener, Node answers every CONNECT with 405. The refusal has the status for the actual reason.
     const refusal =
       findRefusal(host, upgradeRequest, host.defaults) ??
       new UpgradeError(405, "this server does not accept this CONNECT request", { allow: "GET" });
@@ -66,10 +67,13 @@ class Http2Upgrade extends NodeUpgrade {
     );
   }
 
-  /** Passes the request to the app, with the method GET: the same routes serve HTTP/1.1 and HTTP/2. */
+  /**
+   * Passes the request to the app, or refuses it. The app sees the method GET, so that the same routes serve HTTP/1.1 and
+   * HTTP/2.
+   */
   route(refusal?: UpgradeError): void {
     const { request, stream } = this;
-    // The stream carries frames, not a body: the request must neither read nor discard them.
+    // The stream carries WebSocket frames, not a body: the request object must neither read nor discard them.
     request.push(null);
     request.removeAllListeners("pause").removeAllListeners("resume");
     stream.on("aborted", this.onClientDisconnected).on("close", this.onClientDisconnected);
@@ -83,8 +87,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Any 2xx status in response to a CONNECT opens a tunnel (RFC 9110 §9.3.6). If the app answers with an ordinary page,
-   * the client would parse that as frames. The answer becomes 405, because the page does not support CONNECT.
+   * Replaces the status of an ordinary page by 405. Any 2xx response to a CONNECT opens a tunnel (RFC 9110 §9.3.6), so the
+   * client would parse the page as WebSocket frames. A status of 405 says that the page does not support CONNECT.
    */
   private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
@@ -99,7 +103,10 @@ class Http2Upgrade extends NodeUpgrade {
     };
   }
 
-  /** Not in RFC 8441, but clients that send a key require the answer to it (Node 26 and undici 7). */
+  /**
+   * RFC 8441 §5 does not use `Sec-WebSocket-Key`. But clients that send this header (Node 26, undici 7) require
+   * `Sec-WebSocket-Accept` in the response.
+   */
   protected handshakeHeaders(): Record<string, string> {
     const key = this.upgradeRequest.header("sec-websocket-key");
     return isKey(key) ? { "sec-websocket-accept": acceptOf(key) } : {};
@@ -111,8 +118,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Bypasses `writeHead`, with which Node would later ask for trailers: if the stream is aborted at that moment, an
-   * assertion in Node ends the process.
+   * Sends the head with `stream.respond`. After `response.writeHead`, Node would ask for trailers at the end of the stream,
+   * and if the stream is aborted at that moment, a failed assertion in Node ends the process.
    */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
@@ -124,14 +131,14 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   protected onSessionStarted(): void {
-    closeSessionWhenEmpty(this.stream, this.host.group);
+    closeHttp2SessionWhenEmpty(this.stream, this.host.group);
   }
 
   protected endResponse(callback: (() => void) | undefined): void {
     const { response, stream } = this;
     Object.assign(response, INERT_METHODS);
     Object.defineProperties(response, ENDED_RESPONSE);
-    // Releases the HTTP objects, so that an open WebSocket does not retain them.
+    // Remove the references to the request and the response, so that an open WebSocket does not keep them in memory.
     const properties = stream as unknown as Record<symbol, unknown>;
     for (const symbol of Object.getOwnPropertySymbols(properties)) {
       if (properties[symbol] === response || properties[symbol] === this.request) properties[symbol] = undefined;
@@ -149,10 +156,10 @@ class Http2Upgrade extends NodeUpgrade {
 }
 
 /**
- * When the server is closing, the HTTP/2 session gets its GOAWAY with its last WebSocket, and ends after its other
- * streams. (A GOAWAY from the client doesn't affect open streams, RFC 9113 §6.8.)
+ * If the server is closing when the last WebSocket of an HTTP/2 session has been closed, closes the session: the client
+ * receives a GOAWAY, and the session ends as soon as its other streams have ended (RFC 9113 §6.8).
  */
-const closeSessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
+const closeHttp2SessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGroup): void => {
   const { session } = stream;
   if (session === undefined) return; // the client has disconnected
   const share = shareOf(session);
@@ -172,7 +179,7 @@ interface NodeListener {
 
 const NODE_EVENTS = ["trailers", "end", "error", "aborted", "close", "timeout", "drain", "wantTrailers"];
 
-/** The state of a response of Node that has ended, although its stream is still open. */
+/** Properties that make a response of Node look ended, although its stream is still open. */
 const ENDED_RESPONSE: PropertyDescriptorMap = {
   writableEnded: { value: true },
   writableFinished: { value: true },
@@ -181,12 +188,13 @@ const ENDED_RESPONSE: PropertyDescriptorMap = {
 };
 
 /**
- * Both close frames have been sent, and our direction of the stream has ended. Some clients wait instead of ending
- * theirs. A ping gives a client the time to do so: what it sent before its answer has arrived by then (RFC 9113 §8.1).
+ * Called when the server has ended its direction of the stream, after its close frame. Some clients never end theirs, so the
+ * server then closes the stream with RST_STREAM NO_ERROR (RFC 9113 §8.1). An HTTP/2 PING first gives the client time to end
+ * its direction: when the acknowledgement arrives, everything that the client sent before it has arrived.
  */
 function onFinish(this: ServerHttp2Stream): void {
   later(() => {
-    // In a later tick: nghttp2 must not be made to write while it is reading.
+    // `later`, because this may run while nghttp2 processes received data, and nghttp2 must not write during that time.
     if (isAlive(this)) this.session!.ping(() => later(() => closeCleanly(this)));
   });
 }
@@ -239,7 +247,7 @@ class Http2ByteStream extends NodeStream {
     this.countedBytes = now;
   }
 
-  /** Bypasses the queue of Duplex while that is empty. */
+  /** Calls `_write` directly if no write is pending, which bypasses the (empty) queue of Writable. */
   protected override writeDirect(part: Uint8Array): void {
     if (!this.isDirect || this.pendingCallbacks > 0) {
       super.writeDirect(part);
@@ -249,7 +257,11 @@ class Http2ByteStream extends NodeStream {
     this.socket._write(part, "buffer" as BufferEncoding, this.flushCallback());
   }
 
-  /** While Node reads from a session, it collects writes and sends them together at the end, for all streams. */
+  /**
+   * `true` for all streams of the first session in this event-loop tick (see {@link firstInTick}), and for every stream
+   * whose queues are not bypassed. The writes of one session's streams share a system call: while Node processes data of the
+   * session, it collects them, and sends them together afterwards.
+   */
   override shouldFlushNow(): boolean {
     return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
   }
@@ -263,15 +275,16 @@ class Http2ByteStream extends NodeStream {
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
     if (isAlive(stream)) stream.close(constants.NGHTTP2_CANCEL);
-    // `close` alone would wait for a peer whose connection is blocked.
+    // After `close` alone, the stream would wait until RST_STREAM is sent, which a client that does not read can prevent.
     stream.destroy();
   }
 }
 
 /**
- * The first HTTP/2 session to write in this event-loop tick. It flushes immediately, which is fastest for a single
- * session. All others flush in the next tick, after the event loop has read from all of them, like HTTP/1.1 sockets:
- * reading from many and then writing to many costs much less than alternating.
+ * The first HTTP/2 session that flushes in this event-loop tick. Its streams flush their answers to a chunk before
+ * `onBytes` returns, which is fastest if only one session is active. The streams of all other sessions flush in the check
+ * phase of the event loop (`setImmediate`), after all sessions that were ready have been read, like HTTP/1.1 sockets: many
+ * reads followed by many writes cost much less than reads and writes in turn.
  */
 let firstInTick: Http2Session | undefined;
 

@@ -1,8 +1,8 @@
 /**
  * AsyncLocalStorage contexts, on every host that has `node:async_hooks`.
  *
- * Contexts are captured with `AsyncResource` instead of `AsyncLocalStorage.snapshot()`: that takes 90 bytes instead of
- * 1 500 to 2 700, and entering it takes 10 ns instead of 130 ns (Node 20 and 24).
+ * A context is captured with an `AsyncResource`. It takes 90 bytes, and entering it takes 10 ns. With
+ * `AsyncLocalStorage.snapshot()`, it would be 1 500 to 2 700 bytes and 130 ns (Node 20 and 24).
  */
 import type { AsyncContext } from "../../session/async-context.ts";
 
@@ -12,7 +12,8 @@ type Resource = InstanceType<AsyncHooks["AsyncResource"]>;
 interface HostProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   /**
-   * In Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. Needs no import, which other hosts lack.
+   * Exists in Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. An `import` of the module would fail on
+   * other hosts.
    */
   getBuiltinModule?(name: "node:async_hooks"): AsyncHooks | undefined;
 }
@@ -29,9 +30,9 @@ const isWorkerd = "WebSocketPair" in globalThis;
 const isNode = node !== undefined && bun === undefined && deno === undefined && !isWorkerd;
 
 /**
- * Before Node 24, stores are properties of the executing resource, and `enterWith` changes them permanently. Entering
- * an object that inherits from the captured resource keeps that unchanged: the change is made to the object, which is
- * dropped.
+ * Before Node 24, stores are properties of the current AsyncResource, so `enterWith` would change the captured resource
+ * permanently. Therefore an object that inherits from it is entered instead: `enterWith` changes only this object, which is
+ * discarded after the call.
  */
 const storesAreProperties = isNode && Number.parseInt(node, 10) < 24;
 
@@ -54,9 +55,9 @@ class ResourceContext implements AsyncContext {
 }
 
 /**
- * For Node before 24, if `upgrade` was called with stores. Creating an object that inherits from the resource would
- * cost a microsecond per chunk here. Instead, changes by `enterWith` are undone afterwards, for the stores that
- * `upgrade` had.
+ * The context of an `upgrade` call with stores, on Node before 24. After each event, the stores that were set at `upgrade`
+ * get their values back, which undoes changes by `enterWith`. An inheriting object as in {@link ResourceContext} would cost a
+ * microsecond per event: each connection would be a prototype of its own, for whose objects V8 creates new hidden classes.
  */
 class StoresContext implements AsyncContext {
   private readonly resource: Resource;
@@ -90,7 +91,10 @@ class StoresContext implements AsyncContext {
   }
 }
 
-/** workerd throws when a context is entered from another request than the one in which it was captured. */
+/**
+ * The context on workerd, which throws if code of one request enters a context that was captured in another request. The task
+ * then runs in the current context.
+ */
 class RequestContext extends ResourceContext {
   override run<Target, Args extends unknown[]>(
     task: (this: Target, ...args: Args) => unknown,
@@ -115,26 +119,26 @@ const contextOf = (resource: Resource): AsyncContext =>
 
 const newResource = (): Resource | undefined => hooks && new hooks.AsyncResource("WEBSOCK");
 
-/** Descriptions of the symbol properties of a resource that are not stores. */
-const IDS: readonly (string | undefined)[] = ["async_id_symbol", "trigger_async_id_symbol"];
+/** A resource has its stores under symbols. These are the descriptions of its other symbols. */
+const NON_STORE_SYMBOLS: readonly (string | undefined)[] = ["async_id_symbol", "trigger_async_id_symbol"];
 
 /** The description of the symbol under which Node 24 and later keep one map of all stores. */
 const FRAME = "context_frame";
 
-/** The symbol properties with stores that are set. */
+/** Returns the symbols under which `resource` has stores with a value. */
 const storesOf = (resource: Resource): readonly symbol[] =>
   Object.getOwnPropertySymbols(resource).filter((symbol) => {
     const value = storeIn(resource, symbol);
     if (symbol.description === FRAME && value instanceof Map) {
       return [...value.values()].some((store) => store !== undefined);
     }
-    return value !== undefined && !IDS.includes(symbol.description);
+    return value !== undefined && !NON_STORE_SYMBOLS.includes(symbol.description);
   });
 
 const storeIn = (resource: Resource, symbol: symbol): unknown =>
   (resource as unknown as Record<symbol, unknown>)[symbol];
 
-/** A context without stores, even if this module is loaded while a request is being handled. */
+/** Creates a context without stores, even if this module is loaded while a request is being handled. */
 const emptyContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
@@ -142,21 +146,24 @@ const emptyContext = (): AsyncContext | undefined => {
   return contextOf(resource);
 };
 
-/** The root context, for the library's timers and for every connection whose `upgrade` call had no store set. */
+/**
+ * The root context, for the library's timers. On Node, also the context of every connection whose `upgrade` call had no
+ * stores.
+ */
 export const rootContext = emptyContext();
 
 /** Captures the context of the current `upgrade` call; `undefined` on hosts without AsyncLocalStorage. */
 export const captureContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
-  // On Node, it is visible whether any store is set. Most connections have none and share the root context.
+  // Only Node's resources show whether a store has a value. Most connections have no stores, and share the root context.
   if (!isNode) return contextOf(resource);
   const stores = storesOf(resource);
   if (stores.length === 0) return rootContext;
   return storesAreProperties ? new StoresContext(resource, stores) : contextOf(resource);
 };
 
-/** Whether the current code runs without stores. `false` also means that the host does not tell. */
+/** Whether the current code runs without stores. Always `false` on hosts other than Node, which don't show their stores. */
 export const isInRootContext = (): boolean => isNode && captureContext() === rootContext;
 
 /** Runs `task` in the root context, for timers that connections share. */
