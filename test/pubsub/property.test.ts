@@ -90,7 +90,7 @@ const command = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant("broadcast" as const), topic, except: fc.option(member) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("subscribe" as const), topic, member }) },
   fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }),
-  fc.record({ type: fc.constantFrom("push" as const, "block" as const, "read" as const), member }),
+  fc.record({ type: fc.constantFrom("push" as const, "block" as const, "block" as const, "read" as const), member }),
   {
     weight: 1,
     arbitrary: fc.record({ type: fc.constantFrom("settle" as const, "stop" as const, "leave" as const), member }),
@@ -99,7 +99,7 @@ const command = fc.oneof(
 
 test("members receive what the model predicts, for any program", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { maxLength: 80 }), async (program) => {
+    fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 80, size: "max" }), async (program) => {
       const pubsub = testPubSub();
       const models = KINDS.map((kind) => new Model(kind));
       const infos = KINDS.map((): string[] => []);

@@ -39,6 +39,59 @@ describe("order", () => {
     expect(textsOf(client)).toEqual(["a", "b", "c"]);
   });
 
+  test("a publish in init reaches members only, and a member from its subscription on, after the messages of init", async () => {
+    const { pubsub, room } = setup();
+    const { texts } = await join(pubsub);
+    const client = await connect({
+      init: (_: undefined, self: Self<string>) => {
+        room.publish(text("before"));
+        room.subscribe(self);
+        room.publish(text("after"));
+        return push(text("init"), 0);
+      },
+      handleIn: (_, state: number) => ok(state),
+      handleInfo: (_: string, state: number) => ok(state),
+    });
+    expect([texts(), textsOf(client)]).toEqual([
+      ["before", "after"],
+      ["init", "after"],
+    ]);
+  });
+
+  test("a listener of self.signal may publish when a slow member ends: everybody has the first message by then", async () => {
+    const { pubsub, room } = setup();
+    const slow = await join(pubsub, ["room"], {}, { maxBuffered: 1 });
+    const other = await join(pubsub);
+    slow.self.signal.addEventListener("abort", () => room.publish(text("left")));
+    slow.client.stopReading();
+    room.publish(text("a"));
+    room.publish(text("b"));
+    expect(other.texts()).toEqual(["a", "b", "left"]);
+  });
+
+  test("while the members are shut down one by one, and each publishes in terminate, no publish fails", async () => {
+    const { pubsub, room } = setup();
+    const results: boolean[] = [];
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, () =>
+        connect({
+          init: (_: undefined, self: Self<string>) => {
+            room.subscribe(self);
+            return ok(0);
+          },
+          handleIn: (_, state: number) => ok(state),
+          handleInfo: (_: string, state: number) => ok(state),
+          terminate: () => void results.push(room.publish(text("left")), room.broadcast("left")),
+        }),
+      ),
+    );
+    for (const client of clients) client.shutdown(1012);
+    await Promise.all(clients.map(({ ended }) => ended));
+    expect([room.size, results.length, results.every(Boolean)]).toEqual([0, 200, true]);
+    expect(clients.map(({ errors }) => errors.length).filter((count) => count > 0)).toEqual([]);
+    expect(pubsub.stats.subscriptions).toBe(0);
+  });
+
   test("a published message precedes the close frame of a stop in the same callback", async () => {
     const { room } = setup();
     const client = await connect({
