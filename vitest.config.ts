@@ -13,6 +13,7 @@ export default defineConfig({
       { find: /^websock-js\/bun$/, replacement: source("adapters/bun.ts") },
       { find: /^websock-js\/deno$/, replacement: source("adapters/deno.ts") },
       { find: /^websock-js\/cloudflare$/, replacement: source("adapters/cloudflare.ts") },
+      { find: /^websock-js\/pubsub$/, replacement: source("pubsub/index.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
       {
         find: /^websock-conformance\/handlers$/,

@@ -29,9 +29,11 @@ test.each([
   ["adapters/ws.js", /^adapters\/(?:bun|deno|cloudflare)|^ws$/],
   ["adapters/cloudflare/index.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
+  ["pubsub/index.js", /^adapters\/|^node:/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
-  expect(loaded).toContain(entry === "index.js" ? "upgrade.js" : "session/session.js");
+  const known: Record<string, string> = { "index.js": "upgrade.js", "pubsub/index.js": "session/self.js" };
+  expect(loaded).toContain(known[entry] ?? "session/session.js");
   expect(loaded.filter((file) => foreign.test(file))).toEqual([]);
 });

@@ -1,8 +1,9 @@
 /** `self`: the application's handle of a connection. */
 import { AbortError } from "../errors.ts";
-import type { Messages } from "../message.ts";
+import type { Messages, OutMessage } from "../message.ts";
 import type { StopDetail } from "../result.ts";
 import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
+import type { SessionListener } from "./extensions.ts";
 
 /** {@link ConnectionInfo} as the session sees it: writable. */
 export type ConnectionFacts = { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] };
@@ -20,14 +21,36 @@ export interface SessionHandle {
   identified(id: string): void;
 }
 
+/** The part of a session that topics use. */
+export interface TopicSession extends SessionHandle {
+  readonly self: Self<unknown>;
+  /** `init` has returned a state. */
+  readonly isInitialized: boolean;
+  /** The name of the host if code of another connection can't send to this one; otherwise `undefined`. */
+  readonly isolatedBy: string | undefined;
+  readonly maxBuffered: number;
+  /** The number of infos that wait for `handleInfo`. */
+  readonly waitingInfos: number;
+  /** How many infos may wait. One more ends the connection. */
+  readonly maxInfos: number;
+  /** Adds a listener. It is removed when the end is decided. */
+  listen(listener: SessionListener): void;
+  /** Sends a message that is checked and fits into {@link maxBuffered}. */
+  sendChecked(message: OutMessage): void;
+  /** Ends the connection as a slow consumer: a message of `size` bytes does not fit. */
+  endSlowConsumer(waiting: number, size: number): void;
+  /** Reports an error of code that belongs to the connection. */
+  reportError(error: unknown): void;
+}
+
 /** Every connection has one, so it is small: the id and the signal are created when they are first read. */
 export class SessionSelf implements Self<unknown> {
   readonly connection: ConnectionInfo;
-  readonly #session: SessionHandle;
+  readonly #session: TopicSession;
   #id: string | undefined = undefined;
   #abortController: AbortController | undefined = undefined;
 
-  constructor(session: SessionHandle, connection: ConnectionInfo) {
+  constructor(session: TopicSession, connection: ConnectionInfo) {
     this.#session = session;
     this.connection = connection;
   }
@@ -36,6 +59,11 @@ export class SessionSelf implements Self<unknown> {
   static identify(self: SessionSelf, id: string): void {
     self.#id = id;
     self.#session.identified(id);
+  }
+
+  /** For topics: the session of a `self`; `undefined` for any other value. */
+  static sessionOf(value: unknown): TopicSession | undefined {
+    return typeof value === "object" && value !== null && #session in value ? value.#session : undefined;
   }
 
   // Prototype methods instead of closures, to save memory per connection.

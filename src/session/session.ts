@@ -49,13 +49,14 @@ import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import { type Clock, NEVER, type Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
+import { Extensions, type SessionListener } from "./extensions.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness } from "./liveness.ts";
 import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
-import { type ConnectionFacts, type SessionHandle, SessionSelf } from "./self.ts";
+import { type ConnectionFacts, SessionSelf, type TopicSession } from "./self.ts";
 
 /** Reading is paused while the mailbox contains this much or more, and resumes below half of it. */
 const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
@@ -85,7 +86,8 @@ const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
 /** The part of a session that it shares with all sessions of a host that have the same options. */
 export interface SessionContext {
-  readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause">;
+  readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause"> &
+    Partial<Pick<Capabilities, "crossConnection" | "host">>;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   readonly byteOps: ByteOps;
@@ -96,7 +98,7 @@ export interface SessionContext {
   readonly onEnd?: (session: Session) => void;
 }
 
-export class Session implements TransportEvents, Timed, SessionHandle {
+export class Session implements TransportEvents, Timed, TopicSession {
   // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
   /** When something last arrived. Set for each message, but passed on only by {@link currentLiveness}. */
@@ -129,8 +131,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private ending: Ending | undefined = undefined;
   /** The callbacks for pending promises, created with the first of them. */
   private settlement: Settlement | undefined = undefined;
-  /** The pending promises of `self.drained()`. */
-  private drainWaiters: ((drained: boolean) => void)[] | undefined = undefined;
+  /** Created when the connection first waits in `self.drained()` or subscribes to a topic. */
+  private extensions: Extensions | undefined = undefined;
   private paused = false;
   private infosScheduled = false;
   private overflowed = false;
@@ -195,6 +197,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private runInit(arg: unknown): void {
     const { init } = this.callbacks;
     this.invoke("init", (argument, _state, self) => init.call(this.target, argument, self), arg);
+    if (this.hasState) this.notifyOpen();
     this.pump();
     this.reschedule();
   }
@@ -317,19 +320,67 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (this.phase !== OPEN || this.isDisconnected) return Promise.resolve(false);
     if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.drainWaiters ??= [];
-      this.drainWaiters.push(resolve);
+      this.extensions ??= new Extensions();
+      this.extensions.drainWaiters.push(resolve);
     });
-  }
-
-  private settleDrainWaiters(drained: boolean): void {
-    const waiters = this.drainWaiters;
-    this.drainWaiters = undefined;
-    if (waiters !== undefined) for (const resolve of waiters) resolve(drained);
   }
 
   identified(id: string): void {
     this.context.onIdentified?.(this, id);
+  }
+
+  // --- calls of topics
+
+  get isInitialized(): boolean {
+    return this.hasState;
+  }
+
+  get isolatedBy(): string | undefined {
+    const { capabilities } = this.context;
+    return capabilities.crossConnection === false ? capabilities.host : undefined;
+  }
+
+  get maxBuffered(): number {
+    return this.context.options.maxBuffered;
+  }
+
+  get waitingInfos(): number {
+    return this.mailbox.infos;
+  }
+
+  get maxInfos(): number {
+    return MAX_INFOS;
+  }
+
+  listen(listener: SessionListener): void {
+    this.extensions ??= new Extensions();
+    this.extensions.listeners.push(listener);
+  }
+
+  sendChecked(message: OutMessage): void {
+    if (this.phase === OPEN && !this.isDisconnected) this.runSelfCall(() => this.send(message));
+  }
+
+  endSlowConsumer(waiting: number, size: number): void {
+    this.runSelfCall(() => this.exceedsMaxBuffered(waiting, size));
+  }
+
+  reportError(error: unknown): void {
+    this.report(error, undefined);
+  }
+
+  private notifyOpen(): void {
+    if (this.phase === OPEN && this.extensions !== undefined)
+      for (const listener of this.extensions.listeners) listener.onOpen();
+  }
+
+  /** The listeners first: topics must not contain the connection when code that waited in `self.drained()` runs. */
+  private closeExtensions(): void {
+    const { extensions } = this;
+    if (extensions === undefined) return;
+    this.extensions = undefined;
+    for (const listener of extensions.listeners) listener.onEnd();
+    extensions.settleDrainWaiters(false);
   }
 
   // --- events of the transport
@@ -394,8 +445,8 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   }
 
   onDrain(): void {
-    if (this.drainWaiters !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
-      this.settleDrainWaiters(true);
+    if (this.extensions !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
+      this.extensions.settleDrainWaiters(true);
     if (!this.blocked) return;
     if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
@@ -414,7 +465,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     if (this.isDisconnected) return;
     this.isDisconnected = true;
     if (this.ending !== undefined) this.ending.abortAt = undefined;
-    this.settleDrainWaiters(false);
+    this.extensions?.settleDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
       this.startCloseTimeout();
@@ -589,7 +640,9 @@ export class Session implements TransportEvents, Timed, SessionHandle {
 
   private settle(settler: Callback, value: unknown): void {
     if (this.phase === ENDED) return;
-    this.invoke(this.running!, settler, value);
+    const name = this.running!;
+    this.invoke(name, settler, value);
+    if (name === "init") this.notifyOpen();
     this.pump();
   }
 
@@ -659,8 +712,12 @@ export class Session implements TransportEvents, Timed, SessionHandle {
   private hasRoom(size: number): boolean {
     const waiting = this.transport.buffered;
     if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
-    this.slowConsumer(`${waiting} bytes are buffered, and ${size} more would exceed "maxBuffered"`);
+    this.exceedsMaxBuffered(waiting, size);
     return false;
+  }
+
+  private exceedsMaxBuffered(waiting: number, size: number): void {
+    this.slowConsumer(`${waiting} bytes are buffered, and ${size} more would exceed "maxBuffered"`);
   }
 
   private slowConsumer(message: string): void {
@@ -727,7 +784,7 @@ export class Session implements TransportEvents, Timed, SessionHandle {
     this.phase = ENDING;
     this.ending = new Ending(reason);
     this.mailbox.clear();
-    this.settleDrainWaiters(false);
+    this.closeExtensions();
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
     this.startCloseTimeout();
     this.reschedule();

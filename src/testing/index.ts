@@ -5,3 +5,4 @@ export { connectRoute, type Injection, type RouteRequestOptions } from "./connec
 export { ManualClock } from "./manual-clock.ts";
 export type { ConnectedRoute, NodeApp, RouteResponse } from "./memory-route.ts";
 export type { ReceivedMessage } from "./memory-transport.ts";
+export { testPubSub } from "./test-pubsub.ts";

@@ -69,6 +69,7 @@ test.each([
   ["adapters/bun.d.ts", "attach"],
   ["adapters/deno.d.ts", "attach"],
   ["adapters/cloudflare.d.ts", "attach"],
+  ["pubsub/index.d.ts", "PubSub"],
   ["testing/index.d.ts", "connectRoute"],
 ])("%s", (entry, known) => {
   const names = exportsOf(dist + entry);

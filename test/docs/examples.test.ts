@@ -11,7 +11,7 @@ import { WebSocket } from "ws";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = [
   "README.md",
-  ...["compression", "diagnostics", "node", "testing"].map((name) => `docs/${name}.md`),
+  ...["compression", "diagnostics", "node", "pubsub", "testing"].map((name) => `docs/${name}.md`),
   "packages/websock-conformance/README.md",
 ];
 

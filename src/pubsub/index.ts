@@ -1,0 +1,15 @@
+/** `websock-js/pubsub`: messages between connections. */
+
+export type { Address } from "./address.ts";
+export type { Codec } from "./codec.ts";
+export type {
+  Gap,
+  PubSubEvent,
+  PubSubOptions,
+  PubSubStats,
+  SendOptions,
+  SubscribeOptions,
+  Subscription,
+} from "./options.ts";
+export { PubSub } from "./pubsub.ts";
+export type { Topic } from "./topic.ts";

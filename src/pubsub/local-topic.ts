@@ -1,0 +1,83 @@
+/** A topic of one `PubSub`. */
+import type { Messages } from "../message.ts";
+import { portableByteOps } from "../protocol/byte-ops.ts";
+import { checkStopOptions, defaultCloseCode, type StopDetail } from "../result.ts";
+import { checkCloseDetail, checkMessages } from "../session/outgoing.ts";
+import type { Self } from "../websock.ts";
+import { sized } from "./delivery.ts";
+import type { Hub } from "./hub.ts";
+import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
+import { reachableSessionOf, sessionOf } from "./session-of.ts";
+import { checkSubscribeOptions } from "./subscribe-options.ts";
+import type { Topic } from "./topic.ts";
+
+export class LocalTopic<Info> implements Topic<Info> {
+  readonly name: string;
+  readonly #hub: Hub;
+
+  constructor(name: string, hub: Hub) {
+    this.name = name;
+    this.#hub = hub;
+  }
+
+  get size(): number {
+    return this.#hub.registry.sizeOf(this.name);
+  }
+
+  subscribe(self: Self<Info>, options: SubscribeOptions<Info> = {}): Subscription {
+    const session = reachableSessionOf(self);
+    checkSubscribeOptions(options);
+    const { name } = this;
+    const { registry, closed } = this.#hub;
+    if (closed || session.endedBy !== undefined)
+      return { topic: name, ready: Promise.resolve(false), cancel: () => undefined };
+    const entry = registry.add(name, session, options);
+    let cancelled = false;
+    const cancel = (): void => {
+      if (!cancelled) registry.release(name, entry);
+      cancelled = true;
+    };
+    return { topic: name, ready: Promise.resolve(true), cancel };
+  }
+
+  unsubscribe(self: Self<never>): void {
+    this.#hub.registry.removeSession(this.name, sessionOf(self));
+  }
+
+  broadcast(info: Info, options: SendOptions = {}): boolean {
+    const hub = this.#hub;
+    const selection = hub.select(options);
+    const copy = hub.localInfo(info);
+    if (hub.closed) return false;
+    hub.broadcasts++;
+    hub.delivery.broadcast(this.name, hub.registry.entriesOf(this.name), copy, selection);
+    return true;
+  }
+
+  publish(messages: Messages, options: SendOptions = {}): boolean {
+    const hub = this.#hub;
+    const selection = hub.select(options);
+    const checked = sized(messages);
+    if (hub.closed) return false;
+    hub.publishes++;
+    hub.delivery.publish(this.name, hub.registry.entriesOf(this.name), checked, selection);
+    return true;
+  }
+
+  stop(reason: string, detail: StopDetail = {}, options: SendOptions = {}): void {
+    const hub = this.#hub;
+    const { except, volatile } = hub.select(options);
+    checkStopOptions(detail, "abort");
+    checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
+    checkMessages(detail.messages ?? [], portableByteOps);
+    // A copy, because ending a connection removes it, and runs listeners of its signal.
+    for (const { member } of [...hub.registry.entriesOf(this.name)])
+      if (!except.has(member.session) && !(volatile && member.waiting > 0)) member.session.stopNow(reason, detail);
+  }
+
+  members(): Iterable<Self<Info>> {
+    return [...this.#hub.registry.entriesOf(this.name)]
+      .filter(({ member }) => member.isOpen)
+      .map(({ member }) => member.session.self);
+  }
+}

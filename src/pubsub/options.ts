@@ -1,0 +1,82 @@
+/** The options of `PubSub`, of a subscription and of sending, and what is reported. */
+import type { Self } from "../websock.ts";
+import type { Address } from "./address.ts";
+import type { Codec } from "./codec.ts";
+
+/** A gap in what a member received from a topic. */
+export interface Gap {
+  /** The name of the topic. */
+  readonly topic: string;
+  /** Why messages are missing. In one process always `"slow"`: the member read or handled too slowly. */
+  readonly cause: "slow" | "publisher" | "engine";
+  /** How many messages and infos are missing; `undefined`: unknown. */
+  readonly missed: number | undefined;
+  /** The node that published them; `undefined`: unknown. */
+  readonly node: string | undefined;
+}
+
+/** What `PubSub` reports to its option `onEvent`. */
+export type PubSubEvent = { readonly type: "gap"; readonly gap: Gap } | { readonly type: "closed" };
+
+/** Options of `new PubSub`. */
+export interface PubSubOptions {
+  /** Encodes infos. Default: JSON. */
+  readonly codec?: Codec;
+  /** Encodes and decodes local infos, too, so that tests see what another process would receive. Default: `false`. */
+  readonly strict?: boolean;
+  /** Is called for each event. An error that it throws is ignored. */
+  readonly onEvent?: (event: PubSubEvent) => void;
+}
+
+/** Options of `topic.subscribe`. */
+export interface SubscribeOptions<Info> {
+  /**
+   * What happens if the member is too slow: `"close"` closes its connection (1013 if too much is buffered, 1011 if too many
+   * infos wait), `"drop"` leaves out messages and infos. Default: `"close"`.
+   */
+  readonly slow?: "close" | "drop";
+  /** With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB, at most the connection's. */
+  readonly maxBuffered?: number;
+  /** Makes the info that announces a gap. It is delivered with the first message or info after the gap. */
+  readonly onGap?: (gap: Gap) => Info;
+}
+
+/** Options of `topic.publish`, `topic.broadcast` and `topic.stop`. */
+export interface SendOptions {
+  /** Connections that are left out. */
+  readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
+  /** Only to members in this process. Without a connection to other processes, it has no effect. Default: `false`. */
+  readonly local?: boolean;
+  /** Leaves out members for whom something is already buffered or waiting. Not counted as a gap. Default: `false`. */
+  readonly volatile?: boolean;
+}
+
+/** A connection's subscription to a topic. */
+export interface Subscription {
+  /** The name of the topic. */
+  readonly topic: string;
+  /** Resolves when the subscription is effective; with `false` if the connection is ending or the `PubSub` is closed. */
+  readonly ready: Promise<boolean>;
+  /** Ends this subscription. The connection stays a member while another subscription of it to this topic is left. */
+  cancel(): void;
+}
+
+/** Counters of a `PubSub`, since its start. */
+export interface PubSubStats {
+  /** Topics that have subscriptions now. */
+  readonly topics: number;
+  /** Pairs of connection and topic now. */
+  readonly subscriptions: number;
+  /** Connections now whose address was asked for. */
+  readonly addresses: number;
+  /** Calls of `publish`. */
+  readonly published: number;
+  /** Calls of `broadcast`. */
+  readonly broadcast: number;
+  /** Messages and infos that were passed on to connections. */
+  readonly delivered: number;
+  /** Messages and infos that were left out because of `slow: "drop"`. */
+  readonly dropped: number;
+  /** Connections that were closed because a published message did not fit. */
+  readonly closedSlow: number;
+}

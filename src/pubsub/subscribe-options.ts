@@ -1,0 +1,14 @@
+/** Checks the options of `topic.subscribe`. */
+import { checkKeys, show } from "../known-keys.ts";
+import type { SubscribeOptions } from "./options.ts";
+
+/** @throws TypeError or RangeError for invalid options */
+export const checkSubscribeOptions = (options: SubscribeOptions<unknown>): void => {
+  checkKeys(options, ["slow", "maxBuffered", "onGap"]);
+  const { slow = "close", maxBuffered = 1, onGap } = options;
+  if (slow !== "close" && slow !== "drop")
+    throw new TypeError(`option "slow" must be "close" or "drop", not ${show(slow)}`);
+  if (typeof maxBuffered !== "number") throw new TypeError('option "maxBuffered" must be a number of bytes');
+  if (!(maxBuffered > 0)) throw new RangeError('option "maxBuffered" must be above zero');
+  if (onGap !== undefined && typeof onGap !== "function") throw new TypeError('option "onGap" must be a function');
+};

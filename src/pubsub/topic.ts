@@ -1,0 +1,60 @@
+/** Topics: named sets of connections. */
+import type { Messages } from "../message.ts";
+import type { StopDetail } from "../result.ts";
+import type { Self } from "../websock.ts";
+import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
+
+/**
+ * A named set of connections. It needs no memory while it has no members.
+ *
+ * @typeParam Info the type of the infos that its members receive. Default: none
+ */
+export interface Topic<Info = never> {
+  /** The name: 1 to 512 UTF-16 units. */
+  readonly name: string;
+  /** The number of members in this process. */
+  readonly size: number;
+  /**
+   * Makes a connection a member until it ends. If its `init` is pending, it becomes a member when `init` has returned;
+   * what is published meanwhile is sent after the messages of `init`. Subscribing twice has the effect of once, and the
+   * first options stay.
+   *
+   * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or less;
+   * Error on a host whose connections cannot send to each other
+   */
+  readonly subscribe: (self: Self<Info>, options?: SubscribeOptions<Info>) => Subscription;
+  /** Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive. */
+  readonly unsubscribe: (self: Self<never>) => void;
+  /**
+   * Sends an info to the `handleInfo` of each member.
+   *
+   * @returns `false` after `close()`
+   * @throws the error of the codec, with the option `strict`
+   */
+  readonly broadcast: (info: Info, options?: SendOptions) => boolean;
+  /**
+   * Sends messages to the client of each member. No callback runs.
+   *
+   * @returns `false` after `close()`
+   * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message
+   */
+  readonly publish: (messages: Messages, options?: SendOptions) => boolean;
+  /**
+   * Ends the connection of each member, as `self.stop` does. Subscribe the connections of a user to `user:<id>`, and this
+   * kicks the user.
+   *
+   * @throws TypeError or RangeError as `self.stop` does
+   */
+  readonly stop: (reason: string, detail?: StopDetail, options?: SendOptions) => void;
+  /** The members in this process, as they are at the call. */
+  readonly members: () => Iterable<Self<Info>>;
+}
+
+const MAX_NAME_LENGTH = 512;
+
+/** @throws TypeError or RangeError for a value that cannot be the name of a topic */
+export const checkTopicName = (name: unknown): void => {
+  if (typeof name !== "string") throw new TypeError(`the name of a topic must be a string, not a ${typeof name}`);
+  if (name.length === 0 || name.length > MAX_NAME_LENGTH)
+    throw new RangeError(`the name of a topic must have 1 to ${MAX_NAME_LENGTH} UTF-16 units, not ${name.length}`);
+};

@@ -1,0 +1,21 @@
+/** What few connections need while they are open: waiters for `self.drained()`, and listeners for topics. */
+
+/** Is notified about the life of a session. Its methods must not throw, and call no application code. */
+export interface SessionListener {
+  /** `init` has returned, and its messages are sent. */
+  onOpen(): void;
+  /** The end is decided. `terminate` has not been called yet. */
+  onEnd(): void;
+}
+
+/** An object of its own, so that a session without any of this needs only one field. */
+export class Extensions {
+  drainWaiters: ((drained: boolean) => void)[] = [];
+  readonly listeners: SessionListener[] = [];
+
+  settleDrainWaiters(drained: boolean): void {
+    const waiters = this.drainWaiters;
+    this.drainWaiters = [];
+    for (const resolve of waiters) resolve(drained);
+  }
+}

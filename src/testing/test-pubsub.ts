@@ -1,0 +1,12 @@
+/** `testPubSub`: a `PubSub` for tests. */
+import type { PubSubOptions } from "../pubsub/options.ts";
+import { PubSub } from "../pubsub/pubsub.ts";
+
+/**
+ * Creates a `PubSub` that is strict by default: infos are encoded and decoded, so that a test fails if one would not reach
+ * another process unchanged.
+ *
+ * @param options options of `PubSub`
+ * @throws TypeError for an unknown option
+ */
+export const testPubSub = (options: PubSubOptions = {}): PubSub => new PubSub({ strict: true, ...options });
