@@ -52,7 +52,10 @@ export const connect = async <Arg, State, Info = never>(
   return client;
 };
 
-/** Like {@link connect}, but returns synchronously: the client, and a promise that resolves when `init` has settled. */
+/**
+ * @internal Like {@link connect}, but returns synchronously: the client, and a promise that resolves when `init` has
+ * settled.
+ */
 export const begin = <Info>(handler: object, arg: unknown, options?: WebSockOptions): Begun<Info> =>
   beginSession(callbacksFor(handler, arg, options), arg, resolveOptions(options), {}, captureContext());
 
@@ -62,7 +65,7 @@ interface Begun<Info> {
   readonly initialized: Promise<void>;
 }
 
-/** Starts a session with a client in memory. */
+/** @internal Starts a session with a client in memory. */
 export const beginSession = <Info>(
   callbacks: Callbacks,
   arg: unknown,
@@ -96,7 +99,7 @@ export const beginSession = <Info>(
   return { client, initialized };
 };
 
-/** The facts of a connection in memory. */
+/** @internal The facts of a connection in memory. */
 export const FACTS: ConnectionInfo = {
   remoteAddress: "127.0.0.1",
   remotePort: 50_000,

@@ -41,10 +41,10 @@ export interface ConnectedRoute<Answer, Info> {
   readonly client: TestClient<Info> | undefined;
 }
 
-/** No options without effect: an app must not get reports for options that only have no effect in tests. */
+/** @internal No options without effect: an app must not get reports for options that only have no effect in tests. */
 export const testCapabilities = { ...capabilities, ignores: [] };
 
-/** Runs the handler that `upgrade` was called with, and resolves when `init` has settled. */
+/** @internal Runs the handler that `upgrade` was called with, and resolves when `init` has settled. */
 export const connected = async <Info>(
   { callbacks, arg, options, subprotocol, asyncContext }: Decision,
   { url }: UpgradeRequest,
