@@ -38,10 +38,12 @@ export interface TransportEvents {
    * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that reports several events
    * synchronously wraps them in one call of this; for an event outside of such a call, the session enters the context itself.
    */
-  runInContext<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => void,
+  runInContext<Target, A, B, C>(
+    task: (this: Target, a: A, b: B, c: C) => void,
     target: Target,
-    ...args: Args
+    a?: A,
+    b?: B,
+    c?: C,
   ): void;
   /** Like {@link runInContext}, where the host already runs `task` in that context. */
   assumeContext<Target, Args extends unknown[]>(

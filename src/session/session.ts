@@ -157,18 +157,20 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.outsideContext = asyncContext !== undefined;
   }
 
-  runInContext<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => void,
+  runInContext<Target, A, B, C>(
+    task: (this: Target, a: A, b: B, c: C) => void,
     target: Target,
-    ...args: Args
+    a?: A,
+    b?: B,
+    c?: C,
   ): void {
     if (!this.outsideContext) {
-      task.apply(target, args);
+      task.call(target, a as A, b as B, c as C);
       return;
     }
     this.outsideContext = false;
     try {
-      this.asyncContext!.run(task, target, ...args);
+      this.asyncContext!.run(task, target, a, b, c);
     } finally {
       this.outsideContext = true;
     }

@@ -8,6 +8,7 @@ import type { AsyncContext } from "../../session/async-context.ts";
 
 type AsyncHooks = typeof import("node:async_hooks");
 type Resource = InstanceType<AsyncHooks["AsyncResource"]>;
+type Task = (...args: unknown[]) => unknown;
 
 interface HostProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
@@ -43,14 +44,10 @@ class ResourceContext implements AsyncContext {
     this.resource = resource;
   }
 
-  run<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => unknown,
-    target: Target,
-    ...args: Args
-  ): void {
+  run<Target, A, B, C>(task: (this: Target, a: A, b: B, c: C) => unknown, target: Target, a?: A, b?: B, c?: C): void {
     const { resource } = this;
     const entered: Resource = storesAreProperties ? Object.create(resource) : resource;
-    entered.runInAsyncScope(task, target, ...args);
+    entered.runInAsyncScope(task as Task, target, a, b, c);
   }
 }
 
@@ -70,14 +67,10 @@ class StoresContext implements AsyncContext {
     this.stores = symbols.map((symbol) => storeIn(resource, symbol));
   }
 
-  run<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => unknown,
-    target: Target,
-    ...args: Args
-  ): void {
+  run<Target, A, B, C>(task: (this: Target, a: A, b: B, c: C) => unknown, target: Target, a?: A, b?: B, c?: C): void {
     const { resource } = this;
     try {
-      resource.runInAsyncScope(task, target, ...args);
+      resource.runInAsyncScope(task as Task, target, a, b, c);
     } finally {
       this.restore();
     }
@@ -96,20 +89,22 @@ class StoresContext implements AsyncContext {
  * then runs in the current context.
  */
 class RequestContext extends ResourceContext {
-  override run<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => unknown,
+  override run<Target, A, B, C>(
+    task: (this: Target, a: A, b: B, c: C) => unknown,
     target: Target,
-    ...args: Args
+    a?: A,
+    b?: B,
+    c?: C,
   ): void {
     let isEntered = false;
     try {
       super.run(() => {
         isEntered = true;
-        task.apply(target, args);
+        task.call(target, a as A, b as B, c as C);
       }, undefined);
     } catch (error) {
       if (isEntered) throw error;
-      task.apply(target, args);
+      task.call(target, a as A, b as B, c as C);
     }
   }
 }
