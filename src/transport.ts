@@ -1,6 +1,7 @@
 /** The port between a session and the transport that carries its messages. Each adapter implements `Transport`. */
 import type { ProtocolError } from "./errors.ts";
 import type { ControlMessage, IoData, Opcode } from "./message.ts";
+import type { SharedSlice } from "./protocol/shared-messages.ts";
 
 /** A transport, as a session uses it. Except for {@link keep}, these methods never throw, in any state of the connection. */
 export interface Transport {
@@ -17,6 +18,12 @@ export interface Transport {
    * against `maxBuffered`; the session then calls {@link send}.
    */
   sendText?(text: string): boolean;
+  /**
+   * Sends messages that are shared with other connections, on hosts where frames can be shared.
+   *
+   * @param flush write them out immediately. Otherwise, more is about to be sent
+   */
+  sendShared?(slices: readonly SharedSlice[], flush: boolean): void;
   /** Sends a close frame, also as the answer to the peer's. Nothing is sent after it. Without a code, the frame is empty. */
   close(code: number | undefined, text: string): void;
   /** Closes the connection without a closing handshake. */

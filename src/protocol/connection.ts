@@ -15,6 +15,7 @@ import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
+import type { SharedSlice } from "./shared-messages.ts";
 import { decodeText } from "./text.ts";
 
 /** The two halves of permessage-deflate (RFC 7692), for a connection that negotiated it. */
@@ -61,7 +62,14 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.writer = new FrameWriter(byteOps);
     this.deflate = compression && {
       decompressor: compression.decompressor,
-      output: new CompressedOutput(compression.compressor, (first, data, size) => this.write(first, data, size)),
+      output: new CompressedOutput(
+        compression.compressor,
+        (first, data, size) => this.write(first, data, size),
+        (frames) => {
+          this.writeFrames(frames);
+          this.flushLater();
+        },
+      ),
       inflating: false,
       disconnected: false,
     };
@@ -147,6 +155,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.flushScheduled) return;
     this.flushScheduled = true;
     this.stream.scheduleFlush();
+  }
+
+  /** Frames that are sent while a chunk is parsed are flushed at the end of the chunk. */
+  private flushLater(): void {
+    if (!this.parsing) this.scheduleFlush();
   }
 
   // --- events of the parser
@@ -249,6 +262,16 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (!this.closeQueued) this.sendFrame(OPCODE[opcode], data, size);
   }
 
+  sendShared(slices: readonly SharedSlice[], flush: boolean): void {
+    if (this.closeQueued) return;
+    const { deflate } = this;
+    for (const slice of slices)
+      if (deflate === undefined) this.writeFrames(slice.frames);
+      else deflate.output.sendShared(slice);
+    if (flush && this.stream.buffered === 0) this.writeOut();
+    else this.flushLater();
+  }
+
   close(code: number | undefined, text: string): void {
     if (this.closeQueued) return;
     this.closeQueued = true;
@@ -268,8 +291,14 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.writer.add(first, data, size);
     if (first === (FIN | OPCODE.close)) this.onCloseWritten();
     else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
-    // Frames that are sent while a chunk is parsed are flushed at the end of the chunk.
-    else if (!this.parsing) this.scheduleFlush();
+    else this.flushLater();
+  }
+
+  private writeFrames(frames: Uint8Array): void {
+    if (this.closeWritten) return;
+    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
+    this.writer.addFrames(frames);
+    if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
   }
 
   private onCloseWritten(): void {

@@ -119,6 +119,22 @@ export class FrameWriter {
     if (!copied) this.addLarge(data, size);
   }
 
+  /** Adds complete frames, whose bytes never change. */
+  addFrames(frames: Uint8Array): void {
+    const { length } = frames;
+    this.bytes += length;
+    if (this.pendingText !== "") this.writePendingText();
+    // A small slice that waits for long must not keep a large buffer in memory.
+    if (length < COPY_LIMIT || 2 * length < frames.buffer.byteLength) {
+      const at = this.reserve(length);
+      this.slab.bytes.set(frames, at);
+      this.regionEnd = this.slab.used = at + length;
+    } else {
+      this.endRegion();
+      this.addPart(frames);
+    }
+  }
+
   /** Returns everything that was added since the last call, to be written in this order. */
   takeParts(): readonly Uint8Array[] {
     if (this.pendingText !== "") this.writePendingText();

@@ -4,6 +4,8 @@
 export interface SessionListener {
   /** `init` has returned, and its messages are sent. */
   onOpen(): void;
+  /** Something else is about to be sent, or the end to be decided: what was published before is sent first. */
+  flush(): void;
   /** The end is decided. `terminate` has not been called yet. */
   onEnd(): void;
 }
@@ -12,6 +14,10 @@ export interface SessionListener {
 export class Extensions {
   drainWaiters: ((drained: boolean) => void)[] = [];
   readonly listeners: SessionListener[] = [];
+
+  flush(): void {
+    for (const listener of this.listeners) listener.flush();
+  }
 
   settleDrainWaiters(drained: boolean): void {
     const waiters = this.drainWaiters;

@@ -1,6 +1,8 @@
 /** `self`: the application's handle of a connection. */
 import { AbortError } from "../errors.ts";
 import type { Messages, OutMessage } from "../message.ts";
+import type { ByteOps } from "../protocol/byte-ops.ts";
+import type { SharedSlice } from "../protocol/shared-messages.ts";
 import type { StopDetail } from "../result.ts";
 import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
 import type { SessionListener } from "./extensions.ts";
@@ -35,8 +37,21 @@ export interface TopicSession extends SessionHandle {
   readonly maxInfos: number;
   /** Adds a listener. It is removed when the end is decided. */
   listen(listener: SessionListener): void;
-  /** Sends a message that is checked and fits into {@link maxBuffered}. */
-  sendChecked(message: OutMessage): void;
+  /** The bytes that are not flushed, without what topics have not sent yet. */
+  readonly unflushed: number;
+  readonly byteOps: ByteOps;
+  /** Sends a message of `size` bytes that has been checked, and fits into {@link maxBuffered}. */
+  sendChecked(message: OutMessage, size: number): void;
+  /** Whether the host can send frames that are shared with other connections: {@link sendShared}. */
+  readonly sharesFrames: boolean;
+  /**
+   * Sends messages that have been checked, and fit into {@link maxBuffered}.
+   *
+   * @param flush write them out immediately. Otherwise, more is about to be sent
+   */
+  sendShared(slices: readonly SharedSlice[], flush: boolean): void;
+  /** Calls `run` in a later event-loop tick. */
+  defer(run: () => void): void;
   /** Ends the connection as a slow consumer: a message of `size` bytes does not fit. */
   endSlowConsumer(waiting: number, size: number): void;
   /** Reports an error of code that belongs to the connection. */

@@ -36,6 +36,7 @@ import type { ResolvedOptions } from "../options.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
+import type { SharedSlice } from "../protocol/shared-messages.ts";
 import {
   type CloseDetail,
   checkStopOptions,
@@ -234,6 +235,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   get buffered(): number {
+    this.extensions?.flush();
     return this.transport.buffered;
   }
 
@@ -319,8 +321,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /** `self.drained`. */
   whenDrained(): Promise<boolean> {
+    const { buffered } = this;
     if (this.phase !== OPEN || this.isDisconnected) return Promise.resolve(false);
-    if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK) return Promise.resolve(true);
+    if (buffered <= OUTBOUND_HIGH_WATER_MARK) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.extensions ??= new Extensions();
       this.extensions.drainWaiters.push(resolve);
@@ -359,12 +362,40 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.extensions.listeners.push(listener);
   }
 
-  sendChecked(message: OutMessage): void {
-    if (this.phase === OPEN && !this.isDisconnected) this.runSelfCall(() => this.send(message));
+  get unflushed(): number {
+    return this.transport.buffered;
+  }
+
+  get byteOps(): ByteOps {
+    return this.context.byteOps;
+  }
+
+  get sharesFrames(): boolean {
+    return this.transport.sendShared !== undefined;
+  }
+
+  sendChecked({ opcode, data }: OutMessage, size: number): void {
+    if (this.phase !== OPEN || this.isDisconnected) return;
+    this.runSelfCall(() => {
+      this.transport.send(opcode, data ?? "", size);
+      this.applyBackpressure();
+    });
+  }
+
+  sendShared(slices: readonly SharedSlice[], flush: boolean): void {
+    if (this.phase !== OPEN || this.isDisconnected) return;
+    this.runSelfCall(() => {
+      this.transport.sendShared!(slices, flush);
+      this.applyBackpressure();
+    });
   }
 
   endSlowConsumer(waiting: number, size: number): void {
-    this.runSelfCall(() => this.exceedsMaxBuffered(waiting, size));
+    if (!this.isDisconnected) this.runSelfCall(() => this.exceedsMaxBuffered(waiting, size));
+  }
+
+  defer(run: () => void): void {
+    this.clock.defer(run);
   }
 
   reportError(error: unknown): void {
@@ -679,6 +710,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private send(messages: Messages): void {
+    this.extensions?.flush();
     if (isPlainText(messages)) this.sendText(messages.data);
     else this.sendAll(messages);
     this.applyBackpressure();
@@ -781,6 +813,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
    * may run on the current stack.
    */
   private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
+    if (!this.isDisconnected) this.extensions?.flush();
     // The first decision wins: `onError`, for example, may have called `self.stop`.
     if (this.phase !== OPEN) return;
     this.phase = ENDING;

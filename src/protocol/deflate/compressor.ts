@@ -2,6 +2,7 @@
 import type { IoData } from "../../message.ts";
 import type { ByteOps } from "../byte-ops.ts";
 import { writeIoData } from "../io-data.ts";
+import type { SharedCompressor } from "../shared-messages.ts";
 import type { Deflate, DeflateOptions } from "./deflate-port.ts";
 import type { CompressionSettings, DeflateParameters } from "./negotiation.ts";
 import { MessageWindow } from "./window.ts";
@@ -12,13 +13,15 @@ export const SYNC_LIMIT = 65_536;
 /** The length of 00 00 ff ff, with which every flushed stream ends, and which is not sent (§7.2.1). */
 const TAIL_LENGTH = 4;
 
+type Done = (payload: Uint8Array | undefined) => void;
+
 /**
  * Without context takeover, all connections with the same parameters share one compressor; with it, each connection has its
  * own.
  */
-export class Compressor {
-  /** Messages of fewer bytes are sent uncompressed. */
+export class Compressor implements SharedCompressor {
   readonly threshold: number;
+  readonly syncLimit = SYNC_LIMIT;
 
   private readonly deflater: Deflate;
   private readonly byteOps: ByteOps;
@@ -26,6 +29,8 @@ export class Compressor {
   private readonly window: MessageWindow | undefined;
   /** The previous message and its result, so that a message to many connections is compressed once. */
   private previous: { readonly input: string | Uint8Array; readonly output: Uint8Array | undefined } | undefined;
+  /** Without context takeover: the messages that are being compressed in another thread, and who waits for them. */
+  private readonly pending = new Map<IoData, Done[]>();
 
   constructor(settings: CompressionSettings, parameters: DeflateParameters, deflater: Deflate, byteOps: ByteOps) {
     const { level, memLevel, threshold } = settings;
@@ -37,7 +42,11 @@ export class Compressor {
     this.byteOps = byteOps;
   }
 
-  /** Returns the compressed payload; `undefined` if compression would not make the message smaller. */
+  /** Whether connections share this instance: without context takeover. */
+  get isShared(): boolean {
+    return this.window === undefined;
+  }
+
   compress(data: IoData, size: number): Uint8Array | undefined {
     const { previous } = this;
     if (previous !== undefined && typeof data === "string" && data === previous.input) return previous.output;
@@ -51,9 +60,20 @@ export class Compressor {
   }
 
   /** Like {@link compress}, in another thread: for large messages. */
-  compressAsync(data: IoData, size: number, done: (payload: Uint8Array | undefined) => void): void {
+  compressAsync(data: IoData, size: number, done: Done): void {
+    const waiting = this.pending.get(data);
+    if (waiting !== undefined) {
+      waiting.push(done);
+      return;
+    }
+    const all = [done];
+    if (this.isShared) this.pending.set(data, all);
     const bytes = this.flatten(data, size);
-    this.deflater.deflate(bytes, this.currentOptions, (deflated) => done(this.toPayload(bytes, deflated)));
+    this.deflater.deflate(bytes, this.currentOptions, (deflated) => {
+      this.pending.delete(data);
+      const payload = this.toPayload(bytes, deflated);
+      for (const each of all) each(payload);
+    });
   }
 
   private get currentOptions(): DeflateOptions {

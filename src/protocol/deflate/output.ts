@@ -1,10 +1,14 @@
 /** Sends the messages of a connection with compression in order, although large ones are compressed in another thread. */
 import type { IoData } from "../../message.ts";
 import { FIN, OPCODE, RSV1 } from "../frame.ts";
+import type { SharedSlice, SliceReceiver } from "../shared-messages.ts";
 import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
 
 /** Writes a frame. `first`: its first byte. */
 export type WriteFrame = (first: number, data: IoData, size: number) => void;
+
+/** Writes complete frames. */
+export type WriteFrames = (frames: Uint8Array) => void;
 
 interface QueuedMessage {
   readonly opcode: number;
@@ -12,17 +16,20 @@ interface QueuedMessage {
   readonly size: number;
 }
 
-export class CompressedOutput {
-  /** The size of the queued messages in bytes: the message that is being compressed, and those behind it. */
+export class CompressedOutput implements SliceReceiver {
+  /** The size in bytes of what is queued: the message that is being compressed, and everything behind it. */
   queuedBytes = 0;
 
   private readonly compressor: Compressor;
   private readonly write: WriteFrame;
-  private queue: QueuedMessage[] = [];
+  private readonly writeFrames: WriteFrames;
+  /** The message that is being compressed, followed by other messages and by complete frames. */
+  private queue: (QueuedMessage | Uint8Array)[] = [];
 
-  constructor(compressor: Compressor, write: WriteFrame) {
+  constructor(compressor: Compressor, write: WriteFrame, writeFrames: WriteFrames) {
     this.compressor = compressor;
     this.write = write;
+    this.writeFrames = writeFrames;
   }
 
   send(opcode: number, data: IoData, size: number): void {
@@ -36,19 +43,36 @@ export class CompressedOutput {
     }
   }
 
+  /** Sends messages that are shared with other connections. */
+  sendShared(slice: SharedSlice): void {
+    const { compressor } = this;
+    slice.sendTo(this, compressor.isShared ? compressor : undefined);
+  }
+
+  sendFrames(frames: Uint8Array): void {
+    if (this.queue.length === 0) {
+      this.writeFrames(frames);
+      return;
+    }
+    this.queue.push(frames);
+    this.queuedBytes += frames.length;
+  }
+
   private enqueue(message: QueuedMessage): void {
     this.queue.push(message);
     this.queuedBytes += message.size;
   }
 
   private compressFirst(): void {
-    const message = this.queue[0]!;
+    const message = this.queue[0] as QueuedMessage;
     this.compressor.compressAsync(message.data, message.size, (payload) => {
       const { queue } = this;
       this.queue = [];
       this.queuedBytes = 0;
       this.writeCompressed(message, payload);
-      for (const { opcode, data, size } of queue.slice(1)) this.send(opcode, data, size);
+      for (const next of queue.slice(1))
+        if (next instanceof Uint8Array) this.sendFrames(next);
+        else this.send(next.opcode, next.data, next.size);
     });
   }
 
