@@ -1,28 +1,37 @@
-/** Sends messages and infos to the members of a topic. */
+/** Sends messages and infos to the members of topics. */
 import type { Messages, OutMessage } from "../message.ts";
-import { checkMessage } from "../session/outgoing.ts";
+import { ioLength } from "../protocol/io-data.ts";
+import type { SharedSlice } from "../protocol/shared-messages.ts";
 import type { TopicSession } from "../session/self.ts";
-import type { Entry } from "./member.ts";
+import { Batch } from "./batch.ts";
+import { type Except, isExcepted } from "./except.ts";
+import type { Entry, Member, TopicMembers } from "./member.ts";
 import type { Gap } from "./options.ts";
 
-interface Sized {
-  readonly message: OutMessage;
-  readonly size: number;
-}
-
-/** @throws TypeError or RangeError if one of the messages may not be sent */
-export const sized = (messages: Messages): Sized[] =>
-  (Array.isArray(messages) ? (messages as readonly OutMessage[]) : [messages as OutMessage]).map((message) => ({
-    message,
-    size: checkMessage(message),
-  }));
+/** Batches of this many bytes together are sent, although more may be published in this event-loop tick. */
+const FLUSH_THRESHOLD = 131_072;
 
 /** Which members are left out. */
 export interface Selection {
-  readonly except: ReadonlySet<TopicSession>;
+  readonly except: Except;
   readonly volatile: boolean;
 }
 
+/** Consecutive messages of a batch that one member receives. */
+interface Run {
+  readonly entry: Entry;
+  readonly batch: Batch;
+  readonly order: number;
+  readonly from: number;
+  /** Exclusive. */
+  to: number;
+}
+
+/**
+ * Infos, and messages to members of {@link TopicMembers.single}, are passed on when they are published. Messages to members
+ * of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop tick with one write for each member;
+ * or earlier to a member that is about to send something else, so that everything is sent in the order of the calls.
+ */
 export class Delivery {
   delivered = 0;
   dropped = 0;
@@ -34,66 +43,196 @@ export class Delivery {
    * so that this code can subscribe, publish and stop without changing who gets it, and in which order.
    */
   private later: (() => void)[] = [];
+  /** The topics that have a batch. */
+  private unsent: TopicMembers[] = [];
+  /** The approximate size of their batches in bytes. */
+  private unsentBytes = 0;
+  private flushScheduled = false;
+  private lastTopic: TopicMembers | undefined = undefined;
+  /** Grows when something is published to another topic than {@link lastTopic}. */
+  private order = 0;
 
   constructor(node: string, onGap: (gap: Gap) => void) {
     this.node = node;
     this.onGap = onGap;
   }
 
-  publish(
-    topic: string,
-    entries: ReadonlySet<Entry>,
-    messages: readonly Sized[],
-    { except, volatile }: Selection,
-  ): void {
-    for (const entry of entries) {
-      const { member } = entry;
-      if (except.has(member.session) || (volatile && member.waiting > 0)) continue;
-      for (const { message, size } of messages) if (!this.offer(topic, entry, message, size)) break;
-    }
+  /** @param messages messages that have been checked */
+  publish(topic: TopicMembers, messages: Messages, { except, volatile }: Selection): void {
+    if (topic.single.size > 0) this.sendToSingle(topic, messages, except, volatile);
+    if (topic.sharing.size > 0) this.collect(topic, messages, volatile ? withBacklogged(topic, except) : except);
     this.runLater();
   }
 
-  broadcast(topic: string, entries: ReadonlySet<Entry>, info: unknown, { except, volatile }: Selection): void {
-    for (const entry of entries) {
+  broadcast(topic: TopicMembers, info: unknown, { except, volatile }: Selection): void {
+    topic.forEach((entry) => {
       const { session } = entry.member;
-      if (except.has(session) || (volatile && (session.waitingInfos > 0 || entry.member.waiting > 0))) continue;
+      if (isExcepted(except, session)) return;
+      if (volatile && (session.waitingInfos > 0 || entry.member.waiting > 0)) return;
       if (!entry.hasRoomForInfo) this.drop(entry);
       else if (entry.missed === 0) this.deliver(session, info);
       else {
-        this.announceGap(topic, entry);
+        this.announceGap(entry);
         this.later.push(() => this.deliver(session, info));
       }
-    }
+    });
     this.runLater();
   }
 
-  /** Sends a message that was held until `init` had returned. `false`: the connection is ending. */
-  sendHeld(topic: string, entry: Entry, message: OutMessage, size: number): boolean {
-    const open = this.offer(topic, entry, message, size);
+  sendHeld(entry: Entry, message: OutMessage, size: number): boolean {
+    const open = this.sendOne(entry, message, size);
     this.runLater();
     return open;
   }
 
-  /** Sends, holds or drops a message, or has the connection end. `false`: the connection ends, and gets no more. */
-  private offer(topic: string, entry: Entry, message: OutMessage, size: number): boolean {
-    const { member } = entry;
-    if (!entry.hasRoom(size)) {
-      if (entry.drops) {
-        this.drop(entry);
-        return true;
-      }
-      const { waiting } = member;
-      this.closedSlow++;
-      this.later.push(() => member.session.endSlowConsumer(waiting, size));
-      return false;
+  /** Sends everything that was published. */
+  flush(): void {
+    const { unsent } = this;
+    if (unsent.length === 0) return;
+    try {
+      for (const { batch, sharing } of unsent)
+        for (const entry of sharing)
+          if (!this.sendWhole(entry, batch!)) this.sendRuns(entry.member, this.runsOf(entry.member), true);
+    } finally {
+      for (const topic of unsent) topic.batch = undefined;
+      this.unsent = [];
+      this.unsentBytes = 0;
+      this.lastTopic = undefined;
     }
-    if (entry.missed > 0) this.announceGap(topic, entry);
+    this.runLater();
+  }
+
+  flushMember(member: Member): void {
+    if (this.unsent.length === 0 || !member.session.sharesFrames) return;
+    this.sendRuns(member, this.runsOf(member), false);
+    this.runLater();
+  }
+
+  // --- messages that are sent when they are published
+
+  private sendToSingle(topic: TopicMembers, messages: Messages, except: Except, volatile: boolean): void {
+    const list = Array.isArray(messages) ? (messages as readonly OutMessage[]) : [messages as OutMessage];
+    const sizes = list.map(({ data }) => ioLength(data ?? ""));
+    for (const entry of topic.single) {
+      const { member } = entry;
+      if (isExcepted(except, member.session) || (volatile && member.waiting > 0)) continue;
+      for (const [i, message] of list.entries()) if (!this.sendOne(entry, message, sizes[i]!)) break;
+    }
+  }
+
+  /** Sends, holds or drops a message, or has the connection end. `false`: the connection ends, and gets no more. */
+  private sendOne(entry: Entry, message: OutMessage, size: number): boolean {
+    const { member } = entry;
+    const admission = this.admit(entry, size);
+    if (admission !== "send") return admission === "drop";
     if (member.isOpen) {
-      member.session.sendChecked(message);
+      member.session.sendChecked(message, size);
       this.delivered++;
-    } else member.hold(topic, entry, message, size);
+    } else member.hold(entry, message, size);
     return true;
+  }
+
+  // --- messages that are sent at the end of the event-loop tick
+
+  private collect(topic: TopicMembers, messages: Messages, except: Except): void {
+    if (Array.isArray(messages) && messages.length === 0) return;
+    topic.batch ??= this.startBatch(topic);
+    if (topic !== this.lastTopic) {
+      this.lastTopic = topic;
+      this.order++;
+    }
+    this.unsentBytes += topic.batch.add(messages, except, this.order);
+    if (this.unsentBytes >= FLUSH_THRESHOLD) this.flush();
+  }
+
+  private startBatch(topic: TopicMembers): Batch {
+    const [{ member }] = topic.sharing as unknown as [Entry];
+    const batch = new Batch(member.session.byteOps);
+    this.unsent.push(topic);
+    if (!this.flushScheduled) {
+      this.flushScheduled = true;
+      member.session.defer(() => {
+        this.flushScheduled = false;
+        this.flush();
+      });
+    }
+    return batch;
+  }
+
+  /**
+   * Sends a batch as it is. Nearly always, all members are sent the same bytes. `false`: not to this member, for whom some
+   * messages are not, who is too slow, or who has to receive messages of other topics between them.
+   */
+  private sendWhole(entry: Entry, batch: Batch): boolean {
+    const { member, missed } = entry;
+    const { count, hasExceptions, messages, whole } = batch;
+    if (hasExceptions || missed > 0 || entry.sentOf(batch) > 0) return false;
+    if (this.unsent.length > 1 && member.entries.size > 1) return false;
+    if (!entry.hasRoom(messages.frameBytes(0, count), member.waiting, count)) return false;
+    member.session.sendShared(whole, true);
+    this.delivered += count;
+    return true;
+  }
+
+  /** What a member has not received, in the order in which it was published. It counts as received from now on. */
+  private runsOf(member: Member): Run[] {
+    const runs: Run[] = [];
+    const collect = (entry: Entry | undefined): void => {
+      const batch = entry?.topic.batch;
+      if (batch === undefined) return;
+      batch.forEachPiece(member.session, entry!.sentOf(batch), (order, from, to) =>
+        runs.push({ entry: entry!, batch, order, from, to }),
+      );
+      entry!.setSent(batch);
+    };
+    if (member.entries.size <= this.unsent.length) member.entries.forEach(collect);
+    else for (const { name } of this.unsent) collect(member.entries.get(name));
+    return joined(runs.sort((a, b) => a.order - b.order));
+  }
+
+  private sendRuns(member: Member, runs: readonly Run[], flush: boolean): void {
+    const { session } = member;
+    let slices: SharedSlice[] = [];
+    let size = 0;
+    for (const { batch, entry, from, to } of runs) {
+      const bytes = batch.messages.frameBytes(from, to);
+      if (entry.missed === 0 && entry.hasRoom(bytes, session.unflushed + size, to - from)) {
+        slices.push(batch.messages.slice(from, to));
+        size += bytes;
+        this.delivered += to - from;
+        continue;
+      }
+      // Each message is judged as if it were sent alone.
+      if (slices.length > 0) session.sendShared(slices, false);
+      slices = [];
+      size = 0;
+      for (let i = from; i < to; i++) {
+        const admission = this.admit(entry, batch.messages.sizeOf(i));
+        if (admission === "close") return;
+        if (admission === "drop") continue;
+        session.sendShared([batch.messages.slice(i, i + 1)], false);
+        this.delivered++;
+      }
+    }
+    if (slices.length > 0) session.sendShared(slices, flush);
+  }
+
+  // --- slow members
+
+  /** Decides what happens to a message of `size` bytes. `"close"`: the connection ends, and gets no more. */
+  private admit(entry: Entry, size: number): "send" | "drop" | "close" {
+    if (entry.hasRoom(size)) {
+      if (entry.missed > 0) this.announceGap(entry);
+      return "send";
+    }
+    if (entry.drops) {
+      this.drop(entry);
+      return "drop";
+    }
+    const { session, waiting } = entry.member;
+    this.closedSlow++;
+    this.later.push(() => session.endSlowConsumer(waiting, size));
+    return "close";
   }
 
   private deliver(session: TopicSession, info: unknown): void {
@@ -105,10 +244,10 @@ export class Delivery {
     this.dropped++;
   }
 
-  private announceGap(topic: string, entry: Entry): void {
-    const { onGap } = entry;
+  private announceGap(entry: Entry): void {
+    const { onGap, topic } = entry;
     const { session } = entry.member;
-    const gap: Gap = { topic, cause: "slow", missed: entry.missed, node: this.node };
+    const gap: Gap = { topic: topic.name, cause: "slow", missed: entry.missed, node: this.node };
     entry.missed = 0;
     this.later.push(() => {
       this.onGap(gap);
@@ -127,3 +266,22 @@ export class Delivery {
     for (const run of later) run();
   }
 }
+
+/** Joins runs that follow each other in the same batch. */
+const joined = (runs: readonly Run[]): Run[] => {
+  const result: Run[] = [];
+  for (const run of runs) {
+    const last = result.at(-1);
+    if (last?.batch === run.batch && last.to === run.from) last.to = run.to;
+    else result.push(run);
+  }
+  return result;
+};
+
+/** Excepts the members for whom something is waiting, too. */
+const withBacklogged = (topic: TopicMembers, except: Except): Except => {
+  const excepted = new Set<TopicSession>();
+  for (const { member } of topic.sharing)
+    if (member.waiting > 0 || isExcepted(except, member.session)) excepted.add(member.session);
+  return excepted;
+};

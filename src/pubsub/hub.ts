@@ -1,22 +1,23 @@
 /** What a `PubSub` and its topics share. */
 import { checkKeys } from "../known-keys.ts";
 import type { TopicSession } from "../session/self.ts";
+import type { Self } from "../websock.ts";
+import type { Address } from "./address.ts";
 import { type Codec, jsonCodec, roundTrip } from "./codec.ts";
 import { Delivery, type Selection } from "./delivery.ts";
 import type { PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { Registry } from "./registry.ts";
 import { sessionOf } from "./session-of.ts";
 
-const NOBODY: ReadonlySet<TopicSession> = new Set();
-const EVERYBODY: Selection = { except: NOBODY, volatile: false };
+const EVERYBODY: Selection = { except: undefined, volatile: false };
 const SEND_OPTIONS = ["except", "local", "volatile"];
+
+type Excepted = Self<never> | Address<never>;
 
 export class Hub {
   readonly node = crypto.randomUUID();
   readonly delivery = new Delivery(this.node, (gap) => this.emit({ type: "gap", gap }));
-  readonly registry = new Registry((topic, entry, message, size) =>
-    this.delivery.sendHeld(topic, entry, message, size),
-  );
+  readonly registry = new Registry(this.delivery);
   closed = false;
   publishes = 0;
   broadcasts = 0;
@@ -37,16 +38,17 @@ export class Hub {
   }
 
   /** @throws TypeError for unknown options, and for entries of `except` that are neither a `self` nor a string */
-  select(options: SendOptions): Selection {
-    const { except, volatile = false } = options;
+  select(options: SendOptions | undefined): Selection {
+    if (options === undefined) return EVERYBODY;
     checkKeys(options, SEND_OPTIONS);
-    if (except === undefined) return volatile ? { except: NOBODY, volatile } : EVERYBODY;
-    const excluded = new Set<TopicSession>();
-    for (const one of Array.isArray(except) ? except : [except]) {
-      const session = typeof one === "string" ? this.registry.find(one) : sessionOf(one);
-      if (session !== undefined) excluded.add(session);
-    }
-    return { except: excluded, volatile };
+    const { except, volatile = false } = options;
+    if (!Array.isArray(except)) return { except: except && this.sessionOf(except as Excepted), volatile };
+    const sessions = except.map((one: Excepted) => this.sessionOf(one));
+    return { except: new Set(sessions.filter((session) => session !== undefined)), volatile };
+  }
+
+  private sessionOf(one: Excepted): TopicSession | undefined {
+    return typeof one === "string" ? this.registry.findAddress(one) : sessionOf(one);
   }
 
   emit(event: PubSubEvent): void {

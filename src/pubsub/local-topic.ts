@@ -4,8 +4,9 @@ import { portableByteOps } from "../protocol/byte-ops.ts";
 import { checkStopOptions, defaultCloseCode, type StopDetail } from "../result.ts";
 import { checkCloseDetail, checkMessages } from "../session/outgoing.ts";
 import type { Self } from "../websock.ts";
-import { sized } from "./delivery.ts";
+import { isExcepted } from "./except.ts";
 import type { Hub } from "./hub.ts";
+import type { Member } from "./member.ts";
 import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
 import { reachableSessionOf, sessionOf } from "./session-of.ts";
 import { checkSubscribeOptions } from "./subscribe-options.ts";
@@ -21,7 +22,7 @@ export class LocalTopic<Info> implements Topic<Info> {
   }
 
   get size(): number {
-    return this.#hub.registry.sizeOf(this.name);
+    return this.#hub.registry.find(this.name)?.size ?? 0;
   }
 
   subscribe(self: Self<Info>, options: SubscribeOptions<Info> = {}): Subscription {
@@ -34,7 +35,7 @@ export class LocalTopic<Info> implements Topic<Info> {
     const entry = registry.add(name, session, options);
     let cancelled = false;
     const cancel = (): void => {
-      if (!cancelled) registry.release(name, entry);
+      if (!cancelled) registry.release(entry);
       cancelled = true;
     };
     return { topic: name, ready: Promise.resolve(true), cancel };
@@ -44,40 +45,49 @@ export class LocalTopic<Info> implements Topic<Info> {
     this.#hub.registry.removeSession(this.name, sessionOf(self));
   }
 
-  broadcast(info: Info, options: SendOptions = {}): boolean {
+  broadcast(info: Info, options?: SendOptions): boolean {
     const hub = this.#hub;
     const selection = hub.select(options);
     const copy = hub.localInfo(info);
     if (hub.closed) return false;
     hub.broadcasts++;
-    hub.delivery.broadcast(this.name, hub.registry.entriesOf(this.name), copy, selection);
+    const topic = hub.registry.find(this.name);
+    if (topic !== undefined) hub.delivery.broadcast(topic, copy, selection);
     return true;
   }
 
-  publish(messages: Messages, options: SendOptions = {}): boolean {
+  publish(messages: Messages, options?: SendOptions): boolean {
     const hub = this.#hub;
     const selection = hub.select(options);
-    const checked = sized(messages);
+    checkMessages(messages, portableByteOps);
     if (hub.closed) return false;
     hub.publishes++;
-    hub.delivery.publish(this.name, hub.registry.entriesOf(this.name), checked, selection);
+    const topic = hub.registry.find(this.name);
+    if (topic !== undefined) hub.delivery.publish(topic, messages, selection);
     return true;
   }
 
-  stop(reason: string, detail: StopDetail = {}, options: SendOptions = {}): void {
+  stop(reason: string, detail: StopDetail = {}, options?: SendOptions): void {
     const hub = this.#hub;
     const { except, volatile } = hub.select(options);
     checkStopOptions(detail, "abort");
     checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
     checkMessages(detail.messages ?? [], portableByteOps);
-    // A copy, because ending a connection removes it, and runs listeners of its signal.
-    for (const { member } of [...hub.registry.entriesOf(this.name)])
-      if (!except.has(member.session) && !(volatile && member.waiting > 0)) member.session.stopNow(reason, detail);
+    const topic = hub.registry.find(this.name);
+    // Collected first, because ending a connection removes it, and runs listeners of its signal.
+    const members: Member[] = [];
+    topic?.forEach(({ member }) => {
+      members.push(member);
+    });
+    for (const { session, waiting } of members)
+      if (!isExcepted(except, session) && !(volatile && waiting > 0)) session.stopNow(reason, detail);
   }
 
   members(): Iterable<Self<Info>> {
-    return [...this.#hub.registry.entriesOf(this.name)]
-      .filter(({ member }) => member.isOpen)
-      .map(({ member }) => member.session.self);
+    const selves: Self<Info>[] = [];
+    this.#hub.registry.find(this.name)?.forEach(({ member }) => {
+      if (member.isOpen) selves.push(member.session.self);
+    });
+    return selves;
   }
 }

@@ -77,7 +77,7 @@ export class PubSub {
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
     checkAddress(to);
     const copy = this.#hub.localInfo(info);
-    return this.#hub.registry.find(to)?.deliver(copy) ?? false;
+    return this.#hub.registry.findAddress(to)?.deliver(copy) ?? false;
   }
 
   /**
@@ -88,7 +88,7 @@ export class PubSub {
    */
   stop(to: Address<never>, reason: string, detail: StopDetail = {}): boolean {
     checkAddress(to);
-    return this.#hub.registry.find(to)?.stopNow(reason, detail) ?? false;
+    return this.#hub.registry.findAddress(to)?.stopNow(reason, detail) ?? false;
   }
 
   /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */

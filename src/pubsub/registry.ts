@@ -1,27 +1,19 @@
 /** Which connections are members of which topics. */
+import type { OutMessage } from "../message.ts";
 import type { TopicSession } from "../session/self.ts";
-import { Entry, Member, type MemberOwner } from "./member.ts";
+import type { Delivery } from "./delivery.ts";
+import { Entry, Member, type MemberOwner, TopicMembers } from "./member.ts";
 import type { SubscribeOptions } from "./options.ts";
 
-/** The entries of one topic. */
-interface TopicEntries {
-  readonly entries: Set<Entry>;
-  /** The number of entries whose member is open. */
-  open: number;
-}
-
-const NO_ENTRIES: ReadonlySet<Entry> = new Set();
-
 export class Registry implements MemberOwner {
-  /** Sends a message that was held until `init` had returned. */
-  readonly send: MemberOwner["send"];
   subscriptions = 0;
-  private readonly topics = new Map<string, TopicEntries>();
+  private readonly delivery: Delivery;
+  private readonly topics = new Map<string, TopicMembers>();
   private readonly members = new Map<TopicSession, Member>();
   private readonly directory = new Map<string, Member>();
 
-  constructor(send: MemberOwner["send"]) {
-    this.send = send;
+  constructor(delivery: Delivery) {
+    this.delivery = delivery;
   }
 
   get topicCount(): number {
@@ -32,12 +24,9 @@ export class Registry implements MemberOwner {
     return this.directory.size;
   }
 
-  entriesOf(topic: string): ReadonlySet<Entry> {
-    return this.topics.get(topic)?.entries ?? NO_ENTRIES;
-  }
-
-  sizeOf(topic: string): number {
-    return this.topics.get(topic)?.open ?? 0;
+  /** The topic of this name, if it has members, or connections whose `init` is pending. */
+  find(topic: string): TopicMembers | undefined {
+    return this.topics.get(topic);
   }
 
   topicsOf(session: TopicSession): string[] {
@@ -52,28 +41,24 @@ export class Registry implements MemberOwner {
       known.holders++;
       return known;
     }
-    const entry = new Entry(member, options);
-    let topicEntries = this.topics.get(topic);
-    if (topicEntries === undefined) {
-      topicEntries = { entries: new Set(), open: 0 };
-      this.topics.set(topic, topicEntries);
-    }
-    topicEntries.entries.add(entry);
-    if (member.isOpen) topicEntries.open++;
+    let topicMembers = this.topics.get(topic);
+    if (topicMembers === undefined) this.topics.set(topic, (topicMembers = new TopicMembers(topic)));
+    const entry = new Entry(topicMembers, member, options);
+    topicMembers.add(entry);
     member.entries.set(topic, entry);
     this.subscriptions++;
     return entry;
   }
 
   /** Releases one holder of an entry. */
-  release(topic: string, entry: Entry): void {
-    if (entry.holders === 1) this.remove(topic, entry);
+  release(entry: Entry): void {
+    if (entry.holders === 1) this.remove(entry);
     else if (entry.holders > 1) entry.holders--;
   }
 
   removeSession(topic: string, session: TopicSession): void {
     const entry = this.members.get(session)?.entries.get(topic);
-    if (entry !== undefined) this.remove(topic, entry);
+    if (entry !== undefined) this.remove(entry);
   }
 
   /** Enters an address into the directory. */
@@ -82,22 +67,31 @@ export class Registry implements MemberOwner {
     this.directory.set(address, this.members.get(session)!);
   }
 
-  find(address: string): TopicSession | undefined {
+  findAddress(address: string): TopicSession | undefined {
     return this.directory.get(address)?.session;
   }
 
   opened(member: Member): void {
-    for (const topic of member.entries.keys()) this.topics.get(topic)!.open++;
+    for (const entry of member.entries.values()) entry.topic.opened(entry);
   }
 
   ended(member: Member): void {
-    for (const [topic, entry] of member.entries) this.remove(topic, entry);
+    for (const entry of member.entries.values()) this.remove(entry);
     if (member.address !== undefined) this.directory.delete(member.address);
     this.members.delete(member.session);
   }
 
+  sendHeld(entry: Entry, message: OutMessage, size: number): boolean {
+    return this.delivery.sendHeld(entry, message, size);
+  }
+
+  flushMember(member: Member): void {
+    this.delivery.flushMember(member);
+  }
+
   /** Ends all memberships. */
   clear(): void {
+    this.delivery.flush();
     for (const member of [...this.members.values()]) member.onEnd();
   }
 
@@ -111,13 +105,15 @@ export class Registry implements MemberOwner {
     return member;
   }
 
-  private remove(topic: string, entry: Entry): void {
-    const topicEntries = this.topics.get(topic)!;
+  private remove(entry: Entry): void {
+    const { topic, member } = entry;
+    // What was published before it leaves is for it.
+    if (topic.batch !== undefined) this.delivery.flushMember(member);
+    if (entry.holders === 0) return; // its connection has ended, because it is too slow
     entry.holders = 0;
-    entry.member.entries.delete(topic);
-    topicEntries.entries.delete(entry);
-    if (entry.member.isOpen) topicEntries.open--;
-    if (topicEntries.entries.size === 0) this.topics.delete(topic);
+    member.entries.delete(topic.name);
+    topic.remove(entry);
+    if (topic.isEmpty) this.topics.delete(topic.name);
     this.subscriptions--;
   }
 }
