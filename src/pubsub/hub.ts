@@ -5,6 +5,7 @@ import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { type Codec, jsonCodec, roundTrip } from "./codec.ts";
 import { Delivery, type Selection } from "./delivery.ts";
+import { publishEvent } from "./diagnostics.ts";
 import type { PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { Registry } from "./registry.ts";
 import { sessionOf } from "./session-of.ts";
@@ -52,6 +53,7 @@ export class Hub {
   }
 
   emit(event: PubSubEvent): void {
+    publishEvent(this.node, event);
     try {
       this.onEvent?.(event);
     } catch {

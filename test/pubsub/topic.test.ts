@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, test } from "vitest";
 import { type HandleResult, ok, ping, push, type Self, stop, text } from "websock-js";
 import type { Gap, Topic } from "websock-js/pubsub";
@@ -387,6 +388,32 @@ describe("slow members", () => {
     slow.client.resumeReading();
     expect(room.publish(text("c"))).toBe(true);
     expect([slow.texts(), slow.client.errors]).toEqual([["a", "c"], [new Error("onGap")]]);
+  });
+});
+
+describe("events", () => {
+  test("go to onEvent, whose errors reach no publisher, and to a diagnostics channel", async () => {
+    const seen: unknown[] = [];
+    const published: unknown[] = [];
+    const listener = (message: unknown) => void published.push(message);
+    subscribe("websock-js:pubsub", listener);
+    const pubsub = new PubSub({
+      onEvent: (event) => {
+        seen.push(event);
+        throw new Error("onEvent");
+      },
+    });
+    const slow = await join(pubsub, ["room"], { slow: "drop", maxBuffered: 1 });
+    slow.client.stopReading();
+    pubsub.topic("room").publish([text("a"), text("b")]);
+    slow.client.resumeReading();
+    pubsub.topic("room").publish(text("c"));
+    await pubsub.close();
+    await pubsub.close();
+    unsubscribe("websock-js:pubsub", listener);
+    const { node } = pubsub;
+    expect(seen).toEqual([{ type: "gap", gap: { topic: "room", cause: "slow", missed: 1, node } }, { type: "closed" }]);
+    expect(published).toEqual(seen.map((event) => ({ node, ...(event as object) })));
   });
 });
 
