@@ -8,6 +8,7 @@ import { roundTrips } from "./round-trips.ts";
 import { servers } from "./servers.ts";
 import { sessions } from "./sessions.ts";
 import { splits } from "./splits.ts";
+import { topics } from "./topics.ts";
 
 export const properties: readonly Fuzz[] = [
   ...splits,
@@ -18,4 +19,5 @@ export const properties: readonly Fuzz[] = [
   ...parts,
   ...sessions,
   ...servers,
+  ...topics,
 ];

@@ -1,17 +1,15 @@
 /** Messages that are sent to many connections: encoded once, and compressed once for each compressor. */
 import { constants, inflateRawSync } from "node:zlib";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { nodeDeflate } from "../../src/adapters/node/deflate.ts";
 import { binary, type OutMessage, ping, text } from "../../src/message.ts";
 import { Connection } from "../../src/protocol/connection.ts";
 import type { Compressor } from "../../src/protocol/deflate/compressor.ts";
 import type { Deflate } from "../../src/protocol/deflate/deflate-port.ts";
-import { ioLength } from "../../src/protocol/io-data.ts";
 import { SharedMessages } from "../../src/protocol/shared-messages.ts";
 import { join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { type Agreement, agree, TAKEOVER } from "./compression.ts";
-import { FakeSession, FakeStream, makeWire } from "./fake-wire.ts";
+import { FakeSession, FakeStream } from "./fake-wire.ts";
 import { allByteOps, NO_LIMITS } from "./parsing.ts";
 
 const SYNC_FLUSH = { finishFlush: constants.Z_SYNC_FLUSH };
@@ -23,45 +21,6 @@ const shared = (messages: readonly OutMessage[], byteOps = byteOpsOf): SharedMes
   for (const message of messages) all.add(message);
   return all;
 };
-
-const message: fc.Arbitrary<OutMessage> = fc.oneof(
-  fc.string({ unit: "binary", maxLength: 200 }).map(text),
-  fc.array(fc.string({ unit: "binary" }), { maxLength: 3 }).map(text),
-  fc.uint8Array({ maxLength: 200 }).map(binary),
-  fc.constantFrom(text("x".repeat(65_536)), binary(new Uint8Array(20_000)), ping(), ping("x"), {
-    opcode: "text",
-  } as const),
-);
-
-describe.each(allByteOps)("with the $name byte operations, shared frames", ({ byteOps }) => {
-  test("are those that a connection sends for the same messages, in any slices", () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(message, fc.boolean()), { maxLength: 20 }), (added) => {
-        const all = new SharedMessages(byteOps);
-        const { stream, connection } = makeWire(byteOps);
-        const slices: Uint8Array[] = [];
-        let from = 0;
-        const cut = (): void => {
-          const { frames } = all.slice(from, all.count);
-          expect(all.frameBytes(from, all.count)).toBe(frames.length);
-          slices.push(frames);
-          from = all.count;
-        };
-        for (const [each, cutsHere] of added) {
-          all.add(each);
-          const data = each.data ?? "";
-          connection.send(each.opcode, data, ioLength(data, byteOps));
-          if (cutsHere) cut();
-        }
-        cut();
-        stream.tick();
-        const sent = join(...stream.written);
-        expect(utf8(join(...slices))).toBe(utf8(sent));
-        expect(utf8(all.slice(0, all.count).frames)).toBe(utf8(sent));
-      }),
-    );
-  });
-});
 
 describe("a connection", () => {
   const wire = (agreement?: Agreement) => {

@@ -1,14 +1,15 @@
 /** Members of topics whose frames are shared: sessions over connections, with fake streams and a clock of their own. */
-import { type HandleResult, type Messages, ok, push, type Self, stop, text } from "websock-js";
-import type { PubSub, SubscribeOptions } from "websock-js/pubsub";
+import { type Messages, text } from "../../src/message.ts";
 import { resolveOptions, type WebSockOptions } from "../../src/options.ts";
 import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { type Compression, Connection } from "../../src/protocol/connection.ts";
+import type { PubSub, SubscribeOptions } from "../../src/pubsub/index.ts";
+import { type HandleResult, ok, push, stop } from "../../src/result.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
-import type { CloseReason } from "../../src/websock.ts";
+import type { CloseReason, Self } from "../../src/websock.ts";
 import { SteppedClock } from "../fuzz/stepped-clock.ts";
 import { FakeStream } from "../protocol/fake-wire.ts";
 import { NO_LIMITS } from "../protocol/parsing.ts";

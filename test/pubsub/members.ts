@@ -1,7 +1,9 @@
 /** Connections that are members of topics, in memory. */
-import { type HandleResult, ok, push, type Self, text } from "websock-js";
-import type { PubSub, SubscribeOptions } from "websock-js/pubsub";
-import { connect, type TestClient } from "websock-js/testing";
+import { text } from "../../src/message.ts";
+import type { PubSub, SubscribeOptions } from "../../src/pubsub/index.ts";
+import { type HandleResult, ok, push } from "../../src/result.ts";
+import { connect, type TestClient } from "../../src/testing/connect.ts";
+import type { Self } from "../../src/websock.ts";
 
 export interface Member {
   readonly client: TestClient<string>;

@@ -1,0 +1,388 @@
+/**
+ * Properties of topics: in random programs, each member receives exactly what a simple model predicts. Once with members in
+ * memory, to whom each message is sent when it is published, and once with members who share the frames of an event-loop
+ * tick.
+ */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { binary, type OutMessage, ping, text } from "../../src/message.ts";
+import { ioLength } from "../../src/protocol/io-data.ts";
+import { SharedMessages } from "../../src/protocol/shared-messages.ts";
+import type { Subscription } from "../../src/pubsub/index.ts";
+import { testPubSub } from "../../src/testing/test-pubsub.ts";
+import { makeWire } from "../protocol/fake-wire.ts";
+import { ByteHost } from "../pubsub/byte-members.ts";
+import { join as joinMembers, type Member } from "../pubsub/members.ts";
+import { join } from "../support/client-frames.ts";
+import { fuzz } from "../support/fuzz.ts";
+import { host } from "./streams.ts";
+
+const TOPICS = ["a", "b", "c"];
+/** The size of every message, so that the model can count. */
+const SIZE = 10;
+/** How many messages fit: of a connection, and of a member that drops. */
+const LIMIT = 6;
+const DROP_LIMIT = 3;
+
+type Kind = "close" | "drop";
+
+/** What one connection is expected to receive. */
+class Model {
+  readonly holders = new Map<string, number>(TOPICS.map((topic) => [topic, 0]));
+  readonly missed = new Map<string, number>(TOPICS.map((topic) => [topic, 0]));
+  readonly texts: string[] = [];
+  infos: string[] = [];
+  waiting = 0;
+  reads = true;
+  open = true;
+  readonly kind: Kind;
+
+  constructor(kind: Kind) {
+    this.kind = kind;
+  }
+
+  private send(message: string): void {
+    this.texts.push(message);
+    if (!this.reads) this.waiting++;
+  }
+
+  push(message: string): void {
+    if (!this.open) return;
+    if (this.waiting > 0 && this.waiting + 1 > LIMIT) this.end();
+    else this.send(message);
+  }
+
+  publish(topic: string, message: string): void {
+    if (!this.open || this.holders.get(topic) === 0) return;
+    const limit = this.kind === "drop" ? DROP_LIMIT : LIMIT;
+    if (this.waiting > 0 && this.waiting + 1 > limit) {
+      if (this.kind === "drop") this.missed.set(topic, this.missed.get(topic)! + 1);
+      else this.end();
+      return;
+    }
+    this.announceGap(topic);
+    this.send(message);
+  }
+
+  broadcast(topic: string, info: string): void {
+    if (!this.open || this.holders.get(topic) === 0) return;
+    this.announceGap(topic);
+    this.infos.push(info);
+  }
+
+  subscribe(topic: string): void {
+    if (this.open) this.holders.set(topic, this.holders.get(topic)! + 1);
+  }
+
+  release(topic: string, all: boolean): void {
+    this.holders.set(topic, all ? 0 : this.holders.get(topic)! - 1);
+    if (this.holders.get(topic) === 0) this.missed.set(topic, 0);
+  }
+
+  end(): void {
+    this.open = false;
+    this.infos = [];
+    for (const topic of TOPICS) this.release(topic, true);
+  }
+
+  private announceGap(topic: string): void {
+    const missed = this.missed.get(topic)!;
+    if (missed > 0) this.infos.push(`${topic} missed ${missed}`);
+    this.missed.set(topic, 0);
+  }
+}
+
+const KINDS: readonly Kind[] = ["close", "close", "drop", "drop"];
+
+const member = fc.nat(KINDS.length - 1);
+const topic = fc.constantFrom(...TOPICS);
+const command = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("publish" as const), topic, except: fc.option(member) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("broadcast" as const), topic, except: fc.option(member) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("subscribe" as const), topic, member }) },
+  fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }),
+  fc.record({ type: fc.constantFrom("push" as const, "block" as const, "block" as const, "read" as const), member }),
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom("settle" as const, "stop" as const, "leave" as const), member }),
+  },
+);
+
+/** A message has 8 bytes, and its frame 10. */
+const BYTE_LIMIT = 40;
+
+const excepted = fc.subarray([0, 1, 2, 3]);
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant("publish" as const), topic, excepted }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("subscribe" as const), topic, member }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constantFrom("push" as const, "answer" as const, "stall" as const, "read" as const),
+      member,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("stop" as const, "leave" as const), member }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const) }) },
+);
+
+/** What a member is expected to receive. */
+class ByteModel {
+  readonly expected: string[] = [];
+  readonly holders = new Map<string, number>();
+  open = true;
+  stalled = false;
+  waiting = 0;
+  missed = 0;
+  readonly drops: boolean;
+
+  constructor(drops: boolean) {
+    this.drops = drops;
+  }
+
+  private add(message: string): void {
+    this.expected.push(`text ${message}`);
+    this.waiting += 10;
+  }
+
+  push(message: string): void {
+    if (this.open) this.add(message);
+  }
+
+  publish(name: string, message: string): void {
+    if (!this.open || (this.holders.get(name) ?? 0) === 0) return;
+    if (this.drops && this.waiting > 0 && this.waiting + 8 > BYTE_LIMIT) this.missed++;
+    else this.add(message);
+  }
+
+  subscribe(name: string): void {
+    if (this.open) this.holders.set(name, (this.holders.get(name) ?? 0) + 1);
+  }
+
+  end(frame: string): void {
+    if (this.open) this.expected.push(frame);
+    this.open = false;
+    this.holders.clear();
+  }
+
+  flushed(): void {
+    if (!this.stalled) this.waiting = 0;
+  }
+}
+
+const message: fc.Arbitrary<OutMessage> = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 200 }).map(text),
+  fc.array(fc.string({ unit: "binary" }), { maxLength: 3 }).map(text),
+  fc.uint8Array({ maxLength: 200 }).map(binary),
+  fc.constantFrom(text("x".repeat(65_536)), binary(new Uint8Array(20_000)), ping(), ping("x"), {
+    opcode: "text",
+  } as const),
+);
+
+export const topics = [
+  fuzz(
+    "topics: shared frames are those that a connection sends for the same messages, in any slices",
+    { runs: 300, share: 0.2 },
+    fc.property(host, fc.array(fc.tuple(message, fc.boolean()), { maxLength: 20 }), ({ byteOps }, added) => {
+      const all = new SharedMessages(byteOps);
+      const { stream, connection } = makeWire(byteOps);
+      const slices: Uint8Array[] = [];
+      let from = 0;
+      const cut = (): void => {
+        const { frames } = all.slice(from, all.count);
+        assert.equal(all.frameBytes(from, all.count), frames.length);
+        slices.push(frames);
+        from = all.count;
+      };
+      for (const [each, cutsHere] of added) {
+        all.add(each);
+        const data = each.data ?? "";
+        connection.send(each.opcode, data, ioLength(data, byteOps));
+        if (cutsHere) cut();
+      }
+      cut();
+      stream.tick();
+      const sent = join(...stream.written);
+      assert.deepEqual(join(...slices), sent);
+      assert.deepEqual(new Uint8Array(all.slice(0, all.count).frames), sent);
+    }),
+  ),
+
+  fuzz(
+    "topics: members in memory receive what the model predicts",
+    { runs: 300, share: 0.5 },
+    fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 80, size: "max" }), async (program) => {
+      const pubsub = testPubSub();
+      const models = KINDS.map((kind) => new Model(kind));
+      const infos = KINDS.map((): string[] => []);
+      const expectedInfos = KINDS.map((): string[] => []);
+      const members: Member[] = [];
+      for (const i of KINDS.keys())
+        members.push(
+          await joinMembers(pubsub, [], {}, { maxBuffered: LIMIT * SIZE }, (info) => {
+            infos[i]!.push(info);
+            return ["ok", 0];
+          }),
+        );
+      const held = KINDS.map(() => new Map<string, Subscription[]>(TOPICS.map((name) => [name, []])));
+      const settle = async (i: number): Promise<void> => {
+        expectedInfos[i]!.push(...models[i]!.infos.splice(0));
+        await members[i]!.client.settled();
+      };
+      for (const [n, step] of program.entries()) {
+        const message = String(n).padStart(SIZE, "0");
+        if (step.type === "publish" || step.type === "broadcast") {
+          const target = pubsub.topic<string>(step.topic);
+          const except = step.except === null ? {} : { except: members[step.except]!.self };
+          if (step.type === "publish") target.publish(text(message), except);
+          else target.broadcast(message, except);
+          for (const [i, model] of models.entries()) if (i !== step.except) model[step.type](step.topic, message);
+          continue;
+        }
+        const i = step.member;
+        const { client, self } = members[i]!;
+        const model = models[i]!;
+        if (step.type === "subscribe") {
+          const drop = { slow: "drop", maxBuffered: DROP_LIMIT * SIZE } as const;
+          const options =
+            model.kind === "drop"
+              ? { ...drop, onGap: (gap: { missed: number | undefined }) => `${step.topic} missed ${gap.missed}` }
+              : {};
+          held[i]!.get(step.topic)!.push(pubsub.topic<string>(step.topic).subscribe(self, options));
+          model.subscribe(step.topic);
+        } else if (step.type === "cancel") {
+          const subscription = held[i]!.get(step.topic)!.pop();
+          subscription?.cancel();
+          if (subscription !== undefined && model.holders.get(step.topic)! > 0) model.release(step.topic, false);
+        } else if (step.type === "unsubscribe") {
+          pubsub.topic(step.topic).unsubscribe(self);
+          held[i]!.set(step.topic, []);
+          model.release(step.topic, true);
+        } else if (step.type === "push") {
+          self.push(text(message));
+          model.push(message);
+        } else if (step.type === "block") {
+          client.stopReading();
+          model.reads = false;
+        } else if (step.type === "read") {
+          client.resumeReading();
+          model.reads = true;
+          model.waiting = 0;
+        } else if (step.type === "settle") {
+          for (const [each, { infos: due }] of models.entries()) expectedInfos[each]!.push(...due.splice(0));
+          for (const { client: each } of members) await each.settled();
+        } else {
+          if (step.type === "stop") self.stop("normal");
+          else client.close(1000);
+          model.end();
+        }
+        for (const name of TOPICS)
+          assert.equal(pubsub.topic(name).size, models.filter(({ holders }) => holders.get(name)! > 0).length);
+      }
+      for (const [i, { client, texts }] of members.entries()) {
+        client.resumeReading();
+        await settle(i);
+        assert.deepEqual(texts(), models[i]!.texts);
+        assert.deepEqual(infos[i], expectedInfos[i]);
+      }
+    }),
+  ),
+
+  fuzz(
+    "topics: members who share frames receive what the model predicts",
+    { runs: 500, share: 0.5 },
+    fc.property(fc.array(step, { minLength: 10, maxLength: 80, size: "max" }), (program) => {
+      const byteHost = new ByteHost();
+      const pubsub = testPubSub();
+      const models = Array.from({ length: KINDS.length }, (_, i) => new ByteModel(i >= 2));
+      const members = models.map(() => byteHost.join(pubsub, [], { act: (_, message) => text(message) }));
+      const held = models.map(() => new Map<string, Subscription[]>(TOPICS.map((name) => [name, []])));
+      for (const [n, current] of program.entries()) {
+        const message = String(n).padStart(8, "0");
+        if (current.type === "tick") {
+          byteHost.tick();
+          for (const model of models) model.flushed();
+          continue;
+        }
+        if (current.type === "publish") {
+          const except = current.excepted.map((i) => members[i]!.self);
+          const [only] = except;
+          pubsub.topic(current.topic).publish(text(message), { except: except.length === 1 ? only! : except });
+          for (const [i, model] of models.entries())
+            if (!current.excepted.includes(i)) model.publish(current.topic, message);
+          continue;
+        }
+        const target = members[current.member]!;
+        const model = models[current.member]!;
+        const subscriptions = held[current.member]!;
+        switch (current.type) {
+          case "subscribe": {
+            const options = model.drops ? ({ slow: "drop", maxBuffered: BYTE_LIMIT } as const) : {};
+            subscriptions.get(current.topic)!.push(pubsub.topic<string>(current.topic).subscribe(target.self, options));
+            model.subscribe(current.topic);
+            break;
+          }
+          case "cancel": {
+            const subscription = subscriptions.get(current.topic)!.pop();
+            subscription?.cancel();
+            const left = model.holders.get(current.topic) ?? 0;
+            if (subscription !== undefined && left > 0) model.holders.set(current.topic, left - 1);
+            break;
+          }
+          case "unsubscribe":
+            pubsub.topic(current.topic).unsubscribe(target.self);
+            subscriptions.set(current.topic, []);
+            model.holders.set(current.topic, 0);
+            break;
+          case "push":
+            target.self.push(text(message));
+            model.push(message);
+            break;
+          case "answer":
+            if (!model.open) break;
+            target.receive(message);
+            model.push(message);
+            break;
+          case "stall":
+            target.stream.stalled = model.stalled = true;
+            break;
+          case "read":
+            target.stream.stalled = model.stalled = false;
+            // Nothing is flushed that was not written before.
+            byteHost.tick();
+            for (const each of models) each.flushed();
+            target.stream.drain();
+            break;
+          case "stop":
+            target.self.stop("normal");
+            model.end("close 1000");
+            break;
+          case "leave":
+            if (!model.open) break;
+            target.leave();
+            model.end("close");
+        }
+        for (const name of TOPICS)
+          assert.equal(pubsub.topic(name).size, models.filter(({ holders }) => (holders.get(name) ?? 0) > 0).length);
+      }
+      byteHost.tick();
+      for (const { stream } of members) {
+        stream.stalled = false;
+        stream.drain();
+      }
+      byteHost.tick();
+      for (const [i, { sent, errors }] of members.entries()) {
+        assert.deepEqual(sent(), models[i]!.expected);
+        assert.deepEqual(errors, []);
+      }
+      assert.equal(
+        pubsub.stats.dropped,
+        models.reduce((sum, { missed }) => sum + missed, 0),
+      );
+    }),
+  ),
+];
