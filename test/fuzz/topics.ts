@@ -8,14 +8,16 @@ import fc from "fast-check";
 import { binary, type OutMessage, ping, text } from "../../src/message.ts";
 import { ioLength } from "../../src/protocol/io-data.ts";
 import { SharedMessages } from "../../src/protocol/shared-messages.ts";
-import type { Subscription } from "../../src/pubsub/index.ts";
+import type { PubSub, Subscription } from "../../src/pubsub/index.ts";
 import { testPubSub } from "../../src/testing/test-pubsub.ts";
+import type { Self } from "../../src/websock.ts";
 import { makeWire } from "../protocol/fake-wire.ts";
 import { ByteHost } from "../pubsub/byte-members.ts";
 import { join as joinMembers, type Member } from "../pubsub/members.ts";
 import { join } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
-import { host } from "./streams.ts";
+import { host as anyHost } from "./streams.ts";
+import { type TopicClient, TopicServer } from "./topic-server.ts";
 
 const TOPICS = ["a", "b", "c"];
 /** The size of every message, so that the model can count. */
@@ -111,24 +113,30 @@ const command = fc.oneof(
 /** A message has 8 bytes, and its frame 10. */
 const BYTE_LIMIT = 40;
 
-const excepted = fc.subarray([0, 1, 2, 3]);
-const step = fc.oneof(
+const excepted = fc.subarray([...KINDS.keys()]);
+const SERVER_STEPS = [
   { weight: 6, arbitrary: fc.record({ type: fc.constant("publish" as const), topic, excepted }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant("subscribe" as const), topic, member }) },
   {
     weight: 1,
     arbitrary: fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }),
   },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      type: fc.constantFrom("push" as const, "answer" as const, "stall" as const, "read" as const),
-      member,
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("stop" as const, "leave" as const), member }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("push" as const), member }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("stop" as const), member }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("tick" as const) }) },
-);
+] as const;
+const serverStep = fc.oneof(...SERVER_STEPS);
+const anyStep = fc.oneof(...SERVER_STEPS, {
+  weight: 3,
+  arbitrary: fc.record({
+    type: fc.constantFrom("answer" as const, "stall" as const, "read" as const, "leave" as const),
+    member,
+  }),
+});
+
+type Step = typeof anyStep extends fc.Arbitrary<infer S> ? S : never;
+
+const programOf = <S>(step: fc.Arbitrary<S>) => fc.array(step, { minLength: 10, maxLength: 80, size: "max" });
 
 /** What a member is expected to receive. */
 class ByteModel {
@@ -174,6 +182,110 @@ class ByteModel {
   }
 }
 
+/** Members whose clients a program controls. The handler answers each message with the same message. */
+interface SharingMember {
+  readonly self: Self<string>;
+  /** The frames that the client has received, in words. */
+  readonly sent: () => readonly string[];
+  readonly receive: (message: string) => void;
+  readonly leave: () => void;
+  readonly stall: () => void;
+  readonly read: () => void;
+  /** It subscribes with `slow: "drop"`. */
+  readonly drops: boolean;
+}
+
+/** Clients that only receive: they can't be told to do anything. */
+const PASSIVE = { receive: unexpected, leave: unexpected, stall: unexpected, read: unexpected, drops: false };
+
+function unexpected(): never {
+  throw new Error("not in this program");
+}
+
+/** Runs a program with members who share frames. Returns what each one should have received. */
+const runProgram = async (
+  program: readonly Step[],
+  pubsub: PubSub,
+  members: readonly SharingMember[],
+  tick: () => void | Promise<void>,
+): Promise<readonly ByteModel[]> => {
+  const models = members.map(({ drops }) => new ByteModel(drops));
+  const held = models.map(() => new Map<string, Subscription[]>(TOPICS.map((name) => [name, []])));
+  for (const [n, step] of program.entries()) {
+    const message = String(n).padStart(8, "0");
+    if (step.type === "tick") {
+      await tick();
+      for (const model of models) model.flushed();
+      continue;
+    }
+    if (step.type === "publish") {
+      const except = step.excepted.map((i) => members[i]!.self);
+      const [only] = except;
+      pubsub.topic(step.topic).publish(text(message), { except: except.length === 1 ? only! : except });
+      for (const [i, model] of models.entries()) if (!step.excepted.includes(i)) model.publish(step.topic, message);
+      continue;
+    }
+    const target = members[step.member]!;
+    const model = models[step.member]!;
+    const subscriptions = held[step.member]!;
+    switch (step.type) {
+      case "subscribe": {
+        const options = model.drops ? ({ slow: "drop", maxBuffered: BYTE_LIMIT } as const) : {};
+        subscriptions.get(step.topic)!.push(pubsub.topic<string>(step.topic).subscribe(target.self, options));
+        model.subscribe(step.topic);
+        break;
+      }
+      case "cancel": {
+        const subscription = subscriptions.get(step.topic)!.pop();
+        subscription?.cancel();
+        const left = model.holders.get(step.topic) ?? 0;
+        if (subscription !== undefined && left > 0) model.holders.set(step.topic, left - 1);
+        break;
+      }
+      case "unsubscribe":
+        pubsub.topic(step.topic).unsubscribe(target.self);
+        subscriptions.set(step.topic, []);
+        model.holders.set(step.topic, 0);
+        break;
+      case "push":
+        target.self.push(text(message));
+        model.push(message);
+        break;
+      case "answer":
+        if (!model.open) break;
+        target.receive(message);
+        model.push(message);
+        break;
+      case "stall":
+        target.stall();
+        model.stalled = true;
+        break;
+      case "read":
+        // Nothing is flushed that was not written before.
+        await tick();
+        target.read();
+        model.stalled = false;
+        for (const each of models) each.flushed();
+        break;
+      case "stop":
+        target.self.stop("normal");
+        model.end("close 1000");
+        break;
+      case "leave":
+        if (!model.open) break;
+        target.leave();
+        model.end("close");
+    }
+    for (const name of TOPICS)
+      assert.equal(pubsub.topic(name).size, models.filter(({ holders }) => (holders.get(name) ?? 0) > 0).length);
+  }
+  return models;
+};
+
+const assertReceived = (members: readonly SharingMember[], models: readonly ByteModel[]): void => {
+  for (const [i, { sent }] of members.entries()) assert.deepEqual(sent(), models[i]!.expected);
+};
+
 const message: fc.Arbitrary<OutMessage> = fc.oneof(
   fc.string({ unit: "binary", maxLength: 200 }).map(text),
   fc.array(fc.string({ unit: "binary" }), { maxLength: 3 }).map(text),
@@ -187,7 +299,7 @@ export const topics = [
   fuzz(
     "topics: shared frames are those that a connection sends for the same messages, in any slices",
     { runs: 300, share: 0.2 },
-    fc.property(host, fc.array(fc.tuple(message, fc.boolean()), { maxLength: 20 }), ({ byteOps }, added) => {
+    fc.property(anyHost, fc.array(fc.tuple(message, fc.boolean()), { maxLength: 20 }), ({ byteOps }, added) => {
       const all = new SharedMessages(byteOps);
       const { stream, connection } = makeWire(byteOps);
       const slices: Uint8Array[] = [];
@@ -295,94 +407,50 @@ export const topics = [
   fuzz(
     "topics: members who share frames receive what the model predicts",
     { runs: 500, share: 0.5 },
-    fc.property(fc.array(step, { minLength: 10, maxLength: 80, size: "max" }), (program) => {
-      const byteHost = new ByteHost();
+    fc.asyncProperty(programOf(anyStep), async (program) => {
+      const host = new ByteHost();
       const pubsub = testPubSub();
-      const models = Array.from({ length: KINDS.length }, (_, i) => new ByteModel(i >= 2));
-      const members = models.map(() => byteHost.join(pubsub, [], { act: (_, message) => text(message) }));
-      const held = models.map(() => new Map<string, Subscription[]>(TOPICS.map((name) => [name, []])));
-      for (const [n, current] of program.entries()) {
-        const message = String(n).padStart(8, "0");
-        if (current.type === "tick") {
-          byteHost.tick();
-          for (const model of models) model.flushed();
-          continue;
-        }
-        if (current.type === "publish") {
-          const except = current.excepted.map((i) => members[i]!.self);
-          const [only] = except;
-          pubsub.topic(current.topic).publish(text(message), { except: except.length === 1 ? only! : except });
-          for (const [i, model] of models.entries())
-            if (!current.excepted.includes(i)) model.publish(current.topic, message);
-          continue;
-        }
-        const target = members[current.member]!;
-        const model = models[current.member]!;
-        const subscriptions = held[current.member]!;
-        switch (current.type) {
-          case "subscribe": {
-            const options = model.drops ? ({ slow: "drop", maxBuffered: BYTE_LIMIT } as const) : {};
-            subscriptions.get(current.topic)!.push(pubsub.topic<string>(current.topic).subscribe(target.self, options));
-            model.subscribe(current.topic);
-            break;
-          }
-          case "cancel": {
-            const subscription = subscriptions.get(current.topic)!.pop();
-            subscription?.cancel();
-            const left = model.holders.get(current.topic) ?? 0;
-            if (subscription !== undefined && left > 0) model.holders.set(current.topic, left - 1);
-            break;
-          }
-          case "unsubscribe":
-            pubsub.topic(current.topic).unsubscribe(target.self);
-            subscriptions.set(current.topic, []);
-            model.holders.set(current.topic, 0);
-            break;
-          case "push":
-            target.self.push(text(message));
-            model.push(message);
-            break;
-          case "answer":
-            if (!model.open) break;
-            target.receive(message);
-            model.push(message);
-            break;
-          case "stall":
-            target.stream.stalled = model.stalled = true;
-            break;
-          case "read":
-            target.stream.stalled = model.stalled = false;
-            // Nothing is flushed that was not written before.
-            byteHost.tick();
-            for (const each of models) each.flushed();
-            target.stream.drain();
-            break;
-          case "stop":
-            target.self.stop("normal");
-            model.end("close 1000");
-            break;
-          case "leave":
-            if (!model.open) break;
-            target.leave();
-            model.end("close");
-        }
-        for (const name of TOPICS)
-          assert.equal(pubsub.topic(name).size, models.filter(({ holders }) => (holders.get(name) ?? 0) > 0).length);
-      }
-      byteHost.tick();
-      for (const { stream } of members) {
-        stream.stalled = false;
-        stream.drain();
-      }
-      byteHost.tick();
-      for (const [i, { sent, errors }] of members.entries()) {
-        assert.deepEqual(sent(), models[i]!.expected);
-        assert.deepEqual(errors, []);
-      }
+      const joined = KINDS.map(() => host.join(pubsub, [], { act: (_, message) => text(message) }));
+      const members = joined.map(({ stream, ...member }, i) => ({
+        ...member,
+        drops: KINDS[i] === "drop",
+        stall: () => {
+          stream.stalled = true;
+        },
+        read: () => {
+          stream.stalled = false;
+          stream.drain();
+        },
+      }));
+      const models = await runProgram(program, pubsub, members, () => host.tick());
+      host.tick();
+      for (const { read } of members) read();
+      host.tick();
+      assertReceived(members, models);
+      for (const { errors } of joined) assert.deepEqual(errors, []);
       assert.equal(
         pubsub.stats.dropped,
         models.reduce((sum, { missed }) => sum + missed, 0),
       );
+    }),
+  ),
+
+  fuzz(
+    "topics: clients of a Node server receive what the model predicts",
+    { runs: 20, share: 0.5 },
+    fc.asyncProperty(programOf(serverStep), async (program) => {
+      const pubsub = testPubSub();
+      const server = await TopicServer.start();
+      const clients: (SharingMember & TopicClient)[] = [];
+      for (const _ of KINDS) clients.push({ ...PASSIVE, ...(await server.connect()) });
+      const models = await runProgram(program, pubsub, clients, () => new Promise(setImmediate));
+      for (const [i, { self }] of clients.entries()) {
+        self.stop("normal");
+        models[i]!.end("close 1000");
+      }
+      await Promise.all(clients.map(({ closed }) => closed));
+      server.close();
+      assertReceived(clients, models);
     }),
   ),
 ];

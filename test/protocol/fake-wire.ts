@@ -7,7 +7,7 @@ import type { ByteStream, ByteStreamEvents } from "../../src/protocol/byte-strea
 import { Connection } from "../../src/protocol/connection.ts";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import type { TransportEvents } from "../../src/transport.ts";
-import { type Frame, frame, join, serverFrames, utf8 } from "../support/client-frames.ts";
+import { type Frame, frame, inWords, join, serverFrames, utf8 } from "../support/client-frames.ts";
 import { NO_LIMITS } from "./parsing.ts";
 
 /** A stream that flushes everything immediately, unless it is stalled. */
@@ -78,12 +78,7 @@ export class FakeStream implements ByteStream {
 
   /** The frames that were sent, in words. */
   get sent(): string[] {
-    const names: Record<number, string> = { 129: "text", 130: "binary", 136: "close", 137: "ping", 138: "pong" };
-    return this.frames.map(({ first, payload }) =>
-      first === 0x88 && payload.length > 0
-        ? `close ${(payload[0]! << 8) | payload[1]!} ${utf8(payload.subarray(2))}`.trim()
-        : `${names[first] ?? first} ${utf8(payload)}`.trim(),
-    );
+    return inWords(this.frames);
   }
 }
 

@@ -91,3 +91,13 @@ export const serverFrames = (bytes: Uint8Array): ServerFrame[] => {
 };
 
 export const utf8 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
+
+const NAMES: Readonly<Record<number, string>> = { 129: "text", 130: "binary", 136: "close", 137: "ping", 138: "pong" };
+
+/** A server's frames in words: "text hello", "close 1000 reason". */
+export const inWords = (frames: readonly ServerFrame[]): string[] =>
+  frames.map(({ first, payload }) =>
+    first === 0x88 && payload.length > 0
+      ? `close ${(payload[0]! << 8) | payload[1]!} ${utf8(payload.subarray(2))}`.trim()
+      : `${NAMES[first] ?? first} ${utf8(payload)}`.trim(),
+  );
