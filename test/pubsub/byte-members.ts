@@ -10,16 +10,18 @@ import { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
 import type { CloseReason, Self } from "../../src/websock.ts";
-import { SteppedClock } from "../fuzz/stepped-clock.ts";
+
 import { FakeStream } from "../protocol/fake-wire.ts";
 import { NO_LIMITS } from "../protocol/parsing.ts";
 import { frame, join, OP } from "../support/client-frames.ts";
+import { DeferringClock } from "../support/deferring-clock.ts";
 
 /** What a handler can do with a message of its client. */
 export type Act = (self: Self<string>, message: string) => Messages | undefined;
 
 export interface ByteMember {
   readonly self: Self<string>;
+  readonly session: Session;
   readonly stream: FakeStream;
   /** The frames that were written, in words. */
   readonly sent: () => string[];
@@ -34,7 +36,7 @@ export interface ByteMember {
 }
 
 export class ByteHost {
-  readonly clock = new SteppedClock();
+  readonly clock = new DeferringClock();
   private readonly streams: FakeStream[] = [];
 
   /** Ends the event-loop tick: what was deferred runs first, then the streams flush. */
@@ -51,11 +53,13 @@ export class ByteHost {
       subscribe = {},
       options = {},
       act = () => undefined,
+      onTerminate = () => undefined,
       compression,
     }: {
       readonly subscribe?: SubscribeOptions<string>;
       readonly options?: WebSockOptions;
       readonly act?: Act;
+      readonly onTerminate?: () => void;
       readonly compression?: Compression;
     } = {},
   ): ByteMember {
@@ -78,7 +82,10 @@ export class ByteHost {
         return messages === undefined ? ok(state) : push(messages, state);
       },
       handleInfo: (info: string, state: number) => push(text(`info:${info}`), state),
-      terminate: (reason: CloseReason) => void reasons.push(reason),
+      terminate: (reason: CloseReason) => {
+        reasons.push(reason);
+        onTerminate();
+      },
     };
     const session = new Session(callbacksOf(handler), connection, FACTS, {
       capabilities,
@@ -91,6 +98,7 @@ export class ByteHost {
     let counted = 0;
     return {
       self,
+      session,
       stream,
       reasons,
       errors,

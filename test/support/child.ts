@@ -16,8 +16,8 @@ export interface ChildResult {
 }
 
 /**
- * Compiles the library once for a test file, and returns what runs a script there: `import … from "websock-js"` and
- * `"websock-js/node"` work in it.
+ * Compiles the library once for a test file, and returns what runs a script there: `import … from "websock-js"`,
+ * `"websock-js/node"` and `"websock-js/pubsub"` work in it.
  */
 export const compiledForChildren = (): ((script: string, ...flags: string[]) => Promise<ChildResult>) => {
   let folder: string;
@@ -31,6 +31,7 @@ export const compiledForChildren = (): ((script: string, ...flags: string[]) => 
     const url = (path: string): string => JSON.stringify(pathToFileURL(join(folder, path)).href);
     const source = script
       .replaceAll('"websock-js/node"', url("adapters/node.js"))
+      .replaceAll('"websock-js/pubsub"', url("pubsub/index.js"))
       .replaceAll('"websock-js"', url("index.js"));
     const child = spawn(process.execPath, [...flags, "--input-type=module", "--eval", source], {
       stdio: ["ignore", "pipe", "pipe"],
