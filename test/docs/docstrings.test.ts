@@ -4,7 +4,8 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const dist = fileURLToPath(new URL("../../dist/", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const dist = `${root}dist/`;
 
 const DECLARED = /^export (?:declare )?(?:abstract )?(?:class|const|function|interface|type) (\w+)/gm;
 const EXPORTED = /^export (?:type )?\{([^}]*)\}(?: from "([^"]+)")?;/gm;
@@ -63,16 +64,17 @@ const exportsOf = (file: string, prefix = ""): (readonly [name: string, Declarat
 const isDocumented = ({ file, at }: Declaration): boolean => sourceOf(file).slice(0, at).endsWith("*/\n");
 
 test.each([
-  ["index.d.ts", "upgrade"],
-  ["adapters/node.d.ts", "attach"],
-  ["adapters/ws.d.ts", "hosting"],
-  ["adapters/bun.d.ts", "attach"],
-  ["adapters/deno.d.ts", "attach"],
-  ["adapters/cloudflare.d.ts", "attach"],
-  ["pubsub/index.d.ts", "PubSub"],
-  ["testing/index.d.ts", "connectRoute"],
+  ["dist/index.d.ts", "upgrade"],
+  ["dist/adapters/node.d.ts", "attach"],
+  ["dist/adapters/ws.d.ts", "hosting"],
+  ["dist/adapters/bun.d.ts", "attach"],
+  ["dist/adapters/deno.d.ts", "attach"],
+  ["dist/adapters/cloudflare.d.ts", "attach"],
+  ["dist/pubsub/index.d.ts", "PubSub"],
+  ["dist/testing/index.d.ts", "connectRoute"],
+  ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
 ])("%s", (entry, known) => {
-  const names = exportsOf(dist + entry);
+  const names = exportsOf(root + entry);
   expect(names.map(([name]) => name)).toContain(known);
   expect(names.filter(([, declaration]) => !isDocumented(declaration)).map(([name]) => name)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { ProtocolError } from "../../errors.ts";
 import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
+import { viewOrCopy } from "../../protocol/copy.ts";
 import { writeIoData } from "../../protocol/io-data.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
 import { wrapEndMethods } from "../node/closing.ts";
@@ -102,14 +103,14 @@ export class WsTransport implements Transport {
         new ProtocolError(CLOSE.tooBig, `received a message of more than ${this.maxMessageSize} bytes`),
       );
     } else if (isBinary) {
-      this.session.onBinary(unpooled(data));
+      this.session.onBinary(viewOrCopy(data, 0, data.length));
     } else {
       this.session.onText(nodeByteOps.decodeUtf8(data, 0, size), size);
     }
   }
 
   control(opcode: "ping" | "pong", data: Buffer): void {
-    this.session.onControl({ opcode, data: unpooled(data) });
+    this.session.onControl({ opcode, data: viewOrCopy(data, 0, data.length) });
   }
 
   /** Called before anyone ends or destroys the stream. If `ws` does so itself, the socket is no longer open. */
@@ -325,12 +326,6 @@ const closeCodeOf = (code: unknown): number | undefined => {
           : undefined;
   }
 };
-
-/** Copies small messages out of larger buffers, which a handler that keeps a message would retain. */
-const unpooled = (data: Buffer): Uint8Array<ArrayBuffer> =>
-  data.length * 2 >= data.buffer.byteLength
-    ? new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.length)
-    : new Uint8Array(data);
 
 const bytesOf = (data: IoData, size: number): Uint8Array => {
   if (data instanceof Uint8Array) return data;

@@ -1,6 +1,6 @@
 /** Cases: `self.push`, `self.stop` and `self.drained`, within callbacks and from outside. */
 import { expectEnd, open } from "./endings.ts";
-import { type ConformanceCase, type Connected, equal, eventually } from "./host.ts";
+import { type ConformanceCase, type ConformanceHost, type Connected, equal, eventually } from "./host.ts";
 import type { Action, Step } from "./script.ts";
 
 const text = (data: string) => ({ opcode: "text", data }) as const;
@@ -13,6 +13,15 @@ const gated: Step = { async: "gate", echo: true };
 const keepBusy = async (connected: Connected, count: number): Promise<void> => {
   for (let i = 0; i < count; i++) connected.client.send("text", String(i));
   await eventually(connected, ({ calls }) => calls.length === 2);
+};
+
+/** A client that does not read, and for whom more than the outbound high-water mark is buffered. */
+const openWithBacklog = async (host: ConformanceHost): Promise<Connected> => {
+  const connected = await open(host, { script: { handleIn: [{ blocks: 8 }] } });
+  connected.client.setReading(false);
+  connected.client.send("text", "go");
+  await eventually(connected, ({ calls }) => calls.length === 2);
+  return connected;
 };
 
 const stops: readonly ConformanceCase[] = (
@@ -185,10 +194,7 @@ export const outside: readonly ConformanceCase[] = [
     name: "self.drained waits for a client that does not read, and then resolves with true",
     needs: ["drain", "crossConnection"],
     run: async (host) => {
-      const connected = await open(host, { script: { handleIn: [{ blocks: 8 }] } });
-      connected.client.setReading(false);
-      connected.client.send("text", "go");
-      await eventually(connected, ({ calls }) => calls.length === 2);
+      const connected = await openWithBacklog(host);
       const drained = connected.act({ do: "drained" });
       connected.client.setReading(true);
       for (let i = 0; i < 8; i++) equal((await connected.client.next())[0], "binary", "the client got");
@@ -200,10 +206,7 @@ export const outside: readonly ConformanceCase[] = [
     name: "self.drained resolves with false when the connection ends first",
     needs: ["drain", "crossConnection"],
     run: async (host) => {
-      const connected = await open(host, { script: { handleIn: [{ blocks: 8 }] } });
-      connected.client.setReading(false);
-      connected.client.send("text", "go");
-      await eventually(connected, ({ calls }) => calls.length === 2);
+      const connected = await openWithBacklog(host);
       const drained = connected.act({ do: "drained" });
       await connected.act(stop("normal"));
       equal(await drained, "false", "self.drained");
