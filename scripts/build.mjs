@@ -1,6 +1,6 @@
 /**
- * Builds both packages into their `dist` folders. JavaScript is emitted without comments, which are in the sources that are
- * published with it, and declarations only for the modules whose types a user can reach.
+ * Builds both packages into their `dist` folders. JavaScript is emitted without comments, which are in the sources that
+ * are published with it, and declarations only for the modules whose types a user can reach.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";

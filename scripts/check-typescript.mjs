@@ -1,6 +1,7 @@
 /**
- * The published types under every version of TypeScript that is supported, and every way in which those resolve modules,
- * with `skipLibCheck: false`: a user's own settings must not matter. Then whether "go to definition" ends in a source.
+ * The published types under every version of TypeScript that is supported, and every way in which those resolve
+ * modules, with `skipLibCheck: false`: a user's own settings must not matter. Then whether "go to definition" ends in a
+ * source.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -31,7 +32,9 @@ const RESOLUTIONS = {
   bundler: { module: "esnext", moduleResolution: "bundler" },
 };
 
-/** `Uint8Array<ArrayBuffer>` in our types needs 5.7. TypeScript 6 asks to be told that node10 is known to be deprecated. */
+/**
+ * `Uint8Array<ArrayBuffer>` in our types needs 5.7. TypeScript 6 asks to be told that node10 is known to be deprecated.
+ */
 const VERSIONS = {
   5.7: Object.keys(RESOLUTIONS),
   5.8: Object.keys(RESOLUTIONS),
@@ -59,7 +62,9 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** Puts the tarball's files where a package manager would, with the types of Node beside them. Returns where they are. */
+/**
+ * Puts the tarball's files where a package manager would, with the types of Node beside them. Returns where they are.
+ */
 function install() {
   execFileSync("npm", ["run", "-s", "build"], { cwd: root, stdio: "inherit" });
   const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
@@ -107,7 +112,10 @@ function errorsOfCommand(_version, project) {
   return stdout + stderr;
 }
 
-/** Of the program's files, checks the user's and ours: most of the time would go into the types of the language and of Node. */
+/**
+ * Of the program's files, checks the user's and ours: most of the time would go into the types of the language and of
+ * Node.
+ */
 function errorsOfProgram(version, project) {
   const ts = createRequire(import.meta.url)(join(programs, `node_modules/typescript-${version}`));
   const host = {

@@ -1,5 +1,5 @@
-// Finds dead links in the Markdown files of a package: a relative link must lead to a file of the tarball, and a fragment to
-// a heading.
+// Finds dead links in the Markdown files of a package: a relative link must lead to a file of the tarball, and a
+// fragment to a heading.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";

@@ -1,5 +1,5 @@
-// Runs the protocol cases of websock-conformance against echo servers of this library and of others, and writes the results to
-// docs/wire-conformance.md. Runs `npm ci` in runtimes/ first.
+// Runs the protocol cases of websock-conformance against echo servers of this library and of others, and writes the
+// results to docs/wire-conformance.md. Runs `npm ci` in runtimes/ first.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -6,8 +6,8 @@ export interface Capabilities {
   /** The host's name, in error messages and tables. */
   readonly host: string;
   /**
-   * Pings and pongs can be sent and received. Without it, the host still answers a client's pings, but `handleControl` never
-   * runs, pings and pongs that the handler pushes are not sent, and there is no heartbeat.
+   * Pings and pongs can be sent and received. Without it, the host still answers a client's pings, but `handleControl`
+   * never runs, pings and pongs that the handler pushes are not sent, and there is no heartbeat.
    */
   readonly control: boolean;
   /** Reading can be paused, so that a flood of messages becomes backpressure on the sender. */
@@ -22,8 +22,8 @@ export interface Capabilities {
    */
   readonly answersClose: boolean;
   /**
-   * A connection can be aborted. Without it, the library stops tracking a connection whose client does not answer the close
-   * frame, and leaves it to the host.
+   * A connection can be aborted. Without it, the library stops tracking a connection whose client does not answer the
+   * close frame, and leaves it to the host.
    */
   readonly abort: boolean;
   /** Callbacks run in the AsyncLocalStorage context of their `upgrade` call. */
@@ -33,8 +33,8 @@ export interface Capabilities {
   /** permessage-deflate can be negotiated. */
   readonly compress: boolean;
   /**
-   * The library enforces `timeout`. Without it the host does (unless `timeout` is among {@link ignores}): it sends pings, and
-   * closes an idle connection with a close reason text of its own.
+   * The library enforces `timeout`. Without it the host does (unless `timeout` is among {@link ignores}): it sends
+   * pings, and closes an idle connection with a close reason text of its own.
    */
   readonly idleClock: boolean;
   /** The options of `upgrade` that have no effect on this host. Setting one is reported once. */

@@ -2,8 +2,8 @@
 import type { CloseReason } from "./websock.ts";
 
 /**
- * Thrown by `upgrade` if its first argument belongs to no server that the library knows, usually because `attach` was not
- * called for the server. The message contains the argument and the call that is missing.
+ * Thrown by `upgrade` if its first argument belongs to no server that the library knows, usually because `attach` was
+ * not called for the server. The message contains the argument and the call that is missing.
  */
 export class UnknownAdapterError extends TypeError {
   override readonly name = "UnknownAdapterError";
@@ -12,13 +12,13 @@ export class UnknownAdapterError extends TypeError {
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
 
 /**
- * Thrown by `upgrade` if the upgrade request must be refused. Frameworks create the right HTTP response from its `status`,
- * `statusCode`, `headers` and `expose`; code without a framework gets the response from `getResponse()`. If nothing catches
- * the error, the adapter sends the response.
+ * Thrown by `upgrade` if the upgrade request must be refused. Frameworks create the right HTTP response from its
+ * `status`, `statusCode`, `headers` and `expose`; code without a framework gets the response from `getResponse()`. If
+ * nothing catches the error, the adapter sends the response.
  *
- * It prints as a single line without a stack trace, so that a client that causes many refusals does not fill the log. Every
- * refused request is counted in `Attachment.refused` and, on hosts with `node:diagnostics_channel`, published on the
- * channel `websock-js:refused`.
+ * It prints as a single line without a stack trace, so that a client that causes many refusals does not fill the log.
+ * Every refused request is counted in `Attachment.refused` and, on hosts with `node:diagnostics_channel`, published on
+ * the channel `websock-js:refused`.
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
@@ -38,8 +38,8 @@ export class UpgradeError extends Error {
   /** Same as `status`, under the name that some frameworks read. */
   readonly statusCode: number;
   /**
-   * Headers of the response, by lower-case name. Depending on the status, they contain `allow`, `upgrade` and `connection`,
-   * `sec-websocket-version` or `retry-after`, or are empty.
+   * Headers of the response, by lower-case name. Depending on the status, they contain `allow`, `upgrade` and
+   * `connection`, `sec-websocket-version` or `retry-after`, or are empty.
    */
   readonly headers: Readonly<Record<string, string>>;
   /** Tells frameworks that the message may be shown to the client. */
@@ -73,8 +73,8 @@ export class UpgradeError extends Error {
 }
 
 /**
- * The `reason` of `self.signal` after it has been aborted. The signal is aborted as soon as it is decided that the connection
- * ends, before `terminate` is called.
+ * The `reason` of `self.signal` after it has been aborted. The signal is aborted as soon as it is decided that the
+ * connection ends, before `terminate` is called.
  */
 export class AbortError extends Error {
   override readonly name = "AbortError";
@@ -131,8 +131,8 @@ export class SlowConsumer extends Error {
 }
 
 /**
- * More than 65 536 infos sent with `self.send` are waiting for `handleInfo`. The connection was closed with 1011. `terminate`
- * receives it as `{ error: MailboxOverflow }`, and it is reported to `onError`.
+ * More than 65 536 infos sent with `self.send` are waiting for `handleInfo`. The connection was closed with 1011.
+ * `terminate` receives it as `{ error: MailboxOverflow }`, and it is reported to `onError`.
  */
 export class MailboxOverflow extends Error {
   override readonly name = "MailboxOverflow";

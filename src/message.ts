@@ -2,8 +2,8 @@
 import { show } from "./known-keys.ts";
 
 /**
- * A complete text or binary message from the client, as `handleIn` receives it. The handler may keep and modify the bytes
- * of a binary message: the library does not reuse their memory.
+ * A complete text or binary message from the client, as `handleIn` receives it. The handler may keep and modify the
+ * bytes of a binary message: the library does not reuse their memory.
  */
 export type DataMessage =
   | { readonly opcode: "text"; readonly data: string }
@@ -16,8 +16,8 @@ export interface ControlMessage {
 }
 
 /**
- * The data of an outgoing message: a string, bytes, or an array of these, nested to any depth. The parts of an array are
- * sent in order as one message, without being concatenated first.
+ * The data of an outgoing message: a string, bytes, or an array of these, nested to any depth. The parts of an array
+ * are sent in order as one message, without being concatenated first.
  *
  * The library does not copy large data. Do not modify it after passing it on.
  *
@@ -46,9 +46,9 @@ export type Messages = OutMessage | readonly OutMessage[];
  * push(text("hello"), state)
  * ```
  *
- * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then a
- * TypeError, and bytes that are not UTF-8 are a RangeError. `self.push` throws that error. In the result of a callback,
- * the error is reported to `onError` and closes the connection with 1011.
+ * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then
+ * a TypeError, and bytes that are not UTF-8 are a RangeError. `self.push` throws that error. In the result of a
+ * callback, the error is reported to `onError` and closes the connection with 1011.
  *
  * @param data the text. Bytes in it must be UTF-8; a character may be split between two parts that are bytes
  */
@@ -61,10 +61,11 @@ export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
  * push(json({ type: "task", id: 1 }), state)
  * ```
  *
- * The value is serialized immediately, by the rules of `JSON.stringify`: properties that are `undefined` are omitted, and
- * `NaN` becomes `null`.
+ * The value is serialized immediately, by the rules of `JSON.stringify`: properties that are `undefined` are omitted,
+ * and `NaN` becomes `null`.
  *
- * @throws TypeError if JSON cannot represent the value: `undefined`, a function, a symbol, a BigInt or a circular structure
+ * @throws TypeError if JSON cannot represent the value: `undefined`, a function, a symbol, a BigInt or a circular
+ * structure
  */
 export const json = (value: unknown): OutMessage => ({ opcode: "text", data: stringify(value) });
 
@@ -86,8 +87,8 @@ const stringify = (value: unknown): string => {
  * push(binary(new Uint8Array([1, 2])), state)
  * ```
  *
- * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then a
- * TypeError: `self.push` throws it, and in the result of a callback it closes the connection with 1011.
+ * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then
+ * a TypeError: `self.push` throws it, and in the result of a callback it closes the connection with 1011.
  */
 export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data });
 
@@ -95,9 +96,9 @@ export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data })
  * Creates a ping. The client answers with a pong that has the same payload, which `handleControl` receives. There is no
  * need to send pings to keep a connection alive: the option `heartbeat` does that.
  *
- * The size is checked when the message is sent. A larger payload is then a RangeError: `self.push` throws it, and in the
- * result of a callback it closes the connection with 1011. On a host without control frames (see `Capabilities.control`),
- * the ping is dropped.
+ * The size is checked when the message is sent. A larger payload is then a RangeError: `self.push` throws it, and in
+ * the result of a callback it closes the connection with 1011. On a host without control frames (see
+ * `Capabilities.control`), the ping is dropped.
  *
  * @param data the payload: at most 125 bytes (RFC 6455 §5.5). Default: empty
  */

@@ -15,8 +15,8 @@ export interface UpgradeRequest {
   /** The `Host` header, or `:authority` on HTTP/2. */
   readonly authority: string | undefined;
   /**
-   * Returns a header of the request, `undefined` if it is missing. The values of a header that was sent several times are
-   * joined with commas.
+   * Returns a header of the request, `undefined` if it is missing. The values of a header that was sent several times
+   * are joined with commas.
    *
    * @param name the lower-case name of a header, or of an HTTP/2 pseudo-header such as `:protocol`
    */
@@ -27,8 +27,8 @@ export interface UpgradeRequest {
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /**
- * Settings of compression (permessage-deflate). With the default of no context takeover, a connection holds no zlib state
- * between messages, so that an idle connection takes no extra memory.
+ * Settings of compression (permessage-deflate). With the default of no context takeover, a connection holds no zlib
+ * state between messages, so an idle connection takes no extra memory.
  *
  * A host may ignore some of these settings: see `Capabilities.ignores`.
  *
@@ -41,7 +41,9 @@ export interface CompressOptions {
   readonly memLevel?: number;
   /** Messages of fewer bytes than this are sent uncompressed. `Infinity`: all of them. Default: 512. */
   readonly threshold?: number;
-  /** Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`. */
+  /**
+   * Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`.
+   */
   readonly serverNoContextTakeover?: boolean;
   /** Whether the client is asked to do the same. Default: `true`. */
   readonly clientNoContextTakeover?: boolean;
@@ -55,23 +57,24 @@ export interface CompressOptions {
   /**
    * The highest accepted compression ratio of a received message: its inflated size divided by its compressed size. A
    * message that inflates to more than 64 KiB and exceeds the ratio closes the connection with 1009, before it is fully
-   * inflated. The ratio of written text is rarely above 20. DEFLATE cannot exceed 1 032. Default: `Infinity`, so that only
-   * `maxMessageSize` limits the size.
+   * inflated. The ratio of written text is rarely above 20. DEFLATE cannot exceed 1 032. Default: `Infinity`: the size
+   * is only limited by `maxMessageSize`.
    */
   readonly maxInflation?: number;
 }
 
 /**
- * Options of {@link upgrade} for one connection, and of `attach` (as `defaults`) for all connections of a server.
+ * Options of `upgrade` for one connection, and of `attach` (as `defaults`) for all connections of a server.
  *
- * Every option that is unknown or has an invalid value throws a TypeError. An option that is `undefined` has its default. A
- * host may ignore some options: see `Capabilities.ignores`. Setting an ignored option is reported once to `onError`.
+ * Every option that is unknown or has an invalid value throws a TypeError. An option that is `undefined` counts as
+ * omitted: `upgrade` then uses the value in `defaults`, or else the default. A host may ignore some options: see
+ * `Capabilities.ignores`. Setting an ignored option is reported once to `onError`.
  */
 export interface WebSockOptions {
   /**
-   * The idle timeout in milliseconds. The connection is closed with 1001 if nothing, not even a pong, is received from the
-   * client for this long. Time during which the server pauses reading does not count. The connection is closed with 1013 if
-   * the client reads none of the buffered bytes for this long. `Infinity` disables both. Default: 60 000.
+   * The idle timeout in milliseconds. The connection is closed with 1001 if nothing, not even a pong, is received from
+   * the client for this long. Time during which the server pauses reading does not count. The connection is closed with
+   * 1013 if the client reads none of the buffered bytes for this long. `Infinity` disables both. Default: 60 000.
    */
   readonly timeout?: number;
   /**
@@ -81,8 +84,8 @@ export interface WebSockOptions {
   readonly heartbeat?: number | false;
   /**
    * Whether to negotiate compression (permessage-deflate, RFC 7692) with clients that offer it, or the settings to use.
-   * On Node, messages of up to 64 KiB are compressed synchronously and larger ones in another thread, without changing the
-   * order of messages. Default: `false`.
+   * On Node, messages of up to 64 KiB are compressed synchronously and larger ones in another thread, without changing
+   * the order of messages. Default: `false`.
    */
   readonly compress?: boolean | CompressOptions;
   /**
@@ -91,8 +94,8 @@ export interface WebSockOptions {
    */
   readonly maxFrameSize?: number;
   /**
-   * The maximum size of a received message in bytes, after inflation. A larger message closes the connection with 1009, as
-   * soon as its size is known to exceed the limit. Default: 10 000 000.
+   * The maximum size of a received message in bytes, after inflation. A larger message closes the connection with 1009,
+   * as soon as its size is known to exceed the limit. Default: 10 000 000.
    */
   readonly maxMessageSize?: number;
   /**
@@ -101,8 +104,8 @@ export interface WebSockOptions {
    */
   readonly maxFragments?: number;
   /**
-   * Whether a text message that is not valid UTF-8 closes the connection with 1007 (RFC 6455 §8.1). With `false`, invalid
-   * bytes are replaced by U+FFFD. Default: `true`.
+   * Whether a text message that is not valid UTF-8 closes the connection with 1007 (RFC 6455 §8.1). With `false`,
+   * invalid bytes are replaced by U+FFFD. Default: `true`.
    */
   readonly validateUtf8?: boolean;
   /**
@@ -111,10 +114,14 @@ export interface WebSockOptions {
    */
   readonly earlyValidateUpgrade?: boolean;
   /**
-   * The supported subprotocols. The first one in the client's order of preference that is in this array is selected. Or a
-   * function that returns one of the offered subprotocols, or `null` or `undefined` for none. It must not return a promise.
-   * If it throws, returns a promise or returns anything else, the error is reported to `onError` and the request is refused
-   * with 500. Default: none.
+   * The supported subprotocols, as an array or a function.
+   *
+   * - With an array, the first subprotocol in the client's order of preference that is in the array is selected.
+   * - A function returns one of the subprotocols that the client offers, or `null` or `undefined` for none. It must not
+   *   return a promise. If it throws, or returns a promise or anything else, the error is reported to `onError` and the
+   *   request is refused with 500.
+   *
+   * Default: none.
    *
    * @see https://www.rfc-editor.org/rfc/rfc6455#section-1.9
    */
@@ -122,37 +129,37 @@ export interface WebSockOptions {
     | readonly string[]
     | ((offered: readonly string[], request: UpgradeRequest) => string | null | undefined);
   /**
-   * Extra headers of the handshake response. The headers of the handshake itself (`upgrade`, `sec-websocket-protocol`, …)
-   * and those of a body (`content-length`, …) throw a TypeError. Default: none.
+   * Extra headers of the handshake response. A header that belongs to the handshake itself (`upgrade`,
+   * `sec-websocket-protocol`, …) or describes a body (`content-length`, …) throws a TypeError. Default: none.
    */
   readonly headers?: AnswerHeaders;
   /**
    * Which web pages may connect, by the `Origin` header of the request (RFC 6455 §10.2):
    *
    * - `"*"`: all
-   * - an array of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps. An entry that no browser sends
-   *   as an origin (with a path, a default port, a wildcard or no scheme) throws a TypeError
-   * - a function that returns `true` for an allowed origin. It must not return a promise. If it throws or returns a promise,
-   *   the error is reported to `onError` and the request is refused with 500
+   * - an array of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps. An entry that no browser
+   *   sends as an origin (with a path, a default port, a wildcard or no scheme) throws a TypeError
+   * - a function that returns `true` for an allowed origin. It must not return a promise. If it throws or returns a
+   *   promise, the error is reported to `onError` and the request is refused with 500
    *
-   * A request from another origin is refused with 403. Requests without an `Origin` header do not come from browsers and
-   * are always allowed. Default: the origins whose host and port are those of the request.
+   * A request from another origin is refused with 403. Requests without an `Origin` header do not come from browsers
+   * and are always allowed. Default: the origins whose host and port are those of the request.
    */
   readonly origins?: "*" | readonly (string | RegExp)[] | ((origin: string, request: UpgradeRequest) => boolean);
   /**
-   * The maximum number of bytes that may be buffered for a client that reads slowly. A message that would exceed it closes
-   * the connection with 1013. A single message of any size may be sent while nothing is buffered. Default: 16 777 216
-   * (16 MiB).
+   * The maximum number of bytes that may be buffered for a client that reads slowly. A message that would exceed it
+   * closes the connection with 1013. Exception: while nothing is buffered, a message of any size is sent. Default: 16
+   * 777 216 (16 MiB).
    */
   readonly maxBuffered?: number;
   /**
-   * How many milliseconds a connection that is ending may wait: for the client's close frame, after which the socket is
-   * destroyed, and for a pending callback, after which the callback is abandoned. Default: 5 000.
+   * How long the server waits while a connection ends, in milliseconds: for the client's close frame, before it
+   * destroys the socket; and for a pending callback, before it abandons the callback. Default: 5 000.
    */
   readonly closeTimeout?: number;
   /**
-   * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap per
-   * connection.
+   * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap
+   * per connection.
    *
    * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
    */
@@ -210,7 +217,10 @@ export const DEFAULT_OPTIONS: ResolvedOptions = Object.freeze({
   maxHeapSize: undefined,
 });
 
-/** Headers of the handshake (RFC 6455 §4.2.2), and headers of a body, which a 101 response cannot have (RFC 9110 §6.4.1). */
+/**
+ * Headers of the handshake (RFC 6455 §4.2.2), and headers of a body, which a 101 response cannot have (RFC 9110
+ * §6.4.1).
+ */
 const RESERVED_HEADERS = new Set([
   "connection",
   "upgrade",
@@ -223,7 +233,7 @@ const RESERVED_HEADERS = new Set([
 ]);
 
 const isPositive = (value: unknown): boolean => typeof value === "number" && value > 0;
-const isWhole = (value: unknown): boolean =>
+const isPositiveIntegerOrInfinity = (value: unknown): boolean =>
   isPositive(value) && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY);
 const isBoolean = (value: unknown): boolean => typeof value === "boolean";
 const areTokens = (value: unknown): boolean =>
@@ -243,7 +253,7 @@ const checkOrigin = (entry: unknown): boolean => {
   return true;
 };
 
-const isInteger =
+const isIntegerBetween =
   (from: number, to: number) =>
   (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= from && (value as number) <= to;
@@ -253,12 +263,12 @@ type Rules<Options> = {
   readonly [Name in keyof Options]: readonly [expected: string, check: (value: unknown) => boolean];
 };
 
-const WINDOW_BITS = ["a whole number from 8 to 15", isInteger(8, 15)] as const;
+const WINDOW_BITS = ["a whole number from 8 to 15", isIntegerBetween(8, 15)] as const;
 
 const COMPRESSION_RULES: Rules<CompressionSettings> = {
-  level: ["a whole number from 0 to 9", isInteger(0, 9)],
-  memLevel: ["a whole number from 1 to 9", isInteger(1, 9)],
-  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || isWhole(value)],
+  level: ["a whole number from 0 to 9", isIntegerBetween(0, 9)],
+  memLevel: ["a whole number from 1 to 9", isIntegerBetween(1, 9)],
+  threshold: ["a whole number of bytes, or Infinity", (value) => value === 0 || isPositiveIntegerOrInfinity(value)],
   serverNoContextTakeover: ["true or false", isBoolean],
   clientNoContextTakeover: ["true or false", isBoolean],
   serverMaxWindowBits: WINDOW_BITS,
@@ -270,9 +280,9 @@ const RULES: Rules<ResolvedOptions> = {
   timeout: ["a number of milliseconds above zero, or Infinity", isPositive],
   heartbeat: ["a number of milliseconds above zero, or false", (value) => value === false || isPositive(value)],
   compress: ["true, false or an object", (value) => isBoolean(value) || (typeof value === "object" && value !== null)],
-  maxFrameSize: ["a whole number of bytes above zero, or Infinity", isWhole],
-  maxMessageSize: ["a whole number of bytes above zero, or Infinity", isWhole],
-  maxFragments: ["a whole number above zero, or Infinity", isWhole],
+  maxFrameSize: ["a whole number of bytes above zero, or Infinity", isPositiveIntegerOrInfinity],
+  maxMessageSize: ["a whole number of bytes above zero, or Infinity", isPositiveIntegerOrInfinity],
+  maxFragments: ["a whole number above zero, or Infinity", isPositiveIntegerOrInfinity],
   validateUtf8: ["true or false", isBoolean],
   earlyValidateUpgrade: ["true or false", isBoolean],
   subprotocols: [
@@ -292,10 +302,10 @@ const RULES: Rules<ResolvedOptions> = {
     '"*", an array of origins ("https://example.com") and RegExps, or a function',
     (value) => value === "*" || typeof value === "function" || (Array.isArray(value) && value.every(checkOrigin)),
   ],
-  maxBuffered: ["a whole number of bytes above zero, or Infinity", isWhole],
+  maxBuffered: ["a whole number of bytes above zero, or Infinity", isPositiveIntegerOrInfinity],
   closeTimeout: ["a number of milliseconds above zero", isPositive],
-  fullsweepAfter: ["a whole number above zero", isWhole],
-  maxHeapSize: ["a whole number above zero", isWhole],
+  fullsweepAfter: ["a whole number above zero, or Infinity", isPositiveIntegerOrInfinity],
+  maxHeapSize: ["a whole number above zero, or Infinity", isPositiveIntegerOrInfinity],
 };
 
 /** Whether an option of this name exists. */

@@ -8,8 +8,8 @@ const ORIGIN = /^([a-z][a-z\d+.-]*):\/\/[^/?#\\@\s*]+$/i;
 const PLAIN = /^https?:\/\/(?:[a-z\d-]+\.)*[a-z][a-z\d-]*$/i;
 
 /**
- * Explains why an entry of `origins` matches no Origin header, and what to write instead. Returns `undefined` for a valid
- * entry. Letter case is ignored, as it is when origins are compared.
+ * Explains why an entry of `origins` matches no Origin header, and what to write instead. Returns `undefined` for a
+ * valid entry. Letter case is ignored, as it is when origins are compared.
  */
 export const originProblem = (entry: unknown): string | undefined => {
   if (entry instanceof RegExp) return undefined;

@@ -3,14 +3,14 @@ import { checkKeys, show } from "./known-keys.ts";
 import type { Messages } from "./message.ts";
 
 /**
- * A close code (RFC 6455 §7.4), alone or with a close reason text of at most 123 bytes in UTF-8. {@link StopOptions} lists
- * the valid codes.
+ * A close code (RFC 6455 §7.4), alone or with a close reason text of at most 123 bytes in UTF-8. {@link StopOptions}
+ * lists the valid codes.
  */
 export type CloseDetail = number | readonly [code: number, text?: string | null];
 
 /**
- * The result of a callback: a tagged tuple whose last element is the next state. Create it with {@link ok}, {@link push},
- * {@link reply} or {@link stop}.
+ * The result of a callback: a tagged tuple whose last element is the next state. Create it with {@link ok}, {@link
+ * push}, {@link reply} or {@link stop}.
  *
  * @typeParam S the type of the state
  */
@@ -81,8 +81,8 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
 /** How `self.stop` ends a connection. */
 export interface StopDetail extends StopOptions {
   /**
-   * Destroys the socket without sending a close frame, so that the client sees code 1006. `code` and `text` then have no
-   * effect. Hosts without the capability `abort` may send a close frame nevertheless. Default: `false`.
+   * Destroys the socket without sending a close frame, so that the client sees code 1006. `code` and `text` then have
+   * no effect. Hosts without the capability `abort` may send a close frame nevertheless. Default: `false`.
    */
   readonly abort?: boolean;
 }

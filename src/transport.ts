@@ -3,19 +3,25 @@ import type { ProtocolError } from "./errors.ts";
 import type { ControlMessage, IoData, Opcode } from "./message.ts";
 import type { SharedSlice } from "./protocol/shared-messages.ts";
 
-/** A transport, as a session uses it. Except for {@link keep}, these methods never throw, in any state of the connection. */
+/**
+ * A transport, as a session uses it. Except for {@link keep}, these methods never throw, in any state of the
+ * connection.
+ */
 export interface Transport {
   /** Called once, before everything else: the transport reports to `events` from now on. */
   open(events: TransportEvents): void;
   /** The number of bytes sent with {@link send} that are not flushed. */
   readonly buffered: number;
-  /** The number of bytes flushed so far, or any counter that grows with it: the session only checks whether it has changed. */
+  /**
+   * The number of bytes flushed so far, or any counter that grows with it: the session only checks whether it has
+   * changed.
+   */
   readonly bytesFlushed: number;
   /** Sends a message of `size` bytes, after everything that was sent before. */
   send(opcode: Opcode, data: IoData, size: number): void;
   /**
-   * Sends a text without its size, on hosts that don't need it. `false`: it was not sent, because its size has to be checked
-   * against `maxBuffered`; the session then calls {@link send}.
+   * Sends a text without its size, on hosts that don't need it. `false`: it was not sent, because its size has to be
+   * checked against `maxBuffered`; the session then calls {@link send}.
    */
   sendText?(text: string): boolean;
   /**
@@ -24,7 +30,10 @@ export interface Transport {
    * @param flush write them out immediately. Otherwise, more is about to be sent
    */
   sendShared?(slices: readonly SharedSlice[], flush: boolean): void;
-  /** Sends a close frame, also as the answer to the peer's. Nothing is sent after it. Without a code, the frame is empty. */
+  /**
+   * Sends a close frame, also as the answer to the peer's. Nothing is sent after it. Without a code, the frame is
+   * empty.
+   */
   close(code: number | undefined, text: string): void;
   /** Closes the connection without a closing handshake. */
   abort(): void;
@@ -42,8 +51,9 @@ export interface Transport {
 /** The events that a transport reports to its session. */
 export interface TransportEvents {
   /**
-   * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that reports several events
-   * synchronously wraps them in one call of this; for an event outside of such a call, the session enters the context itself.
+   * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that reports several
+   * events synchronously wraps them in one call of this; for an event outside of such a call, the session enters the
+   * context itself.
    */
   runInContext<Target, A, B, C>(
     task: (this: Target, a: A, b: B, c: C) => void,
@@ -58,7 +68,10 @@ export interface TransportEvents {
     target: Target,
     ...args: Args
   ): void;
-  /** Bytes arrived. Called before the messages in them are reported. Infos that were sent earlier are handled before these. */
+  /**
+   * Bytes arrived. Called before the messages in them are reported. Infos that were sent earlier are handled before
+   * these.
+   */
   onActivity(): void;
   /** A text message. `size`: its payload in bytes, approximately. */
   onText(data: string, size: number): void;
@@ -67,8 +80,8 @@ export interface TransportEvents {
   /** A ping or pong. The transport has already answered a ping. */
   onControl(message: ControlMessage): void;
   /**
-   * The peer's close frame arrived: no more messages follow. The session answers with {@link Transport.close}, unless it
-   * closed first.
+   * The peer's close frame arrived: no more messages follow. The session answers with {@link Transport.close}, unless
+   * it closed first.
    */
   onClose(code: number | undefined, text: string): void;
   /** The peer violated the protocol or a limit. The session answers with {@link Transport.close}. */

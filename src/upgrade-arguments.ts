@@ -12,8 +12,8 @@ type AnythingButOptions =
   | (WithoutOptions & object);
 
 /**
- * The last arguments of `upgrade`: `[arg, options?]`. If `init` takes no argument, `arg` may be omitted or `undefined`, as in
- * `upgrade(req, Handler, undefined, options)`. Options in the place of `arg` do not compile.
+ * The last arguments of `upgrade`: `[arg, options?]`. If `init` takes no argument, `arg` may be omitted or `undefined`,
+ * as in `upgrade(req, Handler, undefined, options)`. Options in the place of `arg` do not compile.
  *
  * @typeParam Arg the type of the first parameter of the handler's `init`
  */

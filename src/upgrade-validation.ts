@@ -1,6 +1,6 @@
 /**
- * Validation of upgrade requests (RFC 6455 §4.2.1, RFC 8441 §5), and negotiation of the subprotocol and of compression, for
- * all hosts.
+ * Validation of upgrade requests (RFC 6455 §4.2.1, RFC 8441 §5), and negotiation of the subprotocol and of compression,
+ * for all hosts.
  */
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
@@ -125,8 +125,8 @@ const validateOrigin = (request: UpgradeRequest, allowed: ResolvedOptions["origi
 };
 
 /**
- * Whether the origin and the request have the same host and the same port. If the request names no port, it is the default
- * port of the origin's scheme: behind a TLS proxy, the server does not know the scheme that the client used.
+ * Whether the origin and the request have the same host and the same port. If the request names no port, it is the
+ * default port of the origin's scheme: behind a TLS proxy, the server does not know the scheme that the client used.
  */
 const isSameHost = (origin: string, authority: string | undefined): boolean => {
   if (authority === undefined || /[/\\?#@]/.test(authority)) return false;
@@ -161,7 +161,8 @@ export const selectSubprotocol = (
 
 /**
  * Returns the result of an application's function, unless it is a promise. A promise is truthy even if it resolves to
- * `false`, so it must not count as a decision. Its rejection is ignored, because an unhandled one would end the process.
+ * `false`, so it must not count as a decision. Its rejection is ignored, because an unhandled one would end the
+ * process.
  *
  * @throws TypeError for a promise
  */

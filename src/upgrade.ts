@@ -22,8 +22,8 @@ const upgradableOf = (request: object): Upgradable | undefined =>
   markOf(request) ?? (isFetchRequest(request) ? unmarked : undefined);
 
 /**
- * Accepts the upgrade request of a route: opens a WebSocket whose callbacks are those of `handler`. Call it in the route,
- * after authentication and other middleware, and return what it returns.
+ * Accepts the upgrade request of a route: opens a WebSocket whose callbacks are those of `handler`. Call it in the
+ * route, after authentication and other middleware, and return what it returns.
  *
  * ```ts
  * // Express, on a server that was passed to attach()
@@ -32,22 +32,22 @@ const upgradableOf = (request: object): Upgradable | undefined =>
  * app.get("/chat/:room", (c) => upgrade(c, Chat, { room: c.req.param("room") }, { maxMessageSize: 65_536 }));
  * ```
  *
- * The call checks the request. The handshake response is sent when the framework sends the response of the route, with the
- * headers that middleware has set, or immediately where nothing else ends the response (`node:http`, Express). `init` runs
- * after that. If the client has already disconnected, `upgrade` returns normally and `init` never runs.
+ * The call checks the request. The handshake response is sent when the framework sends the response of the route, with
+ * the headers that middleware has set, or immediately where nothing else ends the response (`node:http`, Express).
+ * `init` runs after that. If the client has already disconnected, `upgrade` returns normally and `init` never runs.
  *
- * @param conn the request, or the object that the framework passes to the route: the request of `node:http`, Express or a
- * fetch handler; the context of Hono, Koa or Elysia; the event of h3; the request or reply of Fastify
+ * @param conn the request, or the object that the framework passes to the route: the request of `node:http`, Express or
+ * a fetch handler; the context of Hono, Koa or Elysia; the event of h3; the request or reply of Fastify
  * @param handler a module, an object or a class instance with the callbacks of {@link WebSock}
- * @param arg the value that `init` receives as its first argument. May be omitted if `init` takes none; pass `undefined`
- * if `options` follow
+ * @param arg the value that `init` receives as its first argument. May be omitted if `init` takes none; pass
+ * `undefined` if `options` follow
  * @param options options for this connection, which override the `defaults` of `attach`. Default: those `defaults`
- * @returns the value that the route must return: a `Response` where routes return one, `undefined` on Fastify, otherwise
- * `conn`, which can be ignored
- * @throws UpgradeError if the request is not a valid upgrade request, its origin is not allowed, or the server is shutting
- * down, unless the option `earlyValidateUpgrade` is `false`. Do not catch it: frameworks turn it into the right response.
- * On Node, a call from a bare callback (of a timer, for example), where nothing could catch the error, answers the request
- * instead of throwing
+ * @returns the value that the route must return: a `Response` where routes return one, `undefined` on Fastify,
+ * otherwise `conn`, which can be ignored
+ * @throws UpgradeError if the request is not a valid upgrade request, its origin is not allowed, or the server is
+ * shutting down, unless the option `earlyValidateUpgrade` is `false`. Do not catch it: frameworks turn it into the
+ * right response. On Node, a call from a bare callback (of a timer, for example), where nothing could catch the error,
+ * answers the request instead of throwing
  * @throws UnknownAdapterError if no adapter has registered `conn`, usually because `attach` was not called
  * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`
  * @throws Error if the request has already been upgraded or answered

@@ -6,15 +6,15 @@ import type { HandleResult, StopDetail } from "./result.ts";
 export type Awaitable<T> = T | PromiseLike<T>;
 
 /**
- * The callbacks of a handler. A handler is a module, an object or a class instance with these functions; only `init` and
- * `handleIn` are required.
+ * The callbacks of a handler. A handler is a module, an object or a class instance with these functions; only `init`
+ * and `handleIn` are required.
  *
- * Each callback receives the state that the previous one returned, and returns a result, or a promise of one: `ok`, `push`,
- * `reply` or `stop` with the next state. The callbacks of a connection never overlap: while the promise of a callback is
- * pending, the next event of the connection waits.
+ * Each callback receives the state that the previous one returned, and returns a result, or a promise of one: `ok`,
+ * `push`, `reply` or `stop` with the next state. The callbacks of a connection never overlap: while the promise of a
+ * callback is pending, the next event of the connection waits.
  *
- * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, the connection is closed
- * with 1011, and `terminate` receives `{ error }`. Other connections are not affected.
+ * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, the connection is
+ * closed with 1011, and `terminate` receives `{ error }`. Other connections are not affected.
  *
  * ```ts
  * // echo.ts: counts and echoes messages
@@ -40,18 +40,23 @@ export interface WebSock<Arg, State, Info = never> {
    * Never called on hosts without the capability `control`.
    */
   readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
-  /** Called for each info that was sent with `self.send`. Without this callback, infos are dropped and reported once. */
+  /**
+   * Called for each info that was sent with `self.send`. Without this callback, infos are dropped and reported once.
+   */
   readonly handleInfo?: (info: Info, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
-   * Called when the connection ends: exactly once if `init` returned a result, otherwise never. It is called as soon as the
-   * end is decided, without waiting for the closing handshake. A pending callback is awaited first, for at most
+   * Called when the connection ends: exactly once if `init` returned a result, otherwise never. It is called as soon as
+   * the end is decided, without waiting for the closing handshake. A pending callback is awaited first, for at most
    * `closeTimeout`.
    *
    * The return value is ignored. If it is a promise, `close` and `drain` of the attachment wait for it, for at most
    * `closeTimeout`. An error is reported to `onError`.
    */
   readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => unknown;
-  /** The name of the handler in reports, if it is a string. A class instance is reported by the name of its class instead. */
+  /**
+   * The name of the handler in reports, if it is a string. A class instance is reported by the name of its class
+   * instead.
+   */
   readonly name?: unknown;
 }
 
@@ -68,16 +73,16 @@ export interface WebSock<Arg, State, Info = never> {
 export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { readonly error: unknown };
 
 /**
- * A handle to one connection, which callbacks receive as their last argument. It may be stored and used from anywhere: in
- * timers, in other requests, in the callbacks of other connections. (On hosts without the capability `crossConnection`, other
- * requests and connections cannot use it.)
+ * A handle to one connection, which callbacks receive as their last argument. It may be stored and used from anywhere:
+ * in timers, in other requests, in the callbacks of other connections. (On hosts without the capability
+ * `crossConnection`, other requests and connections cannot use it.)
  *
  * @typeParam Info the type of the infos that `send` accepts. Default: none
  */
 export interface Self<in Info = never> {
   /**
-   * Delivers `info` to the `handleInfo` of this connection, in a later event-loop tick and in the order of the calls. It
-   * never calls the handler synchronously.
+   * Delivers `info` to the `handleInfo` of this connection, in a later event-loop tick and in the order of the calls.
+   * It never calls the handler synchronously.
    *
    * More than 65 536 waiting infos close the connection with 1011 (`MailboxOverflow`).
    *
@@ -94,17 +99,17 @@ export interface Self<in Info = never> {
    * },
    * ```
    *
-   * @returns `false` if the connection is ending, possibly because `messages` exceed `maxBuffered`, which closes it with
-   * 1013 (`SlowConsumer`)
-   * @throws RangeError for an invalid message, such as a ping of more than 125 bytes. Nothing is sent, and the connection
-   * stays open
+   * @returns `false` if the connection is ending, possibly because `messages` exceed `maxBuffered`, which closes it
+   * with 1013 (`SlowConsumer`)
+   * @throws RangeError for an invalid message, such as a ping of more than 125 bytes. Nothing is sent, and the
+   * connection stays open
    * @throws TypeError for a value that is not a message, likewise
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Closes the connection immediately. Received messages that the handler has not seen yet are dropped, and a pending
-   * callback is not awaited. The close frame is sent before this call returns. `terminate` is called in a later event-loop
-   * tick, once a pending callback has settled. Reasons and close codes are those of the result {@link stop}.
+   * Closes the connection. The close frame is sent before this call returns. Received messages that are still queued
+   * are dropped. `terminate` is called in a later event-loop tick; while a callback is pending, only after it has
+   * settled, or after `closeTimeout`. Reasons and close codes are the same as for `stop` as the result of a callback.
    *
    * ```ts
    * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });
@@ -112,14 +117,14 @@ export interface Self<in Info = never> {
    *
    * @param reason why the connection is closed: any value. The client does not see it
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
-   * @returns `false` if the connection was already ending; the first reason counts
+   * @returns `false` if the end of the connection was already decided: that reason stays
    * @throws RangeError for an invalid close code, reason text or message. The connection stays open
    * @throws TypeError for an unknown option or a value that is not a message, likewise
    */
   readonly stop: (reason: unknown, detail?: StopDetail) => boolean;
   /**
-   * Waits until at most 64 KiB (the outbound high-water mark) are buffered for the client. Await it between pushes of a
-   * source that may be faster than the client.
+   * Waits until at most 64 KiB (the outbound high-water mark) are buffered for the client. Await it between the pushes
+   * of data from a source that may be faster than the client.
    *
    * ```ts
    * for await (const row of rows) {
@@ -136,8 +141,8 @@ export interface Self<in Info = never> {
   /** The number of bytes that are buffered for the client. Always 0 on Cloudflare, which does not expose it. */
   readonly buffered: number;
   /**
-   * Aborted as soon as the end of the connection is decided, also if `init` fails. Its `reason` is an `AbortError`, whose
-   * own `reason` is the value that `terminate` receives.
+   * Aborted as soon as the end of the connection is decided, also if `init` fails. Its `reason` is an `AbortError`,
+   * whose own `reason` is the value that `terminate` receives.
    */
   readonly signal: AbortSignal;
   /** Facts about the connection. */
@@ -155,13 +160,16 @@ export interface ConnectionInfo {
   /** The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, which the application sees as `GET`. */
   readonly method: string;
   /**
-   * The path of the upgrade request, without its query, which may contain secrets. A path of more than 256 characters is
-   * cut off and ends with an ellipsis.
+   * The path of the upgrade request, without its query, which may contain secrets. A path of more than 256 characters
+   * is cut off and ends with an ellipsis.
    */
   readonly path: string;
   /** The selected subprotocol; `undefined` if there is none. */
   readonly subprotocol: string | undefined;
-  /** The negotiated compression, as in the header `Sec-WebSocket-Extensions` of the response; `undefined` if there is none. */
+  /**
+   * The negotiated compression, as in the header `Sec-WebSocket-Extensions` of the response; `undefined` if there is
+   * none.
+   */
   readonly compression: string | undefined;
   /** The close code that the client sent; `undefined` if it has sent no close frame, or one without a code. */
   readonly closeCode: number | undefined;
@@ -175,8 +183,8 @@ export type HandlesInfo<Arg, State, Info> = [Info] extends [never]
   : { readonly handleInfo: NonNullable<WebSock<Arg, State, Info>["handleInfo"]> };
 
 /**
- * Infers the types of an inline handler, and returns it unchanged. Needed only for the type of infos, which cannot be
- * inferred; with it, `handleInfo` is required. Note the two pairs of parentheses.
+ * Infers the types of an inline handler, and returns the handler unchanged. Only the type of infos cannot be inferred:
+ * it is the type argument, and if it is given, `handleInfo` is required. Note the two pairs of parentheses.
  *
  * ```ts
  * const Clock = handler<"tick">()({

@@ -17,8 +17,8 @@ const isBuild = (folder) => existsSync(join(folder, "index.js")) && existsSync(j
  */
 
 /**
- * Finds a build: a `dist` folder, a checkout that is built, or a commit of this repository, which is built in a temporary
- * folder, once.
+ * Finds a build: a `dist` folder, a checkout that is built, or a commit of this repository, which is built in a
+ * temporary folder, once.
  *
  * @param {string} given
  * @returns {Build}

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 
 /**
  * @typedef {object} Engines
- * @property {string} [node] the Node that runs the servers: a binary, or a major version of `runtimes/`. Default: this one
+ * @property {string} [node] the Node that runs the servers: a binary, or a major version of `runtimes/`. Default: this
+ * one
  * @property {string} [runtimes] the folder of the other runtimes. Default: that of this checkout
  */
 

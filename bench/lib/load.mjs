@@ -1,7 +1,7 @@
 /**
  * The load: a process of its own that keeps a number of messages on their way on each of its connections. It works with
- * octets and counts whole answers by their length, so that it costs less than any server that it measures; what the first
- * and the last answers of each connection contain is compared to what was sent.
+ * octets and counts whole answers by their length, so that it costs less than any server that it measures; what the
+ * first and the last answers of each connection contain is compared to what was sent.
  */
 import { once } from "node:events";
 import http2 from "node:http2";
@@ -28,8 +28,8 @@ class Load {
     this.compressed = compressed;
     this.inFlight = inFlight;
     this.connections = connections;
-    // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece.
-    // Compressed ones are many, and each connection begins with another: a server that remembers the last gains nothing.
+    // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece. Compressed ones
+    // are many, and each connection begins with another: a server that remembers the last gains nothing.
     const variety = compressed ? Math.max(64, inFlight) : inFlight;
     this.variety = variety;
     const window = compressed

@@ -1,4 +1,6 @@
-/** Rounds in which whoever is compared takes turns, and what they tell. One that fails costs its own row and no other. */
+/**
+ * Rounds in which whoever is compared takes turns, and what they tell. One that fails costs its own row and no other.
+ */
 import { MissingRuntime } from "./engines.mjs";
 import { median } from "./stats.mjs";
 
@@ -13,9 +15,9 @@ import { median } from "./stats.mjs";
  * What a participant did.
  *
  * @template Sample
- * @typedef {Participant & { samples: (Sample | undefined)[], problem?: string, missing?: boolean }} Row `samples`: one for
- *   each round, `undefined` where there is none; `problem`: why the row is not whole; `missing`: it needs a runtime that
- *   is not installed
+ * @typedef {Participant & { samples: (Sample | undefined)[], problem?: string, missing?: boolean }} Row `samples`: one
+ * for each round, `undefined` where there is none; `problem`: why the row is not whole; `missing`: it needs a runtime
+ * that is not installed
  */
 
 /**
@@ -23,8 +25,8 @@ import { median } from "./stats.mjs";
  * @param {readonly Participant[]} participants
  * @param {number} rounds
  * @param {(participant: Participant, round: number) => Promise<Sample>} measure
- * @param {{ onRound?: () => void, stopped?: () => boolean, together?: boolean }} [options] `stopped`: measure no more, and
- *   forget the sample that was being taken; `together`: measure all participants of a round at the same time
+ * @param {{ onRound?: () => void, stopped?: () => boolean, together?: boolean }} [options] `stopped`: measure no more,
+ * and forget the sample that was being taken; `together`: measure all participants of a round at the same time
  * @returns {Promise<Row<Sample>[]>}
  */
 export const takeTurns = async (

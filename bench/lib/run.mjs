@@ -27,7 +27,8 @@ import { Child, CORE, startServer } from "./child.mjs";
 /**
  * @param {import("./rounds.mjs").Participant} participant
  * @param {import("./cases.mjs").Case} work
- * @param {{ seconds: number, warmup: number, execArgv?: readonly string[], engines?: import("./engines.mjs").Engines }} options
+ * @param {{ seconds: number, warmup: number, execArgv?: readonly string[], engines?: import("./engines.mjs").Engines }}
+ * options
  * @returns {Promise<Sample>}
  * @throws Error if the server or the load fails
  */

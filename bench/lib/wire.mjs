@@ -64,9 +64,9 @@ const deflate = (/** @type {Uint8Array} */ payload) =>
   deflateRawSync(payload, { level: 6, memLevel: 8, finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
 
 /**
- * Compressed messages, all of one compressed size, so that answers can be counted by their octets. Servers that compress
- * with the same zlib at the same level, each message on its own, give the same octets: an answer that is not compressed is
- * a wrong one.
+ * Compressed messages, all of one compressed size, so that answers can be counted by their octets. Servers that
+ * compress with the same zlib at the same level, each message on its own, give the same octets: an answer that is not
+ * compressed is a wrong one.
  *
  * @param {number} count
  * @param {number} size of a message before

@@ -1,4 +1,7 @@
-/** Our echo, where every upgrade runs in an AsyncLocalStorage context of its own, as behind tracing or request-scoped logs. */
+/**
+ * Our echo, where every upgrade runs in an AsyncLocalStorage context of its own, as behind tracing or request-scoped
+ * logs.
+ */
 import { AsyncLocalStorage } from "node:async_hooks";
 import http from "node:http";
 import { ours } from "../lib/ours.mjs";

@@ -34,7 +34,8 @@ export type Attached<Options> = Omit<Options, "websocket"> & {
 const UNLIMITED = 2 ** 40;
 
 /**
- * Adds WebSockets to the options of `Bun.serve`: `fetch` and the functions in `routes` can then {@link upgrade} requests.
+ * Adds WebSockets to the options of `Bun.serve`: `fetch` and the functions in `routes` can then {@link upgrade}
+ * requests.
  *
  * ```ts
  * const app = attach({ port: 4000, fetch: hono.fetch });
@@ -42,8 +43,8 @@ const UNLIMITED = 2 ** 40;
  * process.once("SIGTERM", () => app.sockets.drain().then(() => server.stop()));
  * ```
  *
- * The handshake response is sent when the app has returned its response, and has the headers of that response. Bun has one
- * limit of the message size for all connections, so `maxMessageSize` of `upgrade` cannot exceed that of `defaults`.
+ * The handshake response is sent when the app has returned its response, and has the headers of that response. Bun has
+ * one limit of the message size for all connections, so `maxMessageSize` of `upgrade` cannot exceed that of `defaults`.
  *
  * @param options the options of `Bun.serve`, without `websocket`
  * @param hostOptions the options of all connections, and error handling

@@ -34,9 +34,9 @@ type Attach = {
 };
 
 /**
- * Enables `upgrade` in a Durable Object, with connections that survive its hibernation. The state that callbacks return is
- * stored with the connection, and passed to the next callback when the object wakes up. Variables lose their values during
- * hibernation, so keep everything in the state or in `ctx.storage`.
+ * Enables `upgrade` in a Durable Object, with connections that survive its hibernation. The state that callbacks return
+ * is stored with the connection, and passed to the next callback when the object wakes up. Variables lose their values
+ * during hibernation, so keep everything in the state or in `ctx.storage`.
  *
  * Call it in the constructor or in a class field. A Worker needs no `attach`: there, `upgrade` works by itself.
  *
@@ -54,15 +54,15 @@ type Attach = {
  *
  * After hibernation, iteration and `get(id)` of the returned object still find all connections, with the same ids.
  *
- * The state must be serializable by the structured clone algorithm, and fit into the attachment of a WebSocket. A state that
- * does not is reported to `onError` and closes the connection with 1011.
+ * The state must be serializable by the structured clone algorithm, and fit into the attachment of a WebSocket. A state
+ * that does not is reported to `onError` and closes the connection with 1011.
  *
  * @see https://developers.cloudflare.com/durable-objects/best-practices/websockets/
  *
  * @param object the Durable Object: `this`
  * @param ctx the context of the Durable Object: `this.ctx`
- * @param handler the handler, or an object of several named handlers: `{ chat: Chat, admin: Admin }`. A hibernated connection
- * finds its handler by that name, also after a deployment
+ * @param handler the handler, or an object of several named handlers: `{ chat: Chat, admin: Admin }`. A hibernated
+ * connection finds its handler by that name, also after a deployment
  * @param options the options of all connections, and error handling
  * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, an invalid handler, or anything but a Durable Object and its context

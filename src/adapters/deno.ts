@@ -33,8 +33,8 @@ export type Attached<Handler> = Handler & {
 export type DenoHandler = (request: Request, ...more: never) => unknown;
 
 /**
- * Wraps a handler of `Deno.serve`. `upgrade` works without it, but then sends the handshake response immediately, and Deno
- * stops a server whose handler afterwards throws or returns another response. With it,
+ * Wraps a handler of `Deno.serve`. `upgrade` works without it, but then sends the handshake response immediately, and
+ * Deno stops a server whose handler afterwards throws or returns another response. With it,
  *
  * - the handshake response has the headers that middleware sets after the route
  * - a route that throws after `upgrade` cancels the upgrade

@@ -23,9 +23,9 @@ export type { Attachment } from "./shared/attachment.ts";
 export interface AttachOptions extends HostOptions {
   /**
    * Selects the upgrade requests that go to the app. The other `upgrade` listeners of the server (those of Vite or
-   * socket.io, for example), and on HTTP/2 its `connect` listeners, receive all other requests, and none of the selected
-   * ones. The function must return `true` or `false` synchronously. If it throws or returns a promise, the error is
-   * reported to `onError` and the request is refused with 400. Default: all upgrade requests go to the app.
+   * socket.io, for example), and on HTTP/2 its `connect` listeners, receive all other requests, and none of the
+   * selected ones. The function must return `true` or `false` synchronously. If it throws or returns a promise, the
+   * error is reported to `onError` and the request is refused with 400. Default: all upgrade requests go to the app.
    *
    * ```ts
    * attach(server, { only: (request) => /^\/socket(\?|$)/.test(request.url ?? "") })
@@ -46,8 +46,8 @@ export interface AttachOptions extends HostOptions {
  *
  * Closing the server closes its WebSockets with 1001.
  *
- * @param server a server of `node:http`, `node:https` or `node:http2`; on HTTP/2, WebSockets use the extended CONNECT of
- * RFC 8441
+ * @param server a server of `node:http`, `node:https` or `node:http2`; on HTTP/2, WebSockets use the extended CONNECT
+ * of RFC 8441
  * @param options the options of all connections, and error handling
  * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, and for anything but a server, such as an Express or Hono app

@@ -31,8 +31,8 @@ export { capabilities } from "./ws/capabilities.ts";
 export type { WsServer, WsSocket } from "./ws/types.ts";
 
 /**
- * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be two
- * responses) and exposes neither the received bytes nor the number of unsent bytes.
+ * Bun replaces the package `ws` with its own implementation, which bypasses the HTTP response (so that there would be
+ * two responses) and exposes neither the received bytes nor the number of unsent bytes.
  *
  * @throws Error on Bun
  */
@@ -47,23 +47,24 @@ const refuseBun = (name: string): void => {
 /** Options of {@link attach}. */
 export interface AttachOptions extends HostOptions {
   /**
-   * The HTTP server of the app. Required for a WebSocketServer that was created with `noServer`. Default: the server that the
-   * WebSocketServer was created with.
+   * The HTTP server of the app. Required for a WebSocketServer that was created with `noServer`. Default: the server
+   * that the WebSocketServer was created with.
    */
   readonly server?: HttpServer;
   /**
-   * Selects the upgrade requests that go to the app. For all others the WebSocketServer emits `connection` as usual; with
-   * `noServer`, they go to the other `upgrade` listeners of the HTTP server. The function must return `true` or `false`
-   * synchronously. If it throws or returns a promise, the error is reported to `onError` and the request is refused with
+   * Selects the upgrade requests that go to the app. For all others the WebSocketServer emits `connection` as usual;
+   * with `noServer`, they go to the other `upgrade` listeners of the HTTP server. The function must return `true` or
+   * `false` synchronously. If it throws or returns a promise, the error is reported to `onError` and the request is
+   * refused with
    * 400. Default: all upgrade requests go to the app.
    */
   readonly only?: (request: IncomingMessage) => boolean;
 }
 
 /**
- * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server, like any other request, so
- * that a route can `upgrade` them. The package `ws` performs the handshake and carries the frames. The WebSocketServer emits
- * no `connection` for these requests, but `verifyClient`, `headers` and `clients` work as usual.
+ * Passes the upgrade requests of a WebSocketServer to the `request` listeners of its HTTP server, like any other
+ * request, so that a route can `upgrade` them. The package `ws` performs the handshake and carries the frames. The
+ * WebSocketServer emits no `connection` for these requests, but `verifyClient`, `headers` and `clients` work as usual.
  *
  * ```ts
  * const server = http.createServer(app);
@@ -74,8 +75,8 @@ export interface AttachOptions extends HostOptions {
  * @param options the HTTP server, the options of all connections, and error handling
  * @returns an object that counts, closes and drains the connections
  * @throws TypeError for an unknown option, for anything but a WebSocketServer, or if the HTTP server is missing
- * @throws Error if `attach` has already been called for the HTTP server, and on Bun, which replaces the package `ws` with
- * its own implementation
+ * @throws Error if `attach` has already been called for the HTTP server, and on Bun, which replaces the package `ws`
+ * with its own implementation
  */
 export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachment => {
   checkWebSocketServer(sockets);
@@ -116,8 +117,8 @@ export interface Hosting extends Attachment {
 }
 
 /**
- * Creates a {@link host} function with its own defaults and `onError`, and an `Attachment` for its connections. Call it once
- * for each server.
+ * Creates a {@link host} function with its own defaults and `onError`, and an `Attachment` for its connections. Call it
+ * once for each server.
  *
  * ```ts
  * const sockets = hosting({ onError: log });
@@ -194,8 +195,8 @@ const shared = createHosting({});
 
 /**
  * Runs `handler` on a socket that a WebSocketServer has accepted. Call it synchronously in the `connection` listener:
- * messages that arrive earlier are lost. The WebSocketServer has already performed the handshake, so the options `headers`,
- * `subprotocols`, `origins` and `earlyValidateUpgrade` have no effect.
+ * messages that arrive earlier are lost. The WebSocketServer has already performed the handshake, so the options
+ * `headers`, `subprotocols`, `origins` and `earlyValidateUpgrade` have no effect.
  *
  * ```ts
  * webSocketServer.on("connection", (socket, request) => host(socket, request, Chat, "lobby"));
@@ -208,7 +209,8 @@ const shared = createHosting({});
  * @param handler a module, an object or a class instance with the callbacks of `WebSock`
  * @param rest `arg` for `init` and `options` for this connection, as in `upgrade`
  * @throws TypeError for an invalid handler or an unknown or invalid option
- * @throws Error if the socket already has a handler, and on Bun, which replaces the package `ws` with its own implementation
+ * @throws Error if the socket already has a handler, and on Bun, which replaces the package `ws` with its own
+ * implementation
  */
 export const host: Hosting["host"] = shared.host;
 

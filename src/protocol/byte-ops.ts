@@ -3,8 +3,8 @@ import { LastText } from "./short-text/last-text.ts";
 import { utf8Length } from "./utf8.ts";
 
 /**
- * The operations on bytes and text that the protocol needs. {@link portableByteOps} runs everywhere; an adapter whose host
- * has faster functions provides its own.
+ * The operations on bytes and text that the protocol needs. {@link portableByteOps} runs everywhere; an adapter whose
+ * host has faster functions provides its own.
  */
 export interface ByteOps {
   /** The most recently decoded text: see `short-text/README.md`. */

@@ -9,8 +9,8 @@ export interface ByteStream {
   /** The number of bytes flushed so far. */
   readonly bytesFlushed: number;
   /**
-   * Writes the parts in order. If {@link buffered} is 0 afterwards, they have been copied or sent, and their memory may be
-   * reused. Otherwise they must not change before {@link ByteStreamEvents.onFlushed}.
+   * Writes the parts in order. If {@link buffered} is 0 afterwards, they have been copied or sent, and their memory may
+   * be reused. Otherwise they must not change before {@link ByteStreamEvents.onFlushed}.
    */
   write(parts: readonly Uint8Array[]): void;
   /** Ends our direction once everything is flushed, and discards received bytes until the peer ends its direction. */

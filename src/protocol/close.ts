@@ -44,9 +44,9 @@ export const CLOSE = {
 } as const;
 
 /**
- * Whether a close frame may carry this code. RFC 6455 §7.4.2: 0–999 are not used. 1000–2999 are reserved for the protocol
- * and its extensions; of these, 1004–1006 and 1015 must not be sent, and those above 1015 are not registered. 3000–4999 are
- * for libraries and applications.
+ * Whether a close frame may carry this code. RFC 6455 §7.4.2: 0–999 are not used. 1000–2999 are reserved for the
+ * protocol and its extensions; of these, 1004–1006 and 1015 must not be sent, and those above 1015 are not registered.
+ * 3000–4999 are for libraries and applications.
  */
 export const isCloseCode = (code: number): boolean =>
   Number.isInteger(code) &&

@@ -48,9 +48,15 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private parsing = false;
   private paused = false;
   private flushScheduled = false;
-  /** Our close frame is queued: nothing is sent after it, and all received frames are ignored except the peer's close frame. */
+  /**
+   * Our close frame is queued: nothing is sent after it, and all received frames are ignored except the peer's close
+   * frame.
+   */
   private closeQueued = false;
-  /** Our close frame is written to the stream. Later than `closeQueued` if messages before it are still being compressed. */
+  /**
+   * Our close frame is written to the stream. Later than `closeQueued` if messages before it are still being
+   * compressed.
+   */
   private closeWritten = false;
   /** The peer has sent its close frame, or violated the protocol: everything that arrives now is dropped. */
   private discarding = false;
@@ -64,7 +70,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       decompressor: compression.decompressor,
       output: new CompressedOutput(
         compression.compressor,
-        (first, data, size) => this.write(first, data, size),
+        (firstByte, data, size) => this.write(firstByte, data, size),
         (frames) => {
           this.writeFrames(frames);
           this.flushLater();
@@ -102,7 +108,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.onScheduledFlush();
   }
 
-  /** Without a close frame this is a loss: a half-open WebSocket is useless. After one, our close frame is still to be sent. */
+  /**
+   * If the peer has ended its direction without a close frame, the connection is lost: a half-open WebSocket is
+   * useless. If it has sent a close frame, ours is sent first.
+   */
   onEnd(): void {
     if (!this.discarding || this.closeWritten) this.stream.destroy();
   }
@@ -141,7 +150,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
-    // If the session has paused reading, it may wait for onDrain, which must not be called on its own stack.
+    // A session that has paused reading may wait for onDrain. It is called in a later tick, not on the session's stack.
     if (this.writer.bytes > 0 || this.paused) this.scheduleFlush();
   }
 
@@ -190,7 +199,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private onInflated(opcode: number, result: Uint8Array | ProtocolError): void {
     const deflate = this.deflate!;
     deflate.inflating = false;
-    // Not by calling `resume`, which would end a pause that the session requested.
+    // `resume` is not called here, because it would end a pause that the session has requested.
     this.parser.stopped = this.paused || this.discarding;
     try {
       if (result instanceof ProtocolError) throw result;
@@ -222,7 +231,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.write(FIN | OPCODE.pong, data, data.length);
   }
 
-  /** Parsing is stopped. Pings that have arrived behind the waiting messages are answered nevertheless. */
+  /** While parsing is stopped, pings that have arrived behind the waiting messages are answered nevertheless. */
   private answerPingsAhead(): void {
     if (this.closeQueued || this.discarding) return;
     for (const data of this.parser.takePingsAhead()) this.answerPing(data);
@@ -231,13 +240,13 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
     if (this.closeWritten) this.stream.end();
-    // Also for a close frame that answers ours: the session records its code and text.
+    // The session records the code and text of the peer's close frame, also if that answers ours.
     this.session.onClose(code, text);
   }
 
   private fail(error: ProtocolError): void {
     this.stopReading();
-    // RFC 6455 §7.1.7: send a close frame with the code, and don't wait for the peer's, which could not be read.
+    // RFC 6455 §7.1.7: send a close frame with the code. The peer's close frame is not awaited: it could not be parsed.
     if (this.closeWritten) this.stream.end();
     else if (!this.closeQueued) this.session.onProtocolError(error);
   }
@@ -284,12 +293,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     else this.deflate.output.send(opcode, data, size);
   }
 
-  private write(first: number, data: IoData, size: number): void {
+  private write(firstByte: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
-    // The frame may wait for long, so it must not occupy the shared slab. Usually there is no backlog.
+    // With a backlog, the frame may wait for long, so it must not occupy the shared slab.
     if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
-    this.writer.add(first, data, size);
-    if (first === (FIN | OPCODE.close)) this.onCloseWritten();
+    this.writer.add(firstByte, data, size);
+    if (firstByte === (FIN | OPCODE.close)) this.onCloseWritten();
     else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
     else this.flushLater();
   }

@@ -6,7 +6,10 @@ export const MAX_LOOP_COPY = 64;
 /** Intermediate memory for one small copy. The next copy overwrites it. */
 export const scratch = new Uint8Array(MAX_LOOP_COPY);
 
-/** A view of {@link scratch} for each size. Constructing a typed array from another is faster than allocating and filling it. */
+/**
+ * A view of {@link scratch} for each size. Constructing a typed array from another is faster than allocating and
+ * filling it.
+ */
 export const scratchOfSize = Array.from({ length: MAX_LOOP_COPY + 1 }, (_, size) => scratch.subarray(0, size));
 
 /** Replaces a reference to a chunk that is no longer needed, so that the garbage collector can free the chunk. */
@@ -21,8 +24,8 @@ export const copy = (source: Uint8Array, start: number, end: number): Uint8Array
 };
 
 /**
- * Returns `source[start..end)` as a view if its memory is at most twice as large as the view, and as a copy otherwise: a
- * message that is kept never keeps more than twice its size in memory.
+ * Returns `source[start..end)` as a view if its memory is at most twice as large as the view, and as a copy otherwise:
+ * a message that is kept never keeps more than twice its size in memory.
  */
 export const viewOrCopy = (source: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
   const size = end - start;

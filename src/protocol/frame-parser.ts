@@ -39,10 +39,10 @@ const MIN_VIEW_CHUNK = 128;
 const MAX_UNMASK_IN_VIEW = 128;
 
 /**
- * The parser of one connection. {@link feed} adds received bytes, which are unmasked in place; {@link parse} reports the
- * messages in them, and throws a ProtocolError if they violate the protocol. Violations are found as early as possible: the
- * size of a data frame is checked as soon as its length has arrived, and an uncompressed text is validated while its frames
- * arrive.
+ * The parser of one connection. {@link feed} adds received bytes, and {@link parse} reports the messages in them. It
+ * unmasks the bytes in place, and throws a ProtocolError if they violate the protocol. Violations are found as early as
+ * possible: the size of a data frame is checked as soon as its length has arrived, and an uncompressed text is
+ * validated while its bytes arrive.
  */
 export class FrameParser {
   /**
@@ -74,7 +74,7 @@ export class FrameParser {
     this.compression = compression;
   }
 
-  /** Adds the next chunk. The parser owns it from now on, and changes it: frames are unmasked in place. */
+  /** Adds the next chunk. From now on, the chunk belongs to the parser, which unmasks its frames in place. */
   feed(chunk: Uint8Array): void {
     this.endRun();
     const remaining = this.chunk.length - this.offset;
@@ -92,12 +92,13 @@ export class FrameParser {
   }
 
   /**
-   * Parses until {@link stopped} is set or more bytes are needed. What has arrived of an incomplete data frame is consumed as
-   * well; an incomplete header or control frame is kept.
+   * Parses until {@link stopped} is set or more bytes are needed. What has arrived of an incomplete data frame is
+   * consumed as well; an incomplete header or control frame is kept.
    */
   parse(): void {
     while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
-    // Don't keep the whole chunk in memory: drop it if all of it was parsed, and copy the rest if more bytes are needed.
+    // Don't keep the whole chunk in memory: drop it if all of it was parsed, and copy the rest if more bytes are
+    // needed.
     const remaining = this.chunk.length - this.offset;
     if (remaining === 0) this.chunk = NO_BYTES;
     else if (!this.stopped && remaining < this.chunk.buffer.byteLength) {
@@ -108,9 +109,9 @@ export class FrameParser {
   }
 
   /**
-   * Returns the payloads of the complete pings that have arrived but are not parsed, because {@link stopped} is set. They can
-   * then be answered "as soon as is practical" (RFC 6455 §5.5.2). Each ping is returned once. When parsing reaches it, it is
-   * still reported, with `answered` set.
+   * Returns the payloads of the complete pings that have arrived but are not parsed, because {@link stopped} is set.
+   * They can then be answered "as soon as is practical" (RFC 6455 §5.5.2). Each ping is returned once. When parsing
+   * reaches it, it is still reported, with `answered` set.
    */
   takePingsAhead(): readonly Uint8Array<ArrayBuffer>[] {
     const at = this.offset + (this.partial?.inPayload ? this.partial.remaining : 0);
@@ -121,8 +122,8 @@ export class FrameParser {
   }
 
   /**
-   * Reads a control frame or an unfragmented message, if all of it has arrived; of any other data frame, only the header.
-   * `false`: more bytes are needed.
+   * Reads a control frame or an unfragmented message, if all of it has arrived; of any other data frame, only the
+   * header. `false`: more bytes are needed.
    */
   private readFrame(): boolean {
     const { chunk, offset } = this;
@@ -174,8 +175,8 @@ export class FrameParser {
     if (length > maxFrameSize)
       throw new ProtocolError(CLOSE.tooBig, `received a frame of more than ${maxFrameSize} bytes`);
     const size = length + (this.partial?.buffer.length ?? 0);
-    // DEFLATE enlarges incompressible data, by about 5 bytes per 16 KiB. An allowance of 0.1% and 64 bytes is more than that,
-    // and the inflated message must not exceed `maxMessageSize` anyway.
+    // DEFLATE enlarges incompressible data, by about 5 bytes per 16 KiB. An allowance of 0.1% and 64 bytes is more than
+    // that, and the inflated message must not exceed `maxMessageSize` anyway.
     if (size > (compressed ? maxMessageSize * 1.001 + 64 : maxMessageSize)) {
       throw new ProtocolError(CLOSE.tooBig, `received a message of more than ${maxMessageSize} bytes`);
     }
@@ -223,8 +224,8 @@ export class FrameParser {
   }
 
   /**
-   * Reads a short text and the short texts that directly follow it, the rest of its run (see `short-text/README.md`). Stops
-   * within the run if an event's listener sets {@link stopped} or calls {@link feed}.
+   * Reads a short text and the short texts that directly follow it, the rest of its run (see `short-text/README.md`).
+   * Stops within the run if an event's listener sets {@link stopped} or calls {@link feed}.
    */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events, byteOps } = this;

@@ -15,7 +15,9 @@ class Slab {
   bytes: Uint8Array = new Uint8Array(0);
   view = viewOf(this.bytes);
   used = 0;
-  /** The number of writers with frames here that may be unflushed. A writer that never releases it prevents its reuse. */
+  /**
+   * The number of writers with frames here that may be unflushed. A writer that never releases it prevents its reuse.
+   */
   private writers = 0;
 
   constructor(byteOps: ByteOps, size: number) {
@@ -66,7 +68,9 @@ const TEXT_HEADERS = Array.from({ length: MAX_SHORT + 1 }, (_, size) => String.f
 /** Shared by all writers without parts. Never add to it. */
 const NO_PARTS: Uint8Array[] = [];
 
-/** Collects the frames of one connection until they are written. Small frames are contiguous, so that they are one part. */
+/**
+ * Collects the frames of one connection until they are written. Small frames are contiguous, so that they are one part.
+ */
 export class FrameWriter {
   /** The number of bytes that wait for {@link takeParts}. */
   bytes = 0;
@@ -75,7 +79,9 @@ export class FrameWriter {
   private slab: Slab;
   private hasOwnSlab = false;
   private parts: Uint8Array[] = NO_PARTS;
-  /** The slab's memory, while a region of it (`regionStart` to `regionEnd`) contains frames that are not in `parts` yet. */
+  /**
+   * The slab's memory, while a region of it (`regionStart` to `regionEnd`) contains frames that are not in `parts` yet.
+   */
   private region: Uint8Array | undefined;
   private regionStart = 0;
   private regionEnd = 0;
@@ -92,20 +98,20 @@ export class FrameWriter {
   /**
    * Adds a frame.
    *
-   * @param first its first byte
+   * @param firstByte the first byte of its header
    * @param size the length of `data` in bytes
    */
-  add(first: number, data: IoData, size: number): void {
+  add(firstByte: number, data: IoData, size: number): void {
     const header = headerSize(size);
     this.bytes += header + size;
     if (typeof data === "string" && size <= MAX_SHORT) {
       const { lastText } = this.byteOps;
       if (data === lastText.text && lastText.view !== undefined) {
-        this.addLastText(first, size);
+        this.addLastText(firstByte, size);
         return;
       }
       // Collect the frame in a string: many frames are then written by one call to the host.
-      if (size === data.length && first === TEXT_FRAME && !this.hasOwnSlab) {
+      if (size === data.length && firstByte === TEXT_FRAME && !this.hasOwnSlab) {
         this.pendingText += TEXT_HEADERS[size]! + data;
         return;
       }
@@ -114,7 +120,7 @@ export class FrameWriter {
     const copied = size < COPY_LIMIT;
     const at = this.reserve(copied ? header + size : header);
     const { bytes } = this.slab;
-    const payload = writeHeader(bytes, at, first, size);
+    const payload = writeHeader(bytes, at, firstByte, size);
     this.regionEnd = this.slab.used = copied ? writeIoData(data, bytes, payload, this.byteOps, size) : payload;
     if (!copied) this.addLarge(data, size);
   }
@@ -167,11 +173,11 @@ export class FrameWriter {
   }
 
   /** Adds the short text that was decoded last, by copying the bytes that it was received as. */
-  private addLastText(first: number, size: number): void {
+  private addLastText(firstByte: number, size: number): void {
     if (this.pendingText !== "") this.writePendingText();
     const at = this.reserve(2 + size);
     const { view } = this.slab;
-    view.setUint16(at, (first << 8) | size);
+    view.setUint16(at, (firstByte << 8) | size);
     this.regionEnd = this.slab.used = this.byteOps.lastText.copyTo(view, at + 2);
   }
 
@@ -184,8 +190,8 @@ export class FrameWriter {
   }
 
   /**
-   * Reserves `size` bytes in the slab, and returns their position. Extends the current region, unless another writer has
-   * added to the slab since.
+   * Reserves `size` bytes in the slab, and returns their position. Extends the current region, unless another writer
+   * has added to the slab since.
    */
   private reserve(size: number): number {
     if (this.slab === NO_SLAB) this.slab = new Slab(this.byteOps, OWN_SLAB_SIZE);

@@ -15,8 +15,8 @@ export const MAX_CONTROL_PAYLOAD = 125;
 export const headerSize = (length: number): number => (length < 126 ? 2 : length < 65_536 ? 4 : 10);
 
 /** Writes an unmasked header (RFC 6455 §5.1: a server MUST NOT mask), and returns the position of the payload. */
-export const writeHeader = (target: Uint8Array, at: number, first: number, length: number): number => {
-  target[at] = first;
+export const writeHeader = (target: Uint8Array, at: number, firstByte: number, length: number): number => {
+  target[at] = firstByte;
   if (length < 126) {
     target[at + 1] = length;
     return at + 2;

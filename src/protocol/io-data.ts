@@ -1,4 +1,6 @@
-/** Measuring and writing `IoData`: strings and bytes that are written one after the other without being joined first. */
+/**
+ * Measuring and writing `IoData`: strings and bytes that are written one after the other without being joined first.
+ */
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
@@ -40,8 +42,8 @@ const writeList = (data: IoData, target: Uint8Array, at: number, byteOps: ByteOp
 const CHECKED_DEPTH = 1_000;
 
 /**
- * Calls `visit` for each string and byte array in `data`, in order. Takes linear time, and does not recurse, so that deeply
- * nested lists can't overflow the stack.
+ * Calls `visit` for each string and byte array in `data`, in order. Takes linear time, and does not recurse, so that
+ * deeply nested lists can't overflow the stack.
  *
  * @throws TypeError for a value that is not IoData, such as a list that contains itself
  */

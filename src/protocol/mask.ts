@@ -9,8 +9,8 @@
  * | `copyUnmasked`       | bytes                   | a copy   | binary messages up to 64 bytes                       |
  * | `copyUnmaskedInView` | a DataView of the chunk | a copy   | the same, in chunks of at least 128 bytes            |
  *
- * A DataView reads four bytes per step at any alignment. Creating one costs more than it saves for a single short frame, so
- * it is created once per chunk, if the chunk is likely to contain several frames.
+ * A DataView reads four bytes per step at any alignment. Creating one costs more than it saves for a single short
+ * frame, so it is created once per chunk, if the chunk is likely to contain several frames.
  */
 import { type MAX_LOOP_COPY, scratch, scratchOfSize } from "./copy.ts";
 
@@ -25,7 +25,9 @@ export const rotateKey = (key: number, count: number): number => {
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 };
 
-/** Masks or unmasks in place. Returns whether the result is ASCII: this costs nothing here, and speeds up decoding text. */
+/**
+ * Masks or unmasks in place. Returns whether the result is ASCII: this costs nothing here, and speeds up decoding text.
+ */
 export const applyMask = (bytes: Uint8Array, start: number, end: number, key: number): boolean => {
   let union = 0;
   let at = start;

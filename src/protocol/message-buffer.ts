@@ -3,8 +3,8 @@ import type { ByteOps } from "./byte-ops.ts";
 import { viewOrCopy } from "./copy.ts";
 
 /**
- * The most that is allocated before the bytes have arrived. The length in a header is only a claim: a thousand clients that
- * announce 10 MB each must not make the server allocate 10 GB.
+ * The most that is allocated before the bytes have arrived. The length in a header is only a claim: a thousand clients
+ * that announce 10 MB each must not make the server allocate 10 GB.
  */
 const TRUSTED_LENGTH = 1024 * 1024;
 
@@ -51,8 +51,8 @@ export class MessageBuffer {
   }
 
   private grow(needed: number, expected: number): void {
-    // Always at least double the size. `expected` covers only the fragments whose headers have arrived; growing to just that
-    // size would copy the whole message for every fragment.
+    // Always at least double the size. `expected` covers only the fragments whose headers have arrived; growing to just
+    // that size would copy the whole message for every fragment.
     const grown = this.byteOps.alloc(Math.max(needed, this.bytes.length * 2, Math.min(expected, TRUSTED_LENGTH)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;

@@ -6,7 +6,10 @@ import { applyMask } from "./mask.ts";
 /** The size of a masked header for a payload of up to 125 bytes: two bytes and the key (RFC 6455 §5.2). */
 const SHORT_HEADER = 6;
 
-/** The payloads of the pings in `chunk` from `at` on, where a frame begins. Stops at the first incomplete or invalid frame. */
+/**
+ * The payloads of the pings in `chunk` from `at` on, where a frame begins. Stops at the first incomplete or invalid
+ * frame.
+ */
 export const pingsIn = (chunk: Uint8Array, at: number): Uint8Array<ArrayBuffer>[] => {
   const pings: Uint8Array<ArrayBuffer>[] = [];
   while (at + SHORT_HEADER <= chunk.length) {

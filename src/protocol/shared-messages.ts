@@ -1,6 +1,6 @@
 /**
- * Messages that are sent to many connections. Their frames are encoded once, one behind the other in one buffer, and each
- * connection writes that buffer or a slice of it.
+ * Messages that are sent to many connections. Their frames are encoded once, one behind the other in one buffer, and
+ * each connection writes that buffer or a slice of it.
  */
 import type { IoData, OutMessage } from "../message.ts";
 import type { ByteOps } from "./byte-ops.ts";

@@ -11,7 +11,8 @@ export const invalidUtf8 = (): ProtocolError =>
 /**
  * Validates and decodes a text.
  *
- * @throws ProtocolError 1007 if it is not UTF-8, unless `validateUtf8` is off; 1009 if it exceeds the engine's longest string
+ * @throws ProtocolError 1007 if it is not UTF-8, unless `validateUtf8` is off; 1009 if it exceeds the engine's longest
+ * string
  */
 export const decodeText = (bytes: Uint8Array, byteOps: ByteOps, validateUtf8: boolean): string => {
   if (validateUtf8 && !byteOps.isUtf8(bytes)) throw invalidUtf8();

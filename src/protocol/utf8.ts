@@ -30,7 +30,8 @@ interface Utf8Ops {
 }
 
 /**
- * Validates a text incrementally (RFC 6455 §8.1). It fails fast: at the first byte after which the text can't become valid.
+ * Validates a text incrementally (RFC 6455 §8.1). It fails fast: at the first byte after which the text can't become
+ * valid.
  */
 export class Utf8Validator {
   private readonly byteOps: Utf8Ops;

@@ -28,9 +28,10 @@ interface Run {
 }
 
 /**
- * Infos, and messages to members of {@link TopicMembers.single}, are passed on when they are published. Messages to members
- * of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop tick with one write for each member;
- * or earlier to a member that is about to send something else, so that everything is sent in the order of the calls.
+ * Infos, and messages to members of {@link TopicMembers.single}, are passed on when they are published. Messages to
+ * members of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop tick with one write for
+ * each member; or earlier to a member that is about to send something else, so that everything is sent in the order of
+ * the calls.
  */
 export class Delivery {
   delivered = 0;
@@ -39,8 +40,8 @@ export class Delivery {
   private readonly node: string;
   private readonly onGap: (gap: Gap) => void;
   /**
-   * What runs code of the application (`onGap`, listeners of `self.signal`). It waits until all members have got the message,
-   * so that this code can subscribe, publish and stop without changing who gets it, and in which order.
+   * What runs code of the application (`onGap`, listeners of `self.signal`). It waits until all members have got the
+   * message, so that this code can subscribe, publish and stop without changing who gets it, and in which order.
    */
   private later: (() => void)[] = [];
   /** The topics that have a batch. */
@@ -160,8 +161,8 @@ export class Delivery {
   }
 
   /**
-   * Sends a batch as it is. Nearly always, all members are sent the same bytes. `false`: not to this member, for whom some
-   * messages are not, who is too slow, or who has to receive messages of other topics between them.
+   * Sends a batch as it is. Nearly always, all members are sent the same bytes. `false`: not to this member, for whom
+   * some messages are not, who is too slow, or who has to receive messages of other topics between them.
    */
   private sendWhole(entry: Entry, batch: Batch): boolean {
     const { member, missed } = entry;

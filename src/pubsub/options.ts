@@ -31,11 +31,14 @@ export interface PubSubOptions {
 /** Options of `topic.subscribe`. */
 export interface SubscribeOptions<Info> {
   /**
-   * What happens if the member is too slow: `"close"` closes its connection (1013 if too much is buffered, 1011 if too many
-   * infos wait), `"drop"` leaves out messages and infos. Default: `"close"`.
+   * What happens if the member is too slow: `"close"` closes its connection (1013 if too much is buffered, 1011 if too
+   * many infos wait), `"drop"` leaves out messages and infos. Default: `"close"`.
    */
   readonly slow?: "close" | "drop";
-  /** With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB, at most the connection's. */
+  /**
+   * With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB, at most the
+   * connection's.
+   */
   readonly maxBuffered?: number;
   /** Makes the info that announces a gap. It is delivered with the first message or info after the gap. */
   readonly onGap?: (gap: Gap) => Info;
@@ -55,7 +58,9 @@ export interface SendOptions {
 export interface Subscription {
   /** The name of the topic. */
   readonly topic: string;
-  /** Resolves when the subscription is effective; with `false` if the connection is ending or the `PubSub` is closed. */
+  /**
+   * Resolves when the subscription is effective; with `false` if the connection is ending or the `PubSub` is closed.
+   */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member while another subscription of it to this topic is left. */
   cancel(): void;

@@ -19,8 +19,8 @@ export interface Topic<Info = never> {
    * what is published meanwhile is sent after the messages of `init`. Subscribing twice has the effect of once, and the
    * first options stay.
    *
-   * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or less;
-   * Error on a host whose connections cannot send to each other
+   * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
+   * less; Error on a host whose connections cannot send to each other
    */
   readonly subscribe: (self: Self<Info>, options?: SubscribeOptions<Info>) => Subscription;
   /** Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive. */
@@ -40,8 +40,8 @@ export interface Topic<Info = never> {
    */
   readonly publish: (messages: Messages, options?: SendOptions) => boolean;
   /**
-   * Ends the connection of each member, as `self.stop` does. Subscribe the connections of a user to `user:<id>`, and this
-   * kicks the user.
+   * Ends the connection of each member, as `self.stop` does. Subscribe the connections of a user to `user:<id>`, and
+   * this kicks the user.
    *
    * @throws TypeError or RangeError as `self.stop` does
    */

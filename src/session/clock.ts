@@ -7,13 +7,13 @@ export interface Clock {
   /** Monotonic time in milliseconds, from an arbitrary origin. */
   now(): number;
   /**
-   * Like {@link now}, but does not advance while the process is suspended or its event loop is blocked. Idle timeouts are
-   * measured with it.
+   * Like {@link now}, but does not advance while the process is suspended or its event loop is blocked. Idle timeouts
+   * are measured with it.
    */
   activeNow(): number;
   /**
-   * A cheap upper bound of {@link activeNow}, up to half a second ahead of it. For per-message timestamps, where reading the
-   * clock is too expensive.
+   * A cheap upper bound of {@link activeNow}, up to half a second ahead of it. For per-message timestamps, where
+   * reading the clock is too expensive.
    */
   coarseActiveNow(): number;
   /**

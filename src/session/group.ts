@@ -35,16 +35,16 @@ export class SessionGroup {
 
   /** The connections whose end is not decided. */
   *selves(): Generator<Self<unknown>> {
-    for (const session of this.sessions) if (!session.ended) yield session.self;
+    for (const session of this.sessions) if (!session.endDecided) yield session.self;
   }
 
   /** The connection with this id, unless its end is decided. */
   get(id: string): Self<unknown> | undefined {
     const session = this.byId.get(id);
-    return session === undefined || session.ended ? undefined : session.self;
+    return session === undefined || session.endDecided ? undefined : session.self;
   }
 
-  // Arrow functions, because they are passed as `SessionContext.onIdentified` and `onEnd`.
+  // Arrow functions, because they are passed as `SessionEnvironment.onIdentified` and `onEnd`.
 
   readonly identify = (session: Session, id: string): void => {
     // The id may be read after the session was deleted.

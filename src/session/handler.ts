@@ -6,8 +6,8 @@ export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" 
 export type Callback = (...args: unknown[]) => unknown;
 
 /**
- * A handler's callbacks, and the object on which they are called (`this` in the methods of a class instance). `handleIn` is
- * called as a method of `target`, which is faster.
+ * A handler's callbacks, and the object on which they are called (`this` in the methods of a class instance).
+ * `handleIn` is called as a method of `target`, which is faster.
  */
 export interface Callbacks {
   readonly target: { readonly handleIn: Callback };
@@ -30,8 +30,8 @@ const cache = new WeakMap<object, Callbacks>();
 /**
  * Looks up the callbacks of a module, an object or a class instance. The result is cached.
  *
- * @throws TypeError if a required callback is missing, if a callback is not a function, or if a property is named like a
- * callback but is none
+ * @throws TypeError if a required callback is missing, if a callback is not a function, or if a property is named like
+ * a callback but is none
  */
 export const callbacksOf = (handler: object): Callbacks => {
   if (typeof handler !== "object" || handler === null) {

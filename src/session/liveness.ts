@@ -59,7 +59,10 @@ export class Liveness {
     return now >= this.heartbeatAt(options);
   }
 
-  /** Records that a heartbeat was due. `sent`: a ping was sent. With bytes buffered none is: they test the connection, too. */
+  /**
+   * Records that a heartbeat was due. `sent`: a ping was sent. With bytes buffered none is: they test the connection,
+   * too.
+   */
   noteHeartbeat(now: number, sent: boolean): void {
     this.heartbeatSentAt = now;
     if (sent) this.unansweredHeartbeats++;

@@ -66,7 +66,9 @@ export class Mailbox {
     return this.infoQueue.length;
   }
 
-  /** Called when bytes arrive from the peer. Messages that are added until the next call count as having arrived now. */
+  /**
+   * Called when bytes arrive from the peer. Messages that are added until the next call count as having arrived now.
+   */
   markArrival(): void {
     this.infosAtArrival = this.sentInfos;
   }
@@ -126,7 +128,7 @@ export class Mailbox {
 }
 
 /**
- * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection and
- * stays hot in the CPU cache. Never add to it.
+ * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection
+ * and stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

@@ -1,4 +1,6 @@
-/** Checks the application's messages and close details before they reach a host, because hosts reject different values. */
+/**
+ * Checks the application's messages and close details before they reach a host, because hosts reject different values.
+ */
 
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";

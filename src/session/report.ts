@@ -12,7 +12,8 @@ export interface ErrorContext {
   readonly connection: ConnectionInfo;
   /**
    * The name of the handler: of a class instance, the name of its class; of a module or an object, its property `name`
-   * (`export const name = "chat"`), if it has one. In a Durable Object with several handlers, the name passed to `attach`.
+   * (`export const name = "chat"`), if it has one. In a Durable Object with several handlers, the name passed to
+   * `attach`.
    */
   readonly handler: string | undefined;
   /** The path of the upgrade request: `self.connection.path`. */
@@ -20,10 +21,12 @@ export interface ErrorContext {
 }
 
 /**
- * Receives the errors that the library reports: errors of callbacks, invalid results, mailbox overflows, infos without a
- * `handleInfo`, and options without effect. What it throws or rejects with is printed with `console.error`.
+ * Receives everything that the library reports, for example errors of callbacks, invalid results, abandoned callbacks,
+ * mailbox overflows, infos without a `handleInfo`, errors of `only`, `origins` and `subprotocols`, and options without
+ * effect. What it throws or rejects with is printed with `console.error`.
  *
  * @param error the error, which may be any value that the application threw
- * @param context the connection and the callback; `undefined` if the error belongs to the server rather than a connection
+ * @param context the connection and the callback; `undefined` if the error belongs to the server rather than a
+ * connection
  */
 export type OnError = (error: unknown, context: ErrorContext | undefined) => void;

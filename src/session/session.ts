@@ -1,20 +1,21 @@
 /**
- * The session: the code between a handler and a transport, one per connection, the same on every host.
+ * The session: the object between a handler and a transport. There is one for each connection, and it is the same on
+ * every host.
  *
- * It calls one callback at a time, applies the results, decides when and why a connection ends, applies backpressure, and
- * enforces timeouts. It does no I/O: it is given the transport, the clock and `onError`.
+ * It calls one callback at a time, applies the results, decides when and why a connection ends, applies backpressure,
+ * and enforces timeouts. It does no I/O: its constructor receives the transport, the clock and `onError`.
  *
  * ## The end of a connection
  *
  * | phase    | meaning                                                                                               |
  * |----------|-------------------------------------------------------------------------------------------------------|
  * | `OPEN`   | messages and infos are handled, results are applied                                                   |
- * | `ENDING` | the end is decided, and our close frame sent (or the transport aborted); a callback is still running   |
- * | `ENDED`  | `terminate` has been called, or was not due because `init` had failed                                 |
+ * | `ENDING` | the end is decided: the close frame is sent, or the transport aborted; `terminate` is not called yet  |
+ * | `ENDED`  | `terminate` has been called. (If `init` failed, it is not called, and the phase begins without it.)   |
  *
  * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
- * `isDisconnected` (the transport is closed). A session that has `ENDED`, is disconnected and whose `terminate` has settled
- * is released.
+ * `isDisconnected` (the transport is closed). A session is released when its phase is `ENDED`, its transport is closed,
+ * and `terminate` has settled.
  *
  * | event                                   | `OPEN`                                             | `ENDING`                   | `ENDED`                |
  * |-----------------------------------------|----------------------------------------------------|----------------------------|------------------------|
@@ -23,10 +24,10 @@
  * | message, info                           | handled, or queued in the mailbox                  | dropped                    | dropped                |
  * | a pending callback settles              | its result is applied                              | its messages are dropped;  | –                      |
  * |                                         |                                                    | `ENDED`                    |                        |
- * | the peer's close frame                  | once the mailbox is empty, the end is "remote"     | recorded                   | recorded               |
- * | the transport is closed                 | once the mailbox is empty, ConnectionLost          | recorded                   | released               |
+ * | the peer's close frame                  | once no message is queued, the end is "remote"     | recorded                   | recorded               |
+ * | the transport is closed                 | once no message is queued, ConnectionLost          | recorded                   | released               |
  * | `closeTimeout` of a pending callback    | after a close frame or a loss: abandoned, and the  | abandoned; `ENDED`         | `terminate` abandoned; |
- * |                                         | end is decided as if the mailbox were empty        |                            | released               |
+ * |                                         | end is decided as if no message were queued        |                            | released               |
  * | `closeTimeout` of the closing handshake | –                                                  | the transport is aborted   | the same               |
  */
 import type { Capabilities } from "../capabilities.ts";
@@ -59,13 +60,16 @@ import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type ConnectionFacts, SessionSelf, type TopicSession } from "./self.ts";
 
-/** Reading is paused while the mailbox contains this much or more, and resumes below half of it. */
-const INBOUND_HIGH_WATER_MARK = { events: 1024, bytes: 65_536 } as const;
+/** Reading is paused when this much is queued in the mailbox, and resumed when less than half of it is left. */
+const INBOUND_HIGH_WATER_MARK = { messages: 1024, bytes: 65_536 } as const;
 
-/** The mailbox's limit where the host can't pause reading: `events`, or `maxMessageSize` plus `extraBytes`. */
-const UNPAUSABLE_LIMIT = { events: 65_536, extraBytes: 1024 * 1024 } as const;
+/**
+ * The limits of the mailbox on hosts that can't pause reading: this many messages, and `maxMessageSize` plus
+ * `extraBytes` bytes.
+ */
+const UNPAUSABLE_LIMIT = { messages: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more bytes than this are buffered, the peer's messages are neither read nor handled. */
+/** While more bytes than this are buffered for the peer, its messages are neither read nor handled. */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
 /** A mailbox with more infos than this ends the connection. */
@@ -78,39 +82,46 @@ const ENDED = 2;
 // The bits of `Session.flags`.
 /** More than the outbound high-water mark is buffered: the peer's messages are held back. See `canHandle`. */
 const BLOCKED = 1;
-/** The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback. */
+/**
+ * The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback.
+ */
 const OUTSIDE_CONTEXT = 2;
 /** Set during a call of `self.push` or `self.stop`: no callback may be called on the application's stack. */
 const IN_SELF_CALL = 4;
-/** With one of these set, a message can't be handled on the fast path. */
+/** If one of these bits is set, a message can't be handled on the fast path. */
 const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
-/** The part of a session that it shares with all sessions of a host that have the same options. */
-export interface SessionContext {
-  readonly capabilities: Pick<Capabilities, "answersClose" | "control" | "idleClock" | "pause"> &
-    Partial<Pick<Capabilities, "crossConnection" | "host">>;
+/** What all sessions of a host that have the same options share. */
+export interface SessionEnvironment {
+  readonly capabilities: Pick<
+    Capabilities,
+    "answersClose" | "control" | "crossConnection" | "host" | "idleClock" | "pause"
+  >;
   readonly options: ResolvedOptions;
   readonly clock: Clock;
   readonly byteOps: ByteOps;
   readonly onError: OnError;
   /** Called when `self.id` is read for the first time, or an adapter restores it. */
   readonly onIdentified?: (session: Session, id: string) => void;
-  /** Called when the session is released (see the end of a connection, above). */
+  /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
 }
 
 export class Session implements TransportEvents, Timed, TopicSession {
   // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something last arrived. Set for each message, but passed on only by {@link currentLiveness}. */
+  /** When something last arrived. Set for each message; {@link liveness} learns of it in {@link currentLiveness}. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
   /** The callback that is running, or whose promise is pending. */
   private running: CallbackName | undefined = undefined;
-  /** {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}, in one field because every message reads it. */
+  /**
+   * The bits {@link BLOCKED}, {@link OUTSIDE_CONTEXT} and {@link IN_SELF_CALL}: one field, because every message reads
+   * it.
+   */
   private flags = 0;
-  /** The handler: the object on which {@link callbacks} are called. */
+  /** The handler, on which the {@link callbacks} are called. */
   private readonly target: Callbacks["target"];
   private state: unknown = undefined;
   readonly self: SessionSelf;
@@ -123,14 +134,14 @@ export class Session implements TransportEvents, Timed, TopicSession {
   private isDisconnected = false;
 
   slot = 0;
-  private readonly context: SessionContext;
+  private readonly environment: SessionEnvironment;
   private readonly callbacks: Callbacks;
   private readonly liveness: Liveness;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
   /** Set when the end is decided. */
   private ending: Ending | undefined = undefined;
-  /** The callbacks for pending promises, created with the first of them. */
+  /** The functions that are passed to `then` of pending promises. Created for the first promise. */
   private settlement: Settlement | undefined = undefined;
   /** Created when the connection first waits in `self.drained()` or subscribes to a topic. */
   private extensions: Extensions | undefined = undefined;
@@ -143,15 +154,15 @@ export class Session implements TransportEvents, Timed, TopicSession {
     callbacks: Callbacks,
     transport: Transport,
     facts: ConnectionFacts,
-    context: SessionContext,
+    environment: SessionEnvironment,
     asyncContext?: AsyncContext,
   ) {
-    this.clock = context.clock;
+    this.clock = environment.clock;
     this.activeAt = this.clock.activeNow();
     this.target = callbacks.target;
     this.self = new SessionSelf(this, facts);
     this.transport = transport;
-    this.context = context;
+    this.environment = environment;
     this.callbacks = callbacks;
     this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
@@ -205,7 +216,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.reschedule();
   }
 
-  /** Continues with a state that {@link Transport.keep} has stored: `init` ran earlier, before the process hibernated. */
+  /**
+   * Continues with a state that {@link Transport.keep} has stored: `init` ran earlier, before the process hibernated.
+   */
   resume(state: unknown): void {
     this.transport.open(this);
     this.state = state;
@@ -226,7 +239,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   // --- calls of `self`
 
-  get ended(): boolean {
+  get endDecided(): boolean {
     return this.phase !== OPEN;
   }
 
@@ -281,7 +294,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /** `self.push`: sends immediately, even while a callback is running or pending. */
   pushNow(messages: Messages): boolean {
-    checkMessages(messages, this.context.byteOps);
+    checkMessages(messages, this.environment.byteOps);
     if (this.phase !== OPEN || this.isDisconnected) return false;
     this.runSelfCall(() => this.send(messages));
     return this.phase === OPEN && !this.isDisconnected;
@@ -292,7 +305,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     checkStopOptions(detail, "abort");
     const { messages = [], abort = false } = detail;
     const { code, text } = checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
-    checkMessages(messages, this.context.byteOps);
+    checkMessages(messages, this.environment.byteOps);
     if (this.phase !== OPEN) return false;
     let decided!: boolean;
     this.runSelfCall(() => {
@@ -331,7 +344,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   identified(id: string): void {
-    this.context.onIdentified?.(this, id);
+    this.environment.onIdentified?.(this, id);
   }
 
   // --- calls of topics
@@ -341,12 +354,12 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   get isolatedBy(): string | undefined {
-    const { capabilities } = this.context;
-    return capabilities.crossConnection === false ? capabilities.host : undefined;
+    const { capabilities } = this.environment;
+    return capabilities.crossConnection ? undefined : capabilities.host;
   }
 
   get maxBuffered(): number {
-    return this.context.options.maxBuffered;
+    return this.environment.options.maxBuffered;
   }
 
   get waitingInfos(): number {
@@ -367,7 +380,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   get byteOps(): ByteOps {
-    return this.context.byteOps;
+    return this.environment.byteOps;
   }
 
   get sharesFrames(): boolean {
@@ -391,7 +404,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   endSlowConsumer(waiting: number, size: number): void {
-    if (!this.isDisconnected) this.runSelfCall(() => this.exceedsMaxBuffered(waiting, size));
+    if (!this.isDisconnected) this.runSelfCall(() => this.endOverMaxBuffered(waiting, size));
   }
 
   defer(run: () => void): void {
@@ -424,9 +437,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * The fast path for text messages. Everything is in one function, and `handleIn` is called as a method, so that the JIT can
-   * inline the handler (as long as the call site stays monomorphic); escape analysis then removes the allocations of the
-   * message and the result. Results other than `push` go through {@link interpret}.
+   * The fast path for text messages. Everything is in one function, and `handleIn` is called as a method, so that the
+   * JIT can inline the handler (as long as the call site stays monomorphic); escape analysis then removes the
+   * allocations of the message and the result. Results other than `push` go through {@link interpret}.
    */
   onText(data: string, size: number): void {
     if (!this.isReady) {
@@ -468,7 +481,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     facts.closeText = text;
     if (this.phase !== OPEN) return;
     this.closeReceived = true;
-    this.startCloseTimeout();
+    this.startAbandonTimeout();
     this.pump();
   }
 
@@ -501,7 +514,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.extensions?.settleDrainWaiters(false);
     if (this.phase === OPEN) {
       this.blocked = false;
-      this.startCloseTimeout();
+      this.startAbandonTimeout();
       this.pump();
     }
     this.releaseIfDone();
@@ -509,7 +522,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   // --- events to callbacks
 
-  /** Whether a message can be handled immediately, instead of being queued. With a synchronous handler, it nearly always can. */
+  /**
+   * Whether a message can be handled immediately, instead of being queued. With a synchronous handler, it nearly always
+   * can.
+   */
   private get isReady(): boolean {
     return (
       this.phase === OPEN && this.running === undefined && (this.flags & NOT_READY) === 0 && this.mailbox.isCaughtUp
@@ -545,15 +561,17 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * Whether a message of `size` bytes may be handled although more than the outbound high-water mark is buffered: as long as
-   * a reply of the same size fits into `maxBuffered`, and in two cases only. (1) The host itself answers the peer's close
-   * frame, and would do so before the replies to messages that are held back, which would be lost. (2) The peer has sent its
-   * close frame, so that it sends nothing more that would have to be held back.
+   * Whether a message of `size` bytes is handled although more than the outbound high-water mark is buffered. It is, if
+   * a reply of the same size fits into `maxBuffered`, and either
+   *
+   * - the host itself answers the peer's close frame: it would do so before the replies to messages that are held back,
+   *   and these replies would be lost, or
+   * - the peer has sent its close frame: it sends no more messages, so there is no reason to hold these back.
    */
   private canHandle(size: number): boolean {
-    const { transport, context } = this;
-    if (context.capabilities.answersClose && !this.closeReceived) return false;
-    return transport.buffered + size <= context.options.maxBuffered;
+    const { transport, environment } = this;
+    if (environment.capabilities.answersClose && !this.closeReceived) return false;
+    return transport.buffered + size <= environment.options.maxBuffered;
   }
 
   /** Like {@link isReady}, but with {@link BLOCKED} set: see {@link canHandle}. */
@@ -584,7 +602,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   private queue(event: InboundMessage, size: number): void {
     if (this.phase !== OPEN) return;
     this.ownMailbox.addMessage(event, size);
-    if (this.context.capabilities.pause) this.updateReading();
+    if (this.environment.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }
 
@@ -644,7 +662,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
     else if (this.completeCallback(stateOf(result))) this.apply(result);
   }
 
-  /** Records that a callback has returned. `false`: the end was decided meanwhile, and the result's messages are dropped. */
+  /**
+   * Records that a callback has returned. `false`: the end was decided meanwhile, and the result's messages are
+   * dropped.
+   */
   private completeCallback(state: unknown): boolean {
     this.running = undefined;
     this.abandonAt = undefined;
@@ -656,14 +677,14 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * Waits for a callback's promise. When it settles, its value or error is treated as if the callback had just returned or
-   * thrown it, unless the callback was abandoned.
+   * Waits for a callback's promise. When it settles, its value or error is treated as if the callback had just returned
+   * or thrown it, unless the callback was abandoned.
    *
    * @throws TypeError for a value that is neither a result nor a promise
    */
   private awaitResult(promise: unknown, name: CallbackName): void {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
-    if (this.closeReceived || this.isDisconnected) this.startCloseTimeout();
+    if (this.closeReceived || this.isDisconnected) this.startAbandonTimeout();
     this.settlement ??= {
       fulfilled: (result) => this.runInContext(this.settle, this, returnValue, result),
       rejected: (error) => this.runInContext(this.settle, this, throwValue, error),
@@ -683,7 +704,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     // Before `running` is cleared: `onError` may cause events, which must not be handled until the end is decided.
     this.report(error, callback);
     this.running = undefined;
-    // After ENDED, `abandonAt` is the deadline of `terminate`.
+    // In phase ENDED, `abandonAt` is the deadline of `terminate`.
     if (this.phase !== ENDED) this.abandonAt = undefined;
     // No text: an error message must not be revealed to the client.
     this.end({ error }, CLOSE.internalError, "");
@@ -726,8 +747,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
       this.sendText(message.data);
       return;
     }
-    const size = checkMessage(message, this.context.byteOps);
-    if (this.phase !== OPEN || this.isDisconnected || !this.hasRoom(size)) return;
+    const size = checkMessage(message, this.environment.byteOps);
+    if (this.phase !== OPEN || this.isDisconnected || !this.fitsOrEnds(size)) return;
     this.transport.send(message.opcode, message.data ?? "", size);
   }
 
@@ -735,22 +756,22 @@ export class Session implements TransportEvents, Timed, TopicSession {
   private sendText(text: string): void {
     // Measuring the text is unnecessary where the host can send it immediately.
     if (this.phase !== OPEN || this.isDisconnected || this.transport.sendText?.(text)) return;
-    const size = ioLength(text, this.context.byteOps);
-    if (this.hasRoom(size)) this.transport.send("text", text, size);
+    const size = ioLength(text, this.environment.byteOps);
+    if (this.fitsOrEnds(size)) this.transport.send("text", text, size);
   }
 
   /**
-   * Whether a message of `size` bytes fits into `maxBuffered`; if not, ends the connection. With nothing buffered, every
-   * message fits: one larger than `maxBuffered` could never be sent otherwise.
+   * Whether a message of `size` bytes fits into `maxBuffered`; if not, ends the connection. With nothing buffered,
+   * every message fits: one larger than `maxBuffered` could never be sent otherwise.
    */
-  private hasRoom(size: number): boolean {
+  private fitsOrEnds(size: number): boolean {
     const waiting = this.transport.buffered;
-    if (waiting === 0 || waiting + size <= this.context.options.maxBuffered) return true;
-    this.exceedsMaxBuffered(waiting, size);
+    if (waiting === 0 || waiting + size <= this.environment.options.maxBuffered) return true;
+    this.endOverMaxBuffered(waiting, size);
     return false;
   }
 
-  private exceedsMaxBuffered(waiting: number, size: number): void {
+  private endOverMaxBuffered(waiting: number, size: number): void {
     this.slowConsumer(`${waiting} bytes are buffered, and ${size} more would exceed "maxBuffered"`);
   }
 
@@ -769,6 +790,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     )
       return;
     this.blocked = true;
+    // Starts the timeout after which a peer that reads nothing is a slow consumer.
     this.isStalled();
     this.updateReading();
     this.reschedule();
@@ -780,7 +802,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     const factor = this.paused ? 0.5 : 1;
     const shouldPause =
       this.blocked ||
-      mailbox.messages >= INBOUND_HIGH_WATER_MARK.events * factor ||
+      mailbox.messages >= INBOUND_HIGH_WATER_MARK.messages * factor ||
       // A single message never pauses reading, however large, so that pings behind it are seen and answered.
       (mailbox.messages > 1 && mailbox.bytes >= INBOUND_HIGH_WATER_MARK.bytes * factor);
     if (shouldPause === this.paused) return false;
@@ -799,8 +821,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   private limitMailbox(): void {
     const { mailbox } = this;
-    const bytes = this.context.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
-    if (mailbox.messages <= UNPAUSABLE_LIMIT.events && mailbox.bytes <= bytes) return;
+    const bytes = this.environment.options.maxMessageSize + UNPAUSABLE_LIMIT.extraBytes;
+    if (mailbox.messages <= UNPAUSABLE_LIMIT.messages && mailbox.bytes <= bytes) return;
     this.onProtocolError(
       new ProtocolError(CLOSE.policyViolation, "the client sends messages faster than the handler handles them"),
     );
@@ -809,8 +831,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
   // --- the end
 
   /**
-   * Decides the end, and closes the transport. Does not call `terminate`: the caller does, because it knows whether a callback
-   * may run on the current stack.
+   * Decides the end, and closes the transport. Does not call `terminate`: the caller does, because it knows whether a
+   * callback may run on the current stack.
    */
   private end(reason: CloseReason, code: number | undefined, text: string, abort = false): void {
     if (!this.isDisconnected) this.extensions?.flush();
@@ -821,15 +843,16 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.mailbox.clear();
     this.closeExtensions();
     if (!this.isDisconnected) this.closeTransport(code, text, abort);
-    this.startCloseTimeout();
+    this.startAbandonTimeout();
     this.reschedule();
     // Last, because listeners are application code.
     if (SessionSelf.hasSignal(this.self)) this.abortSignal();
   }
 
   /**
-   * Enters the context in any case, whatever OUTSIDE_CONTEXT says: if another connection's callback has called `self.stop`, the
-   * flag may be cleared by a callback of this connection further down the stack.
+   * Always enters the context, whatever the flag OUTSIDE_CONTEXT says. A callback of this connection further down the
+   * stack has cleared the flag; but if it called code of another connection, which called `self.stop` of this one, the
+   * current context is that of the other connection.
    */
   private abortSignal(): void {
     const { asyncContext, self } = this;
@@ -843,7 +866,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
       this.transport.abort();
       return;
     }
-    this.ending!.abortAt = this.clock.now() + this.context.options.closeTimeout;
+    this.ending!.abortAt = this.clock.now() + this.environment.options.closeTimeout;
     this.transport.close(code, text);
     if (!this.paused) return;
     this.paused = false;
@@ -856,9 +879,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /** Abandons the pending callback, if any, after `closeTimeout`. */
-  private startCloseTimeout(): void {
+  private startAbandonTimeout(): void {
     if (this.running === undefined || this.abandonAt !== undefined) return;
-    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
+    this.abandonAt = this.clock.now() + this.environment.options.closeTimeout;
     this.reschedule();
   }
 
@@ -907,7 +930,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
       this.ending!.isTerminating = false;
       this.releaseIfDone();
     };
-    this.abandonAt = this.clock.now() + this.context.options.closeTimeout;
+    this.abandonAt = this.clock.now() + this.environment.options.closeTimeout;
     this.reschedule();
     Promise.resolve(result).then(done, (error) => {
       this.report(error, "terminate");
@@ -920,7 +943,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.phase !== ENDED || !this.isDisconnected || ending!.isTerminating || ending!.isReleased) return;
     ending!.isReleased = true;
     this.clock.cancel(this);
-    this.context.onEnd?.(this);
+    this.environment.onEnd?.(this);
   }
 
   // --- time
@@ -938,7 +961,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private checkPeer(): void {
-    const { options } = this.context;
+    const { options } = this.environment;
     if (this.isStalled()) {
       this.slowConsumer(`the client read nothing for ${options.timeout} ms`);
       return;
@@ -956,9 +979,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private isStalled(): boolean {
-    const { buffered, bytesFlushed: taken } = this.transport;
-    const { options } = this.context;
-    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, taken);
+    const { buffered, bytesFlushed } = this.transport;
+    const { options } = this.environment;
+    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, bytesFlushed);
   }
 
   private sendHeartbeat(now: number): void {
@@ -969,17 +992,17 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /** Whether the session enforces `timeout`: not after the peer's close frame, and not where the host does. */
   private get checksIdle(): boolean {
-    return !this.closeReceived && this.context.capabilities.idleClock;
+    return !this.closeReceived && this.environment.capabilities.idleClock;
   }
 
   private get canPing(): boolean {
-    return this.context.capabilities.control;
+    return this.environment.capabilities.control;
   }
 
   /** Schedules {@link tick} at the earliest deadline. */
   private reschedule(): void {
     if (this.ending?.isReleased) return;
-    const { options } = this.context;
+    const { options } = this.environment;
     let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
       const inactive = this.clock.now() - this.clock.activeNow();
@@ -990,7 +1013,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   private report(error: unknown, callback: CallbackName | undefined): void {
     const { callbacks, facts, self } = this;
-    this.context.onError(error, {
+    this.environment.onError(error, {
       callback,
       id: self.id,
       connection: facts,

@@ -11,9 +11,9 @@ export class Activity {
   private waiters: (() => void)[] = [];
 
   /**
-   * Resolves when nothing is pending. A callback that settles may start the callback of the next message, which may return
-   * a promise again. Each of these steps takes microtasks only, so one event-loop tick without pending work means that no
-   * more will follow.
+   * Resolves when nothing is pending. A callback that settles may start the callback of the next message, which may
+   * return a promise again. Each of these steps takes microtasks only, so one event-loop tick without pending work
+   * means that no more will follow.
    */
   async settled(): Promise<void> {
     do {

@@ -41,8 +41,8 @@ const HANDSHAKE = {
 type Send<Answer> = (request: Request, injection: Injection) => Answer | PromiseLike<Answer>;
 
 /**
- * Sends an upgrade request through an app, without a network. If the route upgrades the request, the client of the returned
- * object is connected to its handler.
+ * Sends an upgrade request through an app, without a network. If the route upgrades the request, the client of the
+ * returned object is connected to its handler.
  *
  * ```ts
  * // Express, Koa, Nest, node:http: the listener for http.createServer, or the server of the framework
@@ -54,15 +54,16 @@ type Send<Answer> = (request: Request, injection: Injection) => Answer | Promise
  * const { client, response } = await connectRoute("/chat/lobby", (_, injection) => app.inject(injection));
  * ```
  *
- * The request is validated as on a server, and the client is that of `connect`. `{ listener }` and `{ server }` need Node:
- * the request goes through the HTTP parser of Node, and the response through its HTTP client.
+ * The request is validated as on a server, and the client is that of `connect`. `{ listener }` and `{ server }` need
+ * Node: the request goes through the HTTP parser of Node, and the response through its HTTP client.
  *
  * @param url the path, or a full URL. `https:` makes the request secure (`req.secure` in Express)
  * @param app a {@link NodeApp}, or a function that passes the request to the app and returns the response
  * @param options headers of the request, and the `defaults` of `attach`
  * @returns a promise of the response and the client
  * @throws TypeError if `app` is neither of these
- * @throws any error that the app throws or rejects with, except an `UpgradeError` in a {@link NodeApp}, which is answered
+ * @throws any error that the app throws or rejects with, except an `UpgradeError` in a {@link NodeApp}, which is
+ * answered
  */
 export function connectRoute<Info = unknown>(
   url: string,

@@ -21,13 +21,13 @@ export interface Ended {
   readonly code: number | undefined;
   /** The close reason text that the server sent; empty if there was none. */
   readonly text: string;
-  /** The reason that `terminate` received. */
+  /** Why the connection ended: what `terminate` receives. */
   readonly reason: CloseReason;
 }
 
 /**
- * Runs `handler` for one connection in memory, and returns the client of this connection. The promise resolves when `init`
- * has settled, even if it failed.
+ * Runs `handler` for one connection in memory, and returns the client of this connection. The promise resolves when
+ * `init` has settled, even if it failed.
  *
  * ```ts
  * const client = await connect(Echo, "hello");
@@ -171,8 +171,8 @@ export class TestClient<in Info = never> {
   }
 
   /**
-   * Sends a string as a text message, and anything else as a binary message. While the server has paused reading, messages
-   * are held back.
+   * Sends a string as a text message, and anything else as a binary message. While the server has paused reading,
+   * messages are held back.
    */
   send(data: string | Uint8Array | ArrayBuffer): void {
     if (typeof data === "string") {
@@ -230,10 +230,10 @@ export class TestClient<in Info = never> {
   }
 
   /**
-   * Resolves when the connection is idle: no callback is pending, no info waits in the mailbox, and every message that the
-   * client sent has been handled, or is held back because the server has paused reading until the client reads again.
-   * Unless the client has stopped reading, {@link received} then contains everything that the server has sent, so that a test
-   * can assert that it sent nothing else.
+   * Resolves when the connection is idle: no callback is pending, no info waits in the mailbox, and no message of the
+   * client waits to be handled, except those that the server holds back until the client reads again. Unless the client
+   * has stopped reading, {@link received} then contains everything that the server has sent, so a test can assert that
+   * the server has sent nothing else.
    *
    * ```ts
    * client.send("hello");
@@ -241,9 +241,10 @@ export class TestClient<in Info = never> {
    * expect(client.received).toEqual([]);
    * ```
    *
-   * The promise stays pending while a callback is pending. If a callback waits for an action of the test, do this first, and
-   * call `settled` afterwards. `settled` does not wait for timers and I/O whose promise no callback returned, nor for
-   * callbacks of other connections that will send to this one: await `settled` of the sending client first.
+   * The promise stays pending while a callback is pending. If a callback waits for an action of the test, do this
+   * first, and call `settled` afterwards. `settled` does not wait for timers and I/O whose promise no callback
+   * returned, nor for callbacks of other connections that will send to this one: await `settled` of the sending client
+   * first.
    */
   settled(): Promise<void> {
     return this.activity.settled();
@@ -255,8 +256,8 @@ export class TestClient<in Info = never> {
   }
 
   /**
-   * The client stops reading, until {@link resumeReading}. Messages from the server are buffered, as for a slow consumer, and
-   * are not added to {@link received}.
+   * The client stops reading, until {@link resumeReading}. Messages from the server are buffered, as for a slow
+   * consumer, and are not added to {@link received}.
    */
   stopReading(): void {
     this.transport.setReading(false);
@@ -318,7 +319,7 @@ export class TestClient<in Info = never> {
   private sendControl(message: ControlMessage): void {
     this.transmit(() => {
       this.session.onActivity();
-      if (message.opcode === "ping" && !this.session.ended)
+      if (message.opcode === "ping" && !this.session.endDecided)
         this.transport.send("pong", message.data, message.data.length);
       this.session.onControl(message);
     });

@@ -4,8 +4,8 @@ import { later } from "../adapters/shared/timers.ts";
 import type { Clock, Timed } from "../session/clock.ts";
 
 /**
- * A clock for tests. Its time moves only by {@link advance}, which runs the timeouts of all connections that use it. Pass it
- * to `attach` as the option `clock`; the client of `connect` has its own.
+ * A clock for tests. Its time moves only by {@link advance}, which runs the timeouts of all connections that use it.
+ * Pass it to `attach` as the option `clock`; the client of `connect` has its own.
  *
  * ```ts
  * const clock = new ManualClock();
@@ -48,7 +48,9 @@ export class ManualClock implements Clock {
     later(run);
   }
 
-  /** Moves the time forward by `ms` milliseconds. Timeouts that become due run synchronously, in chronological order. */
+  /**
+   * Moves the time forward by `ms` milliseconds. Timeouts that become due run synchronously, in chronological order.
+   */
   advance(ms: number): void {
     const end = this.time + ms;
     for (let next = this.next(end); next !== undefined; next = this.next(end)) {

@@ -1,4 +1,6 @@
-/** What `connectRoute` needs for every kind of app: its types, and the connection in memory behind an upgraded route. */
+/**
+ * What `connectRoute` needs for every kind of app: its types, and the connection in memory behind an upgraded route.
+ */
 import type { Decision } from "../adapters/shared/decision.ts";
 import { sharedPathOf } from "../adapters/shared/request-path.ts";
 import type { UpgradeRequest } from "../options.ts";
@@ -33,8 +35,8 @@ export interface RouteResponse {
  */
 export interface ConnectedRoute<Answer, Info> {
   /**
-   * The response of the app. Apps that take a `Request`, and `inject` of Fastify, return their own response object: if the
-   * route has upgraded the request, a server would send a 101 instead.
+   * The response of the app. Apps that take a `Request`, and `inject` of Fastify, return their own response object: if
+   * the route has upgraded the request, a server would send a 101 instead.
    */
   readonly response: Answer;
   /** The client of the connection; `undefined` if the route has not upgraded the request. */

@@ -2,7 +2,10 @@
 import { Duplex } from "node:stream";
 import { FACTS } from "./connect.ts";
 
-/** One of two connected sockets: data written to one is read from the other. (Some Node 20 versions lack `stream.duplexPair`.) */
+/**
+ * One of two connected sockets: data written to one is read from the other. (Some Node 20 versions lack
+ * `stream.duplexPair`.)
+ */
 export class MemorySocket extends Duplex {
   // Read by apps: Express computes `req.ip` and `req.secure` from these properties.
   readonly remoteAddress = FACTS.remoteAddress;

@@ -3,8 +3,8 @@ import type { PubSubOptions } from "../pubsub/options.ts";
 import { PubSub } from "../pubsub/pubsub.ts";
 
 /**
- * Creates a `PubSub` that is strict by default: infos are encoded and decoded, so that a test fails if one would not reach
- * another process unchanged.
+ * Creates a `PubSub` that is strict by default: infos are encoded and decoded, so that a test fails if one would not
+ * reach another process unchanged.
  *
  * @param options options of `PubSub`
  * @throws TypeError for an unknown option

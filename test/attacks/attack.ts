@@ -59,7 +59,9 @@ export interface Attack {
   /** What the server does about it, for the table. */
   readonly answer: string;
   readonly bounds: Bounds;
-  /** How often what happened to the sessions: `init`, and the reasons that `terminate` was given; where it is certain. */
+  /**
+   * How often what happened to the sessions: `init`, and the reasons that `terminate` was given; where it is certain.
+   */
   readonly happens?: Readonly<Record<string, number>>;
   /** Which requests reached the app, where that is the question. */
   readonly requests?: Readonly<Record<string, number>>;

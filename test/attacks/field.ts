@@ -113,7 +113,9 @@ export class Field {
   }
 }
 
-/** Sends `chunk` again and again, as fast as it is taken, until `octets` are sent, the connection is gone, or `enough`. */
+/**
+ * Sends `chunk` again and again, as fast as it is taken, until `octets` are sent, the connection is gone, or `enough`.
+ */
 export const flood = async (
   { socket }: Client,
   chunk: Uint8Array,

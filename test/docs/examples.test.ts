@@ -1,4 +1,7 @@
-/** The TypeScript examples in the READMEs and docs/ compile against the built package, and the README's first example runs. */
+/**
+ * The TypeScript examples in the READMEs and docs/ compile against the built package, and the README's first example
+ * runs.
+ */
 import { execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

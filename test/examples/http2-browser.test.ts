@@ -1,4 +1,6 @@
-/** A browser whose page came over HTTP/2 opens its WebSocket on the same connection: seen from the server's side too. */
+/**
+ * A browser whose page came over HTTP/2 opens its WebSocket on the same connection: seen from the server's side too.
+ */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";

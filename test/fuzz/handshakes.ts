@@ -1,4 +1,7 @@
-/** Properties of upgrade requests and options of any shape: handled as in the RFCs, in linear time, with documented errors only. */
+/**
+ * Properties of upgrade requests and options of any shape: handled as in the RFCs, in linear time, with documented
+ * errors only.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { types } from "node:util";

@@ -1,4 +1,6 @@
-/** The loop of the long mode: every property in turn, each time with a new seed. Runs in a thread: see scripts/fuzz.mjs. */
+/**
+ * The loop of the long mode: every property in turn, each time with a new seed. Runs in a thread: see scripts/fuzz.mjs.
+ */
 import { parentPort, workerData } from "node:worker_threads";
 import { newSeed, tryOut } from "../support/fuzz.ts";
 import { properties } from "./index.ts";

@@ -1,6 +1,6 @@
 /**
- * A reference parser: RFC 6455 §5 and RFC 7692 §6, applied to a whole stream. It is slow and simple, and shares no code with
- * the library. It checks in the same order: the first bytes of a header, its length, the limits, the payload.
+ * A reference parser: RFC 6455 §5 and RFC 7692 §6, applied to a whole stream. It is slow and simple, and shares no code
+ * with the library. It checks in the same order: the first bytes of a header, its length, the limits, the payload.
  */
 import { Buffer } from "node:buffer";
 import type { ParserLimits } from "../../src/protocol/frame-parser.ts";

@@ -1,17 +1,17 @@
 /**
  * A session under test, between a scripted handler and a scripted transport.
  *
- * Method: this is a second, independent implementation of the session's rules, as a checker instead of an executor. It never
- * decides what the session should do next. Instead it records what has happened (messages, infos, settled promises, results,
- * causes of an end), and from that derives for each call of the session whether the call is allowed, and after each step
- * whether a call is overdue.
+ * Method: this is a second, independent implementation of the session's rules, as a checker instead of an executor. It
+ * never decides what the session should do next. Instead it records what has happened (messages, infos, settled
+ * promises, results, causes of an end), and from that derives for each call of the session whether the call is allowed,
+ * and after each step whether a call is overdue.
  *
- * - Calls of the session are checked when they are made: callbacks in the handler below, sent messages, close frame, pause and
- *   resume in the methods of `WireObserver`, reports in `onError`.
- * - `check` runs after every step, `checkFlushed` when all settled promises have been processed, and `checkOver` when all deadlines
- *   have passed. These find what the session should have done and has not.
- * - A failed check is recorded in the `Verdict` and thrown at the end of the step: thrown within a callback, it would be taken for
- *   an error of the handler.
+ * - Calls of the session are checked when they are made: callbacks in the handler below, sent messages, close frame,
+ *   pause and resume in the methods of `WireObserver`, reports in `onError`.
+ * - `check` runs after every step, `checkFlushed` when all settled promises have been processed, and `checkOver` when
+ *   all deadlines have passed. These find what the session should have done and has not.
+ * - A failed check is recorded in the `Verdict` and thrown at the end of the step: thrown within a callback, it would
+ *   be taken for an error of the handler.
  *
  * The rules of idle timeouts, heartbeats and slow consumers are in `silence-model.ts`, the meaning of results in
  * `session-results.ts`, the transport in `session-wire.ts`.
@@ -178,7 +178,10 @@ export class SessionWorld implements WireObserver {
     return next?.reaction ?? CALM;
   }
 
-  /** The messages of a peer that has closed are not held back, as long as a reply of the same size fits into `maxBuffered`. */
+  /**
+   * The messages of a peer that has closed are not held back, as long as a reply of the same size fits into
+   * `maxBuffered`.
+   */
   private fitsAfterClose(size: number): boolean {
     return this.remoteClosed && this.wire.buffered + size <= this.setting.options.maxBuffered;
   }
@@ -210,7 +213,7 @@ export class SessionWorld implements WireObserver {
     const { verdict } = this;
     verdict.holds(!this.inCallback, `${name} within another callback`);
     verdict.same(this.pending?.name, undefined, `${name} while another callback is pending`);
-    verdict.same(this.session.ended, false, `${name} after the end was decided`);
+    verdict.same(this.session.endDecided, false, `${name} after the end was decided`);
     verdict.same(self, this.self, "another self");
     if (name !== "init") {
       verdict.holds(this.hasState, `${name} before init returned`);
@@ -279,7 +282,7 @@ export class SessionWorld implements WireObserver {
 
   /** The session receives a result: from now on, its effects are expected. */
   private applyPrediction({ isResult, reported, sends, ending }: Prediction, state: unknown): void {
-    const isOpen = !this.session.ended;
+    const isOpen = !this.session.endDecided;
     if (isResult) {
       this.state = state;
       this.hasState = true;
@@ -302,7 +305,7 @@ export class SessionWorld implements WireObserver {
 
   /** Checks that all effects of the last result have happened. */
   private expectApplied(): void {
-    if (this.session.ended) return;
+    if (this.session.endDecided) return;
     this.verdict.same(this.ending, undefined, "a result that ends the connection did not end it");
     this.verdict.holds(this.expectedSends.length === 0 || this.wire.isDisconnected, "a message was not sent");
   }
@@ -344,7 +347,7 @@ export class SessionWorld implements WireObserver {
 
   onSend(opcode: Opcode, data: IoData, size: number): void {
     const { verdict, wire } = this;
-    verdict.holds(!this.session.ended, "sent after the end was decided");
+    verdict.holds(!this.session.endDecided, "sent after the end was decided");
     this.silence.look(wire);
     if (data === HEARTBEAT) {
       verdict.holds(
@@ -368,7 +371,7 @@ export class SessionWorld implements WireObserver {
   }
 
   onClose(code: number | undefined, text: string): void {
-    this.verdict.holds(this.session.ended, "closed before the end was decided");
+    this.verdict.holds(this.session.endDecided, "closed before the end was decided");
     this.checkEnd({ code, text });
   }
 
@@ -391,7 +394,7 @@ export class SessionWorld implements WireObserver {
 
   onMessage(event: DataMessage | ControlMessage, size: number): void {
     const isControl = event.opcode === "ping" || event.opcode === "pong";
-    if (this.session.ended) return;
+    if (this.session.endDecided) return;
     if (isControl && (this.silence.takesPong(event as ControlMessage) || !this.setting.has.handleControl)) return;
     const { maxMessageSize } = this.setting.options;
     const before = this.waitingBytes;
@@ -404,7 +407,7 @@ export class SessionWorld implements WireObserver {
   }
 
   onRemoteClose(code: number | undefined): void {
-    if (this.session.ended) return;
+    if (this.session.endDecided) return;
     this.remoteClosed = true;
     this.remoteCode = code;
     this.endVisibleAt ??= this.clock.now();
@@ -430,7 +433,7 @@ export class SessionWorld implements WireObserver {
 
   send(reaction: Reaction): void {
     const info: Info = { reaction };
-    const isAlive = !this.session.ended && !this.remoteClosed && !this.wire.isDisconnected && !this.overflowed;
+    const isAlive = !this.session.endDecided && !this.remoteClosed && !this.wire.isDisconnected && !this.overflowed;
     const { handleInfo } = this.setting.has;
     const isFull = handleInfo && this.infos.length - this.handledInfos >= MAX_INFOS;
     this.overflowed ||= isAlive && isFull;
@@ -444,13 +447,13 @@ export class SessionWorld implements WireObserver {
 
   lookAtSelf(): void {
     this.verdict.same(this.self.buffered, this.wire.buffered, "self.buffered");
-    this.verdict.same(this.self.signal.aborted, this.session.ended, "self.signal.aborted");
+    this.verdict.same(this.self.signal.aborted, this.session.endDecided, "self.signal.aborted");
   }
 
   shutDown(code: 1001 | 1012): void {
     this.shutdownCodes.add(code);
     this.session.shutdown(code);
-    this.verdict.holds(this.session.ended, "a shutdown did not end the session");
+    this.verdict.holds(this.session.endDecided, "a shutdown did not end the session");
   }
 
   /** The group is about to close or drain the session, now or later. */
@@ -473,7 +476,7 @@ export class SessionWorld implements WireObserver {
 
   /** Checks a newly decided end against its possible causes. */
   private checkEnd(said?: { readonly code: number | undefined; readonly text: string }): void {
-    if (this.endedAt !== undefined || !this.session.ended) return;
+    if (this.endedAt !== undefined || !this.session.endDecided) return;
     const { verdict } = this;
     this.endedAt = this.clock.now();
     this.endVisibleAt ??= this.endedAt;
@@ -541,7 +544,7 @@ export class SessionWorld implements WireObserver {
     if (this.abandonAt !== undefined) verdict.holds(now < this.abandonAt, "a callback was not abandoned in time");
     if (this.terminating !== undefined && now >= this.terminating.since + setting.options.closeTimeout)
       this.terminating = undefined;
-    if (session.ended) {
+    if (session.endDecided) {
       verdict.holds(wire.isDisconnected || !wire.paused, "left paused");
       const cutAt = this.endedAt! + setting.options.closeTimeout;
       verdict.holds(
@@ -552,7 +555,8 @@ export class SessionWorld implements WireObserver {
         verdict.same(this.terminated, this.hasState && setting.has.terminate, "whether terminate was called");
       }
     } else if (!wire.isDisconnected) this.silence.check(verdict, wire, this.remoteClosed);
-    const isDone = session.ended && wire.isDisconnected && this.pending === undefined && this.terminating === undefined;
+    const isDone =
+      session.endDecided && wire.isDisconnected && this.pending === undefined && this.terminating === undefined;
     verdict.same(this.ends, isDone ? 1 : 0, "how often onEnd was called");
     verdict.deliver();
   }
@@ -562,7 +566,7 @@ export class SessionWorld implements WireObserver {
     this.flushing = false;
     this.check();
     const { verdict, session, wire } = this;
-    if (session.ended || this.pending !== undefined) return;
+    if (session.endDecided || this.pending !== undefined) return;
     this.expectApplied();
     verdict.holds(this.nextMessageMayWait, "a message waits without a reason");
     verdict.holds(
@@ -580,7 +584,7 @@ export class SessionWorld implements WireObserver {
   checkOver(): void {
     const { verdict, session, wire } = this;
     this.checkFlushed();
-    verdict.holds(session.ended, "never ended");
+    verdict.holds(session.endDecided, "never ended");
     verdict.holds(wire.isDisconnected, "the transport was never disconnected");
     verdict.same(this.ends, 1, "onEnd was not called");
     verdict.same(this.expectedReports.length, 0, "an error was not reported");

@@ -88,7 +88,9 @@ export class SilenceModel {
     );
   }
 
-  /** Checks that nothing is overdue. A stalled peer is noticed at the first check, and must be closed `timeout` later. */
+  /**
+   * Checks that nothing is overdue. A stalled peer is noticed at the first check, and must be closed `timeout` later.
+   */
   check(verdict: Verdict, wire: Outbound, remoteClosed: boolean): void {
     this.look(wire);
     const { timeout } = this.options;

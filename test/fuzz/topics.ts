@@ -1,7 +1,7 @@
 /**
- * Properties of topics: in random programs, each member receives exactly what a simple model predicts. Once with members in
- * memory, to whom each message is sent when it is published, and once with members who share the frames of an event-loop
- * tick.
+ * Properties of topics: in random programs, each member receives exactly what a simple model predicts. Once with
+ * members in memory, to whom each message is sent when it is published, and once with members who share the frames of
+ * an event-loop tick.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,7 @@
-/** Tests of memory ownership: messages that a handler keeps never change, and keep little more than themselves in memory. */
+/**
+ * Tests of memory ownership: messages that a handler keeps never change, and keep little more than themselves in
+ * memory.
+ */
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "vitest";
 import type { ByteOps } from "../../src/protocol/byte-ops.ts";

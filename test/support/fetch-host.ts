@@ -1,4 +1,7 @@
-/** What a fetch-style host must do beyond the conformance suite, tried inside its runtime: `test/hosts/app.mjs` is served. */
+/**
+ * What a fetch-style host must do beyond the conformance suite, tried inside its runtime: `test/hosts/app.mjs` is
+ * served.
+ */
 import { once } from "node:events";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";

@@ -89,8 +89,8 @@ const script = new Script(`globalThis[Symbol.for("websock-js.fuzz.within")]()`);
 export const A_LONG_TIME = 10_000;
 
 /**
- * Calls `run`, and throws if it does not return within `ms`: a loop without end becomes a failure with a seed. Set it so
- * generously that a slow machine is no reason.
+ * Calls `run`, and throws if it does not return within `ms`: a loop without end becomes a failure with a seed. Set it
+ * so generously that a slow machine is no reason.
  */
 export const within = <T>(ms: number, run: () => T): T => {
   let result!: T;

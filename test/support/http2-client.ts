@@ -1,4 +1,6 @@
-/** A client that opens WebSockets over HTTP/2 (RFC 8441) with `node:http2` alone; it shares no code with the library. */
+/**
+ * A client that opens WebSockets over HTTP/2 (RFC 8441) with `node:http2` alone; it shares no code with the library.
+ */
 import { once } from "node:events";
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from "node:http2";
 import { onTestFinished } from "vitest";

@@ -9,7 +9,10 @@ export const connectOverHttp2 = async (url: string, path: string): Promise<Confo
   return conformanceClient(stream, () => resetStream(stream));
 };
 
-/** The same, but that its session ends as a connection of TCP, with no GOAWAY: RFC 9113 §6.8 only says that there SHOULD be one. */
+/**
+ * The same, but that its session ends as a connection of TCP, with no GOAWAY: RFC 9113 §6.8 only says that there SHOULD
+ * be one.
+ */
 export const connectWithoutGoAway = async (port: number, path: string): Promise<ConformanceClient> => {
   const socket = net.connect(port, "127.0.0.1");
   const session = await connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => socket });

@@ -1,4 +1,6 @@
-/** A server over HTTPS and HTTP/2 as browsers find it: a page, and a WebSocket beside it that tells how it was opened. */
+/**
+ * A server over HTTPS and HTTP/2 as browsers find it: a page, and a WebSocket beside it that tells how it was opened.
+ */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { type ConnectionInfo, ok, push, stop, text, upgrade, type WebSock } from "websock-js";
 import { selfSigned } from "./certificate.ts";

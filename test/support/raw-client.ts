@@ -1,4 +1,7 @@
-/** A client that says exactly what it is told to, over a plain socket or another stream. It waits for events, never for time. */
+/**
+ * A client that says exactly what it is told to, over a plain socket or another stream. It waits for events, never for
+ * time.
+ */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { ClientHttp2Stream } from "node:http2";

@@ -1,4 +1,7 @@
-/** Runs the conformance suite against a host in another runtime: `packages/websock-conformance/src/handlers/remote.ts` is its other half. */
+/**
+ * Runs the conformance suite against a host in another runtime: `packages/websock-conformance/src/handlers/remote.ts`
+ * is its other half.
+ */
 import { afterAll, test } from "vitest";
 import {
   type ConformanceClient,

@@ -35,8 +35,8 @@ const entries = async (): Promise<readonly (readonly [name: string, file: string
 };
 
 /**
- * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and, as
- * `ROOMS`, the namespace of its class `Room`.
+ * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and,
+ * as `ROOMS`, the namespace of its class `Room`.
  */
 export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
   const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));

@@ -1,4 +1,7 @@
-/** What users write, compiled against the package as it is published: each `@ts-expect-error` fails if the types are lost. */
+/**
+ * What users write, compiled against the package as it is published: each `@ts-expect-error` fails if the types are
+ * lost.
+ */
 import http from "node:http";
 import {
   type CloseReason,

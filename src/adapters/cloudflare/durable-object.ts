@@ -179,7 +179,7 @@ export class DurableHost extends CloudflareHost {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
       const stored = storedConnectionOf(socket);
       const session = stored && this.transportOf(socket, stored)?.session;
-      if (session !== undefined && !session.ended) yield session.self;
+      if (session !== undefined && !session.endDecided) yield session.self;
     }
   }
 

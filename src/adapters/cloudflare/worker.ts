@@ -1,7 +1,7 @@
 /** Upgrades in Workers. */
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
-import type { Session, SessionContext } from "../../session/session.ts";
+import type { Session, SessionEnvironment } from "../../session/session.ts";
 import { FetchUpgrade, upgradesWithoutAttach } from "../fetch/upgrade.ts";
 import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
@@ -60,10 +60,10 @@ export class WorkerHost extends CloudflareHost {
   }
 
   /** Each session has its own clock: a timer belongs to the request that started it, and ends with that request. */
-  protected override contextFor(options: ResolvedOptions): SessionContext {
+  protected override environmentFor(options: ResolvedOptions): SessionEnvironment {
     const clock = this.givenClock ?? new WorkerClock();
     const onEnd = (session: Session): void => this.onEnd(session);
-    return { ...super.contextFor(options), clock, onEnd };
+    return { ...super.environmentFor(options), clock, onEnd };
   }
 
   /** Keeps the request alive after its socket has closed, while callbacks still have to run. */

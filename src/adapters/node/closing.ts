@@ -14,8 +14,8 @@ interface Closable {
 export type ClosableGroup = Pick<SessionGroup, "close" | "closeAll"> & { closing: boolean };
 
 /**
- * Closes the connections with 1001 when the server is closed, unless the application calls `drain` or `close` of the
- * attachment before or in the same event-loop tick. A server that listens again accepts upgrades again.
+ * Closes the connections with 1001 when the server is closed, unless the application has called `drain` or `close` of
+ * the attachment before, or calls it synchronously afterwards. A server that listens again accepts upgrades again.
  */
 export const closeSessionsWith = (server: Closable, group: ClosableGroup): void => {
   const { close, closeAllConnections } = server;

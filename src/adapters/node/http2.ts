@@ -68,8 +68,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Passes the request to the app, or refuses it. The app sees the method GET, so that the same routes serve HTTP/1.1 and
-   * HTTP/2.
+   * Passes the request to the app, or refuses it. The app sees the method GET, so that the same routes serve HTTP/1.1
+   * and HTTP/2.
    */
   route(refusal?: UpgradeError): void {
     const { request, stream } = this;
@@ -87,8 +87,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Replaces the status of an ordinary page by 405. Any 2xx response to a CONNECT opens a tunnel (RFC 9110 §9.3.6), so the
-   * client would parse the page as WebSocket frames. A status of 405 says that the page does not support CONNECT.
+   * Replaces the status of an ordinary page by 405. Any 2xx response to a CONNECT opens a tunnel (RFC 9110 §9.3.6), so
+   * the client would parse the page as WebSocket frames. A status of 405 says that the page does not support CONNECT.
    */
   private rejectSuccessStatus(): void {
     const { stream, response, respond } = this;
@@ -118,8 +118,8 @@ class Http2Upgrade extends NodeUpgrade {
   }
 
   /**
-   * Sends the head with `stream.respond`. After `response.writeHead`, Node would ask for trailers at the end of the stream,
-   * and if the stream is aborted at that moment, a failed assertion in Node ends the process.
+   * Sends the head with `stream.respond`. After `response.writeHead`, Node would ask for trailers at the end of the
+   * stream, and if the stream is aborted at that moment, a failed assertion in Node ends the process.
    */
   protected sendHead(headers: Readonly<Record<string, string>>): void {
     const { response, stream } = this;
@@ -188,9 +188,9 @@ const ENDED_RESPONSE: PropertyDescriptorMap = {
 };
 
 /**
- * Called when the server has ended its direction of the stream, after its close frame. Some clients never end theirs, so the
- * server then closes the stream with RST_STREAM NO_ERROR (RFC 9113 §8.1). An HTTP/2 PING first gives the client time to end
- * its direction: when the acknowledgement arrives, everything that the client sent before it has arrived.
+ * Called when the server has ended its direction of the stream, after its close frame. Some clients never end theirs,
+ * so the server then closes the stream with RST_STREAM NO_ERROR (RFC 9113 §8.1). An HTTP/2 PING first gives the client
+ * time to end its direction: when the acknowledgement arrives, everything that the client sent before it has arrived.
  */
 function onFinish(this: ServerHttp2Stream): void {
   later(() => {
@@ -259,8 +259,8 @@ class Http2ByteStream extends NodeStream {
 
   /**
    * `true` for all streams of the first session in this event-loop tick (see {@link firstInTick}), and for every stream
-   * whose queues are not bypassed. The writes of one session's streams share a system call: while Node processes data of the
-   * session, it collects them, and sends them together afterwards.
+   * whose queues are not bypassed. The writes of one session's streams share a system call: while Node processes data
+   * of the session, it collects them, and sends them together afterwards.
    */
   override shouldFlushNow(): boolean {
     return !this.isDirect || isFirstInTick(this.socket as unknown as ServerHttp2Stream);
@@ -275,16 +275,17 @@ class Http2ByteStream extends NodeStream {
   override destroy(): void {
     const stream = this.socket as unknown as ServerHttp2Stream;
     if (isAlive(stream)) stream.close(constants.NGHTTP2_CANCEL);
-    // After `close` alone, the stream would wait until RST_STREAM is sent, which a client that does not read can prevent.
+    // After `close` alone, the stream would wait until RST_STREAM is sent, which a client that does not read can
+    // prevent.
     stream.destroy();
   }
 }
 
 /**
  * The first HTTP/2 session that flushes in this event-loop tick. Its streams flush their answers to a chunk before
- * `onBytes` returns, which is fastest if only one session is active. The streams of all other sessions flush in the check
- * phase of the event loop (`setImmediate`), after all sessions that were ready have been read, like HTTP/1.1 sockets: many
- * reads followed by many writes cost much less than reads and writes in turn.
+ * `onBytes` returns, which is fastest if only one session is active. The streams of all other sessions flush in the
+ * check phase of the event loop (`setImmediate`), after all sessions that were ready have been read, like HTTP/1.1
+ * sockets: many reads followed by many writes cost much less than reads and writes in turn.
  */
 let firstInTick: Http2Session | undefined;
 

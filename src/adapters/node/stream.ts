@@ -1,4 +1,4 @@
-/** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket. */
+/** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket, or an HTTP/2 stream. */
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
@@ -37,16 +37,17 @@ export class NodeStream implements ByteStream {
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
   protected events!: ByteStreamEvents;
-  /** Bytes passed to the socket past its own queue and not flushed yet. Nothing else is written until they are. */
+  /** Bytes that were passed to the socket without its own queue, and are not flushed. Nothing else is written until then. */
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
   protected queued = 0;
   /**
-   * The bytes that the socket has not flushed, as of the last write or flush: reading `writableLength` each time costs
-   * more.
+   * The number of bytes that the socket had not flushed after the last write or flush. Saved, because reading
+   * `writableLength` each time costs more.
    */
   protected unflushed = 0;
-  private bytesWritten = 0;
+  /** The total number of bytes that were passed to {@link write}. */
+  private bytesAccepted = 0;
   private ending = false;
   /** Whether Node calls `push` in the context of the connection; `undefined`: decided with the first chunk. */
   private inContext: boolean | undefined = false;
@@ -72,8 +73,9 @@ export class NodeStream implements ByteStream {
   }
 
   /**
-   * Tells the stream the context of its connection. Entering it costs 3% of a short message, and most connections have the
-   * root context, in which Node emits the events of most sockets.
+   * Tells the stream the AsyncLocalStorage context of its connection. Most connections have the root context, in which
+   * Node emits the events of most sockets. It then need not be entered for each chunk (which would account for 3% of the
+   * cost of a short message).
    */
   useContext(context: AsyncContext | undefined): void {
     if (context === rootContext) this.inContext = undefined;
@@ -100,20 +102,20 @@ export class NodeStream implements ByteStream {
   }
 
   get bytesFlushed(): number {
-    return this.bytesWritten - this.buffered;
+    return this.bytesAccepted - this.buffered;
   }
 
   write(parts: readonly Uint8Array[]): void {
     const [only] = parts;
     if (parts.length === 1 && this.queued === 0 && this.isIdle && only!.length <= this.sliceSize && this.isWritable) {
-      this.bytesWritten += only!.length;
+      this.bytesAccepted += only!.length;
       this.writeDirect(only!);
     } else {
       if (this.queue === EMPTY_QUEUE) this.queue = [];
       for (const part of parts) {
         this.queue.push(part);
         this.queued += part.length;
-        this.bytesWritten += part.length;
+        this.bytesAccepted += part.length;
       }
       if (this.isIdle) this.writeQueued();
     }
@@ -127,9 +129,9 @@ export class NodeStream implements ByteStream {
   }
 
   /**
-   * Ensures that `drained` is called once all bytes are flushed, those of the handshake included. Most writes are
-   * flushed synchronously, so that a callback for each one would be wasted. After a write that is not, an empty write
-   * gets a callback.
+   * Ensures that `onFlushed` is called once all bytes are flushed, including those of the handshake. Most writes are
+   * flushed synchronously and need no callback. After a write that is not, an empty write is made whose callback is
+   * called when everything before it is flushed.
    */
   watchUnflushed(): void {
     this.unflushed = this.socket.writableLength + this.directBytes;
@@ -155,7 +157,8 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     const { socket } = this;
-    // Readable still waits for a `push`, because chunks bypassed it: end its pending read, or it starts no other.
+    // Readable still waits for a `push`, because chunks have bypassed it. Unless its pending read is ended, it starts no
+    // other.
     if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, EMPTY);
     socket.resume();
   }
@@ -173,7 +176,7 @@ export class NodeStream implements ByteStream {
     return MAX_PENDING_WRITE;
   }
 
-  /** Whether no direct write is pending: with two at the same time, some streams of Node report the end of only one. */
+  /** Whether no direct write is pending. If two are pending at the same time, some streams of Node call back only once. */
   private get isIdle(): boolean {
     return this.directBytes === 0;
   }
@@ -243,8 +246,8 @@ function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): bo
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
   this[STREAM]!.receive(chunk);
-  // If the handler paused the stream, push an empty chunk: Readable ends its pending read and decides whether to start
-  // another.
+  // If the handler has paused the stream, an empty chunk is pushed: Readable then ends its pending read, and starts no
+  // other until the stream is resumed.
   return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
 }
 

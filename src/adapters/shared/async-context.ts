@@ -13,8 +13,8 @@ type Task = (...args: unknown[]) => unknown;
 interface HostProcess {
   readonly versions?: Readonly<Record<string, string | undefined>>;
   /**
-   * Exists in Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. An `import` of the module would fail on
-   * other hosts.
+   * Exists in Node ≥ 20.16, Bun ≥ 1.1, Deno ≥ 2.1, and workerd with `nodejs_compat`. An `import` of the module would
+   * fail on other hosts.
    */
   getBuiltinModule?(name: "node:async_hooks"): AsyncHooks | undefined;
 }
@@ -32,8 +32,8 @@ const isNode = node !== undefined && bun === undefined && deno === undefined && 
 
 /**
  * Before Node 24, stores are properties of the current AsyncResource, so `enterWith` would change the captured resource
- * permanently. Therefore an object that inherits from it is entered instead: `enterWith` changes only this object, which is
- * discarded after the call.
+ * permanently. Therefore an object that inherits from the resource is entered instead. `enterWith` changes only that
+ * object, which is discarded after the call.
  */
 const storesAreProperties = isNode && Number.parseInt(node, 10) < 24;
 
@@ -52,9 +52,10 @@ class ResourceContext implements AsyncContext {
 }
 
 /**
- * The context of an `upgrade` call with stores, on Node before 24. After each event, the stores that were set at `upgrade`
- * get their values back, which undoes changes by `enterWith`. An inheriting object as in {@link ResourceContext} would cost a
- * microsecond per event: each connection would be a prototype of its own, for whose objects V8 creates new hidden classes.
+ * The context of an `upgrade` call with stores, on Node before 24. After each event, the stores that were set at
+ * `upgrade` get their values back, which undoes changes by `enterWith`. It does not use an inheriting object as
+ * {@link ResourceContext} does: each connection would be a prototype of its own, for whose objects V8 would create new
+ * hidden classes with each event.
  */
 class StoresContext implements AsyncContext {
   private readonly resource: Resource;
@@ -85,8 +86,8 @@ class StoresContext implements AsyncContext {
 }
 
 /**
- * The context on workerd, which throws if code of one request enters a context that was captured in another request. The task
- * then runs in the current context.
+ * The context on workerd, which throws if code of one request enters a context that was captured in another request.
+ * The task then runs in the current context.
  */
 class RequestContext extends ResourceContext {
   override run<Target, A, B, C>(
@@ -151,14 +152,17 @@ export const rootContext = emptyContext();
 export const captureContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
-  // Only Node's resources show whether a store has a value. Most connections have no stores, and share the root context.
+  // Only Node's resources show whether a store has a value. Most connections have no stores, and share the root
+  // context.
   if (!isNode) return contextOf(resource);
   const stores = storesOf(resource);
   if (stores.length === 0) return rootContext;
   return storesAreProperties ? new StoresContext(resource, stores) : contextOf(resource);
 };
 
-/** Whether the current code runs without stores. Always `false` on hosts other than Node, which don't show their stores. */
+/**
+ * Whether the current code runs without stores. Always `false` on hosts other than Node, which don't show their stores.
+ */
 export const isInRootContext = (): boolean => isNode && captureContext() === rootContext;
 
 /** Runs `task` in the root context, for timers that connections share. */

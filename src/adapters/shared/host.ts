@@ -10,7 +10,7 @@ import { SessionGroup } from "../../session/group.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts } from "../../session/self.ts";
-import { Session, type SessionContext } from "../../session/session.ts";
+import { Session, type SessionEnvironment } from "../../session/session.ts";
 import type { Transport } from "../../transport.ts";
 import type { Attachment, HostOptions } from "./attachment.ts";
 import type { Diagnostics } from "./diagnostics.ts";
@@ -59,7 +59,7 @@ export class Host {
   private readonly warnedHandlers = new WeakSet<object>();
   /** Errors of the application's functions that were reported. */
   private readonly reportedErrors = new Set<string>();
-  private lastContext: SessionContext | undefined;
+  private lastEnvironment: SessionEnvironment | undefined;
 
   /** @param diagnostics `undefined` on hosts without diagnostics channels */
   constructor(
@@ -102,9 +102,9 @@ export class Host {
   }
 
   /**
-   * Calls a function of the application for a request. If it throws, the error is reported and the request must be
-   * refused: with 400 for `only`, which mostly parses what the client sent, and with 500 otherwise. An `UpgradeError`
-   * is itself the refusal.
+   * Calls a function of the application for a request, and returns its result, or the refusal of the request if the
+   * function throws. An `UpgradeError` is itself the refusal. Any other error is reported, and the refusal has the status
+   * 400 for `only`, which usually throws because of what the client sent, and 500 for the other functions.
    */
   callUserFunction<T>(
     name: "only" | "origins" | "subprotocols",
@@ -132,7 +132,7 @@ export class Host {
     this.onError(new Error(text, { cause: error }), undefined);
   }
 
-  /** Creates a session without starting it. The transport may have to be opened with it first. */
+  /** Creates a session, which the caller starts. */
   newSession(
     callbacks: Callbacks,
     transport: Transport,
@@ -140,16 +140,16 @@ export class Host {
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
   ): Session {
-    const session = new Session(callbacks, transport, facts, this.contextFor(options), asyncContext);
+    const session = new Session(callbacks, transport, facts, this.environmentFor(options), asyncContext);
     this.group.add(session);
     return session;
   }
 
-  /** The context of a new session. Sessions with the same options share one, to save memory. */
-  protected contextFor(options: ResolvedOptions): SessionContext {
-    if (this.lastContext?.options !== options) {
+  /** The environment of a new session. Consecutive sessions with the same options share one, to save memory. */
+  protected environmentFor(options: ResolvedOptions): SessionEnvironment {
+    if (this.lastEnvironment?.options !== options) {
       const { capabilities, clock, byteOps, onError, group } = this;
-      this.lastContext = {
+      this.lastEnvironment = {
         capabilities,
         options,
         clock,
@@ -159,7 +159,7 @@ export class Host {
         onEnd: group.delete,
       };
     }
-    return this.lastContext!;
+    return this.lastEnvironment!;
   }
 
   /** What `attach` returns to the application. */

@@ -2,7 +2,10 @@
 import type { Clock, Timed } from "../../session/clock.ts";
 import { systemTimers, type Timers } from "./timers.ts";
 
-/** The interval between slots. A deadline is met up to two intervals late, or four after {@link SystemClock.coarseActiveNow}. */
+/**
+ * The interval between slots. A deadline is met up to two intervals late, or four after {@link
+ * SystemClock.coarseActiveNow}.
+ */
 const SLOT_MS = 200;
 
 /** Connections have no timers of their own: each is in the slot of its next deadline. */

@@ -16,8 +16,8 @@ const TAIL_LENGTH = 4;
 type Done = (payload: Uint8Array | undefined) => void;
 
 /**
- * Without context takeover, all connections with the same parameters share one compressor; with it, each connection has its
- * own.
+ * Without context takeover, all connections with the same parameters share one compressor; with it, each connection has
+ * its own.
  */
 export class Compressor implements SharedCompressor {
   readonly threshold: number;

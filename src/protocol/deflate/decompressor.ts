@@ -5,16 +5,21 @@ import type { Deflate, Inflated, InflateFailure, InflateOptions } from "./deflat
 import type { CompressionSettings, DeflateParameters } from "./negotiation.ts";
 import { MessageWindow } from "./window.ts";
 
-/** Up to this size in bytes, before and after, inflation is synchronous: a handover to another thread would take longer. */
+/**
+ * Up to this size in bytes, before and after, inflation is synchronous: a handover to another thread would take longer.
+ */
 const SYNC_LIMIT = 65_536;
 
 /**
- * The four bytes that the sender removed (§7.2.1), followed by an empty final block. A stream that does not end with that
- * block is truncated or not DEFLATE.
+ * The four bytes that the sender removed (§7.2.1), followed by an empty final block. A stream that does not end with
+ * that block is truncated or not DEFLATE.
  */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0x03, 0x00);
 
-/** The most streams per message, each ended by a final block (§7.2.3.5). Limited, because zlib is set up for each of them. */
+/**
+ * The most streams per message, each ended by a final block (§7.2.3.5). Limited, because zlib is set up for each of
+ * them.
+ */
 const MAX_STREAMS = 64;
 
 /** The progress of one message's inflation. */
@@ -32,8 +37,8 @@ interface Progress {
 }
 
 /**
- * Without context takeover, all connections with the same parameters share one decompressor; with it, each connection has
- * its own.
+ * Without context takeover, all connections with the same parameters share one decompressor; with it, each connection
+ * has its own.
  */
 export class Decompressor {
   private readonly deflater: Deflate;
@@ -54,8 +59,9 @@ export class Decompressor {
   }
 
   /**
-   * Inflates a message. Small messages are inflated synchronously and returned. For a large one, `undefined` is returned, and
-   * `done` is called with the message or the error in a later event-loop tick. `payload` is read only during the call.
+   * Inflates a message. Small messages are inflated synchronously and returned. For a large one, `undefined` is
+   * returned, and `done` is called with the message or the error in a later event-loop tick. `payload` is read only
+   * during the call.
    *
    * @throws ProtocolError 1007 for an invalid DEFLATE stream, 1009 for a message that is too large
    */

@@ -1,11 +1,13 @@
-/** Sends the messages of a connection with compression in order, although large ones are compressed in another thread. */
+/**
+ * Sends the messages of a connection with compression in order, although large ones are compressed in another thread.
+ */
 import type { IoData } from "../../message.ts";
 import { FIN, OPCODE, RSV1 } from "../frame.ts";
 import type { SharedSlice, SliceReceiver } from "../shared-messages.ts";
 import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
 
-/** Writes a frame. `first`: its first byte. */
-export type WriteFrame = (first: number, data: IoData, size: number) => void;
+/** Writes a frame. `firstByte`: the first byte of its header. */
+export type WriteFrame = (firstByte: number, data: IoData, size: number) => void;
 
 /** Writes complete frames. */
 export type WriteFrames = (frames: Uint8Array) => void;

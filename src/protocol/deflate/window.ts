@@ -1,6 +1,7 @@
 /**
  * The sliding window of one direction for context takeover (RFC 7692 §7.2.3.2): the most recent data, to which the next
- * message may refer. Kept as bytes instead of a zlib stream: this needs a few kilobytes instead of hundreds, and no cleanup.
+ * message may refer. Kept as bytes instead of a zlib stream: this needs a few kilobytes instead of hundreds, and no
+ * cleanup.
  */
 export class MessageWindow {
   private readonly size: number;

@@ -16,7 +16,10 @@ export const isKey = (key: string | undefined): key is string => key !== undefin
 /** RFC 6455 §4.2.2: the `Sec-WebSocket-Accept` for a key. `sha1`: returns the digest of a string in base64. */
 export const acceptFor = (key: string, sha1: (input: string) => string): string => sha1(key + GUID);
 
-/** RFC 6455 §4.1: the subprotocols that the client offers, in order of preference; `undefined` if the header is malformed. */
+/**
+ * RFC 6455 §4.1: the subprotocols that the client offers, in order of preference; `undefined` if the header is
+ * malformed.
+ */
 export const offeredSubprotocols = (header: string | undefined): string[] | undefined => {
   const offered = listOf(header);
   return offered.every(isToken) && new Set(offered).size === offered.length ? offered : undefined;

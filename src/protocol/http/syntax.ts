@@ -33,6 +33,8 @@ export const listOf = (value: string | undefined): string[] =>
         .map(trim)
         .filter((element) => element !== "");
 
-/** Whether a list contains `token` (in lower case), ignoring case, as in `Connection` and `Upgrade` (RFC 6455 §4.2.1). */
+/**
+ * Whether a list contains `token` (in lower case), ignoring case, as in `Connection` and `Upgrade` (RFC 6455 §4.2.1).
+ */
 export const listHas = (value: string | undefined, token: string): boolean =>
   listOf(value).some((element) => element.toLowerCase() === token);

@@ -1,6 +1,6 @@
 /**
- * The most recently decoded text, and the bytes it was decoded from. Handlers often send a text as it has arrived (an echo,
- * a relay, a chat): it then needs neither measuring nor encoding.
+ * The most recently decoded text, and the bytes it was decoded from. Handlers often send a text as it has arrived (an
+ * echo, a relay, a chat): it then needs neither measuring nor encoding.
  */
 import { NO_BYTES } from "../copy.ts";
 

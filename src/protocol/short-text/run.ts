@@ -12,8 +12,8 @@ export const MAX_SHORT = 125;
 export const SHORT_HEADER = 6;
 
 /**
- * The maximum size of a run in bytes, headers included. Engines implement a substring as a reference to the whole string,
- * so a text that an application keeps also keeps the text of its run.
+ * The maximum size of a run in bytes, headers included. Engines implement a substring as a reference to the whole
+ * string, so a text that an application keeps also keeps the text of its run.
  */
 const MAX_RUN = 256;
 
@@ -21,8 +21,8 @@ const MAX_RUN = 256;
 export const TEXT_FRAME = FIN | OPCODE.text;
 
 /**
- * Unmasks the frames that follow the first frame of a run, and returns the end of the last one. Stops before a frame that is
- * incomplete, not an ASCII text, or longer than `maxSize`.
+ * Unmasks the frames that follow the first frame of a run, and returns the end of the last one. Stops before a frame
+ * that is incomplete, not an ASCII text, or longer than `maxSize`.
  *
  * @param start where the payload of the run's first frame begins
  * @param at where that frame ends

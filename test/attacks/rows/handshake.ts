@@ -8,8 +8,8 @@ import type { Field } from "../field.ts";
 const TARGET = "GET /ws/echo HTTP/1.1";
 
 /**
- * Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. Not so fast
- * that a slow machine has not sent everything by then.
+ * Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. Not so
+ * fast that a slow machine has not sent everything by then.
  */
 const IMPATIENT = { headersTimeout: 1000, requestTimeout: 1000, connectionsCheckingInterval: 50 } as const;
 

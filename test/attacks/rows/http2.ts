@@ -1,4 +1,6 @@
-/** What only HTTP/2 has: requests in frames, compressed headers, and many streams that go down with their connection. */
+/**
+ * What only HTTP/2 has: requests in frames, compressed headers, and many streams that go down with their connection.
+ */
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { frame, TEXT } from "../../support/raw-frames.ts";

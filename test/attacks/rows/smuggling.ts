@@ -1,4 +1,6 @@
-/** Attacks on the border between HTTP and frames: nothing behind a handshake becomes another user's request or frame. */
+/**
+ * Attacks on the border between HTTP and frames: nothing behind a handshake becomes another user's request or frame.
+ */
 import { expect } from "vitest";
 import { type Headers, handshake, requestOf } from "../../support/raw-client.ts";
 import { closeFrame } from "../../support/raw-frames.ts";

@@ -1,4 +1,6 @@
-/** Cases: connections that end for another reason than a result; `terminate` runs exactly once with the right reason. */
+/**
+ * Cases: connections that end for another reason than a result; `terminate` runs exactly once with the right reason.
+ */
 import {
   type ConformanceCase,
   type ConformanceHost,
@@ -55,8 +57,8 @@ const clientCloses: readonly ConformanceCase[] = (
 }));
 
 /**
- * An idle timeout in milliseconds. Short, because it passes in real time on hosts that detect idle clients by themselves, but
- * long enough that a client on a busy machine answers the host's ping in half of it.
+ * An idle timeout in milliseconds. Short, because it passes in real time on hosts that detect idle clients by
+ * themselves, but long enough that a client on a busy machine answers the host's ping in half of it.
  */
 const REAL_TIMEOUT = 1_000;
 

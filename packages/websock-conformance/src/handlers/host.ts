@@ -9,8 +9,8 @@ export type Ability = {
 }[keyof Capabilities];
 
 /**
- * What a client received: a message, a close frame with its code and reason text, or `lost` if the connection ended without a
- * close frame.
+ * What a client received: a message, a close frame with its code and reason text, or `lost` if the connection ended
+ * without a close frame.
  */
 export type Got =
   | readonly [opcode: string, data: string]
@@ -19,7 +19,10 @@ export type Got =
 
 /** A WebSocket client. It answers pings and close frames by itself. */
 export interface ConformanceClient {
-  /** Waits for and returns what is received next, except pings. Binary data is a string with one character for each byte. */
+  /**
+   * Waits for and returns what is received next, except pings. Binary data is a string with one character for each
+   * byte.
+   */
   next(): Promise<Got>;
   /** Sends a message or control frame. For a binary message, `data` has one character for each byte. */
   send(opcode: "text" | "binary" | "ping" | "pong", data: string): void;
@@ -52,8 +55,8 @@ export interface Connected {
   /** Lets the callbacks settle that wait because of `async: "gate"` in their script. */
   openGate(): Awaitable<void>;
   /**
-   * Calls a method of the connection's `self` from outside its callbacks. Resolves with the return value, or with the name of
-   * the error that it threw.
+   * Calls a method of the connection's `self` from outside its callbacks. Resolves with the return value, or with the
+   * name of the error that it threw.
    */
   act(action: Action): Promise<string>;
 }
@@ -88,7 +91,10 @@ export interface ConformanceCase {
   run(host: ConformanceHost): Promise<void>;
 }
 
-/** Waits until `enough` is true of the report, which is requested once per tick. `between` is called between two requests. */
+/**
+ * Waits until `enough` is true of the report, which is requested once per tick. `between` is called between two
+ * requests.
+ */
 export const eventually = async (
   { report }: Connected,
   enough: (report: Report) => boolean,

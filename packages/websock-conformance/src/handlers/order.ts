@@ -170,7 +170,8 @@ export const order: readonly ConformanceCase[] = [
     lacks: ["idleClock"],
     honours: ["timeout"],
     run: async (host) => {
-      // In real time. The host sends a ping after half of it, which a client on a busy machine must answer in the other half.
+      // In real time. The host sends a ping after half of it, which a client on a busy machine must answer in the other
+      // half.
       const options = { timeout: 1_500 };
       const connected = await host.connect({ script: { handleIn: [{ echo: true }] }, options });
       await eventually(connected, ({ reason }) => connected.client.pings >= 3 || reason !== undefined);

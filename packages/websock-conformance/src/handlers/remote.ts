@@ -1,7 +1,7 @@
 /**
- * Runs the suite against a host in another process. The process of the host uses this module; the {@link ConformanceHost} in
- * the process of the test runner drives it by HTTP requests, for each of which the host needs only the URL and a text
- * response.
+ * Runs the suite against a host in another process. The process of the host uses this module; the {@link
+ * ConformanceHost} in the process of the test runner drives it by HTTP requests, for each of which the host needs only
+ * the URL and a text response.
  */
 
 import type { Awaitable, Capabilities, WebSockOptions } from "websock-js";
@@ -32,7 +32,10 @@ const partsOf = (url: string): { readonly command: string; readonly id: string; 
 export const connectPath = (id: string, scenario: Scenario): string =>
   `/connect/${id}?${new URLSearchParams({ scenario: JSON.stringify(scenario) })}`;
 
-/** Returns the arguments of `upgrade` for a request to {@link connectPath}; `undefined` for a request to {@link control}. */
+/**
+ * Returns the arguments of `upgrade` for a request to {@link connectPath}; `undefined` for a request to {@link
+ * control}.
+ */
 export const scenarioOf = (
   url: string,
 ): { readonly arg: Scripted; readonly options: WebSockOptions | undefined } | undefined => {

@@ -1,6 +1,6 @@
 /**
- * The handler that the conformance suite runs. Its callbacks follow a script that is sent with the upgrade request, so that
- * it can run in another process and runtime (see `remote.ts`). What they see is stored in a report.
+ * The handler that the conformance suite runs. Its callbacks follow a script that is sent with the upgrade request, so
+ * that it can run in another process and runtime (see `remote.ts`). What they see is stored in a report.
  */
 
 import type {
@@ -166,7 +166,9 @@ const { process } = globalThis as { process?: { getBuiltinModule?(name: string):
 const hooks = process?.getBuiltinModule?.("node:async_hooks");
 const storage = hooks && new hooks.AsyncLocalStorage<string>();
 
-/** Calls `upgrade` in an AsyncLocalStorage context of its own. The suite checks that the callbacks run in that context. */
+/**
+ * Calls `upgrade` in an AsyncLocalStorage context of its own. The suite checks that the callbacks run in that context.
+ */
 export const inOwnContext = <T>(id: string, upgrade: () => T): T =>
   storage === undefined ? upgrade() : storage.run(id, upgrade);
 
