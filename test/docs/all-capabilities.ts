@@ -28,5 +28,5 @@ export const abilities: Readonly<Record<Ability, string>> = {
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "code that runs for another request can send to a connection and stop it",
   compress: "compression",
-  idleClock: "the library finds idle clients, with its own clock and pings (if not, the host does)",
+  idleClock: "the library finds idle clients, with its own clock and pings; otherwise the host does",
 };
