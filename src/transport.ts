@@ -63,11 +63,7 @@ export interface TransportEvents {
     c?: C,
   ): void;
   /** Like {@link runInContext}, where the host already runs `task` in that context. */
-  assumeContext<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => void,
-    target: Target,
-    ...args: Args
-  ): void;
+  assumeContext<Target, A, B>(task: (this: Target, a: A, b: B) => void, target: Target, a?: A, b?: B): void;
   /**
    * Bytes arrived. Called before the messages in them are reported. Infos that were sent earlier are handled before
    * these.

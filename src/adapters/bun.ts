@@ -4,6 +4,7 @@ import { type HostedSocket, TRANSPORT } from "./bun/transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun/types.ts";
 import { BunHost, BunUpgrade } from "./bun/upgrade.ts";
 import { guardFetch } from "./fetch/upgrade.ts";
+import { isInRootContext } from "./shared/async-context.ts";
 import { checkBunOptions } from "./shared/attach-arguments.ts";
 import type { Attachment, HostOptions } from "./shared/attachment.ts";
 import { checkHostOptions } from "./shared/host.ts";
@@ -84,21 +85,25 @@ const guardRoutes = (routes: object, guard: (handle: BunFetch) => BunFetch): obj
     }),
   );
 
-const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers => ({
-  // Messages are compressed only if the options of the connection say so.
-  perMessageDeflate: true,
-  // The session measures idle time and sends heartbeats.
-  idleTimeout: 0,
-  sendPings: false,
-  maxPayloadLength: Math.min(defaults.maxMessageSize, UNLIMITED),
-  // The session enforces maxBuffered. Above its own limit Bun would silently drop messages.
-  backpressureLimit: UNLIMITED,
-  closeOnBackpressureLimit: false,
-  open: (socket: HostedSocket) => socket.data.onOpen(socket),
-  message: (socket: HostedSocket, message: string | Uint8Array<ArrayBuffer>) =>
-    (socket[TRANSPORT] ?? socket.data).onMessage(message),
-  ping: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("ping", data),
-  pong: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("pong", data),
-  drain: (socket: HostedSocket) => socket.data.onDrain(),
-  close: (socket: HostedSocket, code: number, reason: string) => socket.data.onClose(code, reason),
-});
+const handlersOf = ({ defaults }: BunHost): BunWebSocketHandlers => {
+  /** Bun calls the handlers in the context of its call of `serve` or `reload`. Decided with the first message. */
+  let inRootContext: boolean | undefined;
+  return {
+    // Messages are compressed only if the options of the connection say so.
+    perMessageDeflate: true,
+    // The session measures idle time and sends heartbeats.
+    idleTimeout: 0,
+    sendPings: false,
+    maxPayloadLength: Math.min(defaults.maxMessageSize, UNLIMITED),
+    // The session enforces maxBuffered. Above its own limit Bun would silently drop messages.
+    backpressureLimit: UNLIMITED,
+    closeOnBackpressureLimit: false,
+    open: (socket: HostedSocket) => socket.data.onOpen(socket),
+    message: (socket: HostedSocket, message: string | Uint8Array<ArrayBuffer>) =>
+      (socket[TRANSPORT] ?? socket.data).onMessage(message, (inRootContext ??= isInRootContext())),
+    ping: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("ping", data),
+    pong: (socket: HostedSocket, data: Uint8Array<ArrayBuffer>) => socket.data.onControl("pong", data),
+    drain: (socket: HostedSocket) => socket.data.onDrain(),
+    close: (socket: HostedSocket, code: number, reason: string) => socket.data.onClose(code, reason),
+  };
+};

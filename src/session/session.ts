@@ -188,15 +188,11 @@ export class Session implements TransportEvents, Timed, TopicSession {
     }
   }
 
-  assumeContext<Target, Args extends unknown[]>(
-    task: (this: Target, ...args: Args) => void,
-    target: Target,
-    ...args: Args
-  ): void {
+  assumeContext<Target, A, B>(task: (this: Target, a: A, b: B) => void, target: Target, a?: A, b?: B): void {
     const { outsideContext } = this;
     this.outsideContext = false;
     try {
-      task.apply(target, args);
+      task.call(target, a as A, b as B);
     } finally {
       this.outsideContext = outsideContext;
     }

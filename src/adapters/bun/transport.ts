@@ -4,7 +4,9 @@ import type { IoData, Opcode } from "../../message.ts";
 import type { ResolvedOptions } from "../../options.ts";
 import { CLOSE } from "../../protocol/close.ts";
 import { headerSize } from "../../protocol/frame.ts";
+import type { AsyncContext } from "../../session/async-context.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
+import { rootContext } from "../shared/async-context.ts";
 import { receiveBinary, receiveClose, receiveText } from "../shared/inbound.ts";
 import { nodeByteOps } from "../shared/node-byte-ops.ts";
 import { joinOctets, joinText } from "../shared/outbound.ts";
@@ -47,15 +49,20 @@ export class BunTransport implements Transport {
   /** Either side has closed: nothing more is sent. */
   private closed = false;
 
+  /** Whether the connection has the root context. */
+  private readonly isRoot: boolean;
+
   /** @param startSession called when Bun opens the socket */
   constructor(
     server: BunServer,
     { maxMessageSize, compress }: ResolvedOptions,
     compressed: boolean,
-    begin: (transport: BunTransport) => void,
+    asyncContext: AsyncContext | undefined,
+    startSession: (transport: BunTransport) => void,
   ) {
     this.server = server;
-    this.startSession = begin;
+    this.isRoot = asyncContext === rootContext;
+    this.startSession = startSession;
     this.maxMessageSize = maxMessageSize;
     this.compressFrom = compressed ? compress!.threshold : NO_COMPRESSION;
   }
@@ -136,15 +143,21 @@ export class BunTransport implements Transport {
   // --- events of Bun's socket
 
   onOpen(socket: HostedSocket): void {
-    const { startSession: begin } = this;
+    const { startSession } = this;
     socket.binaryType = "uint8array";
     socket[TRANSPORT] = this;
     this.socket = socket;
     this.startSession = undefined; // releases the request
-    begin!(this);
+    startSession!(this);
   }
 
-  onMessage(data: string | Uint8Array<ArrayBuffer>): void {
+  /** @param inRootContext Bun has called its handler in the root context */
+  onMessage(data: string | Uint8Array<ArrayBuffer>, inRootContext: boolean): void {
+    if (inRootContext && this.isRoot) this.session.assumeContext(this.receive, this, data);
+    else this.receive(data);
+  }
+
+  private receive(data: string | Uint8Array<ArrayBuffer>): void {
     const { session, maxMessageSize } = this;
     if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeByteOps);
     else receiveBinary(session, data, maxMessageSize);

@@ -38,7 +38,7 @@ export class BunUpgrade extends FetchUpgrade<BunHost> {
     const address = server.requestIP(request);
     const peer = { remoteAddress: address?.address, remotePort: address?.port };
     const facts = connectionFacts(upgradeRequest, peer, subprotocol, agreed?.answer);
-    const data = new BunTransport(server, options, agreed !== undefined, (transport) => {
+    const data = new BunTransport(server, options, agreed !== undefined, asyncContext, (transport) => {
       const session = host.newSession(callbacks, transport, facts, options, asyncContext);
       session.start(arg);
     });

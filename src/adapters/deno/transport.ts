@@ -77,18 +77,22 @@ export class DenoTransport implements Transport, PolledTransport, Stoppable {
   }
 
   open(session: TransportEvents): void {
-    const { socket, maxMessageSize } = this;
+    const { socket } = this;
     this.session = session;
     this.serverConnections?.add(this);
     socket.onmessage = ({ data }) => {
       this.messagesReceived++;
       // The socket was created in the connection's context, and its events run there.
-      if (typeof data === "string")
-        session.assumeContext(receiveText, undefined, session, data, maxMessageSize, nodeByteOps);
-      else session.assumeContext(receiveBinary, undefined, session, new Uint8Array(data), maxMessageSize);
+      session.assumeContext(this.onMessage, this, data);
     };
     socket.onerror = ({ message = "" }) => session.assumeContext(this.onError, this, message);
     socket.onclose = ({ code, reason }) => session.assumeContext(this.onClose, this, code, reason);
+  }
+
+  private onMessage(data: string | ArrayBuffer): void {
+    const { session, maxMessageSize } = this;
+    if (typeof data === "string") receiveText(session, data, maxMessageSize, nodeByteOps);
+    else receiveBinary(session, new Uint8Array(data), maxMessageSize);
   }
 
   // --- Transport

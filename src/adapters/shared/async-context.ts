@@ -29,6 +29,20 @@ const { node, bun, deno } = process?.versions ?? {};
 const isWorkerd = "WebSocketPair" in globalThis;
 /** Bun, Deno and workerd also define `process.versions.node`. */
 const isNode = node !== undefined && bun === undefined && deno === undefined && !isWorkerd;
+const isBun = bun !== undefined;
+
+const { setTimeout, clearTimeout } = globalThis;
+const noop = (): void => undefined;
+
+/**
+ * Whether the current code on Bun runs in a context with stores. In such a context, Bun wraps the callback of a timer, to
+ * enter the context again when it calls the callback.
+ */
+const hasStoresOnBun = (): boolean => {
+  const timer: { readonly _onTimeout?: unknown } = setTimeout(noop, 0);
+  clearTimeout(timer as ReturnType<typeof setTimeout>);
+  return timer._onTimeout !== noop;
+};
 
 /**
  * Before Node 24, stores are properties of the current AsyncResource, so `enterWith` would change the captured resource
@@ -143,27 +157,29 @@ const emptyContext = (): AsyncContext | undefined => {
 };
 
 /**
- * The root context, for the library's timers. On Node, also the context of every connection whose `upgrade` call had no
- * stores.
+ * The root context, for the library's timers. On Node and Bun, also the context of every connection whose `upgrade` call
+ * had no stores.
  */
 export const rootContext = emptyContext();
+
+/** Whether the host shows whether the current context has stores. On Bun, {@link rootContext} must have none, either. */
+const showsStores = isNode || (isBun && !hasStoresOnBun());
 
 /** Captures the context of the current `upgrade` call; `undefined` on hosts without AsyncLocalStorage. */
 export const captureContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
-  // Only Node's resources show whether a store has a value. Most connections have no stores, and share the root
-  // context.
+  // Most connections have no stores, and share the root context.
+  if (isBun) return isInRootContext() ? rootContext : contextOf(resource);
   if (!isNode) return contextOf(resource);
   const stores = storesOf(resource);
   if (stores.length === 0) return rootContext;
   return storesAreProperties ? new StoresContext(resource, stores) : contextOf(resource);
 };
 
-/**
- * Whether the current code runs without stores. Always `false` on hosts other than Node, which don't show their stores.
- */
-export const isInRootContext = (): boolean => isNode && captureContext() === rootContext;
+/** Whether the current code runs without stores. Always `false` on hosts that don't show whether there are any. */
+export const isInRootContext = (): boolean =>
+  showsStores && (isBun ? !hasStoresOnBun() : captureContext() === rootContext);
 
 /** Runs `task` in the root context, for timers that connections share. */
 export const runInRoot = <T>(task: () => T): T => {
