@@ -11,6 +11,13 @@ import type { Gap } from "./options.ts";
 /** Batches of this many bytes together are sent, although more may be published in this event-loop tick. */
 const FLUSH_THRESHOLD = 131_072;
 
+/** What a delivery needs of its `PubSub`. */
+export interface DeliveryOwner {
+  readonly node: string;
+  /** Members have missed messages. */
+  onGap(gap: Gap): void;
+}
+
 /** Which members are left out. */
 export interface Selection {
   readonly except: Except;
@@ -37,8 +44,7 @@ export class Delivery {
   delivered = 0;
   dropped = 0;
   closedSlow = 0;
-  private readonly node: string;
-  private readonly onGap: (gap: Gap) => void;
+  private readonly owner: DeliveryOwner;
   /**
    * What runs code of the application (`onGap`, listeners of `self.signal`). It waits until all members have got the
    * message, so that this code can subscribe, publish and stop without changing who gets it, and in which order.
@@ -53,9 +59,8 @@ export class Delivery {
   /** Grows when something is published to another topic than {@link lastTopic}. */
   private order = 0;
 
-  constructor(node: string, onGap: (gap: Gap) => void) {
-    this.node = node;
-    this.onGap = onGap;
+  constructor(owner: DeliveryOwner) {
+    this.owner = owner;
   }
 
   /** @param messages messages that have been checked */
@@ -104,7 +109,8 @@ export class Delivery {
   }
 
   flushMember(member: Member): void {
-    if (this.unsent.length === 0 || !member.session.sharesFrames) return;
+    // While `init` is pending, a member has nothing in the batches: its messages are held.
+    if (this.unsent.length === 0 || !member.isOpen || !member.session.sharesFrames) return;
     this.sendRuns(member, this.runsOf(member), false);
     this.runLater();
   }
@@ -248,10 +254,10 @@ export class Delivery {
   private announceGap(entry: Entry): void {
     const { onGap, topic } = entry;
     const { session } = entry.member;
-    const gap: Gap = { topic: topic.name, cause: "slow", missed: entry.missed, node: this.node };
+    const gap: Gap = { topic: topic.name, cause: "slow", missed: entry.missed, node: this.owner.node };
     entry.missed = 0;
     this.later.push(() => {
-      this.onGap(gap);
+      this.owner.onGap(gap);
       try {
         if (onGap !== undefined && session.endedBy === undefined) session.deliver(onGap(gap));
       } catch (error) {

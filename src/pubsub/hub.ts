@@ -4,9 +4,9 @@ import type { TopicSession } from "../session/self.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { type Codec, jsonCodec, roundTrip } from "./codec.ts";
-import { Delivery, type Selection } from "./delivery.ts";
+import { Delivery, type DeliveryOwner, type Selection } from "./delivery.ts";
 import { publishEvent } from "./diagnostics.ts";
-import type { PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
+import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { Registry } from "./registry.ts";
 import { sessionOf } from "./session-of.ts";
 
@@ -15,10 +15,10 @@ const SEND_OPTIONS = ["except", "local", "volatile"];
 
 type Excepted = Self<never> | Address<never>;
 
-export class Hub {
-  readonly node = crypto.randomUUID();
-  readonly delivery = new Delivery(this.node, (gap) => this.emit({ type: "gap", gap }));
+export class Hub implements DeliveryOwner {
+  readonly delivery = new Delivery(this);
   readonly registry = new Registry(this.delivery);
+  #node: string | undefined = undefined;
   closed = false;
   publishes = 0;
   broadcasts = 0;
@@ -31,6 +31,15 @@ export class Hub {
     this.codec = options.codec ?? jsonCodec;
     this.strict = options.strict ?? false;
     this.onEvent = options.onEvent;
+  }
+
+  /** Created when it is first read: a Worker must not create random values while its modules are loaded. */
+  get node(): string {
+    return (this.#node ??= crypto.randomUUID());
+  }
+
+  onGap(gap: Gap): void {
+    this.emit({ type: "gap", gap });
   }
 
   /** The info as a local member receives it. */

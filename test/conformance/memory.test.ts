@@ -8,10 +8,14 @@ import {
   openGate,
   reportOf,
   ScriptedHandler,
+  setPubSub,
   whenTerminated,
 } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { begin, type TestClient } from "../../src/testing/connect.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
+import { testPubSub } from "../../src/testing/test-pubsub.ts";
+
+setPubSub(testPubSub());
 
 const clients = new Set<TestClient<unknown>>();
 

@@ -1,8 +1,10 @@
 /** The conformance suite's handler on `Bun.serve`. */
 
-import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
+import { control, inOwnContext, ScriptedHandler, scenarioOf, setPubSub } from "websock-conformance/handlers";
 import { attach, capabilities, upgrade } from "websock-js/bun";
-import { ManualClock } from "websock-js/testing";
+import { ManualClock, testPubSub } from "websock-js/testing";
+
+setPubSub(testPubSub());
 
 const clock = new ManualClock();
 let sockets;

@@ -1,9 +1,11 @@
 /** The conformance suite's handler on `Deno.serve`. */
 
-import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
+import { control, inOwnContext, ScriptedHandler, scenarioOf, setPubSub } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
 import { attach, capabilities } from "websock-js/deno";
-import { ManualClock } from "websock-js/testing";
+import { ManualClock, testPubSub } from "websock-js/testing";
+
+setPubSub(testPubSub());
 
 const clock = new ManualClock();
 let sockets;

@@ -1,9 +1,11 @@
 /** The conformance suite's handler on `node:http`, `node:http2` or the package `ws` of any runtime. Argument: `http2`, `ws`. */
 import http from "node:http";
 import http2 from "node:http2";
-import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
+import { control, inOwnContext, ScriptedHandler, scenarioOf, setPubSub } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
-import { ManualClock } from "websock-js/testing";
+import { ManualClock, testPubSub } from "websock-js/testing";
+
+setPubSub(testPubSub());
 
 const byWs = process.argv.includes("ws");
 const { attach, capabilities } = byWs ? await import("websock-js/ws") : await import("websock-js/node");

@@ -1,9 +1,11 @@
 /** The conformance suite's handler in a Worker or a Durable Object, depending on `MODE`. */
 import { DurableObject } from "cloudflare:workers";
-import { control, inOwnContext, ScriptedHandler, scenarioOf } from "websock-conformance/handlers";
+import { control, inOwnContext, ScriptedHandler, scenarioOf, setPubSub } from "websock-conformance/handlers";
 import { upgrade } from "websock-js";
 import { attach, capabilities, durableCapabilities } from "websock-js/cloudflare";
-import { ManualClock } from "websock-js/testing";
+import { ManualClock, testPubSub } from "websock-js/testing";
+
+setPubSub(testPubSub());
 
 /** @param {Request} request @param {import("../../packages/websock-conformance/src/handlers/remote.ts").RemoteControls} controls */
 const serve = async (request, controls) => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { binary, ping, SlowConsumer, text } from "websock-js";
 import { type Gap, PubSub } from "websock-js/pubsub";
 import { testPubSub } from "websock-js/testing";
+import { deferred, nextTick } from "../support/promises.ts";
 import { ByteHost, type ByteMember } from "./byte-members.ts";
 
 const setup = () => {
@@ -189,6 +190,23 @@ describe("order", () => {
     host.tick();
     expect(few.sent()).toEqual(texts("topic 3", "topic 4"));
     expect(all.sent()).toEqual(texts(...names));
+  });
+
+  test("what is published while init is pending follows init's messages, once", async () => {
+    const { host, pubsub, room } = setup();
+    const { promise, resolve } = deferred();
+    const [pending, other] = [host.join(pubsub, ["room"], { initialized: promise }), host.join(pubsub)];
+    room.publish(text("1"));
+    pending.self.push(text("own"));
+    host.tick();
+    room.publish(text("2"));
+    resolve();
+    await nextTick();
+    room.publish(text("3"));
+    host.tick();
+    host.tick();
+    expect(pending.sent()).toEqual(texts("own", "ready", "1", "2", "3"));
+    expect(other.sent()).toEqual(texts("1", "2", "3"));
   });
 
   test("a backlog is sent first", () => {

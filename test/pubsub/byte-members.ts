@@ -54,12 +54,15 @@ export class ByteHost {
       options = {},
       act = () => undefined,
       onTerminate = () => undefined,
+      initialized,
       compression,
     }: {
       readonly subscribe?: SubscribeOptions<string>;
       readonly options?: WebSockOptions;
       readonly act?: Act;
       readonly onTerminate?: () => void;
+      /** `init` returns when this promise settles, and then pushes "ready". */
+      readonly initialized?: Promise<void>;
       readonly compression?: Compression;
     } = {},
   ): ByteMember {
@@ -74,7 +77,7 @@ export class ByteHost {
       init: (_: unknown, own: Self<string>) => {
         self = own;
         for (const topic of topics) pubsub.topic<string>(topic).subscribe(own, subscribe);
-        return ok(0);
+        return initialized === undefined ? ok(0) : initialized.then(() => push(text("ready"), 0));
       },
       handleIn: ({ data }: { readonly data: unknown }, state: number): HandleResult<number> => {
         if (data === "stop") return stop("normal", state);

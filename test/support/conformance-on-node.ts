@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
 import { type Capabilities, upgrade, type WebSockOptions } from "websock-js";
 import { type Attachment, attach, capabilities } from "websock-js/node";
-import { ManualClock } from "websock-js/testing";
+import { ManualClock, testPubSub } from "websock-js/testing";
 import {
   actOn,
   type ConformanceClient,
@@ -15,6 +15,7 @@ import {
   reportOf,
   type Scenario,
   ScriptedHandler,
+  setPubSub,
   whenTerminated,
 } from "../../packages/websock-conformance/src/handlers/index.ts";
 import type { Clock } from "../../src/session/clock.ts";
@@ -57,6 +58,7 @@ export const conformOn = (
   listen: Serve,
   connect: (port: number, path: string) => Promise<ConformanceClient>,
 ): void => {
+  setPubSub(testPubSub());
   const clock = new ManualClock();
   const scenarios = new Map<string, Scenario>();
   let server: Server;

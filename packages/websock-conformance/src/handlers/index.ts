@@ -3,6 +3,7 @@
  * implements {@link ConformanceHost}, which serves the scripted handler, and passes each case to a test runner:
  *
  * ```ts
+ * setPubSub(new PubSub({ strict: true }));
  * for (const { name, run } of casesFor(host)) test(name, () => run(host));
  * ```
  */
@@ -14,6 +15,7 @@ import type { ConformanceCase, ConformanceHost } from "./host.ts";
 import { order } from "./order.ts";
 import { outside } from "./outside.ts";
 import { results } from "./results.ts";
+import { topics } from "./topics.ts";
 
 export type { ConformanceCase, ConformanceClient, ConformanceHost, Connected, Got, Scenario } from "./host.ts";
 export { connectPath, control, type RemoteControls, scenarioOf } from "./remote.ts";
@@ -29,6 +31,7 @@ export {
   type Script,
   type Scripted,
   type Step,
+  setPubSub,
   whenTerminated,
 } from "./script.ts";
 
@@ -40,6 +43,7 @@ export const conformance: readonly ConformanceCase[] = [
   ...closingBehindMessages,
   ...outside,
   ...contexts,
+  ...topics,
 ];
 
 /** Returns the cases that apply to a host, according to its capabilities. */

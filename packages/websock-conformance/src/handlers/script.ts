@@ -14,6 +14,7 @@ import type {
   Self,
   StopDetail,
 } from "websock-js";
+import type { Address, PubSub, SendOptions, Subscription } from "websock-js/pubsub";
 
 /** Resolves in a later event-loop tick. Workers have no `setImmediate`. */
 const nextTick = (): Promise<void> =>
@@ -44,12 +45,37 @@ export interface Step {
   readonly async?: "microtask" | "turn" | "gate" | "never";
 }
 
-/** A call of a method of `self`. */
+/** A call of a method of `self`, of a topic, or of the `PubSub` of the process. */
 export type Action =
   | { readonly do: "send"; readonly info: unknown }
   | { readonly do: "push"; readonly messages: unknown }
   | { readonly do: "stop"; readonly reason: unknown; readonly detail?: StopDetail }
-  | { readonly do: "drained" };
+  | { readonly do: "drained" }
+  | TopicAction
+  | AddressAction;
+
+/** A call of a method of a topic. */
+type TopicAction = { readonly topic: string } & (
+  | { readonly do: "subscribe"; readonly slow?: "close" | "drop"; readonly maxBuffered?: number }
+  | { readonly do: "cancel" | "unsubscribe" | "members" }
+  | ({ readonly do: "publish"; readonly messages: unknown } & Sending)
+  | ({ readonly do: "publishBlocks"; readonly count: number } & Sending)
+  | ({ readonly do: "broadcast"; readonly info: unknown } & Sending)
+  | ({ readonly do: "kick"; readonly reason: string; readonly detail?: StopDetail } & Sending)
+);
+
+/** The options of a topic's `publish`, `broadcast` and `stop`. */
+interface Sending {
+  /** Addresses; `"self"`: the connection itself. */
+  readonly except?: readonly string[];
+  readonly volatile?: true;
+}
+
+/** A call of a method of the `PubSub`. */
+type AddressAction =
+  | { readonly do: "address" | "topics" }
+  | { readonly do: "sendTo"; readonly to: string; readonly info: unknown }
+  | { readonly do: "stopAt"; readonly to: string; readonly reason: string; readonly detail?: StopDetail };
 
 /** For each callback, the steps of its first, second, … call. The last step repeats. Default: `[{}]`. */
 export interface Script {
@@ -94,6 +120,7 @@ interface Running {
   readonly gate: Promise<void>;
   readonly open: () => void;
   readonly whenEnded: Promise<void>;
+  readonly subscriptions: Subscription[];
   self: Self<unknown> | undefined;
   readonly end: () => void;
   now: number;
@@ -120,7 +147,19 @@ const connectionOf = (id: string, script: Script = {}): Running => {
       acted: [],
       contexts: [],
     };
-    running = { id, report, script, counts: new Map(), gate, open, whenEnded, self: undefined, end, now: 0 };
+    running = {
+      id,
+      report,
+      script,
+      counts: new Map(),
+      gate,
+      open,
+      whenEnded,
+      subscriptions: [],
+      self: undefined,
+      end,
+      now: 0,
+    };
     connections.set(id, running);
   }
   return running;
@@ -135,18 +174,33 @@ export const whenTerminated = (id: string): Promise<void> => connectionOf(id).wh
 /** Lets the callbacks of a connection settle that wait because of `async: "gate"`. */
 export const openGate = (id: string): void => connectionOf(id).open();
 
-/** Calls a method of `self` from outside the callbacks. Resolves with its return value, or the name of its error. */
-export const actOn = (id: string, action: Action): Promise<string> => act(connectionOf(id).self!, action);
+/** Performs an action from outside the callbacks. Resolves with its return value, or the name of its error. */
+export const actOn = (id: string, action: Action): Promise<string> => act(connectionOf(id), action);
 
-const act = async (self: Self<unknown>, action: Action): Promise<string> => {
+const act = async (running: Running, action: Action): Promise<string> => {
   try {
-    return String(await perform(self, action));
+    return String(await perform(running.self!, running, action));
   } catch (error) {
     return (error as Error).name;
   }
 };
 
-const perform = (self: Self<unknown>, action: Action): boolean | Promise<boolean> => {
+let pubsub: PubSub | undefined;
+
+/**
+ * Sets the `PubSub` whose topics and addresses the cases use. Call it once in the process of the host. (This module does
+ * not create it, because it must come from the same copy of `websock-js` as the host.)
+ */
+export const setPubSub = (used: PubSub): void => {
+  pubsub = used;
+};
+
+const usedPubSub = (): PubSub => {
+  if (pubsub === undefined) throw new Error("call setPubSub() in the process of the host");
+  return pubsub;
+};
+
+const perform = (self: Self<unknown>, running: Running, action: Action): unknown => {
   switch (action.do) {
     case "send":
       return self.send(action.info);
@@ -156,8 +210,52 @@ const perform = (self: Self<unknown>, action: Action): boolean | Promise<boolean
       return self.stop(action.reason, action.detail);
     case "drained":
       return self.drained();
+    case "address":
+      return usedPubSub().address(self);
+    case "topics":
+      return usedPubSub().topicsOf(self);
+    case "sendTo":
+      return usedPubSub().send(action.to as Address<unknown>, action.info);
+    case "stopAt":
+      return usedPubSub().stop(action.to as Address, action.reason, action.detail);
+    default:
+      return performOnTopic(self, running, action);
   }
 };
+
+const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action: TopicAction): unknown => {
+  const topic = usedPubSub().topic<unknown>(action.topic);
+  switch (action.do) {
+    case "subscribe": {
+      const { slow, maxBuffered } = action;
+      const subscription = topic.subscribe(self, {
+        ...(slow && { slow, onGap: ({ missed }) => ({ missed }) }),
+        ...(maxBuffered && { maxBuffered }),
+      });
+      subscriptions.push(subscription);
+      return subscription.ready;
+    }
+    case "cancel":
+      return subscriptions.find(({ topic: name }) => name === action.topic)!.cancel();
+    case "unsubscribe":
+      return topic.unsubscribe(self);
+    case "members":
+      return `${topic.size} ${[...topic.members()].length}`;
+    case "publish":
+      return topic.publish(action.messages as Messages, sendOptions(self, action));
+    case "publishBlocks":
+      return topic.publish(blocks(action.count), sendOptions(self, action));
+    case "broadcast":
+      return topic.broadcast(action.info, sendOptions(self, action));
+    case "kick":
+      return topic.stop(action.reason, action.detail, sendOptions(self, action));
+  }
+};
+
+const sendOptions = (self: Self<unknown>, { except, volatile }: Sending): SendOptions => ({
+  ...(except && { except: except.map((one) => (one === "self" ? self : (one as Address))) }),
+  ...(volatile && { volatile }),
+});
 
 // --- AsyncLocalStorage, where the host has it
 
@@ -219,7 +317,7 @@ const callback = (
   noteContext(running);
   if (step.enterWith !== undefined) enterOther(step.enterWith);
   for (const info of step.infos ?? []) self.send(info);
-  for (const action of step.acts ?? []) void act(self, action).then((result) => running.report.acted.push(result));
+  for (const action of step.acts ?? []) void act(running, action).then((result) => running.report.acted.push(result));
   switch (step.async) {
     case undefined:
       return finish();
