@@ -1,8 +1,8 @@
-/** The page's files, and no others. */
+/** Serves the files of the page. */
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-// HTML and CSS lie where they were written; the scripts are what tsc made of them, beside this module.
+// HTML and CSS are served from the source folder, scripts from the folder of this module, into which tsc compiles them.
 const FILES: readonly (readonly [path: string, type: string, file: string])[] = [
   ["/", "text/html", "../page/index.html"],
   ...["style", "room", "log", "inspector"].map(
@@ -13,7 +13,7 @@ const FILES: readonly (readonly [path: string, type: string, file: string])[] = 
   ),
 ];
 
-// Read once, at the start: what is missing shows then, and no request can make reading fail.
+// Read at the start, so that a missing file is an error then, and not of a later request.
 const files = new Map(
   await Promise.all(
     FILES.map(
@@ -26,7 +26,7 @@ const HEADERS = {
   "cache-control": "no-cache",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
-  // Trusted Types: the browser itself sees to it that the page makes no HTML of anything that somebody wrote.
+  // Trusted Types: the browser prevents the page from using what somebody wrote as HTML.
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; " +
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",

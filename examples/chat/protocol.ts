@@ -1,6 +1,6 @@
-/** What travels between the page and the server, as JSON in text messages. Both sides import this file. */
+/** The messages between the page and the server: JSON in text messages. Both sides import this file. */
 
-/** Somebody in a room. Names need not be unique; ids are. */
+/** A person in a room. Ids are unique, names need not be. */
 export interface Person {
   readonly id: string;
   readonly name: string;
@@ -8,11 +8,11 @@ export interface Person {
 
 export interface Said {
   readonly type: "said";
-  /** Made by the page that sent it, which so knows its own message when it comes back. */
+  /** Created by the page that sent the message, so that it recognizes its own message when it comes back. */
   readonly id: string;
   readonly from: Person;
   readonly text: string;
-  /** The server's clock, in ms. */
+  /** The time of the server, in milliseconds. */
   readonly at: number;
 }
 
@@ -22,13 +22,13 @@ export interface CameOrWent {
   readonly at: number;
 }
 
-/** The first thing that a page gets. */
+/** The first message that a page receives. */
 export interface Welcome {
   readonly type: "welcome";
   readonly room: string;
   readonly you: Person;
   readonly people: readonly Person[];
-  /** What was said lately, the oldest first. */
+  /** The latest messages, the oldest first. */
   readonly history: readonly Said[];
 }
 
@@ -40,10 +40,10 @@ export interface FromPage {
   readonly text: string;
 }
 
-/** In UTF-16 code units, as `maxlength` counts. */
+/** In UTF-16 code units, like the HTML attribute `maxlength`. */
 export const MAX_NAME = 24;
 export const MAX_ROOM = 24;
 export const MAX_TEXT = 1000;
 
-/** The application's close codes (RFC 6455 §7.4.2: 4000–4999 are for private use). After these, trying again is futile. */
+/** The application's close codes (RFC 6455 §7.4.2: 4000–4999 are for private use). After these, a page does not reconnect. */
 export const CLOSE = { badMessage: 4000, badName: 4001 } as const;

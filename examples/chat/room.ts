@@ -1,12 +1,11 @@
 /**
  * The chat room: a handler, written as a module. One connection is one person in one room.
  *
- * Everybody's `self` is kept in the room, and what happens is told to the others with `self.send`: it arrives at their
- * `handleInfo`, one after the other, in the same order for all of them.
+ * Each room is a topic: what is published to it reaches the pages of all people in the room, in the same order.
  */
-import { type CloseReason, type DataMessage, type HandleResult, ok, push, type Self, stop, text } from "websock-js";
+import { type CloseReason, type DataMessage, type HandleResult, json, ok, push, type Self, stop } from "websock-js";
+import { PubSub, type Topic } from "websock-js/pubsub";
 import {
-  type CameOrWent,
   CLOSE,
   type FromPage,
   type FromServer,
@@ -15,16 +14,14 @@ import {
   MAX_TEXT,
   type Person,
   type Said,
+  type Welcome,
 } from "./protocol.ts";
 
-/** What the route hands over. It comes from the address: nobody has checked it. */
+/** What the route passes to `init`. It comes from the URL, and is not checked. */
 export interface Arg {
   readonly room: string;
   readonly name: string;
 }
-
-/** What the others tell a connection. */
-export type Info = Said | CameOrWent;
 
 export interface State {
   readonly room: Room;
@@ -33,29 +30,34 @@ export interface State {
 
 interface Room {
   readonly name: string;
-  readonly members: Map<string, { readonly person: Person; readonly self: Self<Info> }>;
+  readonly topic: Topic;
+  readonly people: Map<string, Person>;
   readonly history: Said[];
 }
 
 const HISTORY = 50;
 
-/** The rooms with somebody in them. */
+const pubsub = new PubSub();
+
+/** The rooms that have people in them. */
 const rooms = new Map<string, Room>();
 
-export const init = (arg: Arg, self: Self<Info>): HandleResult<State> => {
+export const init = (arg: Arg, self: Self): HandleResult<State> => {
   const me: Person = { id: self.id, name: tidy(arg.name) };
   const name = tidy(arg.room).toLowerCase();
-  const room = rooms.get(name) ?? { name, members: new Map(), history: [] };
+  const room = rooms.get(name) ?? { name, topic: pubsub.topic(`room:${name}`), people: new Map(), history: [] };
   const state: State = { room, me };
-  // A refused handshake tells a page nothing but 1006; a close code and its text arrive.
+  // A page cannot see why a handshake is refused, but it can see the code and text of a close frame.
   const problem = problemWith("name", me.name, MAX_NAME) ?? problemWith("room", name, MAX_ROOM);
   if (problem !== undefined) return stop("normal", state, { code: CLOSE.badName, text: problem });
 
+  // This connection becomes a member when `init` has returned, so it does not receive this message.
   tell(room, { type: "joined", person: me, at: Date.now() });
   rooms.set(name, room);
-  room.members.set(me.id, { person: me, self });
-  const people = Array.from(room.members.values(), (member) => member.person);
-  return push(json({ type: "welcome", room: name, you: me, people, history: room.history }), state);
+  room.people.set(me.id, me);
+  room.topic.subscribe(self);
+  const people = [...room.people.values()];
+  return push(json({ type: "welcome", room: name, you: me, people, history: room.history } satisfies Welcome), state);
 };
 
 export const handleIn = (message: DataMessage, state: State): HandleResult<State> => {
@@ -65,40 +67,33 @@ export const handleIn = (message: DataMessage, state: State): HandleResult<State
   const said: Said = { type: "said", id: say.id, from: me, text: say.text, at: Date.now() };
   room.history.push(said);
   if (room.history.length > HISTORY) room.history.shift();
-  // To the speaker too: that is how a page knows that the message got through.
+  // The speaker receives it, too: so the page knows that the server has it.
   tell(room, said);
   return ok(state);
 };
 
-export const handleInfo = (info: Info, state: State): HandleResult<State> => push(json(info), state);
-
 export const terminate = (reason: CloseReason, { room, me }: State): void => {
-  // Whoever was never let in has nothing to leave.
-  if (!room.members.delete(me.id)) return;
-  if (room.members.size === 0) rooms.delete(room.name);
-  // When the server goes, everybody goes: nobody needs to hear it of each of the others.
+  if (!room.people.delete(me.id)) return; // `init` has refused the name
+  if (room.people.size === 0) rooms.delete(room.name);
+  // When the server shuts down, everyone leaves.
   if (reason !== "shutdown") tell(room, { type: "left", person: me, at: Date.now() });
 };
 
-const tell = (room: Room, info: Info): void => {
-  for (const { self } of room.members.values()) self.send(info);
-};
+const tell = ({ topic }: Room, message: FromServer): void => void topic.publish(json(message));
 
-const json = (message: FromServer) => text(JSON.stringify(message));
-
-/** Spaces of all kinds become one, so that two names that look the same are the same. */
+/** Replaces white space by single spaces, so that names that look the same are the same. */
 const tidy = (name: string): string => name.normalize("NFC").replace(/\s+/gu, " ").trim();
 
-/** Control and format characters (one that turns the writing direction, say), but for the joiners that some scripts need. */
-const UNFIT = /[\p{Cc}\p{Cs}\p{Co}]|(?![\u200c\u200d])\p{Cf}/u;
+/** Control and format characters (some change the writing direction), except the joiners that some scripts need. */
+const INVISIBLE = /[\p{Cc}\p{Cs}\p{Co}]|(?![\u200c\u200d])\p{Cf}/u;
 
 const problemWith = (what: string, value: string, max: number): string | undefined => {
   if (!/[\p{L}\p{N}\p{P}\p{S}]/u.test(value)) return `a ${what} is needed`;
   if (value.length > max) return `the ${what} is longer than ${max} characters`;
-  return UNFIT.test(value) ? `the ${what} has characters that cannot be seen` : undefined;
+  return INVISIBLE.test(value) ? `the ${what} has characters that cannot be seen` : undefined;
 };
 
-/** What the page sent, or what is wrong with it. */
+/** Returns what the page sent, or what is wrong with it. */
 const parse = (message: DataMessage): FromPage | string => {
   if (message.opcode !== "text") return "only text messages, please";
   let value: unknown;

@@ -1,4 +1,4 @@
-/** The demo's server: nothing but `node:http` and WebSock. `PORT` and `HOST` say where it listens. */
+/** The server of the demo, on `node:http`. It listens on the port `PORT` of the host `HOST`. */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { upgrade } from "websock-js";
@@ -12,7 +12,7 @@ const host = process.env.HOST ?? "localhost";
 const server = http.createServer((request, response) => {
   const [path = "", query] = (request.url ?? "").split("?");
   if (path !== "/room") return serveFile(path, request, response);
-  // An ordinary route. Pages of other origins, and requests that are no upgrade, are answered by the library.
+  // The library refuses pages of other origins, and requests that are not upgrade requests.
   const params = new URLSearchParams(query);
   const arg = { room: params.get("room") ?? "", name: params.get("name") ?? "" };
   upgrade(request, Room, arg, { maxMessageSize: 16_384, timeout: 30_000, heartbeat: 10_000 });
@@ -20,14 +20,14 @@ const server = http.createServer((request, response) => {
 
 const sockets = attach(server);
 
-/** Takes no more visitors, sends those that are here away with 1012 (they will come back), and ends when all are gone. */
+/** Accepts no more connections, and closes those that are open with 1012, so that the pages reconnect to another server. */
 const shutDown = (): void => {
   console.log("closing");
   server.close();
   void sockets.drain().then(() => server.closeAllConnections());
 };
 
-// Once: who is in a hurry presses Ctrl+C again.
+// `once`: a second Ctrl+C ends the process immediately.
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, shutDown);
 
 server.on("error", (error: NodeJS.ErrnoException) => {
