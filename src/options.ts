@@ -148,8 +148,8 @@ export interface WebSockOptions {
   readonly origins?: "*" | readonly (string | RegExp)[] | ((origin: string, request: UpgradeRequest) => boolean);
   /**
    * The maximum number of bytes that may be buffered for a client that reads slowly. A message that would exceed it
-   * closes the connection with 1013. Exception: while nothing is buffered, a message of any size is sent. Default: 16
-   * 777 216 (16 MiB).
+   * closes the connection with 1013. Exception: while nothing is buffered, a message of any size is sent.
+   * Default: 16 777 216 (16 MiB).
    */
   readonly maxBuffered?: number;
   /**

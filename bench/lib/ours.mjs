@@ -6,14 +6,15 @@ const dist = process.argv.find((arg) => arg.startsWith("--dist="))?.slice("--dis
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter
- * @returns {Promise<any>} what the package and the adapter export
+ * @returns {Promise<any>} what the package, its topics and the adapter export
  */
 export const ours = async (adapter) => {
   const load = (/** @type {string} */ file, /** @type {string} */ name) =>
     import(dist === undefined ? name : pathToFileURL(`${dist}/${file}`).href);
-  const [core, host] = await Promise.all([
+  const modules = await Promise.all([
     load("index.js", "websock-js"),
+    load("pubsub/index.js", "websock-js/pubsub"),
     load(`adapters/${adapter}.js`, `websock-js/${adapter}`),
   ]);
-  return { ...core, ...host };
+  return Object.assign({}, ...modules);
 };

@@ -2,6 +2,7 @@
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
+import { NO_BYTES } from "../../protocol/copy.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { isInRootContext, rootContext } from "../shared/async-context.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
@@ -23,8 +24,6 @@ const STREAM = Symbol("websock-js.stream");
 /** Shared by all streams that have nothing queued. Never add to it. */
 const EMPTY_QUEUE: Uint8Array[] = [];
 
-const EMPTY = new Uint8Array(0);
-
 type HostedSocket = Duplex & { [STREAM]?: NodeStream };
 
 export class NodeStream implements ByteStream {
@@ -37,7 +36,10 @@ export class NodeStream implements ByteStream {
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
   protected events!: ByteStreamEvents;
-  /** Bytes that were passed to the socket without its own queue, and are not flushed. Nothing else is written until then. */
+  /**
+   * Bytes that were passed to the socket without its own queue, and are not flushed. Nothing else is written until
+   * then.
+   */
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
   protected queued = 0;
@@ -74,8 +76,8 @@ export class NodeStream implements ByteStream {
 
   /**
    * Tells the stream the AsyncLocalStorage context of its connection. Most connections have the root context, in which
-   * Node emits the events of most sockets. It then need not be entered for each chunk (which would account for 3% of the
-   * cost of a short message).
+   * Node emits the events of most sockets. It then need not be entered for each chunk (which would account for 3% of
+   * the cost of a short message).
    */
   useContext(context: AsyncContext | undefined): void {
     if (context === rootContext) this.inContext = undefined;
@@ -136,7 +138,7 @@ export class NodeStream implements ByteStream {
   watchUnflushed(): void {
     this.unflushed = this.socket.writableLength + this.directBytes;
     if (this.unflushed > 0 && this.pendingCallbacks === 0 && this.isWritable)
-      this.socket.write(EMPTY, this.flushCallback());
+      this.socket.write(NO_BYTES, this.flushCallback());
   }
 
   end(): void {
@@ -157,9 +159,9 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     const { socket } = this;
-    // Readable still waits for a `push`, because chunks have bypassed it. Unless its pending read is ended, it starts no
-    // other.
-    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, EMPTY);
+    // Readable still waits for a `push`, because chunks have bypassed it. Unless its pending read is ended, it starts
+    // no other.
+    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NO_BYTES);
     socket.resume();
   }
 
@@ -176,7 +178,9 @@ export class NodeStream implements ByteStream {
     return MAX_PENDING_WRITE;
   }
 
-  /** Whether no direct write is pending. If two are pending at the same time, some streams of Node call back only once. */
+  /**
+   * Whether no direct write is pending. If two are pending at the same time, some streams of Node call back only once.
+   */
   private get isIdle(): boolean {
     return this.directBytes === 0;
   }
@@ -248,7 +252,7 @@ function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): bo
   this[STREAM]!.receive(chunk);
   // If the handler has paused the stream, an empty chunk is pushed: Readable then ends its pending read, and starts no
   // other until the stream is resumed.
-  return this.readableFlowing || Readable.prototype.push.call(this, EMPTY);
+  return this.readableFlowing || Readable.prototype.push.call(this, NO_BYTES);
 }
 
 const watchEnd = wrapEndMethods(NodeStream.beforeEnd);

@@ -35,8 +35,8 @@ const { setTimeout, clearTimeout } = globalThis;
 const noop = (): void => undefined;
 
 /**
- * Whether the current code on Bun runs in a context with stores. In such a context, Bun wraps the callback of a timer, to
- * enter the context again when it calls the callback.
+ * Whether the current code on Bun runs in a context with stores. In such a context, Bun wraps the callback of a timer,
+ * to enter the context again when it calls the callback.
  */
 const hasStoresOnBun = (): boolean => {
   const timer: { readonly _onTimeout?: unknown } = setTimeout(noop, 0);
@@ -157,12 +157,14 @@ const emptyContext = (): AsyncContext | undefined => {
 };
 
 /**
- * The root context, for the library's timers. On Node and Bun, also the context of every connection whose `upgrade` call
- * had no stores.
+ * The root context, for the library's timers. On Node and Bun, also the context of every connection whose `upgrade`
+ * call had no stores.
  */
 export const rootContext = emptyContext();
 
-/** Whether the host shows whether the current context has stores. On Bun, {@link rootContext} must have none, either. */
+/**
+ * Whether the host shows whether the current context has stores. On Bun, {@link rootContext} must have none, either.
+ */
 const showsStores = isNode || (isBun && !hasStoresOnBun());
 
 /** Captures the context of the current `upgrade` call; `undefined` on hosts without AsyncLocalStorage. */

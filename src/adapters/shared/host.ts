@@ -103,8 +103,8 @@ export class Host {
 
   /**
    * Calls a function of the application for a request, and returns its result, or the refusal of the request if the
-   * function throws. An `UpgradeError` is itself the refusal. Any other error is reported, and the refusal has the status
-   * 400 for `only`, which usually throws because of what the client sent, and 500 for the other functions.
+   * function throws. An `UpgradeError` is itself the refusal. Any other error is reported, and the refusal has the
+   * status 400 for `only`, which usually throws because of what the client sent, and 500 for the other functions.
    */
   callUserFunction<T>(
     name: "only" | "origins" | "subprotocols",

@@ -42,7 +42,9 @@ test.each([
   expect({ stdout, stderr }).toEqual({ stdout: "20 40 0\n", stderr: "" });
 });
 
-/** Prints the number of connections, of requests and responses, and of those that the garbage collector could not free. */
+/**
+ * Prints the number of connections, of requests and responses, and of those that the garbage collector could not free.
+ */
 const COUNT_RETAINED = `
     let alive = refs.length;
     for (let i = 0; i < 20 && alive > 0; i++) {

@@ -188,8 +188,8 @@ const act = async (running: Running, action: Action): Promise<string> => {
 let pubsub: PubSub | undefined;
 
 /**
- * Sets the `PubSub` whose topics and addresses the cases use. Call it once in the process of the host. (This module does
- * not create it, because it must come from the same copy of `websock-js` as the host.)
+ * Sets the `PubSub` whose topics and addresses the cases use. Call it once in the process of the host. (This module
+ * does not create it, because it must come from the same copy of `websock-js` as the host.)
  */
 export const setPubSub = (used: PubSub): void => {
   pubsub = used;
