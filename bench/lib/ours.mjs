@@ -6,15 +6,16 @@ const dist = process.argv.find((arg) => arg.startsWith("--dist="))?.slice("--dis
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter
- * @returns {Promise<any>} what the package, its topics and the adapter export
+ * @param {{ pubsub?: boolean }} [options] `pubsub`: with `websock-js/pubsub`, which older builds do not have
+ * @returns {Promise<any>} what the package and the adapter export
  */
-export const ours = async (adapter) => {
+export const ours = async (adapter, { pubsub = false } = {}) => {
   const load = (/** @type {string} */ file, /** @type {string} */ name) =>
     import(dist === undefined ? name : pathToFileURL(`${dist}/${file}`).href);
   const modules = await Promise.all([
     load("index.js", "websock-js"),
-    load("pubsub/index.js", "websock-js/pubsub"),
     load(`adapters/${adapter}.js`, `websock-js/${adapter}`),
+    ...(pubsub ? [load("pubsub/index.js", "websock-js/pubsub")] : []),
   ]);
   return Object.assign({}, ...modules);
 };

@@ -22,7 +22,7 @@ const wsDeflate = {
 const servers = {
   /** A topic of ours. */
   topic: async () => {
-    const { attach, ok, upgrade, PubSub } = await ours("node");
+    const { attach, ok, upgrade, PubSub } = await ours("node", { pubsub: true });
     const room = new PubSub().topic("room");
     const handler = {
       init: (/** @type {undefined} */ _, /** @type {any} */ self) => {

@@ -273,11 +273,17 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   sendShared(slices: readonly SharedSlice[], flush: boolean): void {
     if (this.closeQueued) return;
-    const { deflate } = this;
+    const { deflate, stream, writer } = this;
+    const [first] = slices;
+    if (flush && slices.length === 1 && deflate === undefined && writer.bytes === 0 && stream.buffered === 0) {
+      // Nearly always, there is nothing else to write.
+      stream.write([first!.frames]);
+      return;
+    }
     for (const slice of slices)
       if (deflate === undefined) this.writeFrames(slice.frames);
       else deflate.output.sendShared(slice);
-    if (flush && this.stream.buffered === 0) this.writeOut();
+    if (flush && stream.buffered === 0) this.writeOut();
     else this.flushLater();
   }
 

@@ -76,7 +76,9 @@ describe("a connection", () => {
     const whole = all.slice(0, 2);
     connection.sendShared([whole], true);
     expect(written[0]!.buffer).toBe(whole.frames.buffer);
+    stream.buffered = 1;
     connection.sendShared([all.slice(1, 2)], true);
+    stream.drain();
     expect(written[1]!.length).toBe(20_004);
     expect(written[1]!.buffer).not.toBe(whole.frames.buffer);
   });
