@@ -1,4 +1,4 @@
-/** The page: the door, the room, and what the keyboard does. */
+/** The page: the form to enter a room, the room, and the keyboard. */
 import { type FromPage, type FromServer, MAX_NAME, MAX_ROOM, MAX_TEXT, type Person } from "../protocol.ts";
 import { Connection, type Status } from "./connection.ts";
 import { avatar, find, make } from "./dom.ts";
@@ -21,7 +21,7 @@ const draft = find("draft", HTMLTextAreaElement);
 let connection: Connection | undefined;
 let me: Person = { id: "", name: "" };
 const people = new Map<string, Person>();
-/** Sent or to be sent, but not yet come back from the server: only that proves that everybody got it. */
+/** Messages that the server has not sent back yet. Only that proves that the server has received them. */
 let waiting: FromPage[] = [];
 
 const enter = (name: string, room: string): void => {
@@ -63,7 +63,7 @@ const onMessage = (data: string): void => {
       for (const person of message.people) people.set(person.id, person);
       showPeople();
       for (const said of message.history) onSaid(said);
-      // What the connection was lost over: the history does not have it, so nobody has.
+      // Sent before the connection was lost, but not in the history: the server has not received it.
       for (const say of waiting) connection?.send(JSON.stringify(say));
       break;
     case "joined":
@@ -100,7 +100,7 @@ const say = (): void => {
   if (chat.dataset.status === "connected") connection?.send(JSON.stringify(message));
 };
 
-/** `crypto.randomUUID` is for secure contexts only, and this page may be tried over plain HTTP in a home network. */
+/** `crypto.randomUUID` exists in secure contexts only, and this page may be served over plain HTTP in a local network. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
 
 const showPeople = (): void => {
@@ -124,9 +124,9 @@ const onStatus = (status: Status): void => {
   clearInterval(countdown);
   chat.dataset.status = status.is;
   const lost = status.is === "waiting" || (status.is === "connecting" && status.again);
-  // The same words through all the tries: this is read aloud when it changes.
+  // The text stays the same for all attempts, because screen readers announce each change.
   setText(statusText, status.is === "connected" ? "Connected" : lost ? "Reconnecting…" : "Connecting…");
-  // A button that goes away must not take the focus with it.
+  // The focus must not be lost with the button that disappears.
   if (!lost && banner.contains(document.activeElement)) draft.focus();
   banner.hidden = !lost;
   retry.setAttribute("aria-disabled", String(status.is !== "waiting"));
@@ -154,7 +154,7 @@ composer.addEventListener("submit", (event) => {
   draft.focus();
 });
 draft.addEventListener("keydown", (event) => {
-  // While an input method composes, Enter chooses a word.
+  // While an input method editor is composing text, Enter selects a word.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   composer.requestSubmit();
@@ -165,7 +165,7 @@ find("leave", HTMLButtonElement).addEventListener("click", () => leave());
 nameInput.maxLength = MAX_NAME;
 roomInput.maxLength = MAX_ROOM;
 draft.maxLength = MAX_TEXT;
-// Unlike decodeURIComponent, this takes whatever somebody typed into the address.
+// Unlike decodeURIComponent, this does not throw for an invalid URL.
 const room = new URLSearchParams(`room=${location.hash.slice(1)}`).get("room");
 roomInput.value = room?.slice(0, MAX_ROOM) || "lobby";
 nameInput.focus();

@@ -1,14 +1,14 @@
-/** A WebSocket that comes back: exponential backoff with jitter, until the server says that trying again is futile. */
+/** A WebSocket that reconnects, with exponential backoff and jitter, until the server refuses the page for good. */
 
 export type Status =
   | { readonly is: "connecting"; readonly again: boolean }
   | { readonly is: "connected" }
-  /** Nothing to do until `until` (as `performance.now()` counts), or until {@link Connection.retry}. */
+  /** Waits until `until` (a time of `performance.now()`), or until {@link Connection.retry} is called. */
   | { readonly is: "waiting"; readonly until: number }
-  /** The server refused; there will be no other try. */
+  /** The server has refused the page. There will be no other attempt. */
   | { readonly is: "refused"; readonly why: string };
 
-/** For the inspector: a frame, or something that happened to the connection. */
+/** For the inspector: a message, or an event of the connection. */
 export interface Frame {
   readonly direction: "in" | "out" | "event";
   readonly content: string;
@@ -23,7 +23,7 @@ export interface ConnectionEvents {
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 
-/** How many ms to wait before a try: twice as long each time, give or take, so that not all pages come in one moment. */
+/** The delay before an attempt in ms. It doubles each time, with jitter, so that pages do not reconnect all at once. */
 export const backoff = (failures: number, random = Math.random()): number =>
   Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures) * (0.5 + random / 2);
 
@@ -39,11 +39,11 @@ export class Connection {
     this.#url = url;
     this.#events = events;
     this.#connect();
-    // The network is back: that is worth a try at once.
+    // The network is available again, so the next attempt need not wait.
     window.addEventListener("online", this.retry);
   }
 
-  /** Returns whether it went out. That it also arrived, only an answer can tell. */
+  /** Returns whether the message was sent. Only an answer shows that it was received. */
   send(content: string): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(content);
@@ -51,12 +51,12 @@ export class Connection {
     return true;
   }
 
-  /** Tries at once, if it is waiting. */
+  /** Reconnects immediately instead of waiting. */
   readonly retry = (): void => {
     if (this.#timer !== undefined) this.#connect();
   };
 
-  /** Leaves for good. */
+  /** Disconnects, and does not reconnect. */
   close(): void {
     window.removeEventListener("online", this.retry);
     clearTimeout(this.#timer);
@@ -78,7 +78,7 @@ export class Connection {
     socket.addEventListener("message", ({ data }: MessageEvent<string>) => {
       frame({ direction: "in", content: data });
       if (socket !== this.#socket) return;
-      // Not on "open": a server that lets us in only to fail at once is no reason to hurry.
+      // Not on "open": if a server accepts connections but fails immediately, the delay must keep growing.
       if (!heard) {
         heard = true;
         this.#failures = 0;

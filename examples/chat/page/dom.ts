@@ -1,13 +1,13 @@
-/** The two things that the page does with the DOM: find what index.html has, and make more. */
+/** Finds and creates elements. */
 
-/** The element with this id, which index.html has. */
+/** Returns the element of index.html with this id. */
 export const find = <Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind => {
   const element = document.getElementById(id);
   if (!(element instanceof kind)) throw new Error(`index.html has no ${kind.name} #${id}`);
   return element;
 };
 
-/** A new element. Strings become text, never HTML: this is the one place where what people wrote enters the page. */
+/** Creates an element. Strings become text, never HTML: what people wrote enters the page only here. */
 export const make = <Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   className: string,
@@ -19,7 +19,7 @@ export const make = <Tag extends keyof HTMLElementTagNameMap>(
   return element;
 };
 
-/** Somebody's initial on their colour. Decoration: the name stands beside it. */
+/** A person's initial on their colour. It is hidden from screen readers, because the name is next to it. */
 export const avatar = (name: string): HTMLElement => {
   const element = make("span", "avatar", [...name][0]?.toUpperCase() ?? "");
   element.setAttribute("aria-hidden", "true");
@@ -27,7 +27,7 @@ export const avatar = (name: string): HTMLElement => {
   return element;
 };
 
-/** The same name has the same colour everywhere. The golden angle keeps those of similar names apart. */
+/** The colour of a name, the same on every page. The golden angle makes the colours of similar names differ. */
 export const hueOf = (name: string): number => {
   let hash = 0;
   for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)!) % 9973;

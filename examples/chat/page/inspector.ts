@@ -1,4 +1,4 @@
-/** The inspector: what goes over the wire, both ways. */
+/** The inspector: it shows the messages that are sent and received. */
 import type { Frame } from "./connection.ts";
 import { find, make } from "./dom.ts";
 
@@ -19,7 +19,7 @@ export const showFrame = ({ direction, content }: Frame): void => {
   const [arrow, meaning] = ARROWS[direction];
   const sign = make("span", "arrow", arrow);
   sign.setAttribute("aria-hidden", "true");
-  // The payload's octets: text travels as UTF-8. Its header of 2 to 14 more, and pings and pongs, no page gets to see.
+  // The size of the payload in bytes: text is sent as UTF-8. A page sees neither the frame headers nor pings and pongs.
   const size = direction === "event" ? "" : `${encoder.encode(content).length} B`;
   const row = make(
     "tr",

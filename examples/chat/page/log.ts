@@ -1,9 +1,9 @@
-/** The conversation: what was said, who came and went, and what still waits to be sent. */
+/** The conversation: messages, joins and leaves, and messages that are not sent yet. */
 import type { FromPage, Person, Said } from "../protocol.ts";
 import { avatar, find, hueOf, make } from "./dom.ts";
 
 const MOST_ENTRIES = 500;
-/** Within so many ms, what the same person says belongs together. */
+/** Messages of the same person within this time, in ms, form a group. */
 const TOGETHER = 5 * 60_000;
 
 const scroll = find("scroll", HTMLElement);
@@ -11,14 +11,14 @@ const log = find("log", HTMLDivElement);
 const waiting = find("waiting", HTMLDivElement);
 const jump = find("jump", HTMLButtonElement);
 
-/** The reader is at the end, and wants to stay there. */
+/** The end of the conversation is visible, and stays visible. */
 let following = true;
-/** The sizes with which the end was last shown. */
+/** The sizes when the end was last shown. */
 let followed = "";
 let last: Said | undefined;
 const shown = new Set<string>();
 
-/** Shows what was said, once: after a reconnection the server tells its history again. */
+/** Shows a message once: after a reconnection, the server sends the history again. */
 export const showSaid = (said: Said, me: Person): void => {
   if (shown.has(said.id)) return;
   shown.add(said.id);
@@ -32,13 +32,13 @@ export const showSaid = (said: Said, me: Person): void => {
   if (!following && !mine) jump.hidden = false;
 };
 
-/** Somebody came or went. */
+/** Shows that a person has joined or left. */
 export const showNotice = (name: string, what: string, at: number): void => {
   last = undefined;
   add(make("p", "notice", make("bdi", "", name), ` ${what} `, clock(at)));
 };
 
-/** What has not got through yet stands at the end, outside the log: it is not read aloud before it is said. */
+/** Unsent messages are shown at the end, outside of the log, so that screen readers do not announce them yet. */
 export const showWaiting = (messages: readonly FromPage[], name: string): void => {
   waiting.replaceChildren(
     ...messages.map(({ text }) => message("message mine pending", name, make("p", "head", "not sent yet"), text)),
@@ -53,7 +53,7 @@ export const clearLog = (): void => {
   follow();
 };
 
-/** Goes to the end, and stays there. */
+/** Scrolls to the end, and keeps it visible. */
 export const follow = (): void => {
   following = true;
   jump.hidden = true;
@@ -83,11 +83,11 @@ const clock = (at: number): HTMLTimeElement => {
 
 scroll.addEventListener("scroll", () => {
   const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 48;
-  // Where sizes have changed it was not the reader who left the end; the observer below is about to go there.
+  // If sizes have changed, it was not the reader who scrolled. The observer below is about to scroll to the end.
   following = atEnd || (following && sizes() !== followed);
   if (following) jump.hidden = true;
 });
-// Whatever changes the size of what is shown, or of the place for it, leaves a reader at the end at the end.
+// If the end is visible, it stays visible when the size of the content or of the window changes.
 const observer = new ResizeObserver(() => {
   if (following) follow();
 });
