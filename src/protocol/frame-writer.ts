@@ -2,11 +2,8 @@
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
 import { headerSize, writeHeader } from "./frame.ts";
-import { forEachPart, ioLength, writeIoData } from "./io-data.ts";
+import { COPY_LIMIT, forEachPart, ioLength, writeIoData } from "./io-data.ts";
 import { MAX_SHORT, TEXT_FRAME } from "./short-text/run.ts";
-
-/** Payloads of at least this size are parts of their own. Smaller ones are copied behind their header. */
-const COPY_LIMIT = 16_384;
 
 /** Memory for small frames. It is filled front to back, and reused from the front once all frames in it are flushed. */
 class Slab {

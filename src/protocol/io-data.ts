@@ -109,3 +109,16 @@ export const writeIoData = (
   }
   return writeList(data, target, at, byteOps);
 };
+
+/** Data of at least this size in bytes is sent without a copy. The application must not modify it (see `IoData`). */
+export const COPY_LIMIT = 16_384;
+
+/** Returns data that does not change if the application modifies `data`, for messages that are not sent immediately. */
+export const snapshot = (data: IoData, byteOps: ByteOps = portableByteOps): IoData => {
+  if (typeof data === "string") return data;
+  const size = ioLength(data, byteOps);
+  if (size >= COPY_LIMIT && !Array.isArray(data)) return data;
+  const bytes = byteOps.alloc(size);
+  writeIoData(data, bytes, 0, byteOps, size);
+  return bytes;
+};

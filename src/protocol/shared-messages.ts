@@ -2,10 +2,10 @@
  * Messages that are sent to many connections. Their frames are encoded once, one behind the other in one buffer, and
  * each connection writes that buffer or a slice of it.
  */
-import type { IoData, OutMessage } from "../message.ts";
+import type { IoData, Opcode, OutMessage } from "../message.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { FIN, headerSize, OPCODE, RSV1, writeHeader } from "./frame.ts";
-import { ioLength, writeIoData } from "./io-data.ts";
+import { ioLength, snapshot, writeIoData } from "./io-data.ts";
 
 /** Compresses messages without context takeover (RFC 7692 §7.1.1.1), so that connections can share the results. */
 export interface SharedCompressor {
@@ -66,7 +66,7 @@ const startOf = (ends: readonly number[], index: number): number => (index === 0
 
 export class SharedMessages {
   private readonly byteOps: ByteOps;
-  private readonly messages: OutMessage[] = [];
+  private readonly messages: { readonly opcode: Opcode; readonly data: IoData }[] = [];
   private readonly sizes: number[] = [];
   /** For each measured message: where its uncompressed frame ends. */
   private readonly ends: number[] = [];
@@ -83,8 +83,9 @@ export class SharedMessages {
   }
 
   /** Adds a message that has been checked. */
-  add(message: OutMessage): void {
-    this.messages.push(message);
+  add({ opcode, data }: OutMessage): void {
+    // The frames are encoded later.
+    this.messages.push({ opcode, data: snapshot(data ?? "", this.byteOps) });
   }
 
   /** The size of the payload of a message in bytes. */
@@ -166,7 +167,7 @@ export class SharedMessages {
   }
 
   private dataOf(index: number): IoData {
-    return this.messages[index]!.data ?? "";
+    return this.messages[index]!.data;
   }
 
   private measure(): void {

@@ -1,5 +1,6 @@
 /** Topics and their members: a connection has one `Member` in a `PubSub`, and one `Entry` in each of its topics. */
 import type { OutMessage } from "../message.ts";
+import { snapshot } from "../protocol/io-data.ts";
 import type { SessionListener } from "../session/extensions.ts";
 import type { TopicSession } from "../session/self.ts";
 import type { Batch } from "./batch.ts";
@@ -49,8 +50,8 @@ export class Member implements SessionListener {
     return this.isOpen ? this.session.unflushed : this.heldBytes;
   }
 
-  hold(entry: Entry, message: OutMessage, size: number): void {
-    this.held.push({ entry, message, size });
+  hold(entry: Entry, { opcode, data }: OutMessage, size: number): void {
+    this.held.push({ entry, message: { opcode, data: snapshot(data ?? "") }, size });
     this.heldBytes += size;
   }
 

@@ -34,6 +34,26 @@ describe("a batch", () => {
     }
   });
 
+  test("contains messages as they were when they were published", async () => {
+    const { host, pubsub, room } = setup();
+    const { promise, resolve } = deferred();
+    const [pending, member] = [host.join(pubsub, ["room"], { initialized: promise }), host.join(pubsub)];
+    const bytes = new Uint8Array([97]);
+    const parts = ["a", bytes];
+    for (let i = 0; i < 3; i++) {
+      room.publish([binary(bytes), binary(bytes.buffer), text(parts)]);
+      bytes[0]!++;
+      parts[0] += "a";
+    }
+    host.tick();
+    resolve();
+    await nextTick();
+    host.tick();
+    const expected = ["binary a", "binary a", "text aa", "binary b", "binary b", "text aab"];
+    expect(member.sent()).toEqual([...expected, "binary c", "binary c", "text aaac"]);
+    expect(pending.sent()).toEqual(["text ready", ...member.sent()]);
+  });
+
   test("that is large is sent before the end of the tick", () => {
     const { host, pubsub, room } = setup();
     const member = host.join(pubsub);
