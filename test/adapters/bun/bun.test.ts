@@ -1,11 +1,9 @@
 /** Tests of `websock-js/bun` in Bun: routes, frameworks and compression. */
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { closeOf, nextMessage, testFetchHost } from "../../support/fetch-host.ts";
 import { testAttached, testDrain } from "../../support/fetch-host-attached.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";
-import { commandFor, haveRuntime } from "../../support/runtimes.ts";
 
 await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knocker) => {
   const { knock, open, events, program } = knocker;
@@ -97,19 +95,3 @@ await testFetchHost({ runtime: "bun", program: "test/hosts/bun-app.mjs" }, (knoc
 
   testDrain(knocker, /^$/);
 });
-
-test.runIf(haveRuntime("bun"))(
-  "callbacks run in the context of upgrade, whichever context Bun calls its handlers in",
-  () => {
-    const [file, ...args] = commandFor("bun", "test/hosts/bun-contexts.mjs");
-    const seen = (store: string) => ["init", "first", "enter", "last"].map((callback) => `${callback} ${store}`);
-    expect(JSON.parse(execFileSync(file, args, { encoding: "utf8" }))).toEqual({
-      "without a store, /": seen("undefined"),
-      "without a store, /store": seen("request"),
-      "with a store, /": seen("server"),
-      "with a store, /store": seen("request"),
-      "reloaded with a store, /": seen("server"),
-      "reloaded with a store, /store": seen("request"),
-    });
-  },
-);
