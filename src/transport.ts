@@ -46,6 +46,21 @@ export interface Transport {
    * @throws TypeError or RangeError for a state that can't be stored
    */
   keep?(state: unknown): void;
+  /**
+   * Stores the topics of the connection, on the same hosts as {@link keep}.
+   *
+   * @throws TypeError if they do not fit
+   */
+  keepTopics?(topics: StoredTopics): void;
+}
+
+/** The topics of a connection, and the options of its subscriptions. */
+export type StoredTopics = readonly (readonly [topic: string, options: StoredSubscription])[];
+
+/** The options of a subscription that can be stored. */
+export interface StoredSubscription {
+  readonly slow?: "drop";
+  readonly maxBuffered?: number;
 }
 
 /** The events that a transport reports to its session. */

@@ -1,11 +1,11 @@
 /** `websock-js/cloudflare`: WebSockets on Cloudflare Workers and Durable Objects. */
 import { upgradeUnmarked } from "../upgrade.ts";
 import type { WebSock } from "../websock.ts";
-import { DurableHost } from "./cloudflare/durable-object.ts";
+import { DurableHost, type DurableOptions } from "./cloudflare/durable-object.ts";
 import type { DurableObjectContext } from "./cloudflare/types.ts";
 import { workerUpgrades } from "./cloudflare/worker.ts";
 import { checkDurableObject } from "./shared/attach-arguments.ts";
-import type { Attachment, HostOptions } from "./shared/attachment.ts";
+import type { Attachment } from "./shared/attachment.ts";
 import { checkHostOptions } from "./shared/host.ts";
 
 export { UpgradeError } from "../errors.ts";
@@ -16,7 +16,7 @@ export type { DurableObjectContext } from "./cloudflare/types.ts";
 export type { Attachment, HostOptions } from "./shared/attachment.ts";
 
 /** Options of {@link attach}. */
-export type AttachOptions = HostOptions;
+export type AttachOptions = DurableOptions;
 
 type Attach = {
   <Arg, State, Info = never>(
@@ -74,7 +74,7 @@ export const attach = ((
   options: AttachOptions = {},
 ): Attachment => {
   checkDurableObject(object, ctx, handlers);
-  checkHostOptions(options);
+  checkHostOptions(options, "pubsub");
   const single = typeof (handlers as { init?: unknown }).init === "function";
   const host = new DurableHost(
     ctx,

@@ -1,6 +1,6 @@
 /** What a `PubSub` and its topics share. */
 import { checkKeys } from "../known-keys.ts";
-import type { TopicSession } from "../session/self.ts";
+import type { TopicHome, TopicSession } from "../session/self.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { type Codec, jsonCodec, roundTrip } from "./codec.ts";
@@ -8,7 +8,7 @@ import { Delivery, type DeliveryOwner, type Selection } from "./delivery.ts";
 import { publishEvent } from "./diagnostics.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { Registry } from "./registry.ts";
-import { sessionOf } from "./session-of.ts";
+import { reachableSessionOf, sessionOf } from "./session-of.ts";
 
 const EVERYBODY: Selection = { except: undefined, volatile: false };
 const SEND_OPTIONS = ["except", "local", "volatile"];
@@ -17,7 +17,9 @@ type Excepted = Self<never> | Address<never>;
 
 export class Hub implements DeliveryOwner {
   readonly delivery = new Delivery(this);
-  readonly registry = new Registry(this.delivery);
+  readonly #registry = new Registry(this.delivery);
+  #home: TopicHome | undefined = undefined;
+  #isRestored = false;
   #node: string | undefined = undefined;
   closed = false;
   publishes = 0;
@@ -36,6 +38,48 @@ export class Hub implements DeliveryOwner {
   /** Created when it is first read: a Worker must not create random values while its modules are loaded. */
   get node(): string {
     return (this.#node ??= crypto.randomUUID());
+  }
+
+  /** @throws TypeError if this is the `PubSub` of another object */
+  bind(home: TopicHome): void {
+    if (this.#home !== undefined)
+      throw new TypeError("this PubSub belongs to another Durable Object: create one for each");
+    this.#home = home;
+    this.#node = home.id;
+  }
+
+  /** Contains the connections from before hibernation, too. */
+  get registry(): Registry {
+    if (this.#home !== undefined && !this.#isRestored) {
+      this.#isRestored = true;
+      for (const [session, topics] of this.#home.storedTopics())
+        for (const [topic, options] of topics) this.#registry.restore(topic, session, options);
+    }
+    return this.#registry;
+  }
+
+  /**
+   * The session of a connection that can be a member.
+   *
+   * @throws TypeError for a value that is not a `self`; Error for a connection that cannot
+   */
+  memberSession(self: unknown): TopicSession {
+    const session = reachableSessionOf(self);
+    if (session.home === this.#home) return session;
+    throw new Error(
+      session.home === undefined
+        ? "this PubSub belongs to a Durable Object, and the connection does not"
+        : "in a Durable Object, create a PubSub in a class field, and pass it to attach(this, this.ctx, handler, { pubsub })",
+    );
+  }
+
+  /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
+  findAddress(address: string): TopicSession | undefined {
+    const known = this.registry.findAddress(address);
+    if (known !== undefined || this.#home === undefined || !address.startsWith(`${this.node}:`)) return known;
+    const id = address.slice(this.node.length + 1);
+    for (const [session] of this.#home.storedTopics()) if (session.self.id === id) return session;
+    return undefined;
   }
 
   onGap(gap: Gap): void {
@@ -58,7 +102,7 @@ export class Hub implements DeliveryOwner {
   }
 
   private sessionOf(one: Excepted): TopicSession | undefined {
-    return typeof one === "string" ? this.registry.findAddress(one) : sessionOf(one);
+    return typeof one === "string" ? this.findAddress(one) : sessionOf(one);
   }
 
   emit(event: PubSubEvent): void {

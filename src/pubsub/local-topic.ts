@@ -8,7 +8,7 @@ import { isExcepted } from "./except.ts";
 import type { Hub } from "./hub.ts";
 import type { Member } from "./member.ts";
 import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
-import { reachableSessionOf, sessionOf } from "./session-of.ts";
+import { sessionOf } from "./session-of.ts";
 import { checkSubscribeOptions } from "./subscribe-options.ts";
 import type { Topic } from "./topic.ts";
 
@@ -26,8 +26,10 @@ export class LocalTopic<Info> implements Topic<Info> {
   }
 
   subscribe(self: Self<Info>, options: SubscribeOptions<Info> = {}): Subscription {
-    const session = reachableSessionOf(self);
+    const session = this.#hub.memberSession(self);
     checkSubscribeOptions(options);
+    if (options.onGap !== undefined && session.home !== undefined)
+      throw new TypeError('option "onGap" is not possible in a Durable Object: a function is lost when it hibernates');
     const { name } = this;
     const { registry, closed } = this.#hub;
     if (closed || session.endedBy !== undefined)

@@ -1,12 +1,13 @@
 /** `PubSub`: topics and addresses of the connections of one process. */
 import { show } from "../known-keys.ts";
 import type { StopDetail } from "../result.ts";
+import type { TopicHome } from "../session/self.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { Hub } from "./hub.ts";
 import { LocalTopic } from "./local-topic.ts";
 import type { PubSubOptions, PubSubStats } from "./options.ts";
-import { reachableSessionOf, sessionOf } from "./session-of.ts";
+import { sessionOf } from "./session-of.ts";
 import { checkTopicName, type Topic } from "./topic.ts";
 
 /**
@@ -35,7 +36,12 @@ export class PubSub {
     this.#hub = new Hub(options);
   }
 
-  /** Identifies this `PubSub`: a random UUID. */
+  /** @internal Stores the topics of connections in a Durable Object. */
+  bindTo(home: TopicHome): void {
+    this.#hub.bind(home);
+  }
+
+  /** Identifies this `PubSub`: a random UUID; in a Durable Object, the id of the object. */
   get node(): string {
     return this.#hub.node;
   }
@@ -62,7 +68,7 @@ export class PubSub {
    * @throws TypeError for a value that is not a `self`; Error on a host whose connections cannot send to each other
    */
   address<Info>(self: Self<Info>): Address<Info> {
-    const session = reachableSessionOf(self);
+    const session = this.#hub.memberSession(self);
     const address = `${this.node}:${self.id}`;
     if (!this.#hub.closed && session.endedBy === undefined) this.#hub.registry.register(session, address);
     return address as Address<Info>;
@@ -77,7 +83,7 @@ export class PubSub {
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
     checkAddress(to);
     const copy = this.#hub.localInfo(info);
-    return this.#hub.registry.findAddress(to)?.deliver(copy) ?? false;
+    return this.#hub.findAddress(to)?.deliver(copy) ?? false;
   }
 
   /**
@@ -88,7 +94,7 @@ export class PubSub {
    */
   stop(to: Address<never>, reason: string, detail: StopDetail = {}): boolean {
     checkAddress(to);
-    return this.#hub.registry.findAddress(to)?.stopNow(reason, detail) ?? false;
+    return this.#hub.findAddress(to)?.stopNow(reason, detail) ?? false;
   }
 
   /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */

@@ -41,6 +41,22 @@ export class Registry implements MemberOwner {
       known.holders++;
       return known;
     }
+    const entry = this.link(topic, member, options);
+    try {
+      store(member);
+    } catch (error) {
+      this.remove(entry);
+      throw error;
+    }
+    return entry;
+  }
+
+  /** Adds a subscription that was stored during hibernation. */
+  restore(topic: string, session: TopicSession, options: SubscribeOptions<unknown>): void {
+    this.link(topic, this.memberOf(session), options);
+  }
+
+  private link(topic: string, member: Member, options: SubscribeOptions<unknown>): Entry {
     let topicMembers = this.topics.get(topic);
     if (topicMembers === undefined) this.topics.set(topic, (topicMembers = new TopicMembers(topic)));
     const entry = new Entry(topicMembers, member, options);
@@ -115,5 +131,17 @@ export class Registry implements MemberOwner {
     topic.remove(entry);
     if (topic.isEmpty) this.topics.delete(topic.name);
     this.subscriptions--;
+    if (member.session.endedBy === undefined) store(member);
   }
 }
+
+/** Stores the topics of a connection that can outlive the process. */
+const store = ({ session, entries }: Member): void => {
+  if (session.home === undefined) return;
+  session.storeTopics(
+    Array.from(entries.values(), ({ topic, drops, maxBuffered }) => [
+      topic.name,
+      drops ? { slow: "drop", maxBuffered } : {},
+    ]),
+  );
+};

@@ -4,6 +4,7 @@ import type { Messages, OutMessage } from "../message.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
 import type { SharedSlice } from "../protocol/shared-messages.ts";
 import type { StopDetail } from "../result.ts";
+import type { StoredTopics } from "../transport.ts";
 import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
 import type { SessionListener } from "./extensions.ts";
 
@@ -21,6 +22,14 @@ export interface SessionHandle {
   whenDrained(): Promise<boolean>;
   /** Called when the id is read for the first time, or restored. */
   identified(id: string): void;
+}
+
+/** An object whose connections can outlive the process: a Durable Object, which hibernates. */
+export interface TopicHome {
+  /** Identifies the object. */
+  readonly id: string;
+  /** All open connections, including those from before hibernation, with their stored topics. */
+  storedTopics(): Iterable<readonly [TopicSession, StoredTopics]>;
 }
 
 /** The part of a session that topics use. */
@@ -54,6 +63,14 @@ export interface TopicSession extends SessionHandle {
   defer(run: () => void): void;
   /** Ends the connection as a slow consumer: a message of `size` bytes does not fit. */
   endSlowConsumer(waiting: number, size: number): void;
+  /** The object that stores the connection; `undefined` on hosts where connections end with the process. */
+  readonly home: TopicHome | undefined;
+  /**
+   * Stores the topics of the connection, if it has a {@link home}.
+   *
+   * @throws TypeError if they do not fit
+   */
+  storeTopics(topics: StoredTopics): void;
   /** Reports an error of code that belongs to the connection. */
   reportError(error: unknown): void;
 }

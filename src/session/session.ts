@@ -46,7 +46,7 @@ import {
   isNormalStop,
   type StopDetail,
 } from "../result.ts";
-import type { Transport, TransportEvents } from "../transport.ts";
+import type { StoredTopics, Transport, TransportEvents } from "../transport.ts";
 import type { CloseReason } from "../websock.ts";
 import type { AsyncContext } from "./async-context.ts";
 import { type Clock, NEVER, type Timed } from "./clock.ts";
@@ -58,7 +58,7 @@ import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
-import { type ConnectionFacts, SessionSelf, type TopicSession } from "./self.ts";
+import { type ConnectionFacts, SessionSelf, type TopicHome, type TopicSession } from "./self.ts";
 
 /** Reading is paused when this much is queued in the mailbox, and resumed when less than half of it is left. */
 const INBOUND_HIGH_WATER_MARK = { messages: 1024, bytes: 65_536 } as const;
@@ -105,6 +105,8 @@ export interface SessionEnvironment {
   readonly onIdentified?: (session: Session, id: string) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
+  /** The object that stores the sessions, on hosts where they can outlive the process. */
+  readonly home?: TopicHome;
 }
 
 export class Session implements TransportEvents, Timed, TopicSession {
@@ -405,6 +407,14 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   defer(run: () => void): void {
     this.clock.defer(run);
+  }
+
+  get home(): TopicHome | undefined {
+    return this.environment.home;
+  }
+
+  storeTopics(topics: StoredTopics): void {
+    this.transport.keepTopics?.(topics);
   }
 
   reportError(error: unknown): void {

@@ -24,9 +24,13 @@ import type { Server } from "node:http";
 import type { Express, Request } from "express";
 import type * as vitest from "vitest";
 import type * as websock from "websock-js";
+import type { DurableObjectContext } from "websock-js/cloudflare";
 import type { Attachment, attach as attachNode } from "websock-js/node";
 import type * as testing from "websock-js/testing";
 declare global {
+  class DurableObject {
+    readonly ctx: DurableObjectContext;
+  }
   const app: Express;
   const req: Request;
   const arg: string;

@@ -3,6 +3,7 @@ import { DurableObject } from "cloudflare:workers";
 import unsafe from "workerd:unsafe";
 import { ok, push, text, upgrade } from "websock-js";
 import { attach } from "websock-js/cloudflare";
+import { PubSub } from "websock-js/pubsub";
 
 /** The events in this process, which outlives the object. */
 const log = [];
@@ -37,8 +38,35 @@ const Counter = {
   },
 };
 
+/** @param {PubSub} pubsub */
+const memberOf = (pubsub) => ({
+  name: "member",
+  init: (topics, self) => {
+    for (const topic of topics) pubsub.topic(topic).subscribe(self);
+    return push(text(pubsub.address(self)), topics.length);
+  },
+  // Each message is a call of a method of a topic.
+  handleIn: ({ data }, state, self) => {
+    const [method, topic, options] = JSON.parse(data);
+    try {
+      pubsub.topic(topic)[method](self, options);
+      return push(text("done"), state);
+    } catch (error) {
+      return push(text(error.message), state);
+    }
+  },
+  handleInfo: (info, state) => push(text(`info ${info}`), state),
+});
+
 export class Room extends DurableObject {
-  sockets = attach(this, this.ctx, Counter, { onError: (error) => log.push(`error ${error.message}`) });
+  pubsub = new PubSub();
+  member = memberOf(this.pubsub);
+  sockets = attach(
+    this,
+    this.ctx,
+    { "": Counter, member: this.member },
+    { onError: (error) => log.push(`error ${error.message}`), pubsub: this.pubsub },
+  );
 
   constructor(ctx, env) {
     super(ctx, env);
@@ -49,6 +77,13 @@ export class Room extends DurableObject {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/connect")
       return upgrade(request, Counter, searchParams.get("name"), { subprotocols: ["count"] });
+    if (pathname === "/member") return upgrade(request, this.member, searchParams.getAll("topic"));
+    const topic = this.pubsub.topic(searchParams.get("topic") ?? "none");
+    if (pathname === "/publish") return new Response(String(topic.publish(text(searchParams.get("data")))));
+    if (pathname === "/broadcast") return new Response(String(topic.broadcast(searchParams.get("data"))));
+    if (pathname === "/size") return new Response(`${topic.size} ${[...topic.members()].length}`);
+    if (pathname === "/kick") return new Response(String(topic.stop("kicked", { code: 4003 })));
+    if (pathname === "/sendTo") return new Response(String(this.pubsub.send(searchParams.get("to"), "hello")));
     if (pathname === "/unknown") return upgrade(request, { ...Counter });
     if (pathname === "/foreign") {
       const { 0: client, 1: socket } = new WebSocketPair();

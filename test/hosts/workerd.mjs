@@ -22,10 +22,16 @@ const serve = async (request, controls) => {
 
 export class Room extends DurableObject {
   clock = new ManualClock();
-  sockets = attach(this, this.ctx, ScriptedHandler, { clock: this.clock, onError: () => undefined });
+  pubsub = testPubSub();
+  sockets = attach(this, this.ctx, ScriptedHandler, {
+    clock: this.clock,
+    onError: () => undefined,
+    pubsub: this.pubsub,
+  });
 
   /** @param {Request} request */
   fetch(request) {
+    setPubSub(this.pubsub);
     return serve(request, {
       capabilities: durableCapabilities,
       advance: (ms) => this.clock.advance(ms),

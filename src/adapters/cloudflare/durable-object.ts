@@ -2,10 +2,12 @@
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
+import type { PubSub } from "../../pubsub/pubsub.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { type Callback, type Callbacks, callbacksOf } from "../../session/handler.ts";
-import { type ConnectionFacts, SessionSelf } from "../../session/self.ts";
+import { type ConnectionFacts, SessionSelf, type TopicHome } from "../../session/self.ts";
 import type { Session } from "../../session/session.ts";
+import type { StoredTopics } from "../../transport.ts";
 import { FetchUpgrade, guardFetch } from "../fetch/upgrade.ts";
 import { rootContext } from "../shared/async-context.ts";
 import type { HostOptions } from "../shared/attachment.ts";
@@ -31,6 +33,8 @@ interface StoredConnection {
   /** There is no state to resume with: `init` has not settled, or the connection is ending. */
   readonly over: boolean;
   readonly state: unknown;
+  /** Missing if an older version has stored the connection. */
+  readonly topics?: StoredTopics;
 }
 
 const storedConnectionOf = (socket: CloudflareSocket): StoredConnection | undefined => {
@@ -48,10 +52,13 @@ const closeAbandoned = (socket: CloudflareSocket): void => {
 };
 
 class DurableTransport extends CloudflareTransport {
-  private readonly metadata: Omit<StoredConnection, "id" | "over" | "state">;
+  private readonly metadata: Omit<StoredConnection, "id" | "over" | "state" | "topics">;
 
   private readonly forget: () => void;
   private ended = false;
+  private over = true;
+  private state: unknown = undefined;
+  topics: StoredTopics = [];
 
   constructor(socket: CloudflareSocket, about: DurableTransport["metadata"], reports: Reporter, forget: () => void) {
     super(socket, about.limits.maxMessageSize, reports, durableCapabilities);
@@ -63,16 +70,41 @@ class DurableTransport extends CloudflareTransport {
 
   /** Marks the socket as one of ours. */
   claim(): void {
-    this.store(true, undefined);
+    this.store();
+  }
+
+  /** Continues with what was stored. */
+  restore({ state, topics = [] }: StoredConnection): void {
+    this.over = false;
+    this.state = state;
+    this.topics = topics;
   }
 
   keep(state: unknown): void {
+    this.over = false;
+    this.state = state;
     try {
-      this.store(false, state);
+      this.store();
     } catch (error) {
       throw new TypeError(
         "the state of a connection in a Durable Object must be cloneable and fit into the socket's attachment; keep large " +
           `data in ctx.storage and only its key in the state (${(error as Error).message})`,
+        { cause: error },
+      );
+    }
+  }
+
+  keepTopics(topics: StoredTopics): void {
+    if (this.ended) return;
+    const previous = this.topics;
+    this.topics = topics;
+    try {
+      this.store();
+    } catch (error) {
+      this.topics = previous;
+      throw new TypeError(
+        "the topics of a connection in a Durable Object, together with its state, must fit into the socket's attachment " +
+          `(${(error as Error).message})`,
         { cause: error },
       );
     }
@@ -93,12 +125,15 @@ class DurableTransport extends CloudflareTransport {
   private markOver(): void {
     if (this.ended || this.socket.readyState === CLOSED) return;
     this.ended = true;
-    this.store(true, undefined);
+    this.over = true;
+    this.state = undefined;
+    this.topics = [];
+    this.store();
   }
 
-  private store(over: boolean, state: unknown): void {
-    const { handler, facts, limits } = this.metadata;
-    this.socket.serializeAttachment({ websock: 1, handler, id: this.session.self.id, facts, limits, over, state });
+  private store(): void {
+    const { metadata, over, state, topics } = this;
+    this.socket.serializeAttachment({ ...metadata, id: this.session.self.id, over, state, topics });
   }
 }
 
@@ -110,6 +145,15 @@ interface SocketEventMethods {
   webSocketError?: (socket: CloudflareSocket, error: unknown) => unknown;
 }
 
+/** The options of `attach` in a Durable Object. */
+export interface DurableOptions extends HostOptions {
+  /**
+   * The `PubSub` of the connections of this object. Create one for each object, in a class field. Its topics and
+   * addresses survive hibernation.
+   */
+  readonly pubsub?: PubSub;
+}
+
 export class DurableHost extends CloudflareHost {
   private readonly ctx: DurableObjectContext;
   private readonly handlers = new Map<string, Callbacks>();
@@ -118,10 +162,18 @@ export class DurableHost extends CloudflareHost {
   private readonly pending = new Set<Promise<unknown>>();
   private settling: Promise<void> | undefined = undefined;
 
-  constructor(ctx: DurableObjectContext, handlers: Readonly<Record<string, object>>, options: HostOptions) {
+  protected override readonly home: TopicHome;
+
+  constructor(
+    ctx: DurableObjectContext,
+    handlers: Readonly<Record<string, object>>,
+    { pubsub, ...options }: DurableOptions,
+  ) {
     // Each object has its own clock: a timer belongs to the object that started it.
     super(durableCapabilities, portableByteOps, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
+    this.home = { id: String(ctx.id), storedTopics: () => this.storedTopics() };
+    pubsub?.bindTo(this.home);
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }
 
@@ -176,11 +228,19 @@ export class DurableHost extends CloudflareHost {
 
   /** Every open connection, including those from before hibernation. */
   *selves(): Generator<SessionSelf> {
+    for (const { session } of this.allTransports()) yield session.self;
+  }
+
+  private *allTransports(): Generator<DurableTransport> {
     for (const socket of this.ctx.getWebSockets() as CloudflareSocket[]) {
       const stored = storedConnectionOf(socket);
-      const session = stored && this.transportOf(socket, stored)?.session;
-      if (session !== undefined && !session.endDecided) yield session.self;
+      const transport = stored && this.transportOf(socket, stored);
+      if (transport !== undefined && !transport.session.endDecided) yield transport;
     }
+  }
+
+  private *storedTopics(): Generator<readonly [Session, StoredTopics]> {
+    for (const { session, topics } of this.allTransports()) yield [session, topics];
   }
 
   private transportOf(socket: CloudflareSocket, stored: StoredConnection): DurableTransport | undefined {
@@ -197,6 +257,7 @@ export class DurableHost extends CloudflareHost {
     // The context of the `upgrade` call was lost in hibernation.
     const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext);
     SessionSelf.identify(transport.session.self, id);
+    transport.restore(stored);
     transport.session.resume(state);
     return transport;
   }

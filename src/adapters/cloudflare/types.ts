@@ -20,6 +20,7 @@ export type CloudflareSocketPair = new () => { readonly 0: CloudflareSocket; rea
  * and `object`, because their type differs between versions of `@cloudflare/workers-types`.
  */
 export interface DurableObjectContext {
+  readonly id: { toString(): string };
   acceptWebSocket(socket: never, tags?: string[]): void;
   getWebSockets(tag?: string): object[];
   waitUntil(promise: Promise<unknown>): void;

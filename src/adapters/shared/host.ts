@@ -9,7 +9,7 @@ import type { Clock } from "../../session/clock.ts";
 import { SessionGroup } from "../../session/group.ts";
 import type { Callbacks } from "../../session/handler.ts";
 import type { OnError } from "../../session/report.ts";
-import type { ConnectionFacts } from "../../session/self.ts";
+import type { ConnectionFacts, TopicHome } from "../../session/self.ts";
 import { Session, type SessionEnvironment } from "../../session/session.ts";
 import type { Transport } from "../../transport.ts";
 import type { Attachment, HostOptions } from "./attachment.ts";
@@ -55,6 +55,8 @@ export class Host {
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
+  /** See {@link SessionEnvironment.home}. */
+  protected readonly home: TopicHome | undefined = undefined;
   private readonly warned = new Set<string>();
   private readonly warnedHandlers = new WeakSet<object>();
   /** Errors of the application's functions that were reported. */
@@ -148,7 +150,7 @@ export class Host {
   /** The environment of a new session. Consecutive sessions with the same options share one, to save memory. */
   protected environmentFor(options: ResolvedOptions): SessionEnvironment {
     if (this.lastEnvironment?.options !== options) {
-      const { capabilities, clock, byteOps, onError, group } = this;
+      const { capabilities, clock, byteOps, onError, group, home } = this;
       this.lastEnvironment = {
         capabilities,
         options,
@@ -157,6 +159,7 @@ export class Host {
         onError,
         onIdentified: group.identify,
         onEnd: group.delete,
+        ...(home && { home }),
       };
     }
     return this.lastEnvironment!;

@@ -1,8 +1,17 @@
 /** Tests of a Durable Object on a fake platform, for situations that can't be caused in the real runtime. */
-import { expect, test } from "vitest";
-import { type DataMessage, type HandleResult, ok, push } from "websock-js";
+import { describe, expect, test } from "vitest";
+import { type DataMessage, type HandleResult, ok, push, type Self } from "websock-js";
+import { PubSub } from "websock-js/pubsub";
+import { connect } from "websock-js/testing";
 import type { CloudflareSocket, DurableObjectContext } from "../../../src/adapters/cloudflare/types.ts";
 import { attach } from "../../../src/adapters/cloudflare.ts";
+
+const contextOf = (...sockets: readonly Socket[]): DurableObjectContext => ({
+  id: { toString: () => "object" },
+  getWebSockets: () => [...sockets],
+  acceptWebSocket: () => undefined,
+  waitUntil: () => undefined,
+});
 
 const Chat = {
   init: (): HandleResult<number> => ok(0),
@@ -37,11 +46,7 @@ class Socket implements CloudflareSocket {
 
 test("a connection whose handler no longer exists is closed, and the others are not affected", async () => {
   const [ada, ben, orphan] = [new Socket("chat", "ada"), new Socket("chat", "ben"), new Socket("gone", "orphan")];
-  const ctx: DurableObjectContext = {
-    getWebSockets: () => [ada, orphan, ben],
-    acceptWebSocket: () => undefined,
-    waitUntil: () => undefined,
-  };
+  const ctx = contextOf(ada, orphan, ben);
   const object: { webSocketMessage?(socket: CloudflareSocket, data: string): unknown } = {};
   const errors: unknown[] = [];
   const sockets = attach(object, ctx, { chat: Chat }, { onError: (error) => errors.push(error) });
@@ -55,4 +60,56 @@ test("a connection whose handler no longer exists is closed, and the others are 
   void sockets.close();
   expect(ben.did).toEqual([[1001, ""]]);
   expect(errors.map(String)).toEqual([expect.stringContaining('no handler "gone"')]);
+});
+
+describe("topics", () => {
+  const memberOf = (pubsub: PubSub) => {
+    const errors: unknown[] = [];
+    const handler = {
+      ...Chat,
+      handleIn: (_: DataMessage, count: number, self: Self): HandleResult<number> => {
+        try {
+          pubsub.topic("room").subscribe(self, { onGap: () => undefined as never });
+        } catch (error) {
+          errors.push(error);
+        }
+        return ok(count);
+      },
+    };
+    return { handler, errors };
+  };
+
+  test("throw if attach() did not receive the PubSub, which could not be restored", async () => {
+    const socket = new Socket("", "ada");
+    const { handler, errors } = memberOf(new PubSub());
+    const object: { webSocketMessage?(socket: CloudflareSocket, data: string): unknown } = {};
+    attach(object, contextOf(socket), handler);
+    await object.webSocketMessage!(socket, "x");
+    expect(String(errors[0])).toMatch(/create a PubSub in a class field, and pass it to attach/);
+  });
+
+  test("refuse onGap, because a function is lost in hibernation", async () => {
+    const socket = new Socket("", "ada");
+    const pubsub = new PubSub();
+    const { handler, errors } = memberOf(pubsub);
+    const object: { webSocketMessage?(socket: CloudflareSocket, data: string): unknown } = {};
+    attach(object, contextOf(socket), handler, { pubsub });
+    await object.webSocketMessage!(socket, "x");
+    expect(String(errors[0])).toMatch(/"onGap" is not possible in a Durable Object/);
+    expect(pubsub.node).toBe("object");
+  });
+
+  test("belong to one object", async () => {
+    const pubsub = new PubSub();
+    attach({}, contextOf(), Chat, { pubsub });
+    expect(() => attach({}, contextOf(), Chat, { pubsub })).toThrow(/belongs to another Durable Object/);
+    const client = await connect({
+      init: (_: undefined, self) => {
+        pubsub.topic("room").subscribe(self);
+        return ok(0);
+      },
+      handleIn: (_, count: number) => ok(count),
+    });
+    expect(String(client.errors[0])).toMatch(/belongs to a Durable Object, and the connection does not/);
+  });
 });

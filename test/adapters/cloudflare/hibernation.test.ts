@@ -31,6 +31,75 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
 
   beforeEach(async () => void (await log()));
 
+  describe("keeps topics and addresses", () => {
+    const join = async (...topics: readonly string[]) => {
+      const query = new URLSearchParams(topics.map((topic) => ["topic", topic]));
+      const client = await connectRaw(workerd.port, `/member?${query}`);
+      const [, address] = (await client.next()) as [string, string];
+      return { client, address };
+    };
+    const call = async ({ client }: Awaited<ReturnType<typeof join>>, ...command: readonly unknown[]) => {
+      client.send("text", JSON.stringify(command));
+      return (await client.next())[1];
+    };
+
+    test("while it is evicted between subscribe and publish, broadcast or stop", async () => {
+      const [a, b] = [await join("news", "__proto__"), await join("news")];
+      await sleep();
+      expect(await ask("/publish?topic=news&data=hello")).toBe("true");
+      for (const { client } of [a, b]) expect(await client.next()).toEqual(["text", "hello"]);
+      await sleep();
+      expect(await ask("/size?topic=news")).toBe("2 2");
+      await sleep();
+      await ask("/broadcast?topic=__proto__&data=1");
+      expect(await a.client.next()).toEqual(["text", "info 1"]);
+      await sleep();
+      await ask("/kick?topic=news");
+      for (const { client } of [a, b]) expect(await client.next()).toEqual(["close", 4003, ""]);
+      await sleep();
+      expect(await ask("/size?topic=news")).toBe("0 0");
+    });
+
+    test("after subscriptions and their ends in other lives of the object", async () => {
+      const a = await join("one", "two");
+      await sleep();
+      expect(await call(a, "unsubscribe", "one")).toBe("done");
+      await sleep();
+      expect(await call(a, "subscribe", "three", { slow: "drop", maxBuffered: 100 })).toBe("done");
+      await sleep();
+      const sizes = await Promise.all(["one", "two", "three"].map((topic) => ask(`/size?topic=${topic}`)));
+      expect(sizes).toEqual(["0 0", "1 1", "1 1"]);
+      a.client.close(1000);
+      expect(await a.client.next()).toEqual(["close", 1000, ""]);
+      expect(await ask("/size?topic=two")).toBe("0 0");
+    });
+
+    test("an address reaches its connection, and nobody afterwards", async () => {
+      const a = await join();
+      await sleep();
+      expect(await ask(`/sendTo?to=${a.address}`)).toBe("true");
+      expect(await a.client.next()).toEqual(["text", "info hello"]);
+      expect(await ask(`/sendTo?to=${a.address}x`)).toBe("false");
+      a.client.close(1000);
+      expect(await a.client.next()).toEqual(["close", 1000, ""]);
+      expect(await ask(`/sendTo?to=${a.address}`)).toBe("false");
+    });
+
+    test("topics that do not fit into the attachment are an error", async () => {
+      const a = await join();
+      let accepted = 0;
+      let answer = "done";
+      for (; answer === "done"; accepted++)
+        answer = String(await call(a, "subscribe", `${accepted}`.padStart(500, "x")));
+      expect(answer).toMatch(/must fit into the socket's attachment/);
+      expect(accepted).toBeGreaterThan(5);
+      await sleep();
+      expect(await ask(`/size?topic=${"0".padStart(500, "x")}`)).toBe("1 1");
+      expect(await ask(`/size?topic=${`${accepted - 1}`.padStart(500, "x")}`)).toBe("0 0");
+      a.client.drop();
+    });
+  });
+
   test("a refused upgrade is counted and published, in the object and in the Worker", async () => {
     expect(await ask("/connect?name=secret")).toContain("upgrade request");
     // Without `attach`, the Worker has to catch the error itself.
