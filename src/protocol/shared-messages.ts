@@ -1,6 +1,6 @@
 /**
- * Messages that are sent to many connections. Their frames are encoded once, one behind the other in one buffer, and
- * each connection writes that buffer or a slice of it.
+ * Messages that are sent to many connections. Their frames are encoded once, consecutively in one buffer, and each
+ * connection writes this buffer or a slice of it.
  */
 import type { IoData, Opcode, OutMessage } from "../message.ts";
 import type { ByteOps } from "./byte-ops.ts";
@@ -11,7 +11,7 @@ import { ioLength, snapshot, writeIoData } from "./io-data.ts";
 export interface SharedCompressor {
   /** Messages of fewer bytes are sent uncompressed. */
   readonly threshold: number;
-  /** Messages of more bytes are not compressed by {@link compress}, but for each connection, in another thread. */
+  /** Messages of more bytes are compressed in another thread instead, after which each connection continues. */
   readonly syncLimit: number;
   /** Returns the compressed payload; `undefined` if compression would not make the message smaller. */
   compress(data: IoData, size: number): Uint8Array | undefined;
@@ -21,11 +21,11 @@ export interface SharedCompressor {
 export interface SliceReceiver {
   /** Complete frames. */
   sendFrames(frames: Uint8Array): void;
-  /** A message that each connection compresses for itself. */
+  /** A message whose frame is not encoded yet: it is compressed in another thread, or by the connection itself. */
   send(opcode: number, data: IoData, size: number): void;
 }
 
-/** A buffer to which frames are appended. What is in it never changes, so that slices of it can be sent. */
+/** A buffer to which frames are appended. Frames in it never change, so slices of it can be sent. */
 class FrameBuffer {
   bytes = new Uint8Array(0);
   /** For each message: where its frame ends. */
@@ -160,7 +160,7 @@ export class SharedMessages {
     else buffer.append(FIN | RSV1 | opcode, payload, length);
   }
 
-  /** Whether each connection compresses the message for itself. */
+  /** Whether the message is compressed in another thread. */
   private isLarge(index: number, { threshold, syncLimit }: SharedCompressor): boolean {
     const size = this.sizes[index]!;
     return size > syncLimit && size >= threshold;

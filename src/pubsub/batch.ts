@@ -8,7 +8,7 @@ import { type Except, isExcepted } from "./except.ts";
 
 /** Consecutive messages of a batch. */
 interface Piece {
-  /** Its place among what was published to all topics: the messages of a piece were published without interruption. */
+  /** Its position among the pieces of all topics, in the order of publishing. */
   readonly order: number;
   readonly from: number;
   /** Exclusive. */

@@ -8,7 +8,7 @@ import { type Except, isExcepted } from "./except.ts";
 import type { Entry, Member, TopicMembers } from "./member.ts";
 import type { Gap } from "./options.ts";
 
-/** Batches of this many bytes together are sent, although more may be published in this event-loop tick. */
+/** When the batches together have this many bytes, they are sent before the end of the event-loop tick. */
 const FLUSH_THRESHOLD = 131_072;
 
 /** What a delivery needs of its `PubSub`. */
@@ -46,8 +46,8 @@ export class Delivery {
   closedSlow = 0;
   private readonly owner: DeliveryOwner;
   /**
-   * What runs code of the application (`onGap`, listeners of `self.signal`). It waits until all members have got the
-   * message, so that this code can subscribe, publish and stop without changing who gets it, and in which order.
+   * Calls that run code of the application (`onGap`, listeners of `self.signal`). They wait until the message has been
+   * sent to all members, because this code may subscribe, publish and stop.
    */
   private later: (() => void)[] = [];
   /** The topics that have a batch. */
@@ -167,8 +167,8 @@ export class Delivery {
   }
 
   /**
-   * Sends a batch as it is. Nearly always, all members are sent the same bytes. `false`: not to this member, for whom
-   * some messages are not, who is too slow, or who has to receive messages of other topics between them.
+   * Sends the whole batch, with the same bytes for all members: nearly always possible. `false`: the member must not
+   * receive all of its messages, may be too slow for them, or receives messages of other topics between them.
    */
   private sendWhole(entry: Entry, batch: Batch): boolean {
     const { member, missed } = entry;
@@ -285,7 +285,7 @@ const joined = (runs: readonly Run[]): Run[] => {
   return result;
 };
 
-/** Excepts the members for whom something is waiting, too. */
+/** Adds the members for whom something is waiting to the excepted ones. */
 const withBacklogged = (topic: TopicMembers, except: Except): Except => {
   const excepted = new Set<TopicSession>();
   for (const { member } of topic.sharing)
