@@ -226,8 +226,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /** Closes the connection because the server is shutting down (1001) or restarting (1012). */
   shutdown(code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart): void {
-    this.end("shutdown", code, "");
-    this.terminateIfReady();
+    this.endAndTerminate("shutdown", code, "");
   }
 
   /** Closes the connection without a closing handshake. */
@@ -492,8 +491,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onProtocolError(error: ProtocolError): void {
-    this.end({ error }, error.code, error.message);
-    this.terminateIfReady();
+    this.endAndTerminate({ error }, error.code, error.message);
   }
 
   onDrain(): void {
@@ -505,8 +503,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onIdle(): void {
-    this.end("timeout", CLOSE.goingAway, "idle timeout");
-    this.terminateIfReady();
+    this.endAndTerminate("timeout", CLOSE.goingAway, "idle timeout");
   }
 
   onHostStop(): void {
@@ -877,6 +874,16 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (!this.paused) return;
     this.paused = false;
     this.transport.resume();
+  }
+
+  /**
+   * Does nothing if the end is already decided. A transport may report this event synchronously while it is being closed:
+   * `terminate` must not be called before {@link end} has returned.
+   */
+  private endAndTerminate(reason: CloseReason, code: number | undefined, text: string): void {
+    if (this.phase !== OPEN) return;
+    this.end(reason, code, text);
+    this.terminateIfReady();
   }
 
   /** Calls `terminate` if the end is decided and no callback is running or pending. */
