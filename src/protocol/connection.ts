@@ -34,7 +34,7 @@ interface DeflateState {
   disconnected: boolean;
 }
 
-/** At this many pending bytes the writer is flushed, although more may be sent in this event-loop tick. */
+/** This many pending bytes are written to the stream without waiting for the end of the event-loop tick. */
 const FLUSH_THRESHOLD = 65_536;
 
 export class Connection implements Transport, ByteStreamEvents, FrameEvents {
@@ -110,7 +110,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   /**
    * If the peer has ended its direction without a close frame, the connection is lost: a half-open WebSocket is
-   * useless. If it has sent a close frame, ours is sent first.
+   * useless. If the peer has sent a close frame but ours is not written yet, the stream stays open until it is.
    */
   onEnd(): void {
     if (!this.discarding || this.closeWritten) this.stream.destroy();
@@ -150,7 +150,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
-    // A session that has paused reading may wait for onDrain. It is called in a later tick, not on the session's stack.
+    // A session that has paused reading may be waiting for `onDrain`, which must be called in a later tick, not on the
+    // session's stack.
     if (this.writer.bytes > 0 || this.paused) this.scheduleFlush();
   }
 
@@ -166,7 +167,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.stream.scheduleFlush();
   }
 
-  /** Frames that are sent while a chunk is parsed are flushed at the end of the chunk. */
+  /**
+   * While a chunk is being parsed, no flush is scheduled here: at the end of the chunk, `parse` does that for all
+   * frames.
+   */
   private flushLater(): void {
     if (!this.parsing) this.scheduleFlush();
   }
@@ -240,7 +244,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   onClose({ code, text }: CloseFrame): void {
     this.stopReading();
     if (this.closeWritten) this.stream.end();
-    // The session records the code and text of the peer's close frame, also if that answers ours.
+    // The session records the code and text of the peer's close frame, even if that is the answer to ours.
     this.session.onClose(code, text);
   }
 
@@ -301,7 +305,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private write(firstByte: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
-    // With a backlog, the frame may wait for long, so it must not occupy the shared slab.
+    // With a backlog, the frame may wait for a long time, so it must not occupy the shared slab.
     if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
     this.writer.add(firstByte, data, size);
     if (firstByte === (FIN | OPCODE.close)) this.onCloseWritten();

@@ -11,9 +11,12 @@ import { ioLength, snapshot, writeIoData } from "./io-data.ts";
 export interface SharedCompressor {
   /** Messages of fewer bytes are sent uncompressed. */
   readonly threshold: number;
-  /** Messages of more bytes are compressed in another thread instead, after which each connection continues. */
+  /**
+   * Larger messages are not passed to {@link compress}: they are compressed in another thread, by the output of each
+   * connection.
+   */
   readonly syncLimit: number;
-  /** Returns the compressed payload; `undefined` if compression would not make the message smaller. */
+  /** Returns the compressed payload; `undefined` if it would not be smaller than the message (unless that is empty). */
   compress(data: IoData, size: number): Uint8Array | undefined;
 }
 
@@ -21,7 +24,7 @@ export interface SharedCompressor {
 export interface SliceReceiver {
   /** Complete frames. */
   sendFrames(frames: Uint8Array): void;
-  /** A message whose frame is not encoded yet: it is compressed in another thread, or by the connection itself. */
+  /** A message that the connection's own output encodes, and compresses if it is large enough. */
   send(opcode: number, data: IoData, size: number): void;
 }
 
@@ -160,7 +163,7 @@ export class SharedMessages {
     else buffer.append(FIN | RSV1 | opcode, payload, length);
   }
 
-  /** Whether the message is compressed in another thread. */
+  /** Whether the message is passed to each connection's own output, to be compressed in another thread. */
   private isLarge(index: number, { threshold, syncLimit }: SharedCompressor): boolean {
     const size = this.sizes[index]!;
     return size > syncLimit && size >= threshold;
@@ -198,7 +201,10 @@ export class SharedSlice {
     return (this.encoded ??= this.messages.frames(this.from, this.to));
   }
 
-  /** Passes the messages on to the output of a connection with compression; without a compressor, one by one. */
+  /**
+   * Passes the messages on to the output of a connection with compression. `compressor`: the one that it shares with
+   * other connections; `undefined` if it has its own, which compresses the messages one by one.
+   */
   sendTo(receiver: SliceReceiver, compressor: SharedCompressor | undefined): void {
     if (compressor === undefined) this.messages.sendTo(receiver, this.from, this.to);
     else this.messages.compressTo(receiver, compressor, this.from, this.to);

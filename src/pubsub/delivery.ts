@@ -8,13 +8,15 @@ import { type Except, isExcepted } from "./except.ts";
 import type { Entry, Member, TopicMembers } from "./member.ts";
 import type { Gap } from "./options.ts";
 
-/** When the batches together have this many bytes, they are sent before the end of the event-loop tick. */
+/**
+ * When all batches together reach this many bytes, they are sent, without waiting for the end of the event-loop tick.
+ */
 const FLUSH_THRESHOLD = 131_072;
 
 /** What a delivery needs of its `PubSub`. */
 export interface DeliveryOwner {
   readonly node: string;
-  /** Members have missed messages. */
+  /** A member has missed messages or infos. */
   onGap(gap: Gap): void;
 }
 
@@ -35,10 +37,10 @@ interface Run {
 }
 
 /**
- * Infos, and messages to members of {@link TopicMembers.single}, are passed on when they are published. Messages to
- * members of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop tick with one write for
- * each member; or earlier to a member that is about to send something else, so that everything is sent in the order of
- * the calls.
+ * Infos are passed on when they are broadcast, and messages to members of {@link TopicMembers.single} when they are
+ * published. Messages to members of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop
+ * tick with one write for each member; or earlier to a member that is about to send something else, so that everything
+ * is sent in the order of the calls.
  */
 export class Delivery {
   delivered = 0;
@@ -46,8 +48,8 @@ export class Delivery {
   closedSlow = 0;
   private readonly owner: DeliveryOwner;
   /**
-   * Calls that run code of the application (`onGap`, listeners of `self.signal`). They wait until the message has been
-   * sent to all members, because this code may subscribe, publish and stop.
+   * Deferred calls that run code of the application (`onGap`, listeners of `self.signal`). They are made when all
+   * members have been served, because this code may subscribe, publish and stop.
    */
   private later: (() => void)[] = [];
   /** The topics that have a batch. */
@@ -56,7 +58,7 @@ export class Delivery {
   private unsentBytes = 0;
   private flushScheduled = false;
   private lastTopic: TopicMembers | undefined = undefined;
-  /** Grows when something is published to another topic than {@link lastTopic}. */
+  /** Incremented when something is published to a topic other than {@link lastTopic}. */
   private order = 0;
 
   constructor(owner: DeliveryOwner) {
@@ -167,8 +169,9 @@ export class Delivery {
   }
 
   /**
-   * Sends the whole batch, with the same bytes for all members: nearly always possible. `false`: the member must not
-   * receive all of its messages, may be too slow for them, or receives messages of other topics between them.
+   * Sends the whole batch, with the same bytes for all members. Returns `false`, and sends nothing, if some message is
+   * not for everybody, or if the member has missed messages, has already received a part of the batch, has no room for
+   * it, or may have to receive messages of other topics in between.
    */
   private sendWhole(entry: Entry, batch: Batch): boolean {
     const { member, missed } = entry;
@@ -285,7 +288,7 @@ const joined = (runs: readonly Run[]): Run[] => {
   return result;
 };
 
-/** Adds the members for whom something is waiting to the excepted ones. */
+/** Adds the members for whom something is already waiting to the exceptions. */
 const withBacklogged = (topic: TopicMembers, except: Except): Except => {
   const excepted = new Set<TopicSession>();
   for (const { member } of topic.sharing)

@@ -36,8 +36,8 @@ export interface SubscribeOptions<Info> {
    */
   readonly slow?: "close" | "drop";
   /**
-   * With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB, at most the
-   * connection's.
+   * With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB. The connection's
+   * own `maxBuffered` applies as well.
    */
   readonly maxBuffered?: number;
   /** Makes the info that announces a gap. It is delivered with the first message or info after the gap. */
@@ -48,7 +48,7 @@ export interface SubscribeOptions<Info> {
 export interface SendOptions {
   /** Connections that are left out. */
   readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
-  /** Only to members in this process. Without a connection to other processes, it has no effect. Default: `false`. */
+  /** Only to members in this process. It has no effect yet: a `PubSub` belongs to one process. Default: `false`. */
   readonly local?: boolean;
   /** Leaves out members for whom something is already buffered or waiting. Not counted as a gap. Default: `false`. */
   readonly volatile?: boolean;
@@ -62,17 +62,17 @@ export interface Subscription {
    * Resolves when the subscription is effective; with `false` if the connection is ending or the `PubSub` is closed.
    */
   readonly ready: Promise<boolean>;
-  /** Ends this subscription. The connection stays a member while another subscription of it to this topic is left. */
+  /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */
   cancel(): void;
 }
 
-/** Counters of a `PubSub`, since its start. */
+/** Statistics of a `PubSub`: three current numbers, followed by totals since it was created. */
 export interface PubSubStats {
-  /** Topics that have subscriptions now. */
+  /** The current number of topics that have subscriptions. */
   readonly topics: number;
-  /** Pairs of connection and topic now. */
+  /** The current number of pairs of a connection and a topic. */
   readonly subscriptions: number;
-  /** Connections now whose address was asked for. */
+  /** The current number of connections whose address was requested. */
   readonly addresses: number;
   /** Calls of `publish`. */
   readonly published: number;

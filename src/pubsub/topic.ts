@@ -16,8 +16,9 @@ export interface Topic<Info = never> {
   readonly size: number;
   /**
    * Makes a connection a member until it ends. If its `init` is pending, it becomes a member when `init` has returned;
-   * what is published meanwhile is sent after the messages of `init`. Subscribing twice has the effect of once, and the
-   * first options stay.
+   * what is published meanwhile is sent after the messages of `init`. A connection that subscribes again still receives
+   * everything once, with the options of its first subscription, and stays a member until each subscription is
+   * cancelled.
    *
    * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
    * less; Error on a host whose connections cannot send to each other
@@ -28,14 +29,14 @@ export interface Topic<Info = never> {
   /**
    * Sends an info to the `handleInfo` of each member.
    *
-   * @returns `false` after `close()`
+   * @returns `false` if the `PubSub` is closed
    * @throws the error of the codec, with the option `strict`
    */
   readonly broadcast: (info: Info, options?: SendOptions) => boolean;
   /**
    * Sends messages to the client of each member. No callback runs.
    *
-   * @returns `false` after `close()`
+   * @returns `false` if the `PubSub` is closed
    * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message
    */
   readonly publish: (messages: Messages, options?: SendOptions) => boolean;
@@ -46,7 +47,7 @@ export interface Topic<Info = never> {
    * @throws TypeError or RangeError as `self.stop` does
    */
   readonly stop: (reason: string, detail?: StopDetail, options?: SendOptions) => void;
-  /** The members in this process, as they are at the call. */
+  /** A snapshot of the members in this process. */
   readonly members: () => Iterable<Self<Info>>;
 }
 

@@ -241,9 +241,9 @@ export class TestClient<in Info = never> {
    * expect(client.received).toEqual([]);
    * ```
    *
-   * The promise stays pending while a callback is pending. If a callback waits for an action of the test, do this
-   * first, and call `settled` afterwards. `settled` does not wait for timers and I/O whose promise no callback
-   * returned, nor for callbacks of other connections that will send to this one: await `settled` of the sending client
+   * The promise stays pending while a callback is pending. If a callback is waiting for the test to do something, do
+   * that before calling `settled`. `settled` does not wait for timers or I/O, unless a callback has returned a promise
+   * for them. Nor does it wait for other connections that will send to this one: await `settled` of the sending client
    * first.
    */
   settled(): Promise<void> {

@@ -37,8 +37,7 @@ export class NodeStream implements ByteStream {
   private readonly flushesSynchronously: boolean;
   protected events!: ByteStreamEvents;
   /**
-   * Bytes that were passed to the socket without its own queue, and are not flushed. Nothing else is written until
-   * then.
+   * The number of unflushed bytes that bypassed the socket's own queue. While it is above 0, nothing else is written.
    */
   protected directBytes = 0;
   private queue: Uint8Array[] = EMPTY_QUEUE;
@@ -76,14 +75,14 @@ export class NodeStream implements ByteStream {
 
   /**
    * Tells the stream the AsyncLocalStorage context of its connection. Most connections have the root context, in which
-   * Node emits the events of most sockets. It then need not be entered for each chunk (which would account for 3% of
-   * the cost of a short message).
+   * Node emits the events of most sockets. If both are the root context, it need not be entered for each chunk (which
+   * would account for 3% of the cost of a short message).
    */
   useContext(context: AsyncContext | undefined): void {
     if (context === rootContext) this.inContext = undefined;
   }
 
-  /** Passes a chunk on that Node has read. */
+  /** Passes on a chunk that Node has read. */
   receive(chunk: Uint8Array): void {
     this.events.onBytes(chunk, (this.inContext ??= isInRootContext()));
   }
@@ -159,8 +158,8 @@ export class NodeStream implements ByteStream {
 
   resume(): void {
     const { socket } = this;
-    // Readable still waits for a `push`, because chunks have bypassed it. Unless its pending read is ended, it starts
-    // no other.
+    // Because chunks have bypassed Readable, it still considers a read pending, and would not start another one. The
+    // empty chunk completes that read.
     if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NO_BYTES);
     socket.resume();
   }

@@ -67,9 +67,9 @@ class ResourceContext implements AsyncContext {
 
 /**
  * The context of an `upgrade` call with stores, on Node before 24. After each event, the stores that were set at
- * `upgrade` get their values back, which undoes changes by `enterWith`. It does not use an inheriting object as
- * {@link ResourceContext} does: each connection would be a prototype of its own, for whose objects V8 would create new
- * hidden classes with each event.
+ * `upgrade` get their values back, which undoes changes by `enterWith`. It does not use an inheriting object as {@link
+ * ResourceContext} does: the resource of each connection would be the prototype of a new object for each event, and V8
+ * would create new hidden classes for these objects.
  */
 class StoresContext implements AsyncContext {
   private readonly resource: Resource;
@@ -148,7 +148,10 @@ const storesOf = (resource: Resource): readonly symbol[] =>
 const storeIn = (resource: Resource, symbol: symbol): unknown =>
   (resource as unknown as Record<symbol, unknown>)[symbol];
 
-/** Creates a context without stores, even if this module is loaded while a request is being handled. */
+/**
+ * Creates the root context. If this module is loaded while a request is being handled, its stores are removed on Node,
+ * and kept on other hosts.
+ */
 const emptyContext = (): AsyncContext | undefined => {
   const resource = newResource();
   if (resource === undefined) return undefined;
@@ -163,7 +166,8 @@ const emptyContext = (): AsyncContext | undefined => {
 export const rootContext = emptyContext();
 
 /**
- * Whether the host shows whether the current context has stores. On Bun, {@link rootContext} must have none, either.
+ * Whether it can be found out if the current context has stores. On Bun, only if {@link rootContext} itself was
+ * captured without stores.
  */
 const showsStores = isNode || (isBun && !hasStoresOnBun());
 

@@ -104,9 +104,9 @@ export class Host {
   }
 
   /**
-   * Calls a function of the application for a request, and returns its result, or the refusal of the request if the
-   * function throws. An `UpgradeError` is itself the refusal. Any other error is reported, and the refusal has the
-   * status 400 for `only`, which usually throws because of what the client sent, and 500 for the other functions.
+   * Calls a function of the application for a request. Returns its result or, if it throws, the `UpgradeError` to
+   * refuse the request with: the thrown error itself, if it is one. Any other error is reported, and the request is
+   * refused with 400 if `only` threw (usually because of what the client sent), and with 500 otherwise.
    */
   callUserFunction<T>(
     name: "only" | "origins" | "subprotocols",
@@ -183,7 +183,10 @@ export class Host {
   }
 }
 
-/** Browsers and most clients then fail the connection, and the server only sees that it is lost. */
+/**
+ * The warning about an offer from which no subprotocol was selected. Browsers and most other clients then fail the
+ * connection, and the server sees only that it is lost.
+ */
 const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
   const names = offered.slice(0, 5).map(show).join(", ");
   return new TypeError(
@@ -197,6 +200,6 @@ const isGiven = (options: WebSockOptions, name: Capabilities["ignores"][number])
   const value = name
     .split(".")
     .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], options);
-  // A host that always validates ignores only `false`.
+  // On a host that always validates UTF-8, only the value `false` has no effect.
   return name === "validateUtf8" ? value === false : value !== undefined && value !== false;
 };
