@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { connectRaw } from "../support/raw-conformance-client.ts";
+import { compressionOffer, connectRaw } from "../support/raw-conformance-client.ts";
 import { conformRemotely } from "../support/remote-conformance.ts";
 import { startWorkerd } from "../support/workerd.ts";
 
@@ -10,6 +10,6 @@ describe.each(["worker", "object"])("in a %s", async (mode) => {
     runtime: "workerd",
     program,
     start: () => startWorkerd(program, mode),
-    connect: (port, path) => connectRaw(port, path),
+    connect: (port, path, offersCompression) => connectRaw(port, path, compressionOffer(offersCompression)),
   });
 });

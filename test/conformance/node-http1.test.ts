@@ -4,5 +4,5 @@ import { connectWs } from "../support/ws-conformance-client.ts";
 
 conformOnNode(
   (listener) => http.createServer(listener),
-  (port, path) => connectWs(`ws://127.0.0.1:${port}${path}`),
+  (port, path, offersCompression) => connectWs(`ws://127.0.0.1:${port}${path}`, offersCompression),
 );

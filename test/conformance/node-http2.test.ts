@@ -11,13 +11,13 @@ const tls = selfSigned();
 describe("in clear", () => {
   conformOnNode(
     (listener) => http2.createServer(listener as unknown as Listener),
-    (port, path) => connectOverHttp2(`http://127.0.0.1:${port}`, path),
+    (port, path, offersCompression) => connectOverHttp2(`http://127.0.0.1:${port}`, path, offersCompression),
   );
 });
 
 describe("over TLS", () => {
   conformOnNode(
     (listener) => http2.createSecureServer(tls, listener as unknown as Listener),
-    (port, path) => connectOverHttp2(`https://127.0.0.1:${port}`, path),
+    (port, path, offersCompression) => connectOverHttp2(`https://127.0.0.1:${port}`, path, offersCompression),
   );
 });

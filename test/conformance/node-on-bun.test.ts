@@ -12,5 +12,5 @@ describe("HTTP/2", () =>
     runtime: "bun",
     program,
     args: ["http2"],
-    connect: (port, path) => connectOverHttp2(`http://127.0.0.1:${port}`, path),
+    connect: (port, path, offersCompression) => connectOverHttp2(`http://127.0.0.1:${port}`, path, offersCompression),
   }));

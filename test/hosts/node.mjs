@@ -32,7 +32,10 @@ const listen = (server) =>
 
 const renew = () => {
   const server = process.argv.includes("http2") ? http2.createServer(onRequest) : http.createServer(onRequest);
-  sockets = attach(byWs ? new WebSocketServer({ server }) : server, { clock, onError: () => undefined });
+  sockets = attach(byWs ? new WebSocketServer({ server, perMessageDeflate: true }) : server, {
+    clock,
+    onError: () => undefined,
+  });
   return listen(server);
 };
 

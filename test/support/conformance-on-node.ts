@@ -7,7 +7,6 @@ import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock, testPubSub } from "websock-js/testing";
 import {
   actOn,
-  type ConformanceClient,
   type ConformanceHost,
   casesFor,
   inOwnContext,
@@ -19,6 +18,7 @@ import {
   whenTerminated,
 } from "../../packages/websock-conformance/src/handlers/index.ts";
 import type { Clock } from "../../src/session/clock.ts";
+import type { ConnectClient } from "./connect-client.ts";
 
 /** A server that has begun to listen, and the attachment of its connections. */
 export interface Listening {
@@ -42,7 +42,7 @@ export const upgradeScripted = (request: IncomingMessage, [handler, arg, options
 
 export const conformOnNode = (
   createServer: (listener: RequestListener) => Parameters<typeof attach>[0],
-  connect: (port: number, path: string) => Promise<ConformanceClient>,
+  connect: ConnectClient,
 ): void =>
   conformOn(
     capabilities,
@@ -53,11 +53,7 @@ export const conformOnNode = (
     connect,
   );
 
-export const conformOn = (
-  capabilities: Capabilities,
-  listen: Serve,
-  connect: (port: number, path: string) => Promise<ConformanceClient>,
-): void => {
+export const conformOn = (capabilities: Capabilities, listen: Serve, connect: ConnectClient): void => {
   setPubSub(testPubSub());
   const clock = new ManualClock();
   const scenarios = new Map<string, Scenario>();
@@ -94,7 +90,7 @@ export const conformOn = (
       const id = crypto.randomUUID();
       scenarios.set(id, scenario);
       return {
-        client: await connect(port, `/${id}`),
+        client: await connect(port, `/${id}`, scenario.offersCompression),
         report: async () => reportOf(id),
         terminated: () => whenTerminated(id),
         openGate: () => openGate(id),

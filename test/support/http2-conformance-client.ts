@@ -1,11 +1,16 @@
 import net from "node:net";
 import type { ConformanceClient } from "../../packages/websock-conformance/src/handlers/index.ts";
+import type { ConnectClient } from "./connect-client.ts";
 import { connectHttp2, openHttp2Stream, resetStream } from "./http2-client.ts";
-import { conformanceClient } from "./raw-conformance-client.ts";
+import { compressionOffer, conformanceClient } from "./raw-conformance-client.ts";
 
 /** The conformance suite's client on a stream of HTTP/2, with a session of its own. */
-export const connectOverHttp2 = async (url: string, path: string): Promise<ConformanceClient> => {
-  const stream = await openHttp2Stream(url, { ":path": path });
+export const connectOverHttp2 = async (
+  url: string,
+  path: string,
+  offersCompression?: boolean,
+): Promise<ConformanceClient> => {
+  const stream = await openHttp2Stream(url, { ":path": path, ...compressionOffer(offersCompression) });
   return conformanceClient(stream, () => resetStream(stream));
 };
 
@@ -13,10 +18,10 @@ export const connectOverHttp2 = async (url: string, path: string): Promise<Confo
  * The same, but that its session ends as a connection of TCP, with no GOAWAY: RFC 9113 §6.8 only says that there SHOULD
  * be one.
  */
-export const connectWithoutGoAway = async (port: number, path: string): Promise<ConformanceClient> => {
+export const connectWithoutGoAway: ConnectClient = async (port, path, offersCompression) => {
   const socket = net.connect(port, "127.0.0.1");
   const session = await connectHttp2(`http://127.0.0.1:${port}`, { createConnection: () => socket });
-  const stream = await openHttp2Stream(session, { ":path": path });
+  const stream = await openHttp2Stream(session, { ":path": path, ...compressionOffer(offersCompression) });
   stream.once("close", () => setImmediate(() => socket.destroy()));
   return conformanceClient(stream, () => resetStream(stream));
 };

@@ -2,11 +2,22 @@
 import { once } from "node:events";
 import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { constants, inflateRawSync } from "node:zlib";
 import type { ConformanceClient, Got } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { type Headers, handshake, RawClient } from "./raw-client.ts";
 import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG, TEXT } from "./raw-frames.ts";
 
 const OPCODES = { text: TEXT, binary: BINARY, ping: PING, pong: PONG } as const;
+
+/** The headers of a client that offers compression. Without context takeover, each message can be inflated by itself. */
+export const compressionOffer = (offers: boolean | undefined): Readonly<Record<string, string>> =>
+  offers ? { "sec-websocket-extensions": "permessage-deflate; server_no_context_takeover" } : {};
+
+const RSV1 = 4;
+
+/** RFC 7692 §7.2.2 */
+const inflate = (payload: Buffer): Buffer =>
+  inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), { finishFlush: constants.Z_SYNC_FLUSH });
 
 /** What a frame tells the suite; `undefined` if nothing. */
 type Told = Got | undefined;
@@ -20,7 +31,7 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
   let message: Frame | undefined;
   let pings = 0;
 
-  const take = ({ opcode, payload, fin, ...frameRest }: Frame): Told => {
+  const take = ({ opcode, payload, fin, rsv }: Frame): Told => {
     if (opcode === PONG) return ["pong", payload.toString("latin1")];
     if (opcode === PING) {
       client.send(frame(PONG, payload));
@@ -33,12 +44,11 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
       client.end();
       return ["close", code, payload.subarray(2).toString()];
     }
-    const before = opcode === CONTINUATION ? message! : { opcode, payload: Buffer.alloc(0) };
-    message = { ...frameRest, fin, opcode: before.opcode, payload: Buffer.concat([before.payload, payload]) };
+    const before = opcode === CONTINUATION ? message! : { opcode, rsv, payload: Buffer.alloc(0) };
+    message = { ...before, fin, payload: Buffer.concat([before.payload, payload]) };
     if (!fin) return undefined;
-    return message.opcode === TEXT
-      ? ["text", message.payload.toString()]
-      : ["binary", message.payload.toString("latin1")];
+    const data = message.rsv === RSV1 ? inflate(message.payload) : message.payload;
+    return message.opcode === TEXT ? ["text", data.toString()] : ["binary", data.toString("latin1")];
   };
 
   const readAll = async (): Promise<void> => {

@@ -4,13 +4,13 @@
  */
 import { afterAll, test } from "vitest";
 import {
-  type ConformanceClient,
   type ConformanceHost,
   casesFor,
   connectPath,
   type Report,
 } from "../../packages/websock-conformance/src/handlers/index.ts";
 import type { Capabilities } from "../../src/capabilities.ts";
+import type { ConnectClient } from "./connect-client.ts";
 import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
 import { connectWs } from "./ws-conformance-client.ts";
 
@@ -24,7 +24,7 @@ export interface RemoteConformance {
   /** How it is started, where that is not by its path. */
   readonly start?: () => Promise<{ readonly port: number; stop(): Promise<void> }>;
   readonly args?: readonly string[];
-  readonly connect?: (port: number, path: string) => Promise<ConformanceClient>;
+  readonly connect?: ConnectClient;
   readonly deviations?: Deviations;
 }
 
@@ -35,7 +35,8 @@ interface Told {
   readonly stop: boolean;
 }
 
-const byWs = (port: number, path: string): Promise<ConformanceClient> => connectWs(`ws://127.0.0.1:${port}${path}`);
+const byWs: ConnectClient = (port, path, offersCompression) =>
+  connectWs(`ws://127.0.0.1:${port}${path}`, offersCompression);
 
 export const conformRemotely = async ({
   runtime,
@@ -68,7 +69,7 @@ export const conformRemotely = async ({
     connect: async (scenario) => {
       const id = crypto.randomUUID();
       return {
-        client: await connect(port, connectPath(id, scenario)),
+        client: await connect(port, connectPath(id, scenario), scenario.offersCompression),
         report: () => ask<Report>(`report/${id}`),
         terminated: () => ask(`terminated/${id}`),
         openGate: () => ask(`gate/${id}`),

@@ -42,6 +42,8 @@ export interface Scenario {
   readonly script: Script;
   /** The options of `upgrade`. */
   readonly options?: WebSockOptions;
+  /** The client offers permessage-deflate. Default: `false`. */
+  readonly offersCompression?: boolean;
 }
 
 /** A connection to the scripted handler, with access to both sides. */

@@ -50,7 +50,7 @@ export type Action =
   | { readonly do: "send"; readonly info: unknown }
   | { readonly do: "push"; readonly messages: unknown }
   | { readonly do: "stop"; readonly reason: unknown; readonly detail?: StopDetail }
-  | { readonly do: "drained" }
+  | { readonly do: "drained" | "buffered" | "compression" }
   | TopicAction
   | AddressAction;
 
@@ -60,13 +60,21 @@ type TopicAction = { readonly topic: string } & (
   | { readonly do: "cancel" | "unsubscribe" | "members" }
   | ({ readonly do: "publish"; readonly messages: unknown } & Sending)
   | ({ readonly do: "publishBlocks"; readonly count: number } & Sending)
+  | ({ readonly do: "publishRepeated" } & RepeatedMessage & Sending)
   | ({ readonly do: "broadcast"; readonly info: unknown } & Sending)
   | ({ readonly do: "kick"; readonly reason: string; readonly detail?: StopDetail } & Sending)
 );
 
+/** A message whose data is repeated: a large message does not fit into the URL of a request to another process. */
+interface RepeatedMessage {
+  readonly opcode: "text" | "binary";
+  readonly data: string;
+  readonly times: number;
+}
+
 /** The options of a topic's `publish`, `broadcast` and `stop`. */
 interface Sending {
-  /** Addresses; `"self"`: the connection itself. */
+  /** Addresses; `"self"`: the connection itself. A single one is passed without a list. */
   readonly except?: readonly string[];
   readonly volatile?: true;
 }
@@ -210,6 +218,10 @@ const perform = (self: Self<unknown>, running: Running, action: Action): unknown
       return self.stop(action.reason, action.detail);
     case "drained":
       return self.drained();
+    case "buffered":
+      return self.buffered;
+    case "compression":
+      return self.connection.compression !== undefined;
     case "address":
       return usedPubSub().address(self);
     case "topics":
@@ -235,8 +247,10 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
       subscriptions.push(subscription);
       return subscription.ready;
     }
-    case "cancel":
-      return subscriptions.find(({ topic: name }) => name === action.topic)!.cancel();
+    case "cancel": {
+      const oldest = subscriptions.findIndex(({ topic: name }) => name === action.topic);
+      return subscriptions.splice(oldest, 1)[0]!.cancel();
+    }
     case "unsubscribe":
       return topic.unsubscribe(self);
     case "members":
@@ -245,6 +259,10 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
       return topic.publish(action.messages as Messages, sendOptions(self, action));
     case "publishBlocks":
       return topic.publish(blocks(action.count), sendOptions(self, action));
+    case "publishRepeated": {
+      const { opcode, data, times } = action;
+      return topic.publish({ opcode, data: data.repeat(times) }, sendOptions(self, action));
+    }
     case "broadcast":
       return topic.broadcast(action.info, sendOptions(self, action));
     case "kick":
@@ -252,10 +270,13 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
   }
 };
 
-const sendOptions = (self: Self<unknown>, { except, volatile }: Sending): SendOptions => ({
-  ...(except && { except: except.map((one) => (one === "self" ? self : (one as Address))) }),
-  ...(volatile && { volatile }),
-});
+const sendOptions = (self: Self<unknown>, { except, volatile }: Sending): SendOptions => {
+  const excepted = except?.map((one) => (one === "self" ? self : (one as Address)));
+  return {
+    ...(excepted && { except: excepted.length === 1 ? excepted[0]! : excepted }),
+    ...(volatile && { volatile }),
+  };
+};
 
 // --- AsyncLocalStorage, where the host has it
 

@@ -1,4 +1,5 @@
 /** Cases: topics and addresses of `websock-js/pubsub`. Each case uses topics of its own. */
+import type { WebSockOptions } from "websock-js";
 import { expectEnd, open } from "./endings.ts";
 import { type ConformanceCase, type ConformanceHost, type Connected, equal, eventually, type Got } from "./host.ts";
 import type { Action, Script, Step } from "./script.ts";
@@ -46,7 +47,70 @@ const MESSAGES: readonly (readonly [sent: unknown, got: Got])[] = [
   [text("x".repeat(126)), ["text", "x".repeat(126)]],
   [text("x".repeat(2_000)), ["text", "x".repeat(2_000)]],
   [{ opcode: "binary", data: "abc" }, ["binary", "abc"]],
+  [{ opcode: "binary", data: "äöü" }, ["binary", "Ã¤Ã¶Ã¼"]],
+  [{ opcode: "binary" }, ["binary", ""]],
 ];
+
+/** Has a 64-bit payload length in its frame (RFC 6455 §5.2). */
+const large = (topic: string, opcode: "text" | "binary"): Action => ({
+  do: "publishRepeated",
+  topic,
+  opcode,
+  data: "ä",
+  times: 35_000,
+});
+
+const LARGE_TEXT: Got = ["text", "ä".repeat(35_000)];
+const LARGE_BINARY: Got = ["binary", "Ã¤".repeat(35_000)];
+
+const MIB = 1024 * 1024;
+
+/** Waits until `enough` is true of the number of bytes that are buffered. `between` is called between two requests. */
+const eventuallyBuffered = async (
+  { act }: Connected,
+  enough: (bytes: number) => boolean,
+  between: () => unknown = () => undefined,
+): Promise<void> => {
+  while (!enough(Number(await act({ do: "buffered" })))) {
+    await between();
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+};
+
+/** How a connection ends. */
+const LEAVES: readonly (readonly [how: string, leave: (connected: Connected) => unknown])[] = [
+  ["the client closes it", ({ client }) => client.close(1000)],
+  ["the client disconnects", ({ client }) => client.drop()],
+  ["a callback throws", ({ client }) => client.send("text", "throw")],
+  ["it is stopped", ({ act }) => act({ do: "stop", reason: "normal" })],
+];
+
+const leaving: readonly ConformanceCase[] = LEAVES.map(([how, leave]) => ({
+  name: `when ${how}, a connection is no member any more while terminate runs, which may publish`,
+  needs: ["crossConnection"],
+  run: async (host) => {
+    const topic = newTopic();
+    const other = await join(host, [topic]);
+    const acts: Action[] = [
+      { do: "members", topic },
+      { do: "topics" },
+      publish(topic, "it left"),
+      { do: "subscribe", topic },
+      { do: "members", topic },
+    ];
+    const member = await join(host, [topic], { terminate: [{ acts }], handleIn: [{ throw: "no" }] });
+    await expectMembers(other, topic, 2);
+    await leave(member);
+    await member.terminated();
+    await expectTexts(other, "it left");
+    await eventually(member, ({ acted }) => acted.length === 6);
+    const { acted } = await member.report();
+    // An action whose result is a promise is reported later than the others.
+    equal([...acted.slice(1)].sort(), ["", "1 1", "1 1", "false", "true"], "what the actions of terminate returned");
+    await expectMembers(other, topic, 1);
+    closeAll(other);
+  },
+}));
 
 export const topics: readonly ConformanceCase[] = [
   {
@@ -54,10 +118,22 @@ export const topics: readonly ConformanceCase[] = [
     lacks: ["crossConnection"],
     run: async (host) => {
       const topic = newTopic();
-      const acts: Action[] = [{ do: "subscribe", topic }, { do: "address" }, publish(topic, "nobody")];
-      const connected = await open(host, { script: { init: [{ acts, return: ready }] } });
-      await eventually(connected, ({ acted }) => acted.length === 3);
-      equal((await connected.report()).acted, ["Error", "Error", "true"], "the results");
+      const acts: Action[] = [
+        { do: "subscribe", topic },
+        { do: "address" },
+        publish(topic, "nobody"),
+        { do: "broadcast", topic, info: "nobody" },
+        { do: "members", topic },
+        { do: "topics" },
+        { do: "sendTo", to: "nobody", info: "nobody" },
+        { do: "stopAt", to: "nobody", reason: "nobody" },
+      ];
+      const connected = await open(host, { script: { init: [{ acts, return: ready }], handleIn: [{ echo: true }] } });
+      await eventually(connected, ({ acted }) => acted.length === acts.length);
+      const expected = ["Error", "Error", "true", "true", "0 0", "", "false", "false"];
+      equal((await connected.report()).acted, expected, "the results");
+      connected.client.send("text", "it stays open");
+      await expectTexts(connected, "it stays open");
       closeAll(connected);
     },
   },
@@ -71,15 +147,49 @@ export const topics: readonly ConformanceCase[] = [
       await expectMembers(stranger, topic, 3);
       for (const [sent] of MESSAGES) await stranger.act({ do: "publish", topic, messages: sent });
       await stranger.act({ do: "publish", topic, messages: MESSAGES.map(([sent]) => sent) });
+      await stranger.act(large(topic, "text"));
+      await stranger.act(large(topic, "binary"));
       for (const { client } of members)
         for (const [, got] of [...MESSAGES, ...MESSAGES]) equal(await client.next(), got, "the client got");
+      for (const { client } of members)
+        for (const got of [LARGE_TEXT, LARGE_BINARY]) equal(await client.next(), got, "the client got");
       await stranger.act({ do: "push", messages: text("only this") });
       await expectTexts(stranger, "only this");
       closeAll(...members, stranger);
     },
   },
   {
-    name: "a topic is left out of what is published with except, by self or by address",
+    name: "clients with and without compression receive the same messages of a topic, in order",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const options: WebSockOptions = host.capabilities.compress ? { compress: { threshold: 100 } } : {};
+      const init: Step[] = [{ acts: [{ do: "subscribe", topic }], return: ready }];
+      const connect = (offersCompression: boolean) => open(host, { script: { init }, options, offersCompression });
+      const members = [await connect(true), await connect(false), await connect(true)];
+      if (host.capabilities.compress) {
+        const compressions = await Promise.all(members.map(({ act }) => act({ do: "compression" })));
+        equal(compressions, ["true", "false", "true"], "has compression");
+      }
+      const last = members.at(-1)!;
+      // The largest messages are compressed in another thread, and those after them have to wait.
+      await last.act(publish(topic, "short", "x".repeat(2_000)));
+      await last.act({ do: "publishBlocks", topic, count: 1 });
+      for (const { act } of members) await act({ do: "push", messages: text("own ".repeat(100)) });
+      await last.act(large(topic, "text"));
+      await last.act({ do: "publish", topic, messages: MESSAGES.map(([sent]) => sent) });
+      for (const connected of members) {
+        await expectTexts(connected, "short", "x".repeat(2_000));
+        equal(await connected.client.next(), ["binary", "\0".repeat(MIB)], "the client got");
+        await expectTexts(connected, "own ".repeat(100));
+        for (const got of [LARGE_TEXT, ...MESSAGES.map(([, got]) => got)])
+          equal(await connected.client.next(), got, "the client got");
+      }
+      closeAll(...members);
+    },
+  },
+  {
+    name: "except leaves out members, given as self or as address",
     needs: ["crossConnection"],
     run: async (host) => {
       const topic = newTopic();
@@ -87,11 +197,29 @@ export const topics: readonly ConformanceCase[] = [
       const address = await b.act({ do: "address" });
       await a.act({ ...publish(topic, "not a"), except: ["self"] } as Action);
       await a.act({ ...publish(topic, "only c"), except: ["self", address] } as Action);
-      await a.act(publish(topic, "all"));
-      await expectTexts(a, "all");
+      await a.act({ ...publish(topic, "not b"), except: [address] } as Action);
+      await a.act({ ...publish(topic, "all"), except: ["not an address"] } as Action);
+      await expectTexts(a, "not b", "all");
       await expectTexts(b, "not a", "all");
-      await expectTexts(c, "not a", "only c", "all");
-      closeAll(a, b, c);
+      await expectTexts(c, "not a", "only c", "not b", "all");
+      await a.act({ do: "broadcast", topic, info: "only c", except: ["self", address] });
+      await a.act({ do: "broadcast", topic, info: "all" });
+      for (const [connected, infos] of [
+        [a, ["all"]],
+        [b, ["all"]],
+        [c, ["only c", "all"]],
+      ] as const) {
+        await eventually(connected, ({ calls }) => calls.length > infos.length);
+        equal(
+          (await connected.report()).calls.slice(1),
+          infos.map((info) => `handleInfo ${info} S`),
+          "the calls",
+        );
+      }
+      await a.act({ do: "kick", topic, reason: "normal", except: ["self", address] });
+      equal(await c.client.next(), ["close", 1000, ""], "the client got");
+      await expectMembers(a, topic, 2);
+      closeAll(a, b);
     },
   },
   {
@@ -157,42 +285,58 @@ export const topics: readonly ConformanceCase[] = [
       closeAll(other);
     },
   },
+  ...leaving,
   {
-    name: "a connection is no member any more when terminate runs, which may publish",
-    needs: ["crossConnection"],
+    name: "while all members are shut down, each of them may publish in terminate, and nobody is left",
+    needs: ["crossConnection", "shutdown"],
     run: async (host) => {
       const topic = newTopic();
-      const other = await join(host, [topic]);
-      const acts: Action[] = [{ do: "members", topic }, { do: "topics" }, publish(topic, "it left")];
-      for (const leave of [(c: Connected) => c.client.close(1000), (c: Connected) => c.client.drop()]) {
-        const leaving = await join(host, [topic], { terminate: [{ acts }] });
-        await expectMembers(other, topic, 2);
-        leave(leaving);
-        await leaving.terminated();
-        await expectTexts(other, "it left");
-        await eventually(leaving, ({ acted }) => acted.length === 4);
-        equal((await leaving.report()).acted.slice(1), ["1 1", "", "true"], "members, topics and publish in terminate");
+      const terminate: Step[] = [{ acts: [publish(topic, "it left"), { do: "broadcast", topic, info: "it left" }] }];
+      const members = [await join(host, [topic], { terminate }), await join(host, [topic], { terminate })];
+      await host.shutdown!(1001);
+      for (const member of members) {
+        await expectEnd(member, "shutdown", []);
+        await eventually(member, ({ acted }) => acted.length === 3);
+        equal((await member.report()).acted.slice(1), ["true", "true"], "what publish and broadcast returned");
       }
-      await expectMembers(other, topic, 1);
-      closeAll(other);
+      await expectMembers(members[0]!, topic, 0);
     },
   },
   {
-    name: "a member that unsubscribes gets nothing more; subscribed twice, it gets each message once",
+    name: "a member that unsubscribes gets nothing more, however often it has subscribed",
     needs: ["crossConnection"],
     run: async (host) => {
       const topic = newTopic();
       const [member, other] = [await join(host, [topic, topic]), await join(host, [topic])];
       equal(await member.act({ do: "topics" }), topic, "topicsOf");
       await other.act(publish(topic, "once"));
-      await member.act({ do: "cancel", topic });
-      await other.act(publish(topic, "still"));
       await member.act({ do: "unsubscribe", topic });
+      equal(await member.act({ do: "topics" }), "", "topicsOf");
       await other.act(publish(topic, "no more"));
-      await member.act({ do: "push", messages: text("own") });
-      await expectTexts(member, "once", "still", "own");
-      await expectTexts(other, "once", "still", "no more");
+      await member.act({ do: "subscribe", topic });
+      await member.act({ do: "cancel", topic }); // an old subscription
+      await other.act(publish(topic, "again"));
+      await expectTexts(member, "once", "again");
+      await expectTexts(other, "once", "no more", "again");
+      await expectMembers(other, topic, 2);
+      closeAll(member, other);
+    },
+  },
+  {
+    name: "a member that has subscribed twice gets each message once, until both subscriptions are cancelled",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const [member, other] = [await join(host, [topic, topic]), await join(host, [topic])];
+      await member.act({ do: "cancel", topic });
+      await other.act(publish(topic, "once"));
+      await expectMembers(other, topic, 2);
+      await member.act({ do: "cancel", topic });
+      await other.act(publish(topic, "no more"));
       await expectMembers(other, topic, 1);
+      await member.act({ do: "push", messages: text("own") });
+      await expectTexts(member, "once", "own");
+      await expectTexts(other, "once", "no more");
       closeAll(member, other);
     },
   },
@@ -208,24 +352,19 @@ export const topics: readonly ConformanceCase[] = [
       await other.act({ do: "broadcast", topic, info: "not other", except: ["self"] });
       await eventually(member, ({ calls }) => calls.length === 5);
       await eventually(other, ({ calls }) => calls.length === 4);
-      const callsOf = async ({ report }: Connected) => (await report()).calls.slice(1).map((call) => call.slice(0, -2));
-      const sorted = async (connected: Connected) => [...(await callsOf(connected))].sort();
-      equal(
-        await sorted(member),
-        ["handleInfo 1", "handleInfo again", "handleInfo not other", 'handleInfo {"two":2}'].sort(),
-        "the calls of a member",
-      );
-      equal((await callsOf(member)).slice(0, 1), ["handleInfo 1"], "the first call");
-      equal(
-        await sorted(other),
-        ["handleInfo 1", "handleInfo again", 'handleInfo {"two":2}'].sort(),
-        "the calls of the other",
-      );
+      const callsOf = async ({ report }: Connected) => (await report()).calls.slice(1);
+      const both = ["handleInfo 1 S", 'handleInfo {"two":2} S'];
+      // Between those of the other, because it is sent when the first one is handled.
+      const isFirst = (call: string) => call !== "handleInfo again S";
+      equal((await callsOf(member)).filter(isFirst), [...both, "handleInfo not other S"], "the calls of the member");
+      equal((await callsOf(other)).filter(isFirst), both, "the calls of the other");
+      for (const each of [member, other])
+        equal((await callsOf(each)).indexOf("handleInfo again S") > 0, true, "the broadcast of handleInfo is later");
       closeAll(member, other);
     },
   },
   {
-    name: "topic.stop ends the connection of each member, after what was published before",
+    name: "topic.stop ends the connection of each member, after what was published before, and drops infos",
     needs: ["crossConnection"],
     run: async (host) => {
       const [topic, user] = [newTopic(), newTopic()];
@@ -233,13 +372,14 @@ export const topics: readonly ConformanceCase[] = [
       const other = await join(host, [topic]);
       const acts: Action[] = [
         publish(topic, "bye"),
-        { do: "kick", topic: user, reason: "kicked", detail: { code: 4003, text: "kicked" } },
+        { do: "broadcast", topic: user, info: "dropped" },
+        { do: "kick", topic: user, reason: "kicked", detail: { code: 4003, text: "kicked", messages: text("last") } },
         publish(topic, "gone"),
       ];
       const sender = await join(host, [], { handleIn: [{ acts }] });
       sender.client.send("text", "go");
       for (const connected of kicked) {
-        await expectTexts(connected, "bye");
+        await expectTexts(connected, "bye", "last");
         equal(await connected.client.next(), ["close", 4003, "kicked"], "the client got");
         await expectEnd(connected, "error kicked", []);
       }
@@ -265,6 +405,107 @@ export const topics: readonly ConformanceCase[] = [
       equal(await b.act({ do: "sendTo", to: address, info: "late" }), "false", "send after the end");
       equal(await b.act({ do: "stopAt", to: address, reason: "late" }), "false", "stop after the end");
       closeAll(b);
+    },
+  },
+  {
+    name: "while init is pending, a connection has an address, and infos wait until init has returned",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const other = await join(host, []);
+      const acts: Action[] = [{ do: "subscribe", topic }, { do: "address" }];
+      const pending = await host.connect({ script: { init: [{ acts, async: "gate", return: ready }] } });
+      await eventually(pending, ({ acted }) => acted.length === 2);
+      const address = await pending.act({ do: "address" });
+      equal(await other.act({ do: "sendTo", to: address, info: "sent" }), "true", "send");
+      equal(await other.act({ do: "broadcast", topic, info: "broadcast" }), "true", "broadcast");
+      await pending.openGate();
+      await expectTexts(pending, "ready");
+      await eventually(pending, ({ calls }) => calls.length === 3);
+      const expected = ["handleInfo sent S", "handleInfo broadcast S"];
+      equal((await pending.report()).calls.slice(1), expected, "the calls");
+      closeAll(other, pending);
+    },
+  },
+  {
+    name: "what is published reaches a member while its callback is pending, before the result",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const other = await join(host, [topic]);
+      const busy = await join(host, [topic], { handleIn: [{ async: "gate", echo: true }] });
+      busy.client.send("text", "result");
+      await eventually(busy, ({ calls }) => calls.length === 2);
+      await other.act(publish(topic, "meanwhile"));
+      await expectTexts(busy, "meanwhile");
+      await busy.openGate();
+      await expectTexts(busy, "result");
+      await expectTexts(other, "meanwhile");
+      closeAll(other, busy);
+    },
+  },
+  {
+    name: "what a callback publishes precedes the messages and the close frame of its result, or of its failure",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const other = await join(host, [topic]);
+      const ends: readonly (readonly [Step, code: number])[] = [
+        [{ return: ["stop", "normal", [4000, ""], text("result"), "S"] }, 4000],
+        [{ throw: "no" }, 1011],
+        [{ throw: "no", async: "microtask" }, 1011],
+      ];
+      for (const [end, code] of ends) {
+        const handleIn: Step[] = [{ ...end, acts: [publish(topic, "published")] }];
+        const ending = await join(host, [topic], { handleIn });
+        ending.client.send("text", "go");
+        await expectTexts(ending, "published", ...(code === 4000 ? ["result"] : []));
+        equal(await ending.client.next(), ["close", code, ""], "the client got");
+        await ending.terminated();
+        await other.act(publish(topic, "afterwards"));
+        await expectTexts(other, "published", "afterwards");
+      }
+      closeAll(other);
+    },
+  },
+  {
+    name: "publish in init before and after subscribe, in handleInfo, then stop with messages: nobody gets too much",
+    needs: ["crossConnection"],
+    run: async (host) => {
+      const topic = newTopic();
+      const other = await join(host, [topic]);
+      const init: Step = {
+        acts: [
+          publish(topic, "before subscribe"),
+          { do: "subscribe", topic },
+          publish(topic, "after subscribe"),
+          { ...publish(topic, "not to itself"), except: ["self"] } as Action,
+          { do: "broadcast", topic, info: "from init" },
+        ],
+        return: ready,
+      };
+      const handleInfo: Step = {
+        acts: [publish(topic, "from handleInfo"), { do: "broadcast", topic, info: "dropped" }, publish(topic, "last")],
+        return: ["stop", "normal", [1000, ""], text("result"), "S"],
+      };
+      const script: Script = { init: [init], handleInfo: [handleInfo], terminate: [{ acts: [publish(topic, "end")] }] };
+      const connected = await open(host, { script });
+      await expectTexts(connected, "after subscribe", "from handleInfo", "last", "result");
+      equal(await connected.client.next(), ["close", 1000, ""], "the client got");
+      await expectEnd(connected, "normal", ["handleInfo from init S"]);
+      await expectTexts(
+        other,
+        "before subscribe",
+        "after subscribe",
+        "not to itself",
+        "from handleInfo",
+        "last",
+        "end",
+      );
+      await eventually(other, ({ calls }) => calls.length === 3);
+      const expected = ["handleInfo from init S", "handleInfo dropped S"];
+      equal((await other.report()).calls.slice(1), expected, "the calls of the other");
+      closeAll(other);
     },
   },
   {
@@ -298,8 +539,34 @@ export const topics: readonly ConformanceCase[] = [
       await eventually(slow, ({ reason }) => reason !== undefined, publishMore);
       equal((await slow.report()).reason, "error SlowConsumer", "terminate got");
       await expectMembers(other, topic, 1);
-      slow.client.drop();
+      slow.client.setReading(true);
+      let got = await slow.client.next();
+      while (got[0] === "binary") got = await slow.client.next();
+      equal(got, ["close", 1013, ""], "the client got, after whole messages");
       closeAll(other);
+    },
+  },
+  {
+    name: "a volatile message is not sent to a member for whom something is buffered",
+    needs: ["crossConnection", "drain"],
+    run: async (host) => {
+      const topic = newTopic();
+      const [slow, other] = [await join(host, [topic]), await join(host, [topic])];
+      slow.client.setReading(false);
+      const publishOne = async (): Promise<void> => {
+        await other.act({ do: "publishBlocks", topic, count: 1 });
+        equal((await other.client.next())[0], "binary", "the client got");
+      };
+      await eventuallyBuffered(slow, (bytes) => bytes > MIB, publishOne);
+      await eventuallyBuffered(other, (bytes) => bytes === 0);
+      await other.act({ ...publish(topic, "volatile"), volatile: true } as Action);
+      await other.act(publish(topic, "end"));
+      await expectTexts(other, "volatile", "end");
+      slow.client.setReading(true);
+      let got = await slow.client.next();
+      while (got[0] === "binary") got = await slow.client.next();
+      equal(got, ["text", "end"], "the client got");
+      closeAll(slow, other);
     },
   },
   {
