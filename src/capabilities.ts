@@ -12,7 +12,10 @@ export interface Capabilities {
   readonly control: boolean;
   /** Reading can be paused, so that a flood of messages becomes backpressure on the sender. */
   readonly pause: boolean;
-  /** The host reports when buffered bytes have been flushed. */
+  /**
+   * The host reports when buffered bytes have been flushed. Without it, a client that reads too slowly is not noticed:
+   * `maxBuffered` has no effect, and neither have `slow` and `volatile` on the messages of topics.
+   */
   readonly drain: boolean;
   /** The host provides the code and text of the peer's close frame. */
   readonly closeDetail: boolean;

@@ -36,3 +36,14 @@ test("forged, truncated and foreign addresses, and those of connections that hav
   expect(pubsub.address(self)).toBe(address);
   expect([texts(), pubsub.stats.addresses]).toEqual([[], 0]);
 });
+
+test("after close, addresses reach nobody, and new ones are not registered", async () => {
+  const pubsub = testPubSub();
+  const { self, client, texts } = await join(pubsub, []);
+  const address = pubsub.address(self);
+  await pubsub.close();
+  expect([pubsub.send(address, "x"), pubsub.stop(address, "kicked")]).toEqual([false, false]);
+  expect([pubsub.address(self), pubsub.send(address, "x")]).toEqual([address, false]);
+  await client.settled();
+  expect([texts(), self.signal.aborted, pubsub.stats.addresses]).toEqual([[], false, 0]);
+});

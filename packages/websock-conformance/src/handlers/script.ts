@@ -56,7 +56,7 @@ export type Action =
 
 /** A call of a method of a topic. */
 type TopicAction = { readonly topic: string } & (
-  | { readonly do: "subscribe"; readonly slow?: "close" | "drop"; readonly maxBuffered?: number }
+  | ({ readonly do: "subscribe" } & Subscribing)
   | { readonly do: "cancel" | "unsubscribe" | "members" }
   | ({ readonly do: "publish"; readonly messages: unknown } & Sending)
   | ({ readonly do: "publishBlocks"; readonly count: number } & Sending)
@@ -64,6 +64,14 @@ type TopicAction = { readonly topic: string } & (
   | ({ readonly do: "broadcast"; readonly info: unknown } & Sending)
   | ({ readonly do: "kick"; readonly reason: string; readonly detail?: StopDetail } & Sending)
 );
+
+/** The options of a topic's `subscribe`. */
+export interface Subscribing {
+  readonly slow?: "close" | "drop";
+  readonly maxBuffered?: number;
+  /** A gap becomes the info `{ missed }`. */
+  readonly onGap?: true;
+}
 
 /** A message whose data is repeated: a large message does not fit into the URL of a request to another process. */
 interface RepeatedMessage {
@@ -239,10 +247,11 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
   const topic = usedPubSub().topic<unknown>(action.topic);
   switch (action.do) {
     case "subscribe": {
-      const { slow, maxBuffered } = action;
+      const { slow, maxBuffered, onGap } = action;
       const subscription = topic.subscribe(self, {
-        ...(slow && { slow, onGap: ({ missed }) => ({ missed }) }),
+        ...(slow && { slow }),
         ...(maxBuffered && { maxBuffered }),
+        ...(onGap && { onGap: ({ missed }) => ({ missed }) }),
       });
       subscriptions.push(subscription);
       return subscription.ready;

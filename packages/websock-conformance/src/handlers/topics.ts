@@ -2,7 +2,7 @@
 import type { WebSockOptions } from "websock-js";
 import { expectEnd, open } from "./endings.ts";
 import { type ConformanceCase, type ConformanceHost, type Connected, equal, eventually, type Got } from "./host.ts";
-import type { Action, Script, Step } from "./script.ts";
+import type { Action, Script, Step, Subscribing } from "./script.ts";
 
 const text = (data: string) => ({ opcode: "text", data }) as const;
 const ready = ["push", text("ready"), "S"];
@@ -19,7 +19,7 @@ const join = async (
   host: ConformanceHost,
   topics: readonly string[],
   script: Script = {},
-  subscribe: { readonly slow?: "close" | "drop"; readonly maxBuffered?: number } = {},
+  subscribe: Subscribing = {},
 ): Promise<Connected> => {
   const acts = topics.map((topic): Action => ({ do: "subscribe", topic, ...subscribe }));
   return open(host, { script: { init: [{ acts, return: ready }], ...script } });
@@ -570,11 +570,30 @@ export const topics: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "where buffered bytes are not known, a member that does not read misses nothing, whatever its options are",
+    needs: ["crossConnection"],
+    lacks: ["drain"],
+    run: async (host) => {
+      const topic = newTopic();
+      const members = [await join(host, [topic]), await join(host, [topic], {}, { slow: "drop", maxBuffered: 1 })];
+      for (const { client } of members) client.setReading(false);
+      const publisher = await join(host, []);
+      for (let i = 0; i < 24; i++) await publisher.act({ do: "publishBlocks", topic, count: 1, volatile: true });
+      await publisher.act(publish(topic, "end"));
+      for (const { client } of members) {
+        client.setReading(true);
+        for (let i = 0; i < 24; i++) equal((await client.next())[0], "binary", "the client got");
+        equal(await client.next(), ["text", "end"], "the client got");
+      }
+      closeAll(...members, publisher);
+    },
+  },
+  {
     name: 'with slow: "drop", a member that does not read misses whole messages, and learns how many',
     needs: ["crossConnection", "drain"],
     run: async (host) => {
       const topic = newTopic();
-      const slow = await join(host, [topic], {}, { slow: "drop", maxBuffered: 2 * 1024 * 1024 });
+      const slow = await join(host, [topic], {}, { slow: "drop", maxBuffered: 2 * MIB, onGap: true });
       const other = await join(host, [topic]);
       const count = 40;
       slow.client.setReading(false);
