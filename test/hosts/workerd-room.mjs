@@ -45,17 +45,32 @@ const memberOf = (pubsub) => ({
     for (const topic of topics) pubsub.topic(topic).subscribe(self);
     return push(text(pubsub.address(self)), topics.length);
   },
-  // Each message is a call of a method of a topic.
+  // Each message is a call of a method of a topic, or of the PubSub.
   handleIn: ({ data }, state, self) => {
-    const [method, topic, options] = JSON.parse(data);
+    const [method, topic, ...args] = JSON.parse(data);
+    const calls = {
+      subscribe: () => void pubsub.topic(topic).subscribe(self, ...args),
+      subscribeAndCancel: () =>
+        pubsub
+          .topic(topic)
+          .subscribe(self, ...args)
+          .cancel(),
+      unsubscribe: () => pubsub.topic(topic).unsubscribe(self),
+      publishToOthers: () => pubsub.topic(topic).publish(text(args[0]), { except: [self, ...args.slice(1)] }),
+      topicsOf: () => pubsub.topicsOf(self),
+      address: () => pubsub.address(self),
+    };
     try {
-      pubsub.topic(topic)[method](self, options);
-      return push(text("done"), state);
+      return push(text(String(calls[method]() ?? "done")), state);
     } catch (error) {
       return push(text(error.message), state);
     }
   },
   handleInfo: (info, state) => push(text(`info ${info}`), state),
+  terminate: (_reason, _state, self) => {
+    const topic = pubsub.topic("ends");
+    topic.publish(text(`end: ${topic.size} left, in [${pubsub.topicsOf(self)}]`));
+  },
 });
 
 export class Room extends DurableObject {
@@ -83,6 +98,8 @@ export class Room extends DurableObject {
     if (pathname === "/broadcast") return new Response(String(topic.broadcast(searchParams.get("data"))));
     if (pathname === "/size") return new Response(`${topic.size} ${[...topic.members()].length}`);
     if (pathname === "/kick") return new Response(String(topic.stop("kicked", { code: 4003 })));
+    if (pathname === "/stopAt")
+      return new Response(String(this.pubsub.stop(searchParams.get("to"), "kicked", { code: 4004 })));
     if (pathname === "/sendTo") return new Response(String(this.pubsub.send(searchParams.get("to"), "hello")));
     if (pathname === "/unknown") return upgrade(request, { ...Counter });
     if (pathname === "/foreign") {

@@ -2,9 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { type DataMessage, type HandleResult, ok, push, type Self } from "websock-js";
 import { PubSub } from "websock-js/pubsub";
-import { connect } from "websock-js/testing";
+import { connect, ManualClock } from "websock-js/testing";
 import type { CloudflareSocket, DurableObjectContext } from "../../../src/adapters/cloudflare/types.ts";
 import { attach } from "../../../src/adapters/cloudflare.ts";
+import { nextTick } from "../../support/promises.ts";
 
 const contextOf = (...sockets: readonly Socket[]): DurableObjectContext => ({
   id: { toString: () => "object" },
@@ -37,10 +38,10 @@ class Socket implements CloudflareSocket {
     this.did.push(detail);
   }
   serializeAttachment(attachment: unknown): void {
-    this.attachment = attachment;
+    this.attachment = structuredClone(attachment);
   }
-  deserializeAttachment(): unknown {
-    return structuredClone(this.attachment);
+  deserializeAttachment(): { readonly topics?: unknown } {
+    return structuredClone(this.attachment) as ReturnType<Socket["deserializeAttachment"]>;
   }
 }
 
@@ -97,6 +98,48 @@ describe("topics", () => {
     await object.webSocketMessage!(socket, "x");
     expect(String(errors[0])).toMatch(/"onGap" is not possible in a Durable Object/);
     expect(pubsub.node).toBe("object");
+  });
+
+  test("keep their options, so that a slow member is treated as before", async () => {
+    const sockets = [new Socket("", "drops"), new Socket("", "closes")] as const;
+    /** Wakes up, with members whose `handleInfo` never settles. */
+    const live = () => {
+      const pubsub = new PubSub();
+      const member = {
+        ...Chat,
+        handleIn: ({ data }: DataMessage, count: number, self: Self<string>): HandleResult<number> => {
+          const [topic, options] = JSON.parse(String(data));
+          pubsub.topic<string>(topic).subscribe(self, options);
+          return ok(count);
+        },
+        handleInfo: () => new Promise<HandleResult<number>>(() => undefined),
+      };
+      const object: { webSocketMessage?(socket: CloudflareSocket, data: string): unknown } = {};
+      const onError = () => undefined;
+      attach(object, contextOf(...sockets), member, { pubsub, clock: new ManualClock(), onError });
+      const subscribe = (socket: Socket, ...args: readonly unknown[]) =>
+        object.webSocketMessage!(socket, JSON.stringify(args));
+      return { pubsub, subscribe };
+    };
+
+    const first = live();
+    const dropping = { slow: "drop", maxBuffered: 100 };
+    await first.subscribe(sockets[0], "room", dropping);
+    await first.subscribe(sockets[1], "room");
+    await live().subscribe(sockets[0], "hall");
+    expect(sockets[0].deserializeAttachment().topics).toEqual([
+      ["room", dropping],
+      ["hall", {}],
+    ]);
+    expect(sockets[1].deserializeAttachment().topics).toEqual([["room", {}]]);
+
+    const { pubsub } = live();
+    for (let i = 0; i < 70_000; i++) pubsub.topic<string>("room").broadcast("x");
+    await nextTick();
+    expect(sockets.map(({ did }) => did)).toEqual([[], [[1011, ""]]]);
+    expect(pubsub.stats.dropped).toBe(70_000 - 65_536);
+    expect([...pubsub.topic("room").members()].map(({ id }) => id)).toEqual(["drops"]);
+    expect(sockets[1].deserializeAttachment().topics).toEqual([]);
   });
 
   test("belong to one object", async () => {

@@ -85,6 +85,61 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
       expect(await ask(`/sendTo?to=${a.address}`)).toBe("false");
     });
 
+    test("a member that wakes up publishes to others that have not, with except", async () => {
+      const [a, b, c] = [await join("news"), await join("news"), await join("news")];
+      await sleep();
+      expect(await call(a, "publishToOthers", "news", "hello", b.address)).toBe("true");
+      expect(await c.client.next()).toEqual(["text", "hello"]);
+      await sleep();
+      expect(await call(b, "publishToOthers", "news", "again")).toBe("true");
+      for (const { client } of [a, c]) expect(await client.next()).toEqual(["text", "again"]);
+      for (const { client } of [a, b, c]) client.drop();
+    });
+
+    test.each(["close", "drop"] as const)(
+      "a client may %s while the object sleeps: it is no member any more in terminate, and others are told",
+      async (how) => {
+        const [leaving, other] = [await join("ends", "news"), await join("ends")];
+        await sleep();
+        leaving.client[how](1000);
+        expect(await other.client.next()).toEqual(["text", "end: 1 left, in []"]);
+        await sleep();
+        expect(await ask("/size?topic=ends")).toBe("1 1");
+        expect(await ask("/size?topic=news")).toBe("0 0");
+        expect(await ask(`/sendTo?to=${leaving.address}`)).toBe("false");
+        other.client.drop();
+      },
+    );
+
+    test("subscribing again in another life has the effect of once; cancelling that does not end the first", async () => {
+      const a = await join("news", "other");
+      await sleep();
+      expect(await call(a, "subscribe", "news")).toBe("done");
+      expect(await call(a, "subscribeAndCancel", "news")).toBe("done");
+      await sleep();
+      expect(await call(a, "topicsOf")).toBe("news,other");
+      expect(await ask("/size?topic=news")).toBe("1 1");
+      await ask("/publish?topic=news&data=once");
+      await ask("/publish?topic=other&data=end");
+      for (const data of ["once", "end"]) expect(await a.client.next()).toEqual(["text", data]);
+      expect(await call(a, "unsubscribe", "news")).toBe("done");
+      await sleep();
+      expect(await call(a, "topicsOf")).toBe("other");
+      a.client.drop();
+    });
+
+    test("an address stays the same, and stops its connection", async () => {
+      const a = await join();
+      await sleep();
+      expect(await call(a, "address")).toBe(a.address);
+      await sleep();
+      expect(await ask(`/stopAt?to=${a.address}`)).toBe("true");
+      expect(await a.client.next()).toEqual(["close", 4004, ""]);
+      expect(await ask(`/stopAt?to=${a.address}`)).toBe("false");
+      await sleep();
+      expect(await ask(`/stopAt?to=${a.address}`)).toBe("false");
+    });
+
     test("topics that do not fit into the attachment are an error", async () => {
       const a = await join();
       let accepted = 0;
