@@ -76,10 +76,9 @@ export class Hub implements DeliveryOwner {
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
   findAddress(address: string): TopicSession | undefined {
     const known = this.registry.findAddress(address);
-    if (known !== undefined || this.#home === undefined || !address.startsWith(`${this.node}:`)) return known;
-    const id = address.slice(this.node.length + 1);
-    for (const [session] of this.#home.storedTopics()) if (session.self.id === id) return session;
-    return undefined;
+    const prefix = `${this.node}:`;
+    if (known !== undefined || this.#home === undefined || this.closed || !address.startsWith(prefix)) return known;
+    return this.#home.find(address.slice(prefix.length));
   }
 
   onGap(gap: Gap): void {

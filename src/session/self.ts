@@ -30,6 +30,8 @@ export interface TopicHome {
   readonly id: string;
   /** All open connections, including those from before hibernation, with their stored topics. */
   storedTopics(): Iterable<readonly [TopicSession, StoredTopics]>;
+  /** The open connection with this id. Those from before hibernation are found after a call of {@link storedTopics}. */
+  find(id: string): TopicSession | undefined;
 }
 
 /** The part of a session that topics use. */

@@ -172,7 +172,11 @@ export class DurableHost extends CloudflareHost {
     // Each object has its own clock: a timer belongs to the object that started it.
     super(durableCapabilities, portableByteOps, cloudflareDiagnostics, { clock: new SystemClock(), ...options });
     this.ctx = ctx;
-    this.home = { id: String(ctx.id), storedTopics: () => this.storedTopics() };
+    this.home = {
+      id: String(ctx.id),
+      storedTopics: () => this.storedTopics(),
+      find: (id) => SessionSelf.sessionOf(this.group.get(id)),
+    };
     pubsub?.bindTo(this.home);
     for (const [name, handler] of Object.entries(handlers)) this.handlers.set(name, callbacksOf(handler));
   }

@@ -1,7 +1,7 @@
 /** Tests of a Durable Object on a fake platform, for situations that can't be caused in the real runtime. */
 import { describe, expect, test } from "vitest";
 import { type DataMessage, type HandleResult, ok, push, type Self } from "websock-js";
-import { PubSub } from "websock-js/pubsub";
+import { type Address, PubSub } from "websock-js/pubsub";
 import { connect, ManualClock } from "websock-js/testing";
 import type { CloudflareSocket, DurableObjectContext } from "../../../src/adapters/cloudflare/types.ts";
 import { attach } from "../../../src/adapters/cloudflare.ts";
@@ -22,6 +22,8 @@ const Chat = {
 class Socket implements CloudflareSocket {
   readyState = 1;
   readonly did: unknown[] = [];
+  /** How often the attachment was read. */
+  reads = 0;
   private attachment: unknown;
 
   constructor(handler: string, id: string) {
@@ -41,6 +43,7 @@ class Socket implements CloudflareSocket {
     this.attachment = structuredClone(attachment);
   }
   deserializeAttachment(): { readonly topics?: unknown } {
+    this.reads++;
     return structuredClone(this.attachment) as ReturnType<Socket["deserializeAttachment"]>;
   }
 }
@@ -140,6 +143,20 @@ describe("topics", () => {
     expect(pubsub.stats.dropped).toBe(70_000 - 65_536);
     expect([...pubsub.topic("room").members()].map(({ id }) => id)).toEqual(["drops"]);
     expect(sockets[1].deserializeAttachment().topics).toEqual([]);
+  });
+
+  test("addresses from before hibernation are found without reading every attachment again, until close", () => {
+    const sockets = Array.from({ length: 50 }, (_, i) => new Socket("", `id ${i}`));
+    const pubsub = new PubSub();
+    attach({}, contextOf(...sockets), Chat, { pubsub, clock: new ManualClock(), onError: () => undefined });
+    const send = (to: string): boolean => pubsub.send(to as Address<string>, "info");
+    for (let i = 0; i < 50; i++) expect(send(`object:id ${i}`)).toBe(true);
+    for (const forged of ["id 1", "object:", "object:id 50", "objects:id 1"]) expect(send(forged)).toBe(false);
+    expect(sockets.map(({ reads }) => reads)).toEqual(sockets.map(() => 1));
+    expect(pubsub.stop("object:id 1" as Address, "kicked")).toBe(true);
+    expect(send("object:id 1")).toBe(false);
+    void pubsub.close();
+    expect(send("object:id 2")).toBe(false);
   });
 
   test("belong to one object", async () => {
