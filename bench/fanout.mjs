@@ -89,14 +89,17 @@ for (const [id, { targets, ...options }] of Object.entries(CASES)) {
   /** @type {Map<string, any[]>} */
   const results = new Map();
   for (let round = 0; round < Number(flags.rounds); round++)
-    for (const name of names) {
+    // Each round begins with another server.
+    for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
       // Only ours is measured where nothing is compared.
       if (name !== "topic" && name !== "loop" && targets[name] === undefined) continue;
       if (name === "uws" && process.env.UWS === undefined) continue;
       try {
         results.set(name, [...(results.get(name) ?? []), await measure(name, options)]);
       } catch (error) {
-        if (!(error instanceof MissingRuntime)) console.error(`${id}, ${name}: ${error}`);
+        if (error instanceof MissingRuntime) continue;
+        console.error(`${id}, ${name}: ${error}`);
+        process.exitCode = 1;
       }
     }
   const middle = (/** @type {string} */ name, /** @type {string} */ what) =>

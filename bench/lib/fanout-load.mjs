@@ -1,6 +1,6 @@
 /**
  * The clients of the fan-out benchmark: plain sockets in a process of their own. All messages are the same, so without
- * compression clients count frames by their bytes. One client checks every message.
+ * compression clients count frames by their bytes. Before, numbered messages are sent, and each client checks them all.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -19,27 +19,41 @@ import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 
 const EACH = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
-/** @param {boolean} deflate */
-const payloadOf = (deflate) => {
-  if (!deflate) return Buffer.from("x".repeat(32));
+/**
+ * The payload of a message. Those of one case all have the same size.
+ *
+ * @param {boolean} deflate
+ * @param {number} [sender]
+ * @param {number} [number]
+ */
+const payloadOf = (deflate, sender = 0, number = 0) => {
+  const id = `${String(sender).padStart(5, "0")}:${String(number).padStart(6, "0")}`;
+  if (!deflate) return Buffer.from(id.padEnd(32, "x"));
   const people = Array.from({ length: 8 }, (_, i) => ({
     id: 10_000 + i * 7919,
     name: `user ${i}`,
     tags: ["alpha", "beta"],
   }));
-  return Buffer.from(JSON.stringify(people));
+  return Buffer.from(id + JSON.stringify(people));
 };
 
-/** @param {boolean} deflate */
-const frameOf = (deflate) => {
-  const plain = payloadOf(deflate);
-  const payload = deflate ? deflateRawSync(plain, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4) : plain;
+/**
+ * @param {Buffer} plain
+ * @param {boolean} deflate
+ */
+const frameOf = (plain, deflate) => {
+  const payload = deflate ? deflateRawSync(plain, SYNC_FLUSH).subarray(0, -4) : plain;
   const key = randomBytes(4);
-  const first = deflate ? 0xc1 : 0x81;
+  const first = firstByteOf(deflate);
   const head =
     payload.length < 126 ? [first, 0x80 | payload.length] : [first, 0xfe, payload.length >> 8, payload.length & 255];
   return Buffer.concat([Buffer.from(head), key, payload.map((byte, i) => byte ^ /** @type {number} */ (key[i & 3]))]);
 };
+
+/** The first byte of a frame: FIN, RSV1 if it is compressed, and the opcode of a text. @param {boolean} deflate */
+const firstByteOf = (deflate) => (deflate ? 0xc1 : 0x81);
+
+const SYNC_FLUSH = { finishFlush: constants.Z_SYNC_FLUSH };
 
 class Member {
   /** @param {net.Socket} socket */
@@ -55,7 +69,7 @@ class Member {
 /**
  * Returns a function that counts the frames in the chunks that it is passed.
  *
- * @param {(payload: Buffer) => void} [check] called with the payload of each frame
+ * @param {(payload: Buffer, firstByte: number) => void} [check] called for each frame
  * @returns {(chunk: Buffer) => number}
  */
 const frameCounter = (check) => {
@@ -69,7 +83,7 @@ const frameCounter = (check) => {
       const start = at + (short === 126 ? 4 : 2);
       const end = start + (short === 126 ? bytes.readUInt16BE(at + 2) : short);
       if (end > bytes.length) break;
-      check?.(bytes.subarray(start, end));
+      check?.(bytes.subarray(start, end), /** @type {number} */ (bytes[at]));
       at = end;
     }
     rest = bytes.subarray(at);
@@ -98,14 +112,53 @@ const connect = async (port, index, deflate) => {
 };
 
 /**
+ * Before anything is measured: numbered messages, of which each member must receive every one once, in order, as it was
+ * sent.
+ *
+ * @param {readonly Member[]} members
+ * @param {Case} options
+ */
+const verify = async (members, { senders, burst, except, deflate }) => {
+  const each = 2 * burst;
+  let missing = members.length * each * senders - (except ? each * senders : 0);
+  await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
+    for (const [i, member] of members.entries()) {
+      /** The number of messages that this member has received from each sender. */
+      const seen = new Uint32Array(senders);
+      const counter = frameCounter((payload, firstByte) => {
+        const message = deflate ? inflateRawSync(payload, SYNC_FLUSH) : payload;
+        const sender = Number(message.toString("latin1", 0, 5));
+        const expected = payloadOf(deflate, sender, seen[sender]++);
+        if (firstByte !== firstByteOf(deflate) || !message.equals(expected) || (except && sender === i))
+          reject(new Error(`member ${i} received ${message}, not ${expected}`));
+      });
+      member.onData = (chunk) => {
+        missing -= counter(chunk);
+        if (missing === 0) resolve();
+        if (missing < 0) reject(new Error("members received more than was sent"));
+      };
+    }
+    for (let start = 0; start < each; start += burst)
+      for (let sender = 0; sender < senders; sender++) {
+        const numbers = Array.from({ length: burst }, (_, i) => start + i);
+        const frames = numbers.map((number) => frameOf(payloadOf(deflate, sender, number), deflate));
+        members[sender]?.socket.write(Buffer.concat(frames));
+      }
+  });
+};
+
+/**
  * @param {Case & { port: number, seconds: number, warmup: number }} options
  * @param {() => Promise<number>} cpu the CPU time of the server in seconds
  */
-const run = async ({ port, members: memberCount, senders, burst, bursts, except, deflate, seconds, warmup }, cpu) => {
+const run = async (options, cpu) => {
+  const { port, members: memberCount, senders, burst, bursts, except, deflate, seconds, warmup } = options;
   /** @type {Member[]} */
   const members = [];
   for (let i = 0; i < memberCount; i++) members.push(await connect(port, i, deflate));
-  const sent = frameOf(deflate);
+  await verify(members, options);
+  const plain = payloadOf(deflate);
+  const sent = frameOf(plain, deflate);
   const burstBytes = Buffer.concat(Array.from({ length: burst }, () => sent));
 
   let expected = Number.POSITIVE_INFINITY;
@@ -117,10 +170,9 @@ const run = async ({ port, members: memberCount, senders, burst, bursts, except,
     if (received === expected) done();
     else if (received > expected) throw new Error("received more than was sent");
   };
-  const plain = payloadOf(deflate);
   const plainSize = 2 + plain.length;
   const checkPayload = (/** @type {Buffer} */ payload) => {
-    const message = deflate ? inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }) : payload;
+    const message = deflate ? inflateRawSync(payload, SYNC_FLUSH) : payload;
     if (!message.equals(plain)) throw new Error("received something else than was sent");
   };
   for (const [i, member] of members.entries()) {
