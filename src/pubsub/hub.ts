@@ -40,10 +40,13 @@ export class Hub implements DeliveryOwner {
     return (this.#node ??= crypto.randomUUID());
   }
 
-  /** @throws TypeError if this is the `PubSub` of another object */
+  /** @throws TypeError if this is the `PubSub` of another object, or of an earlier life of the same object */
   bind(home: TopicHome): void {
     if (this.#home !== undefined)
-      throw new TypeError("this PubSub belongs to another Durable Object: create one for each");
+      throw new TypeError(
+        "this PubSub was already passed to attach(): create one for each Durable Object, in a class field and not in a " +
+          "module, because the object is created again after hibernation",
+      );
     this.#home = home;
     this.#node = home.id;
   }

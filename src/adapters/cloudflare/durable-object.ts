@@ -81,11 +81,13 @@ class DurableTransport extends CloudflareTransport {
   }
 
   keep(state: unknown): void {
+    const previous = { over: this.over, state: this.state };
     this.over = false;
     this.state = state;
     try {
       this.store();
     } catch (error) {
+      Object.assign(this, previous);
       throw new TypeError(
         "the state of a connection in a Durable Object must be cloneable and fit into the socket's attachment; keep large " +
           `data in ctx.storage and only its key in the state (${(error as Error).message})`,

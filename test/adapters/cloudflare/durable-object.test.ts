@@ -162,7 +162,9 @@ describe("topics", () => {
   test("belong to one object", async () => {
     const pubsub = new PubSub();
     attach({}, contextOf(), Chat, { pubsub });
-    expect(() => attach({}, contextOf(), Chat, { pubsub })).toThrow(/belongs to another Durable Object/);
+    expect(() => attach({}, contextOf(), Chat, { pubsub })).toThrow(
+      /create one for each Durable Object, in a class field/,
+    );
     const client = await connect({
       init: (_: undefined, self) => {
         pubsub.topic("room").subscribe(self);
