@@ -127,15 +127,20 @@ export class FrameWriter {
     const { length } = frames;
     this.bytes += length;
     if (this.pendingText !== "") this.writePendingText();
-    // A small slice that waits for long must not keep a large buffer in memory.
-    if (length < COPY_LIMIT || 2 * length < frames.buffer.byteLength) {
+    if (length < COPY_LIMIT) {
       const at = this.reserve(length);
       this.slab.bytes.set(frames, at);
       this.regionEnd = this.slab.used = at + length;
-    } else {
-      this.endRegion();
-      this.addPart(frames);
+      return;
     }
+    this.endRegion();
+    let part = frames;
+    // A slice that waits for a long time must not keep a much larger buffer in memory.
+    if (2 * length < frames.buffer.byteLength) {
+      part = this.byteOps.allocOutput(length);
+      part.set(frames);
+    }
+    this.addPart(part);
   }
 
   /** Returns everything that was added since the last call, to be written in this order. */

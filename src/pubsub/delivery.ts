@@ -5,7 +5,7 @@ import type { SharedSlice } from "../protocol/shared-messages.ts";
 import type { TopicSession } from "../session/self.ts";
 import { Batch } from "./batch.ts";
 import { type Except, isExcepted } from "./except.ts";
-import type { Entry, Member, TopicMembers } from "./member.ts";
+import type { Entry, Held, Member, TopicMembers } from "./member.ts";
 import type { Gap } from "./options.ts";
 
 /**
@@ -52,6 +52,7 @@ export class Delivery {
    * members have been served, because this code may subscribe, publish and stop.
    */
   private later: (() => void)[] = [];
+  private isRunningLater = false;
   /** The topics that have a batch. */
   private unsent: TopicMembers[] = [];
   /** The approximate size of their batches in bytes. */
@@ -77,20 +78,17 @@ export class Delivery {
       const { session } = entry.member;
       if (isExcepted(except, session)) return;
       if (volatile && (session.waitingInfos > 0 || entry.member.waiting > 0)) return;
-      if (!entry.hasRoomForInfo) this.drop(entry);
-      else if (entry.missed === 0) this.deliver(session, info);
-      else {
-        this.announceGap(entry);
-        this.later.push(() => this.deliver(session, info));
-      }
+      // Announcing a gap runs code of the application. If that broadcasts, its infos follow this one at every member.
+      if (entry.missed > 0 || this.isRunningLater) this.later.push(() => this.inform(entry, info));
+      else this.inform(entry, info);
     });
     this.runLater();
   }
 
-  sendHeld(entry: Entry, message: OutMessage, size: number): boolean {
-    const open = this.sendOne(entry, message, size);
+  /** Sends what was held until `init` had returned. */
+  sendHeld(held: readonly Held[]): void {
+    for (const { entry, message, size } of held) if (!this.sendOne(entry, message, size)) break;
     this.runLater();
-    return open;
   }
 
   /** Sends everything that was published. */
@@ -111,10 +109,27 @@ export class Delivery {
   }
 
   flushMember(member: Member): void {
+    this.sendUnsent(member);
+    this.runLater();
+  }
+
+  /** Like {@link flushMember}, but the caller has to call {@link runLater}. */
+  sendUnsent(member: Member): void {
     // While `init` is pending, a member has nothing in the batches: its messages are held.
     if (this.unsent.length === 0 || !member.isOpen || !member.session.sharesFrames) return;
     this.sendRuns(member, this.runsOf(member), false);
-    this.runLater();
+  }
+
+  /** Makes the deferred calls, in order. While one of them runs, further ones are added, but not made. */
+  runLater(): void {
+    if (this.isRunningLater) return;
+    this.isRunningLater = true;
+    try {
+      for (let i = 0; i < this.later.length; i++) this.later[i]!();
+    } finally {
+      this.later = [];
+      this.isRunningLater = false;
+    }
   }
 
   // --- messages that are sent when they are published
@@ -232,7 +247,7 @@ export class Delivery {
   /** Decides what happens to a message of `size` bytes. `"close"`: the connection ends, and gets no more. */
   private admit(entry: Entry, size: number): "send" | "drop" | "close" {
     if (entry.hasRoom(size)) {
-      if (entry.missed > 0) this.announceGap(entry);
+      if (entry.missed > 0 && canAnnounceGap(entry)) this.announceGap(entry);
       return "send";
     }
     if (entry.drops) {
@@ -245,8 +260,11 @@ export class Delivery {
     return "close";
   }
 
-  private deliver(session: TopicSession, info: unknown): void {
-    if (session.deliver(info)) this.delivered++;
+  /** Delivers an info, after the info that announces a gap if there is one, or drops it. */
+  private inform(entry: Entry, info: unknown): void {
+    if (entry.missed > 0 && entry.hasRoomForInfo) this.deliverGap(entry, this.takeGap(entry));
+    if (!entry.hasRoomForInfo) this.drop(entry);
+    else if (entry.member.session.deliver(info)) this.delivered++;
   }
 
   private drop(entry: Entry): void {
@@ -255,27 +273,37 @@ export class Delivery {
   }
 
   private announceGap(entry: Entry): void {
-    const { onGap, topic } = entry;
-    const { session } = entry.member;
-    const gap: Gap = { topic: topic.name, cause: "slow", missed: entry.missed, node: this.owner.node };
-    entry.missed = 0;
-    this.later.push(() => {
-      this.owner.onGap(gap);
-      try {
-        if (onGap !== undefined && session.endedBy === undefined) session.deliver(onGap(gap));
-      } catch (error) {
-        session.reportError(error);
-      }
-    });
+    const gap = this.takeGap(entry);
+    this.later.push(() => this.deliverGap(entry, gap));
   }
 
-  private runLater(): void {
-    if (this.later.length === 0) return;
-    const { later } = this;
-    this.later = [];
-    for (const run of later) run();
+  /** What a member has missed. It counts as announced from now on. */
+  private takeGap(entry: Entry): Gap {
+    const { missed, topic } = entry;
+    entry.missed = 0;
+    return { topic: topic.name, cause: "slow", missed, node: this.owner.node };
+  }
+
+  /** Runs code of the application. */
+  private deliverGap(entry: Entry, gap: Gap): void {
+    const { onGap, member } = entry;
+    const { session } = member;
+    if (!canAnnounceGap(entry)) {
+      entry.missed += gap.missed!;
+      return;
+    }
+    this.owner.onGap(gap);
+    try {
+      if (onGap !== undefined && session.endedBy === undefined) session.deliver(onGap(gap));
+    } catch (error) {
+      session.reportError(error);
+    }
   }
 }
+
+/** Whether the info that announces a gap may be delivered: one more than the limit would end the connection. */
+const canAnnounceGap = ({ onGap, member: { session } }: Entry): boolean =>
+  onGap === undefined || session.waitingInfos < session.maxInfos;
 
 /** Joins runs that follow each other in the same batch. */
 const joined = (runs: readonly Run[]): Run[] => {

@@ -8,7 +8,8 @@ import type { Gap, SubscribeOptions } from "./options.ts";
 
 const DEFAULT_MAX_BUFFERED = 1024 * 1024;
 
-interface Held {
+/** A message that was published while `init` of a member was pending. */
+export interface Held {
   readonly entry: Entry;
   readonly message: OutMessage;
   readonly size: number;
@@ -18,8 +19,8 @@ interface Held {
 export interface MemberOwner {
   opened(member: Member): void;
   ended(member: Member): void;
-  /** Sends a message that was held until `init` had returned. `false`: the connection is ending, and gets no more. */
-  sendHeld(entry: Entry, message: OutMessage, size: number): boolean;
+  /** Sends what was held until `init` had returned. */
+  sendHeld(held: readonly Held[]): void;
   /** Sends what was published to the member's topics in this event-loop tick. */
   flushMember(member: Member): void;
 }
@@ -62,7 +63,7 @@ export class Member implements SessionListener {
     const { held } = this;
     this.held = [];
     this.heldBytes = 0;
-    for (const { entry, message, size } of held) if (!this.owner.sendHeld(entry, message, size)) return;
+    this.owner.sendHeld(held);
   }
 
   flush(): void {

@@ -1,8 +1,7 @@
 /** Which connections are members of which topics. */
-import type { OutMessage } from "../message.ts";
 import type { TopicSession } from "../session/self.ts";
 import type { Delivery } from "./delivery.ts";
-import { Entry, Member, type MemberOwner, TopicMembers } from "./member.ts";
+import { Entry, type Held, Member, type MemberOwner, TopicMembers } from "./member.ts";
 import type { SubscribeOptions } from "./options.ts";
 
 export class Registry implements MemberOwner {
@@ -97,8 +96,8 @@ export class Registry implements MemberOwner {
     this.members.delete(member.session);
   }
 
-  sendHeld(entry: Entry, message: OutMessage, size: number): boolean {
-    return this.delivery.sendHeld(entry, message, size);
+  sendHeld(held: readonly Held[]): void {
+    this.delivery.sendHeld(held);
   }
 
   flushMember(member: Member): void {
@@ -124,14 +123,15 @@ export class Registry implements MemberOwner {
   private remove(entry: Entry): void {
     const { topic, member } = entry;
     // What was published before it leaves is for it.
-    if (topic.batch !== undefined) this.delivery.flushMember(member);
-    if (entry.holders === 0) return; // its connection has ended, because it is too slow
+    if (topic.batch !== undefined) this.delivery.sendUnsent(member);
     entry.holders = 0;
     member.entries.delete(topic.name);
     topic.remove(entry);
     if (topic.isEmpty) this.topics.delete(topic.name);
     this.subscriptions--;
     if (member.session.endedBy === undefined) store(member);
+    // Only now, because `onGap` may subscribe again.
+    this.delivery.runLater();
   }
 }
 

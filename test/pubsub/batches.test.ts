@@ -320,6 +320,28 @@ describe("a slow member", () => {
     expect(pubsub.stats.dropped).toBe(0);
   });
 
+  test("that subscribes again in onGap, while it unsubscribes, is a member", () => {
+    const { host, pubsub, room } = setup();
+    const member = host.join(pubsub, []);
+    const onGap = () => {
+      room.subscribe(member.self);
+      return "gap";
+    };
+    room.subscribe(member.self, { slow: "drop", maxBuffered: 10, onGap });
+    member.stream.stalled = true;
+    room.publish([text("12345678"), text("dropped")]);
+    host.tick();
+    member.stream.stalled = false;
+    member.stream.drain();
+    room.publish(text("a"));
+    room.unsubscribe(member.self);
+    expect(room.size).toBe(1);
+    room.publish(text("b"));
+    host.tick();
+    host.tick();
+    expect(member.sent()).toEqual(texts("12345678", "a", "b", "info:gap"));
+  });
+
   test("may receive one message that is larger than its limit, if nothing is waiting", () => {
     const { host, pubsub, room } = setup();
     const slow = host.join(pubsub, ["room"], { options: { maxBuffered: LIMIT } });

@@ -4,6 +4,7 @@ import { type HandleResult, ok, ping, push, type Self, stop, text } from "websoc
 import type { Gap, Topic } from "websock-js/pubsub";
 import { PubSub } from "websock-js/pubsub";
 import { connect, testPubSub } from "websock-js/testing";
+import { begin } from "../../src/testing/connect.ts";
 import { join, textsOf, tick } from "./members.ts";
 
 const setup = () => {
@@ -352,6 +353,100 @@ describe("slow members", () => {
     await member.client.settled();
     expect(infos.slice(-3)).toEqual(["x", `missed ${70_000 - 65_536}`, "last"]);
     expect(member.self.signal.aborted).toBe(false);
+  });
+
+  test("with drop, a gap is not announced while no info may wait, and the connection lives", async () => {
+    const { pubsub, room } = setup();
+    let release!: () => void;
+    const pending = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const infos: string[] = [];
+    const handleInfo = async (info: string) => {
+      await pending;
+      infos.push(info);
+      return ok(0);
+    };
+    const onGap = ({ missed }: Gap) => `missed ${missed}`;
+    const member = await join(pubsub, ["room"], { slow: "drop", onGap }, {}, handleInfo);
+    room.broadcast("x");
+    await tick();
+    for (let i = 0; i < 65_537; i++) room.broadcast("x");
+    room.publish(text("m"));
+    await tick();
+    expect([room.size, member.client.errors, member.texts()]).toEqual([1, [], ["m"]]);
+    release();
+    await member.client.settled();
+    room.publish(text("n"));
+    await member.client.settled();
+    expect([member.texts(), infos.length, infos.at(-1)]).toEqual([["m", "n"], 65_538, "missed 1"]);
+  });
+
+  test("a broadcast in onGap follows the broadcast that announces the gap, for every member", async () => {
+    const { pubsub, room } = setup();
+    const infos: string[][] = [[], []];
+    const members = await Promise.all(
+      infos.map((list, i) =>
+        join(
+          pubsub,
+          ["room"],
+          {
+            slow: "drop",
+            maxBuffered: 1,
+            onGap: () => {
+              if (i === 0) room.broadcast("nested");
+              return "gap";
+            },
+          },
+          {},
+          (info) => {
+            list.push(info);
+            return ok(0);
+          },
+        ),
+      ),
+    );
+    for (const { client } of members) client.stopReading();
+    room.publish([text("a"), text("b")]);
+    for (const { client } of members) client.resumeReading();
+    room.broadcast("outer");
+    for (const { client } of members) await client.settled();
+    expect(infos).toEqual([
+      ["gap", "outer", "nested"],
+      ["gap", "outer", "nested"],
+    ]);
+  });
+
+  test("what onGap sends follows all messages that were held while init was pending", async () => {
+    const { pubsub, room } = setup();
+    let release!: () => void;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const client = begin<string>(
+      {
+        init: async (_: undefined, self: Self<string>) => {
+          const onGap = () => {
+            self.push(text("own"));
+            return "gap";
+          };
+          room.subscribe(self, { slow: "drop", maxBuffered: 20, onGap });
+          await gate;
+          return push(text("0123456789"), 0);
+        },
+        handleIn: (_: unknown, state: number) => ok(state),
+        handleInfo: (_: string, state: number) => ok(state),
+      },
+      undefined,
+    ).client;
+    client.stopReading();
+    room.publish([text("x".repeat(15)), text("h2"), text("h3")]);
+    release();
+    await tick();
+    client.resumeReading();
+    await client.settled();
+    expect(textsOf(client)).toEqual(["0123456789", "h2", "h3", "own"]);
+    expect(pubsub.stats.dropped).toBe(1);
   });
 
   test("an error of onGap is reported to its connection, not thrown to the publisher", async () => {
