@@ -39,7 +39,7 @@ export interface CompressOptions {
   readonly level?: number;
   /** The zlib memory level, 1 to 9: how much memory is used while a message is compressed. Default: 8. */
   readonly memLevel?: number;
-  /** Messages of fewer bytes than this are sent uncompressed. `Infinity`: all of them. Default: 512. */
+  /** Messages of fewer bytes than this are sent uncompressed; with `Infinity`, all messages. Default: 512. */
   readonly threshold?: number;
   /**
    * Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`.
@@ -78,8 +78,8 @@ export interface WebSockOptions {
    */
   readonly timeout?: number;
   /**
-   * Sends a ping after this many milliseconds without receiving anything. Disabled by `false`, and whenever
-   * `heartbeat >= timeout`. The handler does not see the pongs. Default: 30 000.
+   * Sends a ping after this many milliseconds without receiving anything, unless data is still buffered for the client.
+   * Disabled by `false`, and whenever `heartbeat >= timeout`. The handler does not see the pongs. Default: 30 000.
    */
   readonly heartbeat?: number | false;
   /**

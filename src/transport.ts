@@ -4,8 +4,8 @@ import type { ControlMessage, IoData, Opcode } from "./message.ts";
 import type { SharedSlice } from "./protocol/shared-messages.ts";
 
 /**
- * A transport, as a session uses it. Except for {@link keep}, these methods never throw, in any state of the
- * connection.
+ * A transport, as a session uses it. Except for {@link keep} and {@link keepTopics}, these methods never throw,
+ * whatever the state of the connection.
  */
 export interface Transport {
   /** Called once, before everything else: the transport reports to `events` from now on. */
@@ -80,8 +80,8 @@ export interface TransportEvents {
   /** Like {@link runInContext}, where the host already runs `task` in that context. */
   assumeContext<Target, A, B>(task: (this: Target, a: A, b: B) => void, target: Target, a?: A, b?: B): void;
   /**
-   * Bytes arrived. Called before the messages in them are reported. Infos that were sent earlier are handled before
-   * these.
+   * Bytes arrived. Called before the messages in these bytes are reported. Infos that were sent before this call are
+   * handled before those messages.
    */
   onActivity(): void;
   /** A text message. `size`: its payload in bytes, approximately. */
@@ -97,7 +97,7 @@ export interface TransportEvents {
   onClose(code: number | undefined, text: string): void;
   /** The peer violated the protocol or a limit. The session answers with {@link Transport.close}. */
   onProtocolError(error: ProtocolError): void;
-  /** All sent bytes are flushed. */
+  /** Bytes have been flushed: {@link Transport.buffered} may be lower, but is not necessarily 0. */
   onDrain(): void;
   /** The host closes the connection because it is idle. Only on hosts without the capability `idleClock`. */
   onIdle(): void;

@@ -107,9 +107,10 @@ export interface Self<in Info = never> {
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Closes the connection. The close frame is sent before this call returns. Received messages that are still queued
-   * are dropped. `terminate` is called in a later event-loop tick; while a callback is pending, only after it has
-   * settled, or after `closeTimeout`. Reasons and close codes are the same as for `stop` as the result of a callback.
+   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns.
+   * Received messages that are still queued are dropped. `terminate` is not called within this call. If a callback is
+   * running or pending, `terminate` is called when that has returned or settled, or after `closeTimeout`; otherwise in
+   * a later event-loop tick. Reasons and close codes are the same as for `stop` as the result of a callback.
    *
    * ```ts
    * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });

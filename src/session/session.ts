@@ -13,16 +13,17 @@
  * | `ENDING` | the end is decided: the close frame is sent, or the transport aborted; `terminate` is not called yet  |
  * | `ENDED`  | `terminate` has been called. (If `init` failed, it is not called, and the phase begins without it.)   |
  *
- * Two facts about the peer are independent of the phase: `closeReceived` (its close frame has arrived) and
- * `isDisconnected` (the transport is closed). A session is released when its phase is `ENDED`, its transport is closed,
- * and `terminate` has settled.
+ * Besides the phase, the session records two facts: `closeReceived` (the close frame of the peer arrived while the
+ * phase was `OPEN`; one that arrives later only sets the code and text in `self.connection`), and `isDisconnected` (the
+ * transport is closed). A session is released when its phase is `ENDED`, its transport is closed, and `terminate` has
+ * settled.
  *
  * | event                                   | `OPEN`                                             | `ENDING`                   | `ENDED`                |
  * |-----------------------------------------|----------------------------------------------------|----------------------------|------------------------|
  * | stop, error, protocol error, timeout,   | the end is decided: `ENDING`, then `ENDED` as soon | ignored                    | ignored                |
  * | slow consumer, shutdown                 | as no callback is running                          |                            |                        |
  * | message, info                           | handled, or queued in the mailbox                  | dropped                    | dropped                |
- * | a pending callback settles              | its result is applied                              | its messages are dropped;  | –                      |
+ * | a pending callback settles              | its result is applied                              | its messages are dropped;  | ignored (abandoned)    |
  * |                                         |                                                    | `ENDED`                    |                        |
  * | the peer's close frame                  | once no message is queued, the end is "remote"     | recorded                   | recorded               |
  * | the transport is closed                 | once no message is queued, ConnectionLost          | recorded                   | released               |
@@ -69,7 +70,10 @@ const INBOUND_HIGH_WATER_MARK = { messages: 1024, bytes: 65_536 } as const;
  */
 const UNPAUSABLE_LIMIT = { messages: 65_536, extraBytes: 1024 * 1024 } as const;
 
-/** While more bytes than this are buffered for the peer, its messages are neither read nor handled. */
+/**
+ * When more bytes than this are buffered for the peer, reading and handling its messages pause until at most half of it
+ * is left. `canHandle` describes the exceptions.
+ */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
 /** A mailbox with more infos than this ends the connection. */
@@ -313,7 +317,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
     return decided;
   }
 
-  /** Performs a call of the application. No callback runs on its stack: those that become due run in a later tick. */
+  /**
+   * Performs an action that the application has requested by a call, such as `self.push`. No callback runs on the stack
+   * of that call: callbacks that become due run in a later tick.
+   */
   private runSelfCall(action: () => void): void {
     const { inSelfCall } = this;
     this.inSelfCall = true;
@@ -853,9 +860,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * Always enters the context, whatever the flag OUTSIDE_CONTEXT says. A callback of this connection further down the
-   * stack has cleared the flag; but if it called code of another connection, which called `self.stop` of this one, the
-   * current context is that of the other connection.
+   * Always enters the context, whatever the flag OUTSIDE_CONTEXT says. If a callback of this connection is further down
+   * the stack, the flag is clear. But that callback may have run code of another connection that called `self.stop` of
+   * this one: the current context is then that of the other connection.
    */
   private abortSignal(): void {
     const { asyncContext, self } = this;
@@ -877,8 +884,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * Does nothing if the end is already decided. A transport may report this event synchronously while it is being closed:
-   * `terminate` must not be called before {@link end} has returned.
+   * Does nothing if the end is already decided. A transport may report a protocol error, an idle timeout or the stop of
+   * its host synchronously while it is being closed: `terminate` must not be called before {@link end} has returned.
    */
   private endAndTerminate(reason: CloseReason, code: number | undefined, text: string): void {
     if (this.phase !== OPEN) return;

@@ -36,7 +36,9 @@ const tick = (host: ByteHost): void => {
 };
 
 interface Compressed extends ByteMember {
-  /** The messages that its client has received. It inflates them with a decoder that refuses a too distant reference. */
+  /**
+   * The messages that its client has received. It inflates them with a decoder that refuses a too distant reference.
+   */
   readonly received: () => string[];
 }
 

@@ -9,7 +9,9 @@ import { BINARY, CLOSE, CONTINUATION, closeFrame, type Frame, frame, PING, PONG,
 
 const OPCODES = { text: TEXT, binary: BINARY, ping: PING, pong: PONG } as const;
 
-/** The headers of a client that offers compression. Without context takeover, each message can be inflated by itself. */
+/**
+ * The headers of a client that offers compression. Without context takeover, each message can be inflated by itself.
+ */
 export const compressionOffer = (offers: boolean | undefined): Readonly<Record<string, string>> =>
   offers ? { "sec-websocket-extensions": "permessage-deflate; server_no_context_takeover" } : {};
 
