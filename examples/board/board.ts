@@ -17,35 +17,40 @@ export interface Arg {
   readonly name: string;
 }
 
-/** The tasks of each board, by id. */
+export interface State {
+  readonly board: string;
+  readonly tasks: Map<number, Task>;
+}
+
+/** The tasks of each board, by id. They stay until the process ends: an application would keep them in a database. */
 const boards = new Map<string, Map<number, Task>>();
 let lastId = 0;
 
-export const init = ({ board, name }: Arg, self: Self): HandleResult<Arg> => {
+export const init = ({ board, name }: Arg, self: Self): HandleResult<State> => {
   if (name === "" || board === "") throw new Error("a board and a name are needed");
   const tasks = boards.get(board) ?? new Map<number, Task>();
   boards.set(board, tasks);
   const who = [...new Set([...whoIsOn(board), name])];
   join(self, board, name);
   tell(board, { type: "who", who }, self);
-  return push(json({ type: "board", columns: COLUMNS, tasks: [...tasks.values()], who }), { board, name });
+  return push(json({ type: "board", columns: COLUMNS, tasks: [...tasks.values()], who }), { board, tasks });
 };
 
-export const handleIn = (message: DataMessage, state: Arg): HandleResult<Arg> => {
+export const handleIn = (message: DataMessage, state: State): HandleResult<State> => {
   const command = parse(message);
   if (command === undefined) return stop("normal", state, { code: 4000, text: "not a valid command" });
-  const tasks = boards.get(state.board)!;
+  const { board, tasks } = state;
   if (command.type === "kick") kick(command.name);
   else {
     const task = command.type === "add" ? { id: ++lastId, title: command.title, column: 0 } : moved(tasks, command);
     if (task === undefined) return ok(state);
     tasks.set(task.id, task);
-    tell(state.board, { type: "task", task });
+    tell(board, { type: "task", task });
   }
   return ok(state);
 };
 
-export const terminate = (_reason: CloseReason, { board }: Arg): void => {
+export const terminate = (_reason: CloseReason, { board }: State): void => {
   tell(board, { type: "who", who: whoIsOn(board) });
 };
 

@@ -21,7 +21,7 @@ export const tell = (id: string, message: object, self?: Self): void => {
 
 /** The names of the people on a board, each one once. */
 export const whoIsOn = (id: string): string[] => [
-  ...new Set(Array.from(board(id).members(), (self) => names.get(self)!)),
+  ...new Set([...board(id).members()].flatMap((self) => names.get(self) ?? [])),
 ];
 
 /** Closes all connections of a user, on every board. */

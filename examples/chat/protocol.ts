@@ -45,5 +45,5 @@ export const MAX_NAME = 24;
 export const MAX_ROOM = 24;
 export const MAX_TEXT = 1000;
 
-/** The application's close codes (RFC 6455 §7.4.2: 4000–4999 are for private use). After these, a page does not reconnect. */
+/** The application's close codes (RFC 6455 §7.4.2: 4000–4999 are private). A page does not reconnect after these. */
 export const CLOSE = { badMessage: 4000, badName: 4001 } as const;

@@ -103,7 +103,7 @@ const parse = (message: DataMessage): FromPage | string => {
     return "this is not JSON";
   }
   if (typeof value !== "object" || value === null) return "this is not an object";
-  const { type, id, text } = value as Record<string, unknown>;
+  const { type, id, text }: { [Key in keyof FromPage]?: unknown } = value;
   if (type !== "say") return "the only type is say";
   if (typeof id !== "string" || !/^[\w-]{1,64}$/.test(id)) return "an id is needed";
   if (typeof text !== "string" || text.trim() === "") return "a text is needed";

@@ -20,7 +20,7 @@ const server = http.createServer((request, response) => {
 
 const sockets = attach(server);
 
-/** Accepts no more connections, and closes those that are open with 1012, so that the pages reconnect to another server. */
+/** Accepts no more connections, and closes the open ones with 1012, so that the pages reconnect to another server. */
 const shutDown = (): void => {
   console.log("closing");
   server.close();

@@ -20,8 +20,12 @@ export const handleIn = ({ data }: DataMessage, { source, current }: State, self
   if (data === "stop") return ok({ source });
   if (data !== "start") return stop("normal", { source }, { code: 4000, text: 'send "start" or "stop"' });
   const controller = new AbortController();
+  const signal = AbortSignal.any([controller.signal, self.signal]);
   // Not awaited: the next message, such as "stop", would wait for the promise of `handleIn`.
-  stream(self, source, AbortSignal.any([controller.signal, self.signal])).catch((error) => self.stop(error));
+  stream(self, source, signal).catch((error) => {
+    // Many sources reject when they are cancelled, for example those that pass the signal to `fetch`.
+    if (!signal.aborted) self.stop(error);
+  });
   return ok({ source, current: controller });
 };
 

@@ -1,9 +1,11 @@
 /** The task board, without a server. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { handler, ok } from "websock-js";
 import { connect, type TestClient } from "websock-js/testing";
 import * as Board from "../../examples/board/board.ts";
-import { whoIsOn } from "../../examples/board/hub.ts";
+import * as Hub from "../../examples/board/hub.ts";
+import { deferred } from "../support/promises.ts";
 
 const received = ({ received }: TestClient): unknown[] => received.map(({ data }) => JSON.parse(String(data)));
 const join = (board: string, name: string): Promise<TestClient> => connect(Board, { board, name });
@@ -34,16 +36,42 @@ test("a user is kicked from every board, and nobody else is", async () => {
   const [ada, mallory, there] = [await join(first, "Ada"), await join(first, "Mallory"), await join(second, "Mallory")];
   send(ada, { type: "kick", name: "Mallory" });
   for (const { ended } of [mallory, there]) expect(await ended).toMatchObject({ code: 4003, text: "kicked" });
-  expect([whoIsOn(first), whoIsOn(second)]).toEqual([["Ada"], []]);
+  expect([Hub.whoIsOn(first), Hub.whoIsOn(second)]).toEqual([["Ada"], []]);
 });
 
-test("a connection whose init fails was never on the board", async () => {
+test("a connection without a name is refused", async () => {
   const board = newBoard();
   const ada = await join(board, "Ada");
   const nameless = await join(board, "");
   expect((await nameless.ended).code).toBe(1011);
-  expect(whoIsOn(board)).toEqual(["Ada"]);
+  expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
   expect(received(ada).length).toBe(1);
+});
+
+test("a connection is no member of a board while its init is pending, nor if its init fails afterwards", async () => {
+  const board = newBoard();
+  const ada = await join(board, "Ada");
+  const [entered, loaded] = [deferred(), deferred()];
+  const failing = connect(
+    handler()({
+      init: async (_: void, self) => {
+        Hub.join(self, board, "Ben");
+        entered.resolve();
+        await loaded.promise;
+        throw new Error("the tasks could not be loaded");
+      },
+      handleIn: (_, state: never) => ok(state),
+    }),
+  );
+  await entered.promise;
+  expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
+  Hub.tell(board, { type: "who" });
+  loaded.resolve();
+  const client = await failing;
+  expect((await client.ended).code).toBe(1011);
+  expect(client.received).toEqual([]);
+  expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
+  expect(received(ada).at(-1)).toEqual({ type: "who" });
 });
 
 test("a connection that is lost is gone from the board", async () => {
@@ -51,7 +79,7 @@ test("a connection that is lost is gone from the board", async () => {
   const [ada, ben] = [await join(board, "Ada"), await join(board, "Ben")];
   ben.drop();
   await ben.ended;
-  expect(whoIsOn(board)).toEqual(["Ada"]);
+  expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
   expect(received(ada).at(-1)).toEqual({ type: "who", who: ["Ada"] });
 });
 

@@ -70,6 +70,40 @@ test.each(["drop", "close"] as const)("the source ends with the connection: %s",
   await ended;
 });
 
+test("the source ends with the connection of a client that has stopped reading", async () => {
+  const { source, count, ended } = counting();
+  const client = await connect(Stream, source);
+  client.stopReading();
+  client.send("start");
+  await ticks(500);
+  const { produced } = count;
+  client.drop();
+  await ended;
+  expect(count.produced).toBe(produced);
+});
+
+test("a source that rejects when it is cancelled does not end the connection", async () => {
+  const ended = deferred();
+  const pending: Stream.Source = async function* (signal) {
+    try {
+      yield 1;
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    } finally {
+      ended.resolve();
+    }
+  };
+  const client = await connect(Stream, pending);
+  client.send("start");
+  await ticks(5);
+  client.send("stop");
+  await ended.promise;
+  await ticks(5);
+  client.send("start");
+  await ticks(5);
+  expect(client.received.map(({ data }) => data)).toEqual(["1", "1"]);
+  client.drop();
+});
+
 test("an error of the source closes the connection", async () => {
   const failing: Stream.Source = async function* () {
     yield 1;
