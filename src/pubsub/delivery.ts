@@ -122,7 +122,7 @@ export class Delivery {
 
   /** Makes the deferred calls, in order. While one of them runs, further ones are added, but not made. */
   runLater(): void {
-    if (this.isRunningLater) return;
+    if (this.isRunningLater || this.later.length === 0) return;
     this.isRunningLater = true;
     try {
       for (let i = 0; i < this.later.length; i++) this.later[i]!();
