@@ -26,7 +26,8 @@ export type Awaitable<T> = T | PromiseLike<T>;
  * @typeParam State the type of the state
  * @typeParam Info the type of the infos that `self.send` accepts. Default: none
  */
-// Properties instead of methods: methods are compared bivariantly, so that wrong states and arguments would compile.
+// Properties, not methods: TypeScript compares method parameters bivariantly, so wrong states and arguments would
+// compile.
 export interface WebSock<Arg, State, Info = never> {
   /**
    * Called once, when the connection is open, before any message is handled. If it fails, the connection is closed with
@@ -49,8 +50,8 @@ export interface WebSock<Arg, State, Info = never> {
    * the end is decided, without waiting for the closing handshake. A pending callback is awaited first, for at most
    * `closeTimeout`.
    *
-   * The return value is ignored. If it is a promise, `close` and `drain` of the attachment wait for it, for at most
-   * `closeTimeout`. An error is reported to `onError`.
+   * The return value is not used, except that `close()` and `drain()` of the object that `attach` has returned wait for
+   * a promise, for at most `closeTimeout`. An error is reported to `onError`.
    */
   readonly terminate?: (reason: CloseReason, state: State, self: Self<Info>) => unknown;
   /**
