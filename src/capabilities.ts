@@ -20,8 +20,9 @@ export interface Capabilities {
   /** The host provides the code and text of the peer's close frame. */
   readonly closeDetail: boolean;
   /**
-   * The library answers the peer's close frame. Without it the host does, immediately after what was sent until then. A
-   * callback that is pending then still runs to its end, but the messages of its result are lost.
+   * The library answers the peer's close frame. Without this capability, the host answers it, immediately after what
+   * was sent until then. A callback that is pending at that time still runs to its end, but the messages of its result
+   * are lost.
    */
   readonly answersClose: boolean;
   /**
@@ -36,8 +37,8 @@ export interface Capabilities {
   /** permessage-deflate can be negotiated. */
   readonly compress: boolean;
   /**
-   * The library enforces `timeout`. Without it the host does (unless `timeout` is among {@link ignores}): it sends
-   * pings, and closes an idle connection with a close reason text of its own.
+   * The library enforces `timeout`. Without this capability, the host enforces it (unless `timeout` is among
+   * {@link ignores}): the host sends pings, and closes an idle connection with a close reason text of its own.
    */
   readonly idleClock: boolean;
   /** The options of `upgrade` that have no effect on this host. Setting one is reported once. */

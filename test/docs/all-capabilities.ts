@@ -23,10 +23,12 @@ export const abilities: Readonly<Record<Ability, string>> = {
   pause: "reading can be paused: a flood becomes backpressure on the client",
   drain: "the host reports when buffered data has been flushed",
   closeDetail: "the code and text of the client's close frame are known",
-  answersClose: "the client's close frame is answered after the messages before it have been handled",
+  answersClose:
+    "the library answers the client's close frame, after the handler has handled the earlier messages; otherwise the host answers it immediately",
   abort: "a connection that does not answer a close frame can be aborted",
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "code that runs for another request can send to a connection and stop it",
   compress: "compression",
-  idleClock: "the library finds idle clients, with its own clock and pings; otherwise the host does",
+  idleClock:
+    "the library finds idle clients, with its own clock and pings; otherwise the host finds them, unless `timeout` has no effect",
 };
