@@ -168,7 +168,10 @@ export interface WebSockOptions {
   readonly maxHeapSize?: number;
 }
 
-/** All options with their defaults filled in; `undefined` for an option without a default. */
+/**
+ * All options with their defaults filled in. `undefined` means: no compression (`compress`), the host and port of the
+ * request (`origins`), or not set (`fullsweepAfter` and `maxHeapSize`).
+ */
 export interface ResolvedOptions {
   readonly timeout: number;
   readonly heartbeat: number;

@@ -77,7 +77,7 @@ export interface TransportEvents {
     b?: B,
     c?: C,
   ): void;
-  /** Like {@link runInContext}, where the host already runs `task` in that context. */
+  /** Like {@link runInContext}, for a caller that already runs in that context: it is not entered again. */
   assumeContext<Target, A, B>(task: (this: Target, a: A, b: B) => void, target: Target, a?: A, b?: B): void;
   /**
    * Bytes arrived. Called before the messages in these bytes are reported. Infos that were sent before this call are

@@ -108,10 +108,11 @@ export interface Self<in Info = never> {
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns.
-   * Received messages that are still queued are dropped. `terminate` is not called within this call. If a callback is
-   * running or pending, `terminate` is called when that has returned or settled, or after `closeTimeout`; otherwise in
-   * a later event-loop tick. Reasons and close codes are the same as for `stop` as the result of a callback.
+   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns; if
+   * earlier messages are still buffered or being compressed, it is queued behind these. Received messages that are
+   * still queued are dropped. `terminate` is not called within this call. If a callback is running or pending,
+   * `terminate` is called when that callback has returned or settled, or after `closeTimeout`; otherwise in a later
+   * event-loop tick. Reasons and close codes are the same as for `stop` as the result of a callback.
    *
    * ```ts
    * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });
@@ -119,7 +120,8 @@ export interface Self<in Info = never> {
    *
    * @param reason why the connection is closed: any value. The client does not see it
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
-   * @returns `false` if the end of the connection was already decided: that reason stays
+   * @returns `false` if the end of the connection was already decided, or if `messages` exceed `maxBuffered`, which
+   * closes the connection with 1013 (`SlowConsumer`). `terminate` does not receive `reason` then
    * @throws RangeError for an invalid close code, reason text or message. The connection stays open
    * @throws TypeError for an unknown option or a value that is not a message, likewise
    */

@@ -61,7 +61,10 @@ export class FrameParser {
   private offset = 0;
   /** A view of the chunk, if it is likely to contain several short frames. */
   private view: DataView | undefined = undefined;
-  /** The end of the run whose texts are being delivered; 0 otherwise. All frames of the run are already unmasked. */
+  /**
+   * The end of the run (short texts that are decoded together, see {@link readTexts}) whose texts are being delivered;
+   * 0 otherwise. All frames of the run are already unmasked.
+   */
   private runEnd = 0;
   private partial: PartialMessage | undefined = undefined;
   /** The number of pings that {@link takePingsAhead} has returned, and that have not been parsed yet. */
@@ -224,8 +227,9 @@ export class FrameParser {
   }
 
   /**
-   * Reads a short text and the short texts that directly follow it, the rest of its run (see `short-text/README.md`).
-   * Stops within the run if an event's listener sets {@link stopped} or calls {@link feed}.
+   * Reads a short text. If it is ASCII, also reads the rest of its run: the short ASCII texts that directly follow it,
+   * up to a maximum size (see `short-text/README.md`). Stops within the run if an event's listener sets {@link stopped}
+   * or calls {@link feed}.
    */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events, byteOps } = this;

@@ -39,8 +39,8 @@ interface Run {
 /**
  * Infos are passed on when they are broadcast, and messages to members of {@link TopicMembers.single} when they are
  * published. Messages to members of {@link TopicMembers.sharing} are collected, and sent at the end of the event-loop
- * tick with one write for each member; or earlier to a member that is about to send something else, so that everything
- * is sent in the order of the calls.
+ * tick with one write for each member. If something else is about to be sent to a member before that, its collected
+ * messages are sent first, so that everything is sent in the order of the calls.
  */
 export class Delivery {
   delivered = 0;
@@ -78,7 +78,8 @@ export class Delivery {
       const { session } = entry.member;
       if (isExcepted(except, session)) return;
       if (volatile && (session.waitingInfos > 0 || entry.member.waiting > 0)) return;
-      // Announcing a gap runs code of the application. If that broadcasts, its infos follow this one at every member.
+      // Announcing a gap runs code of the application, which may itself broadcast. The info is deferred, so that every
+      // member receives it before the infos of such a broadcast.
       if (entry.missed > 0 || this.isRunningLater) this.later.push(() => this.inform(entry, info));
       else this.inform(entry, info);
     });
@@ -120,7 +121,10 @@ export class Delivery {
     this.sendRuns(member, this.runsOf(member), false);
   }
 
-  /** Makes the deferred calls, in order. While one of them runs, further ones are added, but not made. */
+  /**
+   * Makes the deferred calls, in order. Calls that are added meanwhile are made by the same loop, after those that were
+   * added before them: a nested call of `runLater` does nothing.
+   */
   runLater(): void {
     if (this.isRunningLater || this.later.length === 0) return;
     this.isRunningLater = true;
@@ -316,7 +320,7 @@ const joined = (runs: readonly Run[]): Run[] => {
   return result;
 };
 
-/** Adds the members for whom something is already waiting to the exceptions. */
+/** Returns the exceptions, together with the members for whom something is already waiting. */
 const withBacklogged = (topic: TopicMembers, except: Except): Except => {
   const excepted = new Set<TopicSession>();
   for (const { member } of topic.sharing)

@@ -11,7 +11,7 @@ export interface Gap {
   readonly cause: "slow" | "publisher" | "engine";
   /** How many messages and infos are missing; `undefined`: unknown. */
   readonly missed: number | undefined;
-  /** The node that published them; `undefined`: unknown. */
+  /** `PubSub.node` of the `PubSub` that published the missing messages; `undefined`: unknown. */
   readonly node: string | undefined;
 }
 
@@ -40,7 +40,10 @@ export interface SubscribeOptions<Info> {
    * own `maxBuffered` applies as well.
    */
   readonly maxBuffered?: number;
-  /** Makes the info that announces a gap. It is delivered with the first message or info after the gap. */
+  /**
+   * Makes the info that announces a gap to `handleInfo`. It is delivered directly before the first info after the gap,
+   * or when the first message after the gap has been sent to the client, whichever comes first.
+   */
   readonly onGap?: (gap: Gap) => Info;
 }
 

@@ -18,18 +18,25 @@
  * transport is closed). A session is released when its phase is `ENDED`, its transport is closed, and `terminate` has
  * settled.
  *
- * | event                                   | `OPEN`                                             | `ENDING`                   | `ENDED`                |
- * |-----------------------------------------|----------------------------------------------------|----------------------------|------------------------|
- * | stop, error, protocol error, timeout,   | the end is decided: `ENDING`, then `ENDED` as soon | ignored                    | ignored                |
- * | slow consumer, shutdown                 | as no callback is running                          |                            |                        |
- * | message, info                           | handled, or queued in the mailbox                  | dropped                    | dropped                |
- * | a pending callback settles              | its result is applied                              | its messages are dropped;  | ignored (abandoned)    |
- * |                                         |                                                    | `ENDED`                    |                        |
- * | the peer's close frame                  | once no message is queued, the end is "remote"     | recorded                   | recorded               |
- * | the transport is closed                 | once no message is queued, ConnectionLost          | recorded                   | released               |
- * | `closeTimeout` of a pending callback    | after a close frame or a loss: abandoned, and the  | abandoned; `ENDED`         | `terminate` abandoned; |
- * |                                         | end is decided as if no message were queued        |                            | released               |
- * | `closeTimeout` of the closing handshake | –                                                  | the transport is aborted   | the same               |
+ * | event                            | `OPEN`                                 | `ENDING`         | `ENDED`        |
+ * |----------------------------------|----------------------------------------|------------------|----------------|
+ * | stop, error, protocol error,     | the end is decided: `ENDING`, then     | ignored          | ignored        |
+ * | timeout, slow consumer, shutdown | `ENDED` as soon as no callback is      |                  |                |
+ * |                                  | running or pending                     |                  |                |
+ * | message, info                    | handled, or queued in the mailbox      | dropped          | dropped        |
+ * | a pending callback settles       | its result is applied                  | its messages are | ignored        |
+ * |                                  |                                        | dropped; `ENDED` | (abandoned)    |
+ * | the peer's close frame           | as soon as no message is queued and no | recorded         | recorded       |
+ * |                                  | callback is pending, the end is        |                  |                |
+ * |                                  | "remote"                               |                  |                |
+ * | the transport is closed          | as soon as no message is queued and no | recorded         | released       |
+ * |                                  | callback is pending, the end is        |                  |                |
+ * |                                  | ConnectionLost                         |                  |                |
+ * | `closeTimeout` of a pending      | after a close frame or a loss: the     | the callback is  | `terminate` is |
+ * | callback                         | callback is abandoned, and the end is  | abandoned;       | abandoned;     |
+ * |                                  | decided as if no message were queued   | `ENDED`          | released       |
+ * | `closeTimeout` of the closing    | –                                      | the transport is | the same       |
+ * | handshake                        |                                        | aborted          |                |
  */
 import type { Capabilities } from "../capabilities.ts";
 import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
@@ -95,7 +102,7 @@ const IN_SELF_CALL = 4;
 /** If one of these bits is set, a message can't be handled on the fast path. */
 const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
-/** What all sessions of a host that have the same options share. */
+/** What sessions on the same host can share if they have the same options. */
 export interface SessionEnvironment {
   readonly capabilities: Pick<
     Capabilities,
@@ -116,7 +123,7 @@ export interface SessionEnvironment {
 export class Session implements TransportEvents, Timed, TopicSession {
   // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something last arrived. Set for each message; {@link liveness} learns of it in {@link currentLiveness}. */
+  /** When something last arrived. Set by {@link onActivity}; {@link currentLiveness} passes it to {@link liveness}. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
@@ -574,8 +581,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
    * Whether a message of `size` bytes is handled although more than the outbound high-water mark is buffered. It is, if
    * a reply of the same size fits into `maxBuffered`, and either
    *
-   * - the host itself answers the peer's close frame: it would do so before the replies to messages that are held back,
-   *   and these replies would be lost, or
+   * - the host itself answers the peer's close frame (it lacks the capability `answersClose`, which says that the
+   *   library does): it would answer before the replies to messages that are held back, and these replies would be
+   *   lost, or
    * - the peer has sent its close frame: it sends no more messages, so there is no reason to hold these back.
    */
   private canHandle(size: number): boolean {
@@ -642,7 +650,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.terminateIfReady();
   }
 
-  /** The peer has closed or disconnected, and all messages that it had sent are handled. */
+  /**
+   * Decides the end after the peer has closed or disconnected. Messages that are still queued are dropped: there are
+   * some only if a callback was abandoned.
+   */
   private endByPeer(): void {
     if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
     else this.end({ error: new ConnectionLost() }, undefined, "");

@@ -123,7 +123,10 @@ export class NodeStream implements ByteStream {
     this.watchUnflushed();
   }
 
-  /** Writes to the socket while our queue is empty. */
+  /**
+   * Writes one part to the socket, past our own queue, which must be empty. An override may bypass the socket's queue
+   * as well, and then sets {@link directBytes}.
+   */
   protected writeDirect(part: Uint8Array): void {
     if (this.flushesSynchronously) this.socket.write(part);
     else this.socket.write(part, this.flushCallback());
@@ -178,7 +181,8 @@ export class NodeStream implements ByteStream {
   }
 
   /**
-   * Whether no direct write is pending. If two are pending at the same time, some streams of Node call back only once.
+   * Whether no write that bypassed the socket's own queue is pending. If two such writes are pending at the same time,
+   * some streams of Node call back only once.
    */
   private get isIdle(): boolean {
     return this.directBytes === 0;
@@ -249,8 +253,8 @@ function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): bo
   if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
     return Readable.prototype.push.call(this, chunk, encoding);
   this[STREAM]!.receive(chunk);
-  // If the handler has paused the stream, an empty chunk is pushed: Readable then ends its pending read, and starts no
-  // other until the stream is resumed.
+  // If the connection has paused the stream meanwhile, an empty chunk is pushed: Readable then ends its pending read,
+  // and starts no other until the stream is resumed.
   return this.readableFlowing || Readable.prototype.push.call(this, NO_BYTES);
 }
 
