@@ -21,8 +21,6 @@ export const jsonCodec: Codec = {
   decode: (bytes) => JSON.parse(decoder.decode(bytes)),
 };
 
-/** Encodes and decodes an info, so that its receivers get what they would get in another process. */
-export const roundTrip = (codec: Codec, info: unknown): unknown => {
-  const encoded = codec.encode(info);
-  return codec.decode(typeof encoded === "string" ? encoder.encode(encoded) : encoded);
-};
+/** The info that another process gets, of what `encode` has returned. */
+export const decodeInfo = (codec: Codec, encoded: Uint8Array | string): unknown =>
+  codec.decode(typeof encoded === "string" ? encoder.encode(encoded) : encoded);

@@ -13,6 +13,9 @@ import type { Gap } from "./options.ts";
  */
 const FLUSH_THRESHOLD = 131_072;
 
+/** An unknown number of missed messages. Whatever is added to it, it stays unknown. */
+const UNKNOWN = Number.POSITIVE_INFINITY;
+
 /** What a delivery needs of its `PubSub`. */
 export interface DeliveryOwner {
   readonly node: string;
@@ -51,7 +54,7 @@ export class Delivery {
    * Deferred calls that run code of the application (`onGap`, listeners of `self.signal`). They are made when all
    * members have been served, because this code may subscribe, publish and stop.
    */
-  private later: (() => void)[] = [];
+  private later: (() => unknown)[] = [];
   private isRunningLater = false;
   /** The topics that have a batch. */
   private unsent: TopicMembers[] = [];
@@ -246,6 +249,15 @@ export class Delivery {
     if (slices.length > 0) session.sendShared(slices, flush);
   }
 
+  // --- gaps in what other nodes have published
+
+  /** Announces to members of a topic that messages of another node are missing. */
+  announceTo(entries: Iterable<Entry>, gapOf: (entry: Entry) => Gap): void {
+    for (const entry of entries)
+      if (entry.onGap !== undefined) this.later.push(() => entry.holders > 0 && this.deliverGap(entry, gapOf(entry)));
+    this.runLater();
+  }
+
   // --- slow members
 
   /** Decides what happens to a message of `size` bytes. `"close"`: the connection ends, and gets no more. */
@@ -285,7 +297,7 @@ export class Delivery {
   private takeGap(entry: Entry): Gap {
     const { missed, topic } = entry;
     entry.missed = 0;
-    return { topic: topic.name, cause: "slow", missed, node: this.owner.node };
+    return { topic: topic.name, cause: "slow", missed: missed === UNKNOWN ? undefined : missed, node: this.owner.node };
   }
 
   /** Runs code of the application. */
@@ -293,10 +305,10 @@ export class Delivery {
     const { onGap, member } = entry;
     const { session } = member;
     if (!canAnnounceGap(entry)) {
-      entry.missed += gap.missed!;
+      entry.missed += gap.missed ?? UNKNOWN;
       return;
     }
-    this.owner.onGap(gap);
+    if (gap.cause === "slow") this.owner.onGap(gap);
     try {
       if (onGap !== undefined && session.endedBy === undefined) session.deliver(onGap(gap));
     } catch (error) {

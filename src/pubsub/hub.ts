@@ -1,22 +1,49 @@
 /** What a `PubSub` and its topics share. */
-import { checkKeys } from "../known-keys.ts";
+import { checkKeys, show } from "../known-keys.ts";
+import type { OutMessage } from "../message.ts";
+import type { StopDetail } from "../result.ts";
+import type { Clock } from "../session/clock.ts";
 import type { TopicHome, TopicSession } from "../session/self.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
-import { type Codec, jsonCodec, roundTrip } from "./codec.ts";
+import { type Codec, decodeInfo, jsonCodec } from "./codec.ts";
 import { Delivery, type DeliveryOwner, type Selection } from "./delivery.ts";
 import { publishEvent } from "./diagnostics.ts";
+import { isExcepted } from "./except.ts";
+import type { Entry, Member } from "./member.ts";
+import type { StopRequest } from "./nodes/bodies.ts";
+import { type EntryOptions, PLAIN } from "./nodes/envelope.ts";
+import { Nodes, type NodesOwner } from "./nodes/nodes.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
+import { checkPubSubOptions } from "./pubsub-options.ts";
 import { Registry } from "./registry.ts";
 import { reachableSessionOf, sessionOf } from "./session-of.ts";
 
 const EVERYBODY: Selection = { except: undefined, volatile: false };
 const SEND_OPTIONS = ["except", "local", "volatile"];
 
+/** To how many members a gap is announced in an event-loop tick, so that not all clients load their state at once. */
+const GAPS_PER_TICK = 1_000;
+
+/** The ids of a node and of a connection, both UUIDs. */
+const ADDRESS = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** For how many topics it is remembered that an error was reported. */
+const MAX_REPORTED = 1_000;
+
 type Excepted = Self<never> | Address<never>;
 
-export class Hub implements DeliveryOwner {
+/** An info for the members in this process, and for other nodes. */
+export interface PreparedInfo {
+  readonly here: unknown;
+  /** `undefined`: it is not for other nodes. */
+  readonly encoded: Uint8Array | string | undefined;
+}
+
+export class Hub implements DeliveryOwner, NodesOwner {
   readonly delivery = new Delivery(this);
+  readonly nodes: Nodes | undefined;
+  readonly nodeListeners = new Set<(info: unknown, node: string) => void>();
   readonly #registry = new Registry(this.delivery);
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
@@ -27,12 +54,17 @@ export class Hub implements DeliveryOwner {
   private readonly codec: Codec;
   private readonly strict: boolean;
   private readonly onEvent: ((event: PubSubEvent) => void) | undefined;
+  private readonly clock: Clock;
+  private readonly reportedTopics = new Set<string | undefined>();
 
   constructor(options: PubSubOptions) {
-    checkKeys(options, ["codec", "strict", "onEvent"]);
-    this.codec = options.codec ?? jsonCodec;
-    this.strict = options.strict ?? false;
-    this.onEvent = options.onEvent;
+    const { codec = jsonCodec, strict = false, onEvent, backplane, clock, ...times } = checkPubSubOptions(options);
+    this.codec = codec;
+    this.strict = strict;
+    this.onEvent = onEvent;
+    this.clock = clock;
+    this.nodes = backplane && new Nodes(this, { node: this.node, clock, backplane, ...times });
+    this.#registry.interest = this.nodes;
   }
 
   /** Created when it is first read: a Worker must not create random values while its modules are loaded. */
@@ -42,6 +74,10 @@ export class Hub implements DeliveryOwner {
 
   /** @throws TypeError if this is the `PubSub` of another object, or of an earlier life of the same object */
   bind(home: TopicHome): void {
+    if (this.nodes !== undefined)
+      throw new TypeError(
+        'option "backplane" is not possible in a Durable Object: all of its connections are in one process',
+      );
     if (this.#home !== undefined)
       throw new TypeError(
         "this PubSub was already passed to attach(): create one for each Durable Object, in a class field and not in a " +
@@ -79,18 +115,27 @@ export class Hub implements DeliveryOwner {
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
   findAddress(address: string): TopicSession | undefined {
     const known = this.registry.findAddress(address);
-    const prefix = `${this.node}:`;
-    if (known !== undefined || this.#home === undefined || this.closed || !address.startsWith(prefix)) return known;
-    return this.#home.find(address.slice(prefix.length));
+    if (known !== undefined || this.#home === undefined || this.closed || !this.isOwn(address)) return known;
+    return this.#home.find(address.slice(this.node.length + 1));
   }
 
-  onGap(gap: Gap): void {
-    this.emit({ type: "gap", gap });
+  /** Whether an address is one of this node. */
+  isOwn(address: string): boolean {
+    return address.startsWith(`${this.node}:`);
   }
 
-  /** The info as a local member receives it. */
-  localInfo(info: unknown): unknown {
-    return this.strict ? roundTrip(this.codec, info) : info;
+  /** The node of an address, if it is another one that can be sent to. */
+  otherNodeOf(address: string): string | undefined {
+    if (this.nodes === undefined || this.closed || this.isOwn(address)) return undefined;
+    return ADDRESS.exec(address)?.[1];
+  }
+
+  /** @throws the error of the codec */
+  prepareInfo(info: unknown, isForNodes: boolean): PreparedInfo {
+    if (!this.strict && !isForNodes) return { here: info, encoded: undefined };
+    const encoded = this.codec.encode(info);
+    const here = this.strict ? decodeInfo(this.codec, encoded) : info;
+    return { here, encoded: isForNodes ? encoded : undefined };
   }
 
   /** @throws TypeError for unknown options, and for entries of `except` that are neither a `self` nor a string */
@@ -99,12 +144,139 @@ export class Hub implements DeliveryOwner {
     checkKeys(options, SEND_OPTIONS);
     const { except, volatile = false } = options;
     if (!Array.isArray(except)) return { except: except && this.sessionOf(except as Excepted), volatile };
-    const sessions = except.map((one: Excepted) => this.sessionOf(one));
-    return { except: new Set(sessions.filter((session) => session !== undefined)), volatile };
+    return { except: this.sessionsOf(except), volatile };
+  }
+
+  /** The same for other nodes. */
+  selectElsewhere(options: SendOptions | undefined): EntryOptions {
+    if (options === undefined) return PLAIN;
+    const { except = [], volatile = false } = options;
+    const all: readonly Excepted[] = Array.isArray(except) ? except : [except as Excepted];
+    return { except: all.filter((one) => typeof one === "string" && !this.isOwn(one)) as string[], volatile };
+  }
+
+  private sessionsOf(excepted: readonly Excepted[]): ReadonlySet<TopicSession> {
+    return new Set(excepted.map((one) => this.sessionOf(one)).filter((session) => session !== undefined));
   }
 
   private sessionOf(one: Excepted): TopicSession | undefined {
     return typeof one === "string" ? this.findAddress(one) : sessionOf(one);
+  }
+
+  /** Ends the connections of a topic in this process. */
+  stopMembers(name: string, { except, volatile }: Selection, reason: string, detail: StopDetail): void {
+    // Collected first, because ending a connection removes it, and runs listeners of its signal.
+    const members: Member[] = [];
+    this.registry.find(name)?.forEach(({ member }) => {
+      members.push(member);
+    });
+    for (const { session, waiting } of members)
+      if (!isExcepted(except, session) && !(volatile && waiting > 0)) session.stopNow(reason, detail);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.registry.clear();
+    this.emit({ type: "closed" });
+    await this.nodes?.close();
+  }
+
+  // --- what other nodes publish
+
+  hasMembers(topic: string): boolean {
+    return this.registry.find(topic) !== undefined;
+  }
+
+  publishHere(topic: string, messages: readonly OutMessage[], options: EntryOptions): void {
+    const members = this.registry.find(topic);
+    if (members !== undefined) this.delivery.publish(members, messages, this.selectHere(options));
+  }
+
+  broadcastHere(topic: string, bytes: Uint8Array, options: EntryOptions): void {
+    const members = this.registry.find(topic);
+    if (members === undefined) return;
+    this.decode(bytes, topic, (info) => this.delivery.broadcast(members, info, this.selectHere(options)));
+  }
+
+  stopHere(topic: string, { reason, detail }: StopRequest, options: EntryOptions): void {
+    this.stopMembers(topic, this.selectHere(options), reason, detail);
+  }
+
+  sendHere(address: string, bytes: Uint8Array): void {
+    const session = this.findAddress(address);
+    if (session !== undefined) this.decode(bytes, undefined, (info) => session.deliver(info));
+  }
+
+  stopAddressHere(address: string, { reason, detail }: StopRequest): void {
+    this.findAddress(address)?.stopNow(reason, detail);
+  }
+
+  onNodesInfo(bytes: Uint8Array, node: string): void {
+    this.decode(bytes, undefined, (info) => this.notifyNodeListeners(info, node));
+  }
+
+  notifyNodeListeners(info: unknown, node: string): void {
+    for (const listener of this.nodeListeners) {
+      try {
+        listener(info, node);
+      } catch (error) {
+        this.emit({ type: "error", error });
+      }
+    }
+  }
+
+  onRemoteGap(gap: Gap): void {
+    this.emit({ type: "gap", gap });
+    const members = this.registry.find(gap.topic);
+    if (members !== undefined) this.delivery.announceTo(members, () => gap);
+  }
+
+  private selectHere({ except, volatile }: EntryOptions): Selection {
+    return except.length === 0 && !volatile ? EVERYBODY : { except: this.sessionsOf(except as Address[]), volatile };
+  }
+
+  private decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
+    let info: unknown;
+    try {
+      info = this.codec.decode(bytes);
+    } catch (error) {
+      if (this.reportedTopics.has(topic) || this.reportedTopics.size >= MAX_REPORTED) return;
+      this.reportedTopics.add(topic);
+      this.emit({ type: "error", error, ...(topic !== undefined && { topic }) });
+      return;
+    }
+    use(info);
+  }
+
+  // --- the connection to other nodes
+
+  onUp(): void {
+    this.emit({ type: "up" });
+    this.announceReturn([...this.registry.withOnGap()]);
+  }
+
+  /** Whatever was published elsewhere while the engine was away has not arrived here. */
+  private announceReturn(entries: readonly Entry[]): void {
+    this.delivery.announceTo(entries.slice(0, GAPS_PER_TICK), ({ topic }) => ({
+      topic: topic.name,
+      cause: "engine",
+      missed: undefined,
+      node: undefined,
+    }));
+    if (entries.length > GAPS_PER_TICK) this.clock.defer(() => this.announceReturn(entries.slice(GAPS_PER_TICK)));
+  }
+
+  onAway(cause: unknown, status: "away" | "closed"): void {
+    this.emit({ type: status, cause });
+  }
+
+  onWarning(message: string): void {
+    this.emit({ type: "warning", message });
+  }
+
+  onGap(gap: Gap): void {
+    this.emit({ type: "gap", gap });
   }
 
   emit(event: PubSubEvent): void {
@@ -116,3 +288,9 @@ export class Hub implements DeliveryOwner {
     }
   }
 }
+
+/** @throws TypeError for a value that is no address */
+export const checkAddress = (address: unknown): void => {
+  if (typeof address !== "string")
+    throw new TypeError(`an address is a string that pubsub.address(self) returned, not ${show(address)}`);
+};

@@ -1,7 +1,9 @@
 /** `websock-js/pubsub`: messages between connections. */
 
 export type { Address } from "./address.ts";
+export type { Backplane, BackplaneConnection, BackplaneLink } from "./backplane.ts";
 export type { Codec } from "./codec.ts";
+export type { BackplaneStats } from "./nodes/stats.ts";
 export type {
   Gap,
   PubSubEvent,

@@ -1,12 +1,12 @@
 /** A topic of one `PubSub`. */
 import type { Messages } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
-import { checkStopOptions, defaultCloseCode, type StopDetail } from "../result.ts";
-import { checkCloseDetail, checkMessages } from "../session/outgoing.ts";
+import type { StopDetail } from "../result.ts";
+import { checkMessages } from "../session/outgoing.ts";
 import type { Self } from "../websock.ts";
-import { isExcepted } from "./except.ts";
+import { checkStop } from "./check-stop.ts";
 import type { Hub } from "./hub.ts";
-import type { Member } from "./member.ts";
+import type { Nodes } from "./nodes/nodes.ts";
 import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
 import { sessionOf } from "./session-of.ts";
 import { checkSubscribeOptions } from "./subscribe-options.ts";
@@ -31,7 +31,7 @@ export class LocalTopic<Info> implements Topic<Info> {
     if (options.onGap !== undefined && session.home !== undefined)
       throw new TypeError('option "onGap" is not possible in a Durable Object: a function is lost when it hibernates');
     const { name } = this;
-    const { registry, closed } = this.#hub;
+    const { registry, closed, nodes } = this.#hub;
     if (closed || session.endedBy !== undefined)
       return { topic: name, ready: Promise.resolve(false), cancel: () => undefined };
     const entry = registry.add(name, session, options);
@@ -40,7 +40,7 @@ export class LocalTopic<Info> implements Topic<Info> {
       if (!cancelled) registry.release(entry);
       cancelled = true;
     };
-    return { topic: name, ready: Promise.resolve(true), cancel };
+    return { topic: name, ready: nodes?.ready(name) ?? Promise.resolve(true), cancel };
   }
 
   unsubscribe(self: Self<never>): void {
@@ -50,12 +50,15 @@ export class LocalTopic<Info> implements Topic<Info> {
   broadcast(info: Info, options?: SendOptions): boolean {
     const hub = this.#hub;
     const selection = hub.select(options);
-    const copy = hub.localInfo(info);
+    const nodes = this.nodesFor(options);
+    const { here, encoded } = hub.prepareInfo(info, nodes !== undefined);
     if (hub.closed) return false;
     hub.broadcasts++;
     const topic = hub.registry.find(this.name);
-    if (topic !== undefined) hub.delivery.broadcast(topic, copy, selection);
-    return true;
+    // Before the members get it, because `onGap` of a member may broadcast.
+    const reached = nodes?.broadcast(this.name, encoded!, hub.selectElsewhere(options)) ?? true;
+    if (topic !== undefined) hub.delivery.broadcast(topic, here, selection);
+    return reached;
   }
 
   publish(messages: Messages, options?: SendOptions): boolean {
@@ -65,24 +68,18 @@ export class LocalTopic<Info> implements Topic<Info> {
     if (hub.closed) return false;
     hub.publishes++;
     const topic = hub.registry.find(this.name);
+    const reached = this.nodesFor(options)?.publish(this.name, messages, hub.selectElsewhere(options)) ?? true;
     if (topic !== undefined) hub.delivery.publish(topic, messages, selection);
-    return true;
+    return reached;
   }
 
   stop(reason: string, detail: StopDetail = {}, options?: SendOptions): void {
     const hub = this.#hub;
-    const { except, volatile } = hub.select(options);
-    checkStopOptions(detail, "abort");
-    checkCloseDetail([detail.code ?? defaultCloseCode(reason), detail.text ?? null]);
-    checkMessages(detail.messages ?? [], portableByteOps);
-    const topic = hub.registry.find(this.name);
-    // Collected first, because ending a connection removes it, and runs listeners of its signal.
-    const members: Member[] = [];
-    topic?.forEach(({ member }) => {
-      members.push(member);
-    });
-    for (const { session, waiting } of members)
-      if (!isExcepted(except, session) && !(volatile && waiting > 0)) session.stopNow(reason, detail);
+    const selection = hub.select(options);
+    checkStop(reason, detail);
+    if (hub.closed) return;
+    this.nodesFor(options)?.stop(this.name, reason, detail, hub.selectElsewhere(options));
+    hub.stopMembers(this.name, selection, reason, detail);
   }
 
   members(): Iterable<Self<Info>> {
@@ -91,5 +88,10 @@ export class LocalTopic<Info> implements Topic<Info> {
       if (member.isOpen) selves.push(member.session.self);
     });
     return selves;
+  }
+
+  /** The other nodes, if something is for them, too. */
+  private nodesFor(options: SendOptions | undefined): Nodes | undefined {
+    return options?.local ? undefined : this.#hub.nodes;
   }
 }

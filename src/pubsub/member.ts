@@ -167,6 +167,12 @@ export class TopicMembers {
     if (entry.member.isOpen) this.size--;
   }
 
+  /** Also members whose `init` is pending. */
+  *[Symbol.iterator](): Iterator<Entry> {
+    yield* this.single;
+    yield* this.sharing;
+  }
+
   /** Calls `visit` for each member. */
   forEach(visit: (entry: Entry) => void): void {
     this.single.forEach(visit);

@@ -1,13 +1,19 @@
 /** The options of `PubSub`, of a subscription and of sending, and what is reported. */
+import type { Clock } from "../session/clock.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
+import type { Backplane } from "./backplane.ts";
 import type { Codec } from "./codec.ts";
+import type { BackplaneStats } from "./nodes/stats.ts";
 
 /** A gap in what a member received from a topic. */
 export interface Gap {
   /** The name of the topic. */
   readonly topic: string;
-  /** Why messages are missing. In one process always `"slow"`: the member read or handled too slowly. */
+  /**
+   * Why messages are missing. `"slow"`: the member read or handled too slowly. `"publisher"`: messages of another node
+   * have not arrived. `"engine"`: the connection to the other nodes was interrupted, so some may be missing.
+   */
   readonly cause: "slow" | "publisher" | "engine";
   /** How many messages and infos are missing; `undefined`: unknown. */
   readonly missed: number | undefined;
@@ -15,17 +21,56 @@ export interface Gap {
   readonly node: string | undefined;
 }
 
-/** What `PubSub` reports to its option `onEvent`. */
-export type PubSubEvent = { readonly type: "gap"; readonly gap: Gap } | { readonly type: "closed" };
+/**
+ * What `PubSub` reports to its option `onEvent`.
+ *
+ * - `up`: other nodes can be reached. Members who missed something are told so by `onGap`.
+ * - `away`: other nodes cannot be reached. What is published meanwhile reaches the members in this process only.
+ * - `closed`: `pubsub.close()` was called; or, with a `cause`, the client of the engine was closed for good.
+ * - `gap`: members have missed something, and are told so by `onGap`. Not reported for the cause `"engine"`, which
+ *   concerns all topics: `up` says so.
+ * - `error`: an info of another node could not be decoded (at most once for each topic), or a listener has thrown.
+ * - `warning`: a setting of the client weakens what this package guarantees.
+ */
+export type PubSubEvent =
+  | { readonly type: "up" }
+  | { readonly type: "away"; readonly cause: unknown }
+  | { readonly type: "closed"; readonly cause?: unknown }
+  | { readonly type: "gap"; readonly gap: Gap }
+  | { readonly type: "error"; readonly error: unknown; readonly topic?: string }
+  | { readonly type: "warning"; readonly message: string };
 
-/** Options of `new PubSub`. */
+/** Options of `new PubSub`. All times are in milliseconds; most applications set only `backplane` and `onEvent`. */
 export interface PubSubOptions {
-  /** Encodes infos. Default: JSON. */
+  /** The connection to other processes and machines. Default: none, the `PubSub` belongs to this process alone. */
+  readonly backplane?: Backplane;
+  /** Encodes infos for other nodes. Default: JSON. */
   readonly codec?: Codec;
   /** Encodes and decodes local infos, too, so that tests see what another process would receive. Default: `false`. */
   readonly strict?: boolean;
   /** Is called for each event. An error that it throws is ignored. */
   readonly onEvent?: (event: PubSubEvent) => void;
+  /**
+   * With a backplane: how long the node still receives a topic after its last member in this process has left. Default:
+   * 2 000.
+   */
+  readonly linger?: number;
+  /**
+   * With a backplane: after how long without a message the node sends one to itself, and after how long without an
+   * answer or an acknowledgement it counts the engine as away, and connects again. Default: 15 000.
+   */
+  readonly probe?: number;
+  /**
+   * With a backplane: how many bytes may be published that the engine has not acknowledged. With more, it counts as away
+   * until it has. Default: 8 MiB.
+   */
+  readonly maxUnacknowledged?: number;
+  /** With a backplane: the interval at which the node tells the others that it is alive. Default: 5 000. */
+  readonly beat?: number;
+  /** With a backplane: after how long without a message from another node that node counts as down. Default: 30 000. */
+  readonly down?: number;
+  /** A clock for tests. Default: the system clock. */
+  readonly clock?: Clock;
 }
 
 /** Options of `topic.subscribe`. */
@@ -51,7 +96,7 @@ export interface SubscribeOptions<Info> {
 export interface SendOptions {
   /** Connections that are left out. */
   readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
-  /** Only to members in this process. It has no effect yet: a `PubSub` belongs to one process. Default: `false`. */
+  /** Only to members in this process. Default: `false`. */
   readonly local?: boolean;
   /** Leaves out members for whom something is already buffered or waiting. Not counted as a gap. Default: `false`. */
   readonly volatile?: boolean;
@@ -62,7 +107,10 @@ export interface Subscription {
   /** The name of the topic. */
   readonly topic: string;
   /**
-   * Resolves when the subscription is effective; with `false` if the connection is ending or the `PubSub` is closed.
+   * Resolves when what other nodes publish arrives: load what the connection needs to know (the history of a room)
+   * afterwards, and nothing is missed. Resolves with `false` if the connection is ending, the `PubSub` is closed, or other
+   * nodes cannot be reached; then only what is published in this process arrives, and `onGap` reports when that changes.
+   * Never rejects.
    */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */
@@ -87,4 +135,6 @@ export interface PubSubStats {
   readonly dropped: number;
   /** Connections that were closed because a published message did not fit. */
   readonly closedSlow: number;
+  /** The connection to other nodes; `undefined` without the option `backplane`. */
+  readonly backplane: BackplaneStats | undefined;
 }

@@ -1,17 +1,18 @@
-/** `PubSub`: topics and addresses of the connections of one process. */
-import { show } from "../known-keys.ts";
+/** `PubSub`: topics and addresses of connections. */
 import type { StopDetail } from "../result.ts";
 import type { TopicHome } from "../session/self.ts";
 import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
-import { Hub } from "./hub.ts";
+import { checkStop } from "./check-stop.ts";
+import { checkAddress, Hub } from "./hub.ts";
 import { LocalTopic } from "./local-topic.ts";
 import type { PubSubOptions, PubSubStats } from "./options.ts";
 import { sessionOf } from "./session-of.ts";
 import { checkTopicName, type Topic } from "./topic.ts";
 
 /**
- * Topics and addresses of the connections of one process. Create one, and use it in all handlers.
+ * Topics and addresses of connections. Create one `PubSub` in each process, and use it in all handlers. With the option
+ * `backplane`, it reaches the connections of all processes that have the same engine.
  *
  * ```ts
  * const pubsub = new PubSub();
@@ -31,7 +32,7 @@ import { checkTopicName, type Topic } from "./topic.ts";
 export class PubSub {
   readonly #hub: Hub;
 
-  /** @throws TypeError for an unknown option */
+  /** @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero */
   constructor(options: PubSubOptions = {}) {
     this.#hub = new Hub(options);
   }
@@ -41,14 +42,19 @@ export class PubSub {
     this.#hub.bind(home);
   }
 
-  /** Identifies this `PubSub`: a random UUID; in a Durable Object, the id of the object. */
+  /** Identifies this `PubSub` among the nodes: a random UUID; in a Durable Object, the id of the object. */
   get node(): string {
     return this.#hub.node;
   }
 
-  /** `"alone"`: without a connection to other processes. `"closed"` after {@link close}. */
-  get status(): "alone" | "closed" {
-    return this.#hub.closed ? "closed" : "alone";
+  /**
+   * `"alone"`: without the option `backplane`. `"up"`: other nodes can be reached. `"away"`: not at present. `"closed"`:
+   * {@link close} was called; or the client of the engine was closed for good, and only connections in this process can
+   * be reached.
+   */
+  get status(): "alone" | "up" | "away" | "closed" {
+    const { closed, nodes } = this.#hub;
+    return closed ? "closed" : (nodes?.status ?? "alone");
   }
 
   /**
@@ -75,26 +81,69 @@ export class PubSub {
   }
 
   /**
-   * Sends an info to the `handleInfo` of the connection with this address.
+   * Sends an info to the `handleInfo` of the connection with this address, on whichever node it is.
    *
-   * @returns `false` if no open connection has it. `true` is no promise that the info is handled
-   * @throws TypeError for an address that is not a string; the error of the codec, with the option `strict`
+   * @returns `false` if it is known that the info does not arrive: no connection in this process has the address, or it
+   * is one of another node and the engine is away. `true` is no promise that the info is handled
+   * @throws TypeError for an address that is not a string; the error of the codec
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
     checkAddress(to);
-    const copy = this.#hub.localInfo(info);
-    return this.#hub.findAddress(to)?.deliver(copy) ?? false;
+    const hub = this.#hub;
+    const node = hub.otherNodeOf(to);
+    const { here, encoded } = hub.prepareInfo(info, node !== undefined);
+    if (node !== undefined) return hub.nodes!.sendTo(node, to, encoded!);
+    return hub.findAddress(to)?.deliver(here) ?? false;
   }
 
   /**
-   * Ends the connection with this address, as `self.stop` does.
+   * Ends the connection with this address, on whichever node it is, as `self.stop` does.
    *
-   * @returns `false` if no open connection has it
+   * @returns `false` if it is known that no connection is ended, as {@link send} does
    * @throws TypeError or RangeError as `self.stop` does, and TypeError for an address that is not a string
    */
   stop(to: Address<never>, reason: string, detail: StopDetail = {}): boolean {
     checkAddress(to);
-    return this.#hub.findAddress(to)?.stopNow(reason, detail) ?? false;
+    checkStop(reason, detail);
+    const hub = this.#hub;
+    const node = hub.otherNodeOf(to);
+    if (node !== undefined) return hub.nodes!.stopAt(node, to, reason, detail);
+    return hub.findAddress(to)?.stopNow(reason, detail) ?? false;
+  }
+
+  /**
+   * Sends an info to the listeners of all nodes, this one included: for what concerns every process, such as a changed
+   * configuration.
+   *
+   * ```ts
+   * pubsub.onNodesInfo((info) => reload(info));
+   * pubsub.broadcastToNodes({ type: "config-changed" });
+   * ```
+   *
+   * @returns `false` if other nodes cannot be reached, or after {@link close}
+   * @throws the error of the codec
+   */
+  broadcastToNodes(info: unknown): boolean {
+    const hub = this.#hub;
+    const { here, encoded } = hub.prepareInfo(info, hub.nodes !== undefined);
+    if (hub.closed) return false;
+    const reached = hub.nodes?.broadcastToNodes(encoded!) ?? true;
+    hub.notifyNodeListeners(here, this.node);
+    return reached;
+  }
+
+  /**
+   * Calls `listener` for each info that a node passes to {@link broadcastToNodes}. An error that it throws is reported to
+   * the option `onEvent`.
+   *
+   * @param listener is called with the info, and with the `node` of the `PubSub` that has sent it
+   * @returns a function that removes the listener
+   */
+  onNodesInfo(listener: (info: unknown, node: string) => void): () => void {
+    const { nodeListeners } = this.#hub;
+    const own = (info: unknown, node: string): void => listener(info, node);
+    nodeListeners.add(own);
+    return () => void nodeListeners.delete(own);
   }
 
   /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */
@@ -104,7 +153,7 @@ export class PubSub {
 
   /** Counters. */
   get stats(): PubSubStats {
-    const { registry, delivery, publishes, broadcasts } = this.#hub;
+    const { registry, delivery, publishes, broadcasts, nodes } = this.#hub;
     return {
       topics: registry.topicCount,
       subscriptions: registry.subscriptions,
@@ -114,22 +163,15 @@ export class PubSub {
       delivered: delivery.delivered,
       dropped: delivery.dropped,
       closedSlow: delivery.closedSlow,
+      backplane: nodes?.stats,
     };
   }
 
-  /** Ends all memberships and addresses. The connections stay open. Afterwards nothing is delivered. */
+  /**
+   * Ends all memberships and addresses. The connections stay open. Afterwards nothing is delivered. With a backplane, the
+   * node says goodbye to the others, and closes what the backplane has opened, but no client that was passed to it.
+   */
   close(): Promise<void> {
-    const hub = this.#hub;
-    if (!hub.closed) {
-      hub.closed = true;
-      hub.registry.clear();
-      hub.emit({ type: "closed" });
-    }
-    return Promise.resolve();
+    return this.#hub.close();
   }
 }
-
-const checkAddress = (address: unknown): void => {
-  if (typeof address !== "string")
-    throw new TypeError(`an address is a string that pubsub.address(self) returned, not ${show(address)}`);
-};

@@ -4,8 +4,15 @@ import type { Delivery } from "./delivery.ts";
 import { Entry, type Held, Member, type MemberOwner, TopicMembers } from "./member.ts";
 import type { SubscribeOptions } from "./options.ts";
 
+/** Is told which topics have members in this process. */
+export interface TopicInterest {
+  hold(topic: string): void;
+  release(topic: string): void;
+}
+
 export class Registry implements MemberOwner {
   subscriptions = 0;
+  interest: TopicInterest | undefined = undefined;
   private readonly delivery: Delivery;
   private readonly topics = new Map<string, TopicMembers>();
   private readonly members = new Map<TopicSession, Member>();
@@ -26,6 +33,11 @@ export class Registry implements MemberOwner {
   /** The topic of this name, if it has members, or connections whose `init` is pending. */
   find(topic: string): TopicMembers | undefined {
     return this.topics.get(topic);
+  }
+
+  /** All members of all topics who want to know about gaps. */
+  *withOnGap(): Iterable<Entry> {
+    for (const topic of this.topics.values()) for (const entry of topic) if (entry.onGap !== undefined) yield entry;
   }
 
   topicsOf(session: TopicSession): string[] {
@@ -57,7 +69,10 @@ export class Registry implements MemberOwner {
 
   private link(topic: string, member: Member, options: SubscribeOptions<unknown>): Entry {
     let topicMembers = this.topics.get(topic);
-    if (topicMembers === undefined) this.topics.set(topic, (topicMembers = new TopicMembers(topic)));
+    if (topicMembers === undefined) {
+      this.topics.set(topic, (topicMembers = new TopicMembers(topic)));
+      this.interest?.hold(topic);
+    }
     const entry = new Entry(topicMembers, member, options);
     topicMembers.add(entry);
     member.entries.set(topic, entry);
@@ -127,7 +142,10 @@ export class Registry implements MemberOwner {
     entry.holders = 0;
     member.entries.delete(topic.name);
     topic.remove(entry);
-    if (topic.isEmpty) this.topics.delete(topic.name);
+    if (topic.isEmpty) {
+      this.topics.delete(topic.name);
+      this.interest?.release(topic.name);
+    }
     this.subscriptions--;
     if (member.session.endedBy === undefined) store(member);
     // Only now, because `onGap` may subscribe again.

@@ -1,0 +1,93 @@
+/** Which other nodes there are: each says so at an interval, and says goodbye when it closes. */
+import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
+
+/** A node that has said goodbye, or is silent, is remembered for this many milliseconds, for messages that are late. */
+const REMEMBERED = 60_000;
+
+export interface MembershipOptions {
+  readonly clock: Clock;
+  /** The interval of beats in milliseconds. */
+  readonly beat: number;
+  /** After how many milliseconds of silence a node counts as down. */
+  readonly down: number;
+}
+
+/** What a membership needs of its node. */
+export interface MembershipOwner {
+  readonly isUp: boolean;
+  sendBeat(): void;
+  /** A node has said goodbye, or is silent. */
+  onNodeGone(node: string): void;
+  /** Nothing of a node will be received any more. */
+  onNodeForgotten(node: string): void;
+}
+
+export class Membership implements Timed {
+  slot = 0;
+  private readonly owner: MembershipOwner;
+  private readonly clock: Clock;
+  private readonly beat: number;
+  private readonly down: number;
+  /** The nodes that are alive, with the time at which they were last heard. */
+  private readonly heardAt = new Map<string, number>();
+  /** The nodes that are gone, with the time at which that was found out, in this order. */
+  private readonly gone = new Map<string, number>();
+
+  constructor(owner: MembershipOwner, { clock, beat, down }: MembershipOptions) {
+    this.owner = owner;
+    this.clock = clock;
+    this.beat = beat;
+    this.down = down;
+  }
+
+  get nodes(): Iterable<string> {
+    return this.heardAt.keys();
+  }
+
+  has(node: string): boolean {
+    return this.heardAt.has(node);
+  }
+
+  /** The engine is up: the other nodes have had no chance to be heard before. */
+  start(): void {
+    const now = this.clock.now();
+    for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
+    this.clock.schedule(this, now + this.beat);
+  }
+
+  /** A node has published something. */
+  heard(node: string): void {
+    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.now());
+  }
+
+  /** A node has said that it is alive: also one that was silent for too long. */
+  alive(node: string): void {
+    this.gone.delete(node);
+    this.heardAt.set(node, this.clock.now());
+  }
+
+  goodbye(node: string): void {
+    if (!this.heardAt.delete(node)) return;
+    this.gone.set(node, this.clock.now());
+    this.owner.onNodeGone(node);
+  }
+
+  tick(now: number): void {
+    // While the engine is away, nobody can be heard: the others may well be alive.
+    if (this.owner.isUp) {
+      this.owner.sendBeat();
+      for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.goodbye(node);
+    }
+    for (const [node, goneAt] of this.gone) {
+      if (goneAt + REMEMBERED > now) break;
+      this.gone.delete(node);
+      this.owner.onNodeForgotten(node);
+    }
+    this.clock.schedule(this, now + this.beat);
+  }
+
+  close(): void {
+    this.clock.schedule(this, NEVER);
+    this.clock.cancel(this);
+  }
+}

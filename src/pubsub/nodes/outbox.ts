@@ -1,0 +1,128 @@
+/** Collects what is published to other nodes in an event-loop tick: one envelope for each channel. */
+import type { IoData } from "../../message.ts";
+import { ioLength } from "../../protocol/io-data.ts";
+import type { Clock } from "../../session/clock.ts";
+import type { Engine } from "./engine.ts";
+import {
+  ENVELOPE_OVERHEAD,
+  type EntryOptions,
+  type EntryType,
+  EnvelopeWriter,
+  entrySize,
+  uuidBytes,
+} from "./envelope.ts";
+import type { SentNumbers } from "./numbers.ts";
+
+/** When this many bytes are collected, they are published without waiting for the end of the event-loop tick. */
+const FLUSH_THRESHOLD = 131_072;
+
+interface OpenEnvelope {
+  readonly channel: string;
+  readonly writer: EnvelopeWriter;
+  readonly epoch: number;
+  /** The number of the next entry. */
+  next: number;
+  count: number;
+}
+
+export class Outbox {
+  envelopes = 0;
+  entries = 0;
+  bytes = 0;
+  droppedAway = 0;
+  droppedTooLarge = 0;
+  droppedBacklog = 0;
+  private readonly engine: Engine;
+  private readonly numbers: SentNumbers;
+  private readonly clock: Clock;
+  private readonly node: Uint8Array;
+  /** The last envelope of each channel. */
+  private readonly open = new Map<string, OpenEnvelope>();
+  /** In the order in which they are published. */
+  private queue: OpenEnvelope[] = [];
+  private queuedBytes = 0;
+  private isScheduled = false;
+
+  constructor(engine: Engine, numbers: SentNumbers, clock: Clock) {
+    this.engine = engine;
+    this.numbers = numbers;
+    this.clock = clock;
+    this.node = uuidBytes(engine.node);
+  }
+
+  /**
+   * Publishes an entry at the end of the event-loop tick.
+   *
+   * @returns `false` if no other node gets it. Its number is used nevertheless, so that they know that it is missing
+   */
+  add(channel: string, type: EntryType, body: IoData, options: EntryOptions): boolean {
+    const { engine } = this;
+    const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
+    if (!engine.isUp) return this.dropped("droppedAway");
+    const bodySize = ioLength(body);
+    const size = entrySize(bodySize, options);
+    const { maxBytes } = engine;
+    if (ENVELOPE_OVERHEAD + size > maxBytes) return this.dropped("droppedTooLarge");
+    if (!engine.admit(this.queuedBytes + size)) return this.dropped("droppedBacklog");
+    let envelope = this.open.get(channel);
+    if (
+      envelope === undefined ||
+      envelope.epoch !== epoch ||
+      envelope.next !== first ||
+      envelope.writer.isFull ||
+      envelope.writer.size + size > maxBytes
+    ) {
+      envelope = { channel, writer: new EnvelopeWriter(this.node, epoch, first), epoch, next: first, count: 0 };
+      this.open.set(channel, envelope);
+      this.queue.push(envelope);
+    }
+    envelope.writer.add(type, body, bodySize, options);
+    envelope.next++;
+    envelope.count++;
+    this.queuedBytes += size;
+    if (this.queuedBytes >= FLUSH_THRESHOLD) this.flush();
+    else this.schedule();
+    return true;
+  }
+
+  /** An envelope of its own, which is not queued. */
+  single(channel: string, type: EntryType, body: IoData, options: EntryOptions): Uint8Array {
+    const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
+    const writer = new EnvelopeWriter(this.node, epoch, first);
+    writer.add(type, body, ioLength(body), options);
+    return writer.finish();
+  }
+
+  /** Publishes everything that was added. */
+  flush(): void {
+    const { queue, engine } = this;
+    this.queue = [];
+    this.open.clear();
+    this.queuedBytes = 0;
+    for (const { channel, writer, count } of queue) {
+      if (!engine.isUp) {
+        this.droppedAway += count;
+        continue;
+      }
+      const bytes = writer.finish();
+      this.envelopes++;
+      this.entries += count;
+      this.bytes += bytes.length;
+      engine.publish(channel, bytes);
+    }
+  }
+
+  private dropped(counter: "droppedAway" | "droppedTooLarge" | "droppedBacklog"): false {
+    this[counter]++;
+    return false;
+  }
+
+  private schedule(): void {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    this.clock.defer(() => {
+      this.isScheduled = false;
+      this.flush();
+    });
+  }
+}
