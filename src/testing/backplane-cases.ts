@@ -261,13 +261,16 @@ class Node {
   }
 
   private within<T>(promise: Promise<T>, what: string): Promise<T> {
-    return new Promise((resolve, reject) => {
+    const result = new Promise<T>((resolve, reject) => {
       const timer = systemTimers.startTimeout(() => {
         const seen = `${this.received.length} messages, events: ${this.events.join(", ") || "none"}`;
         reject(new Error(`waited ${this.timeout} ms for ${what}; seen so far: ${seen}`));
       }, this.timeout);
       promise.then(resolve, reject).finally(() => systemTimers.stopTimeout(timer));
     });
+    // A case that fails earlier never awaits it.
+    result.catch(() => undefined);
+    return result;
   }
 }
 
