@@ -54,7 +54,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   private readonly codec: Codec;
   private readonly strict: boolean;
   private readonly onEvent: ((event: PubSubEvent) => void) | undefined;
-  private readonly clock: Clock;
+  readonly clock: Clock;
   private readonly reportedTopics = new Set<string | undefined>();
 
   constructor(options: PubSubOptions) {
@@ -224,6 +224,10 @@ export class Hub implements DeliveryOwner, NodesOwner {
         this.emit({ type: "error", error });
       }
     }
+  }
+
+  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void {
+    this.decode(bytes, undefined, use);
   }
 
   onRemoteGap(gap: Gap): void {

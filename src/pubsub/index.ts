@@ -13,5 +13,7 @@ export type {
   SubscribeOptions,
   Subscription,
 } from "./options.ts";
+export { Presence, type PresenceOptions } from "./presence/presence.ts";
+export type { Diff, Tracked } from "./presence/view.ts";
 export { PubSub } from "./pubsub.ts";
 export type { Topic } from "./topic.ts";

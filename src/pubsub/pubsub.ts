@@ -37,6 +37,11 @@ export class PubSub {
     this.#hub = new Hub(options);
   }
 
+  /** @internal For `Presence`. */
+  static hubOf(pubsub: PubSub): Hub {
+    return pubsub.#hub;
+  }
+
   /** @internal Stores the topics of connections in a Durable Object. */
   bindTo(home: TopicHome): void {
     this.#hub.bind(home);

@@ -8,10 +8,15 @@ export class DeferringClock extends ManualClock {
     this.deferred.push(run);
   }
 
-  /** Runs everything that was deferred until now. What that defers waits for the next tick. */
-  turn(): void {
+  /**
+   * Runs everything that was deferred until now. What that defers waits for the next tick.
+   *
+   * @returns whether there was anything
+   */
+  turn(): boolean {
     const runs = this.deferred;
     this.deferred = [];
     for (const run of runs) run();
+    return runs.length > 0;
   }
 }

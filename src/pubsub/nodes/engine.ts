@@ -122,6 +122,7 @@ export class Engine implements BackplaneLink, Timed {
 
   close(): Promise<void> {
     this.isClosed = true;
+    this.change("closed");
     this.clock.cancel(this);
     return this.connection.close();
   }

@@ -44,6 +44,8 @@ export interface NodesOwner {
   sendHere(address: string, info: Uint8Array): void;
   stopAddressHere(address: string, request: StopRequest): void;
   onNodesInfo(info: Uint8Array, node: string): void;
+  /** Calls `use` with what the codec makes of the bytes; reports an error of the codec. */
+  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void;
   /** Messages of another node are missing. */
   onRemoteGap(gap: Gap): void;
   onUp(): void;
@@ -55,7 +57,8 @@ export interface NodesOwner {
 export interface NodeListener {
   /** How many changes this node has published. Each beat tells the others. */
   readonly version: number;
-  onMessage(node: string, body: Uint8Array): void;
+  /** @throws MalformedError for a message that no node has sent */
+  onMessage(node: string, info: unknown): void;
   /** A node is alive, and has published so many changes. */
   onBeat(node: string, version: number): void;
   onNodeGone(node: string): void;
@@ -333,7 +336,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
       case EntryType.presence: {
         const listener = this.listeners.get(reader.sizedText());
         const body = reader.rest();
-        return { entry, run: () => listener?.onMessage(node, body) };
+        return { entry, run: () => owner.decodeHere(body, (info) => listener?.onMessage(node, info)) };
       }
       case EntryType.goodbye:
         return { entry, run: () => membership.goodbye(node) };
