@@ -15,6 +15,7 @@ export default defineConfig({
       { find: /^websock-js\/cloudflare$/, replacement: source("adapters/cloudflare.ts") },
       { find: /^websock-js\/pubsub$/, replacement: source("pubsub/index.ts") },
       { find: /^websock-js\/pubsub\/nats$/, replacement: source("pubsub/backplanes/nats.ts") },
+      { find: /^websock-js\/pubsub\/redis$/, replacement: source("pubsub/backplanes/redis.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
       {
         find: /^websock-conformance\/handlers$/,

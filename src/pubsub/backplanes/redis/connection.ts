@@ -1,0 +1,100 @@
+/** The connection of one node to Redis: publishes through the client, and subscribes through a connection of its own. */
+import { runInRoot } from "../../../adapters/shared/async-context.ts";
+import type { BackplaneConnection, BackplaneLink } from "../../backplane.ts";
+import type { RedisPort } from "./port.ts";
+import { Publisher } from "./publisher.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+/**
+ * Half of the amount at which Redis by default disconnects a subscriber that is slow (`client-output-buffer-limit pubsub
+ * 32mb 8mb 60`): one message of twice this size would be enough.
+ */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+export class RedisConnection implements BackplaneConnection {
+  readonly maxBytes = MAX_BYTES;
+  readonly #link: BackplaneLink;
+  readonly #prefix: string;
+  readonly #port: RedisPort;
+  readonly #publisher: Publisher;
+  readonly #subscriptions: Subscriptions;
+  readonly #warnings = new Set<string>();
+  /** What the link knows. */
+  #told: "nothing" | "up" | "away" | "forever" = "nothing";
+  #closed = false;
+
+  /** @param prefix is put in front of every channel */
+  constructor(link: BackplaneLink, port: RedisPort, prefix: string) {
+    this.#link = link;
+    this.#prefix = prefix;
+    this.#port = port;
+    this.#subscriptions = new Subscriptions(port, {
+      message: (channel, bytes) => link.receive(channel.slice(prefix.length), bytes),
+      changed: (cause) => this.#tell(cause),
+    });
+    this.#publisher = runInRoot(
+      () =>
+        new Publisher(port, {
+          changed: (cause) => {
+            if (port.closed) this.#subscriptions.stop();
+            else this.#subscriptions.start();
+            this.#tell(cause);
+          },
+          weak: (message) => this.#warn(message),
+        }),
+    );
+    this.#subscriptions.start();
+  }
+
+  publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void {
+    this.#publisher.publish(this.#prefix + channel, bytes, settled);
+  }
+
+  subscribe(channels: readonly string[]): Promise<void> {
+    return this.#subscriptions.subscribe(channels.map((channel) => this.#prefix + channel));
+  }
+
+  unsubscribe(channels: readonly string[]): void {
+    this.#subscriptions.unsubscribe(channels.map((channel) => this.#prefix + channel));
+  }
+
+  reconnect(): void {
+    if (this.#closed) return;
+    // The link knows that it is away.
+    if (this.#told === "up") this.#told = "away";
+    this.#publisher.move();
+    this.#subscriptions.stop();
+    this.#subscriptions.start();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#subscriptions.close();
+    this.#publisher.close();
+  }
+
+  /** Tells the link what has changed. */
+  #tell(cause?: unknown): void {
+    if (this.#closed) return;
+    if (this.#publisher.ready && this.#subscriptions.confirmed) {
+      if (this.#told === "up") return;
+      this.#told = "up";
+      const { weakness } = this.#port;
+      if (weakness !== undefined) this.#warn(weakness);
+      this.#link.up();
+      return;
+    }
+    const { closed } = this.#port;
+    // Nothing is told while the client connects for the first time, or before the application has opened it.
+    const isNews = this.#told === "up" || (this.#told === "nothing" && cause !== undefined);
+    if (!isNews && !(this.#told === "away" && closed && cause !== undefined)) return;
+    this.#told = closed ? "forever" : "away";
+    this.#link.away(cause ?? new Error("the connection to Redis is lost"), closed);
+  }
+
+  #warn(message: string): void {
+    if (this.#closed || this.#warnings.has(message)) return;
+    this.#warnings.add(message);
+    this.#link.warn(message);
+  }
+}

@@ -1,0 +1,201 @@
+/** The ports for the clients of ioredis and iovalkey. */
+import { Buffer } from "node:buffer";
+import {
+  choose,
+  LONGEST_DELAY,
+  plainView,
+  type RedisNode,
+  type RedisPort,
+  type Subscriber,
+  type SubscriberEvents,
+  type WatchEvents,
+} from "./port.ts";
+
+type Listener = (...args: never[]) => void;
+
+interface Emitter {
+  on(event: string, listener: Listener): unknown;
+  off(event: string, listener: Listener): unknown;
+}
+
+type RetryStrategy = (times: number) => unknown;
+
+interface Options {
+  readonly retryStrategy?: RetryStrategy | null;
+}
+
+/** `Redis`: one server, with or without sentinels; or a node of a `Cluster`. */
+export interface Redis extends Emitter {
+  readonly status: string;
+  readonly options: Options;
+  /** Exists while connected. */
+  readonly stream?: { destroy(): void };
+  connect(): Promise<unknown>;
+  disconnect(): void;
+  duplicate(override: object): Redis;
+  publish(channel: string, message: Buffer): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
+  unsubscribe(...channels: string[]): Promise<unknown>;
+}
+
+/** `Cluster` */
+export interface Cluster extends Emitter {
+  readonly status: string;
+  readonly options: { readonly clusterRetryStrategy?: RetryStrategy | null };
+  connect(): Promise<unknown>;
+  nodes(role: "all" | "master"): Redis[];
+}
+
+export const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
+const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
+
+const noop = (): void => undefined;
+
+const listen = (emitter: Emitter, listeners: Readonly<Record<string, Listener>>): (() => void) => {
+  for (const [event, listener] of Object.entries(listeners)) emitter.on(event, listener);
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) emitter.off(event, listener);
+  };
+};
+
+/** Connects a client with the option `lazyConnect`, as its first command would. */
+const connectLazy = (client: Redis | Cluster): void => {
+  if (client.status === "wait") client.connect().catch(noop);
+};
+
+const watch = (client: Redis | Cluster, advice: string, { changed, weak }: WatchEvents): (() => void) => {
+  let cause: unknown;
+  return listen(client, {
+    error: (error: unknown) => {
+      cause = error;
+      changed(error);
+    },
+    ready: () => {
+      cause = undefined;
+      changed();
+    },
+    close: () => changed(cause ?? new Error("the connection to Redis is lost")),
+    end: () => changed(cause ?? new Error("the client was closed")),
+    reconnecting: (delay: unknown) => {
+      if (typeof delay !== "number" || delay <= LONGEST_DELAY) return;
+      weak(`the client waits for ${delay} ms before it connects to Redis again: ${advice}`);
+    },
+  });
+};
+
+/** A connection of a client, for subscriptions alone. */
+const openSubscriber = (client: Redis, { message, lost }: SubscriberEvents): Subscriber => {
+  const own = client.duplicate({
+    lazyConnect: true,
+    retryStrategy: null,
+    sentinelRetryStrategy: null,
+    reconnectOnError: null,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    enableAutoPipelining: false,
+    commandTimeout: undefined,
+    socketTimeout: undefined,
+    monitor: false,
+  });
+  let cause: unknown;
+  listen(own, {
+    error: (error: unknown) => {
+      cause = error;
+    },
+    close: () => lost(cause ?? new Error("the connection to Redis is lost")),
+    end: () => lost(cause ?? new Error("the connection to Redis is lost")),
+    messageBuffer: (channel: Buffer, bytes: Buffer) => message(channel.toString(), plainView(bytes)),
+  });
+  return {
+    ready: own.connect().catch((error) => {
+      throw cause ?? error;
+    }),
+    subscribe: (channels) => own.subscribe(...channels),
+    unsubscribe: (channels) => own.unsubscribe(...channels),
+    end: () => {
+      own.disconnect();
+      // `disconnect` waits until the server, too, has closed the connection.
+      own.stream?.destroy();
+    },
+  };
+};
+
+class Node implements RedisNode {
+  readonly #client: Redis;
+
+  constructor(client: Redis) {
+    this.#client = client;
+  }
+
+  get ready(): boolean {
+    return this.#client.status === "ready";
+  }
+
+  publish(channel: string, bytes: Uint8Array): Promise<unknown> {
+    return this.#client.publish(channel, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  watch(events: WatchEvents): () => void {
+    connectLazy(this.#client);
+    return watch(this.#client, ADVICE, events);
+  }
+
+  open(events: SubscriberEvents): Subscriber {
+    return openSubscriber(this.#client, events);
+  }
+}
+
+/** The strategy that a client uses by default may be called to learn its delays; the application's may not. */
+const weaknessOf = (strategy: unknown, client: object, advice: string): string | undefined => {
+  if (typeof strategy !== "function")
+    return `the client does not connect to Redis again when it is disconnected: ${advice}`;
+  const { defaultOptions } = client.constructor as { readonly defaultOptions?: Options };
+  if (strategy !== defaultOptions?.retryStrategy) return undefined;
+  const delay = strategy(100);
+  if (typeof delay === "number" && delay <= LONGEST_DELAY) return undefined;
+  return `the client waits for up to ${delay} ms before it connects to Redis again: ${advice}`;
+};
+
+/** The port of a `Redis`. */
+export const redisPort = (client: Redis): RedisPort => {
+  const node = new Node(client);
+  return {
+    get closed() {
+      return client.status === "end";
+    },
+    get weakness() {
+      return weaknessOf(client.options.retryStrategy, client, ADVICE);
+    },
+    node: () => node,
+    watch: () => noop,
+  };
+};
+
+/** The port of a `Cluster`. */
+export const clusterPort = (cluster: Cluster): RedisPort => {
+  const nodes = new WeakMap<Redis, Node>();
+  const nodeOf = (client: Redis): Node => {
+    const node = nodes.get(client) ?? new Node(client);
+    nodes.set(client, node);
+    return node;
+  };
+  return {
+    get closed() {
+      return cluster.status === "end";
+    },
+    get weakness() {
+      return weaknessOf(cluster.options.clusterRetryStrategy, cluster, CLUSTER_ADVICE);
+    },
+    node: (except) => {
+      const known = cluster
+        .nodes("all")
+        .filter(({ status }) => status !== "end")
+        .map(nodeOf);
+      return choose(known, except);
+    },
+    watch: (events) => {
+      connectLazy(cluster);
+      return watch(cluster, CLUSTER_ADVICE, events);
+    },
+  };
+};
