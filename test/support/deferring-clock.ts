@@ -8,7 +8,7 @@ export class DeferringClock extends ManualClock {
     this.deferred.push(run);
   }
 
-  /** Runs everything that was deferred until now. What that defers waits for the next tick. */
+  /** Runs all deferred functions. What these defer waits for the next tick. */
   turn(): void {
     const runs = this.deferred;
     this.deferred = [];
