@@ -12,7 +12,7 @@ import { measure } from "./lib/run.mjs";
 import { SERVERS } from "./lib/servers.mjs";
 import { percent, short, table } from "./lib/stats.mjs";
 
-/** An old promise: a change may cost so much of the throughput of the build that it is compared with. */
+/** The criterion of README.md: the least ratio of our throughput to that of the other build. */
 const AGAINST_TARGET = 0.97;
 
 const { values: flags } = parseArgs({
@@ -37,9 +37,9 @@ if (flags.help) {
   [--against <dist folder, built checkout or commit>] [--together] [--node <20, 22, 24, 26 or a binary>]
   [--runtimes <folder>] [--cpu-prof <folder>] [--json]
 
---only selects the cases whose name contains all of its words: "text,16". Several select more.
---against compares with another build, and with other servers only where --servers names them.
---together measures all servers of a case at the same time, and judges messages per second of CPU time.
+--only selects the cases whose names contain all of its words: "text,16". It may be repeated.
+--against compares with another build, and with other servers only if --servers names them.
+--together measures all servers of a case at the same time, and compares messages per second of CPU time.
 
 cases: ${CASES.map(({ id, extra }) => (extra ? `(${id})` : id)).join(", ")}
 servers: ${Object.keys(SERVERS).join(", ")}`);
@@ -139,7 +139,7 @@ for (const work of cases) {
 
 const machine = { node, cpu: os.cpus()[0]?.model, cores: os.cpus().length, pinned: canPin };
 const problems = judged.flatMap(({ case: id, servers }) => problemsOf(servers, `${id}: `));
-if (stopped()) problems.push("stopped: only the rounds before that count");
+if (stopped()) problems.push("interrupted: the results are those of the rounds before");
 const rows = judged.flatMap(({ servers }) => servers);
 const failed = rows.some(({ problem, missing }) => problem !== undefined && !missing);
 
@@ -152,7 +152,7 @@ if (flags.json) {
   );
 } else {
   console.log(`
-Node ${node.slice(1)}, ${machine.cores} × ${machine.cpu}, ${canPin ? "server and load on a core each" : "not pinned"}
+Node ${node.slice(1)}, ${machine.cores} × ${machine.cpu}, ${canPin ? "server and load each pinned to a core" : "not pinned"}
 ${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: medians; "ours/it" is the median of the rounds' ratios
 `);
   console.log(
@@ -175,7 +175,9 @@ ${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: median
     ),
   );
   if (other !== undefined) {
-    console.log(`\nAgainst ${other.name} (${other.dist}): ours over its messages per second, round by round\n`);
+    console.log(
+      `\nAgainst ${other.name} (${other.dist}): the ratio of our messages per second to its, in each round\n`,
+    );
     console.log(
       table(
         ["case", "median of ratios", "ratio of medians", "quartiles", "range", "rounds", "of CPU: median", "quartiles"],
@@ -200,7 +202,7 @@ ${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: median
       ),
     );
   }
-  if (problems.length > 0) console.log(`\nNot whole:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  if (problems.length > 0) console.log(`\nIncomplete:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   const targets = rows.filter(({ hit }) => hit !== undefined);
   console.log(`\n${targets.filter(({ hit }) => hit).length} of ${targets.length} targets hit`);
 }

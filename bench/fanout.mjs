@@ -21,7 +21,11 @@ const SERVERS = {
 const CHAT = { members: 32, senders: 32, burst: 20, bursts: 32, except: false, deflate: false };
 const ONE = { members: 1_000, senders: 1, burst: 1, bursts: 1, except: false, deflate: false };
 
-/** The cases, and what the ratios to other servers should be at least. @type {Record<string, Case & { targets: Record<string, number> }>} */
+/**
+ * The cases, and the least ratios to other servers.
+ *
+ * @type {Record<string, Case & { targets: Record<string, number> }>}
+ */
 const CASES = {
   chat: { ...CHAT, targets: { ws: 200, crossws: 200, uws: 10, bun: 8 } },
   "chat-except": { ...CHAT, except: true, targets: { ws: 100, crossws: 100, uws: 5, bun: 4 } },
@@ -91,7 +95,7 @@ for (const [id, { targets, ...options }] of Object.entries(CASES)) {
   for (let round = 0; round < Number(flags.rounds); round++)
     // Each round begins with another server.
     for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
-      // Only ours is measured where nothing is compared.
+      // Where a case has no target for a server, that server is not measured.
       if (name !== "topic" && name !== "loop" && targets[name] === undefined) continue;
       if (name === "uws" && process.env.UWS === undefined) continue;
       try {

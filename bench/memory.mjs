@@ -9,9 +9,9 @@ import { medianOf, problemsOf, stopOnInterrupt, takeTurns } from "./lib/rounds.m
 import { causeOf } from "./lib/run.mjs";
 import { table } from "./lib/stats.mjs";
 
-/** Ours over `ws`, by what is in use; with compression, each as it comes by default. */
+/** The largest ratios of our memory in use to that of `ws`; with compression, each with its defaults. */
 const TARGETS = { plain: 0.85, compressed: 0.05 };
-/** An old promise: a change may cost so many bytes of each idle connection. */
+/** The criterion of README.md: how many bytes more than in the other build an idle connection may need. */
 const AGAINST_TARGET = 64;
 
 const { values: flags } = parseArgs({
@@ -33,11 +33,11 @@ if (flags.help) {
   [--against <dist folder, built checkout or commit>] [--node <20, 22, 24, 26 or a binary>] [--runtimes <folder>] [--json]
 
 --context: every upgrade runs in an AsyncLocalStorage context of its own
---against compares with another build, and with nothing else`);
+--against compares only with another build`);
   process.exit(0);
 }
 
-/** How many sockets one process may have, as far as the system tells. */
+/** How many sockets one process may open, if the operating system tells it. */
 const socketLimit = () => {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
@@ -65,7 +65,7 @@ const participants = [
     ? [{ label: `${ours}@${other.name}`, server: ours, dist: other.dist }]
     : others.map((name) => ({ label: name, server: name }))),
 ];
-/** `ws` compresses from 1024 octets on, we from 512. */
+/** By default, `ws` compresses messages of 1024 bytes or more, and we those of 512 or more. */
 const size = flags.compressed ? 2048 : 32;
 
 /** @param {import("./lib/rounds.mjs").Participant} participant */
@@ -82,7 +82,7 @@ const measure = async ({ server: name, dist }) => {
   });
   try {
     const options = { port, raw, http2: false, compressed, kind: /** @type {const} */ ("text"), size, inFlight: 1 };
-    // Once around first: what is loaded and compiled for the first connections is not theirs.
+    // The first connections are not measured: they cause code to be loaded and compiled.
     await withConnections({ ...options, connections: 500 }, async () => {});
     const before = await server.ask("memory");
     return await withConnections({ ...options, connections }, async () => {
@@ -136,7 +136,7 @@ const verdict =
       : `ours/ws ${ratio.toFixed(3)}, target ≤ ${target}: ${ratio <= target ? "hit" : "MISSED"}`
     : more === undefined
       ? "against the other build: not measured"
-      : `${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(0)} B a connection, target ≤ +${AGAINST_TARGET} B: ${more <= AGAINST_TARGET ? "hit" : "MISSED"}`;
+      : `${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(0)} B per connection, target ≤ +${AGAINST_TARGET} B: ${more <= AGAINST_TARGET ? "hit" : "MISSED"}`;
 const problems = problemsOf(rows);
 
 if (flags.json) {
@@ -176,7 +176,7 @@ if (flags.json) {
       ]),
     ),
   );
-  if (problems.length > 0) console.log(`\nNot whole:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
+  if (problems.length > 0) console.log(`\nIncomplete:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   console.log(`\n${verdict}`);
 }
 if (results.some(({ problem, missing }) => problem !== undefined && !missing)) process.exitCode = 1;

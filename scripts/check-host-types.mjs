@@ -84,7 +84,7 @@ export default { fetch: (request) => upgrade(request, Echo, "hello") } satisfies
 `;
 
 /**
- * Which libraries of TypeScript the project has besides: the hosts' types have their own DOM, or need one.
+ * The project for each host. `lib`: the types of some hosts declare the DOM, and others need TypeScript's.
  *
  * @type {Record<string, { packages: string[], types: string[], lib: string | string[], program: string }>}
  */
@@ -92,7 +92,7 @@ const PROJECTS = {
   node: { packages: ["@types/node@latest"], types: ["node"], lib: "es2022", program: NODE },
   ws: { packages: ["@types/node@latest", "@types/ws@latest"], types: ["node", "ws"], lib: "es2022", program: WS },
   ...Object.fromEntries(
-    // `ServerWebSocket` is another one in each.
+    // These versions declare `ServerWebSocket` differently.
     ["latest", "1.3", "1.2.23"].map((version) => [
       `bun-${version}`,
       { packages: [`@types/bun@${version}`], types: ["bun"], lib: "esnext", program: BUN },
@@ -128,7 +128,7 @@ try {
     execFileSync("npm", [...install, join(folder, filename), ...packages], { cwd: project, stdio: "inherit" });
     const { stdout, stderr, status } = spawnSync(tsc, ["-p", "."], { cwd: project, encoding: "utf8" });
     if (status !== 0 && !stdout.includes("error TS")) throw new Error(`${name}: tsc has failed: ${stdout}${stderr}`);
-    // Some of the hosts' own declarations contradict the newest TypeScript: those are not ours to correct.
+    // Some of the hosts' own declarations have errors with our TypeScript, which we cannot correct: they are ignored.
     const errors = stdout
       .split("\n")
       .filter((line) => /^(?:app\.ts|node_modules\/websock-js\/).*: error TS/.test(line));

@@ -1,5 +1,5 @@
-// Packs what would be published, and checks it as its users will meet it: links, metadata, types, and a project that
-// installs it.
+// Packs what would be published, and checks it as its users see it: links, metadata, types, and a project that installs
+// it.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ try {
     );
     const tarball = join(folder, filename);
     run(bin("publint"), ["run", tarball, "--strict"]);
-    // ESM only: what CommonJS sees is a dynamic import.
+    // The package is ESM only: CommonJS modules need a dynamic import.
     run(bin("attw"), [tarball, "--profile", "esm-only"]);
     return tarball;
   });
@@ -58,7 +58,7 @@ client.send("hi");
 if (typeof cloudflare.attach !== "function") throw new Error("websock-js/cloudflare has no attach");
 if (typeof attachWs !== "function") throw new Error("websock-js/ws has no attach");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
-// Those of other hosts can be looked at anywhere, without types of theirs.
+// The adapters of other hosts can be imported anywhere, without the types of these hosts.
 const served = bun.attach({ port: 0, fetch: (request: Request) => upgrade(request, Echo, "hello") });
 const handled = deno.attach((request: Request) => upgrade(request, Echo, "hello"));
 console.log(served.port, served.sockets.connections, handled.sockets.connections, (await handled(new Request("http://localhost"))).status);

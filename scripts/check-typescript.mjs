@@ -1,7 +1,7 @@
 /**
- * The published types under every version of TypeScript that is supported, and every way in which those resolve
- * modules, with `skipLibCheck: false`: a user's own settings must not matter. Then whether "go to definition" ends in a
- * source.
+ * Checks the published types with every supported version of TypeScript and every module resolution, with
+ * `skipLibCheck: false`, so that they work with any settings of a user. Also checks that source maps lead to sources,
+ * so that "go to definition" finds them.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -24,7 +24,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const programs = join(root, "test/typescript");
 
-/** By name: the compiler options that choose it. */
+/** The compiler options of each module resolution. */
 const RESOLUTIONS = {
   node10: { module: "esnext", moduleResolution: "node10" },
   node16: { module: "node16", moduleResolution: "node16" },
@@ -33,14 +33,15 @@ const RESOLUTIONS = {
 };
 
 /**
- * `Uint8Array<ArrayBuffer>` in our types needs 5.7. TypeScript 6 asks to be told that node10 is known to be deprecated.
+ * `Uint8Array<ArrayBuffer>` in our types needs 5.7. TypeScript 6 rejects node10, which is deprecated, unless
+ * `ignoreDeprecations` is set.
  */
 const VERSIONS = {
   5.7: Object.keys(RESOLUTIONS),
   5.8: Object.keys(RESOLUTIONS),
   5.9: Object.keys(RESOLUTIONS),
   "6.0": Object.keys(RESOLUTIONS),
-  // It has removed node10: error TS5108.
+  // TypeScript 7 has removed node10: error TS5108.
   7: ["node16", "nodenext", "bundler"],
 };
 
@@ -63,7 +64,7 @@ try {
 }
 
 /**
- * Puts the tarball's files where a package manager would, with the types of Node beside them. Returns where they are.
+ * Unpacks the tarball where a package manager would, next to the types of Node. Returns the folder.
  */
 function install() {
   execFileSync("npm", ["run", "-s", "build"], { cwd: root, stdio: "inherit" });
@@ -74,7 +75,7 @@ function install() {
   execFileSync("tar", ["-xzf", join(folder, filename), "-C", home, "--strip-components", "1"]);
   mkdirSync(join(folder, "node_modules/@types"));
   symlinkSync(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"));
-  // What a user writes is ESM.
+  // The user's program is an ES module.
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   copyFileSync(join(programs, "app.ts"), join(folder, "app.ts"));
   return home;
@@ -99,7 +100,7 @@ function configure(version, resolution) {
   return project;
 }
 
-/** TypeScript 7 has no API in JavaScript; but it is fast. */
+/** Runs the command `tsc`, because TypeScript 7 has no API in JavaScript. */
 function errorsOfCommand(_version, project) {
   const { stdout, stderr } = spawnSync(
     process.execPath,
@@ -113,8 +114,7 @@ function errorsOfCommand(_version, project) {
 }
 
 /**
- * Of the program's files, checks the user's and ours: most of the time would go into the types of the language and of
- * Node.
+ * Checks only the user's file and ours: to check the types of the language and of Node would take most of the time.
  */
 function errorsOfProgram(version, project) {
   const ts = createRequire(import.meta.url)(join(programs, `node_modules/typescript-${version}`));
@@ -139,7 +139,7 @@ function errorsOfProgram(version, project) {
   });
 }
 
-/** Every file has a map that leads to files which are in the tarball, too. */
+/** Checks that every file has a source map whose sources are in the tarball. */
 function checkMaps(home) {
   const files = readdirSync(join(home, "dist"), { recursive: true }).map((file) => join(home, "dist", file));
   for (const file of files.filter((name) => /\.(?:js|d\.ts)$/.test(name))) {

@@ -7,8 +7,8 @@ const path = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
 /**
- * Whether there is a Chromium to test with. If there is none, a developer's machine skips those tests aloud; in CI that
- * would be a test that nobody knows is missing.
+ * Whether there is a Chromium to test with. If there is none, the tests that need it are skipped with a message, except
+ * in CI, where nobody would notice.
  *
  * @throws Error in CI, if there is none
  */
@@ -20,7 +20,7 @@ export const haveChromium = (): boolean => {
   return false;
 };
 
-/** A new browser with a profile of its own, that talks to nobody but the tests' servers. */
+/** Starts a browser with a profile of its own, and without background connections. */
 export const launchChromium = (): Promise<Browser> =>
   chromium.launch({
     executablePath: path,

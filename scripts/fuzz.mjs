@@ -1,4 +1,4 @@
-// The long mode of the properties in test/fuzz: compiles them, and tries them until the time is used up.
+// The long mode of the properties in test/fuzz: compiles them, and runs them until the time is used up.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -9,12 +9,15 @@ const HELP = `npm run fuzz -- [options]
   --minutes N    how long (default 5; 0.5 is half a minute)
   --only NAME    only the properties whose names contain NAME
   --seed S       begin with this seed instead of a new one
-  --path P       only this run of the seed, as a failure has named it
-  --list         say what there is, and try nothing
+  --path P       only this run of the seed, as printed by a failure
+  --list         list the properties, and run none
   --help
 `;
 
-/** A property that says nothing for so long hangs: its turns take seconds, and making a failure small half a minute. */
+/**
+ * A property that sends no message for this time, in milliseconds, is considered to hang: its turns take seconds, and
+ * shrinking a counterexample takes half a minute.
+ */
 const SILENCE_MS = 180_000;
 const REPORT_MS = 60_000;
 
@@ -72,7 +75,7 @@ const finish = (failure) => {
   for (const [name, count] of runs) console.log(`${count.toLocaleString("en").padStart(12)}  ${name}`);
   report();
   if (failure !== undefined) fail(`\nFAILED  ${failure}`);
-  console.log("nothing found");
+  console.log("no failures");
   process.exit();
 };
 

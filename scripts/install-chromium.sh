@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Chromium for the tests that need a browser. Debian and Ubuntu only; elsewhere set CHROMIUM_PATH.
+# Installs Chromium for the tests that need a browser. Debian and Ubuntu only; elsewhere set CHROMIUM_PATH.
 set -euo pipefail
 if [ -n "${CHROMIUM_PATH:-}" ] || command -v chromium >/dev/null; then exit 0; fi
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Python's h2 and wsproto, an independent client for the tests of HTTP/2. Debian and Ubuntu only.
+# Installs h2 and wsproto for Python, with which an independent client tests HTTP/2. Debian and Ubuntu only.
 set -euo pipefail
 if /usr/bin/python3 -c 'import h2, wsproto' 2>/dev/null; then exit 0; fi
 sudo=$([ "$(id -u)" = 0 ] || echo sudo)

@@ -1,6 +1,6 @@
 /**
- * The unit tests and the conformance suite under every version of Node that we support, besides the one that runs this.
- * What takes long and is about the wire runs under the newest one only.
+ * Runs the unit tests and the conformance suite on Node 22, 24 and 26. The tests in `packages/`, which take long, run
+ * on Node 26 only.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -16,7 +16,7 @@ for (const version of [22, 24, 26]) {
   if (!existsSync(node)) throw new Error(`no Node ${version} for ${process.platform} ${process.arch} on npm`);
   console.log(`\nNode ${execFileSync(node, ["--version"])}`);
   const left = ["examples/**", "attacks/**", "bench/**", "fuzz/**", "adapters/shared/pressure.test.ts"];
-  // What runs in another runtime, whatever Node starts it.
+  // Tests that run in another runtime, for which the version of Node does not matter.
   left.push(
     "conformance/node-on-*.test.ts",
     "conformance/{bun,deno,cloudflare}.test.ts",

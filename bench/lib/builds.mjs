@@ -1,4 +1,4 @@
-/** The build that this one is compared with. */
+/** Finds the build that this one is compared with. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -46,7 +46,7 @@ const buildCommit = (ref) => {
   }
   const folder = join(tmpdir(), `websock-js-${commit}`);
   if (isBuild(join(folder, "dist"))) return join(folder, "dist");
-  // Built beside its place and renamed: what is interrupted leaves nothing that looks like a build.
+  // It is built in another folder, which is then renamed, so that an interrupted build does not look like a build.
   const building = mkdtempSync(join(tmpdir(), "websock-js-building-"));
   execFileSync("tar", ["-x", "-C", building], { input: git("archive", commit) });
   symlinkSync(join(ROOT, "node_modules"), join(building, "node_modules"));

@@ -1,18 +1,17 @@
 /**
- * What is measured. A later kind of work (compression, HTTP/2, another host) is a row here, and if need be a row in
- * `servers.mjs`.
+ * The cases. A new one is a row here and, if it needs another server, a row in `servers.mjs`.
  *
  * @typedef {object} Case
  * @property {string} id what `--only` selects, whole or in part
  * @property {string} title
  * @property {"text" | "binary"} kind
- * @property {number} size octets of a message's payload
- * @property {string} [alphabet] what texts are made of; default: printable ASCII
- * @property {number} inFlight messages of one connection that are on their way at once
+ * @property {number} size of a message's payload, in bytes
+ * @property {string} [alphabet] the characters of texts; default: letters, digits, space and full stop, all ASCII
+ * @property {number} inFlight the number of messages of one connection that are unanswered at the same time
  * @property {number} connections
- * @property {readonly string[]} servers rows of `servers.mjs`; the first is the one that is judged
- * @property {Readonly<Record<string, number>>} targets for each other server: how many times its throughput we want
- * @property {boolean} [extra] only runs when `--only` names it whole
+ * @property {readonly string[]} servers rows of `servers.mjs`; the first is compared with the others
+ * @property {Readonly<Record<string, number>>} targets for the other servers: the least ratio of throughputs
+ * @property {boolean} [extra] it runs only if `--only` is its whole id
  */
 
 const SERVERS = ["websock", "ws", "net"];
@@ -51,7 +50,7 @@ export const CASES = [
     servers: ["websock-h2", "http2"],
     targets: inFlight === 16 ? { http2: 0.9 } : {},
   })),
-  // After the upgrade, the framework that it went through costs nothing.
+  // After the upgrade, the framework whose route performed it should cost nothing.
   {
     id: "express-32B-16",
     title: "through Express, 32B text, 16 in flight",
@@ -107,10 +106,10 @@ export const CASES = [
     servers: ["websock-deflate", "ws-deflate"],
     targets: { "ws-deflate": inFlight === 1 ? 1.7 : 3.5 },
   })),
-  // No targets: what becomes of the numbers above when the text is not ASCII.
+  // The cost of text that is not ASCII; it has no targets.
   ...[32, 65_536].map((size) => ({
     id: `${sizeName(size)}-1-unicode`,
-    title: `${sizeName(size)} text of two-octet characters, 1 in flight`,
+    title: `${sizeName(size)} text of two-byte characters, 1 in flight`,
     kind: /** @type {const} */ ("text"),
     alphabet: "абвгдежз",
     size,

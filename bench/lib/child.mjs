@@ -1,4 +1,4 @@
-/** Child processes, each on a core of its own where the machine lets us say so. */
+/** Child processes, pinned to cores with `taskset` if it is available. */
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { commandFor } from "./engines.mjs";
@@ -25,7 +25,7 @@ export class Child {
     if (canPin) line.unshift("taskset", "-c", String(core));
     const [file, ...rest] = line;
     this.script = script;
-    /** Why there is no process any more. @type {string | undefined} */
+    /** Why the process no longer runs. @type {string | undefined} */
     this.gone = undefined;
     this.process = spawn(/** @type {string} */ (file), rest, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     /** @type {Promise<void>} */
@@ -34,7 +34,8 @@ export class Child {
         this.gone ??= signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
         resolve();
       });
-      // Without a listener an error would end the benchmark and lose its results: no such program, or a closed channel.
+      // Without a listener, an error (a program that does not exist, a closed channel) would end the benchmark, and its
+      // results would be lost.
       this.process.on("error", (error) => {
         if (this.process.pid !== undefined) return;
         this.gone ??= `could not be started: ${error.message}`;
@@ -91,12 +92,12 @@ export class Child {
 }
 
 /**
- * Starts a server of the table.
+ * Starts a server of `servers.mjs`.
  *
  * @param {string} name
  * @param {object} [options]
  * @param {import("./engines.mjs").Engines} [options.engines]
- * @param {readonly string[]} [options.execArgv] flags of the engine
+ * @param {readonly string[]} [options.execArgv] flags of the runtime
  * @param {string} [options.dist] the build of ours that it uses; default: that of this checkout
  */
 export const startServer = async (name, { engines, execArgv = [], dist } = {}) => {

@@ -1,4 +1,4 @@
-/** What runs the servers: Node, or another runtime from `runtimes/`. */
+/** Finds the programs that run the servers: Node, or another runtime from `runtimes/`. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -13,14 +13,14 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** A runtime that is not installed. The rows that need it are left out; this is not a failure of theirs. */
+/** A runtime that is not installed. The rows that need it are left out, which is not a failure. */
 export class MissingRuntime extends Error {}
 
 /** @type {Record<"bun" | "deno", { path: string, flags: readonly string[] }>} */
 const RUNTIMES = {
   bun: {
     path: "@oven/bun-linux-x64/bin/bun",
-    // Else Bun would take the package's sources for the package: it reads the paths of the nearest tsconfig.json.
+    // Otherwise Bun would run the package's sources instead of the build, because of `paths` in tsconfig.json.
     flags: [`--tsconfig-override=${fileURLToPath(new URL("bench/tsconfig.json", ROOT))}`],
   },
   deno: {

@@ -1,6 +1,7 @@
 /**
  * The clients of the fan-out benchmark: plain sockets in a process of their own. All messages are the same, so without
- * compression clients count frames by their bytes. Before, numbered messages are sent, and each client checks them all.
+ * compression clients count frames by their bytes. Before the measurement, numbered messages are sent, and each client
+ * checks all of them.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -97,7 +98,7 @@ const frameCounter = (check) => {
  * @param {boolean} deflate
  */
 const connect = async (port, index, deflate) => {
-  // Several addresses: one has fewer ports than the largest case has members.
+  // Several addresses, because the closed connections of earlier rounds still occupy ports (TIME-WAIT).
   const socket = net.connect({ port, host: "127.0.0.1", localAddress: `127.0.0.${2 + (index % 8)}`, noDelay: true });
   await once(socket, "connect");
   socket.write(
@@ -112,8 +113,8 @@ const connect = async (port, index, deflate) => {
 };
 
 /**
- * Before anything is measured: numbered messages, of which each member must receive every one once, in order, as it was
- * sent.
+ * Sends numbered messages, before anything is measured. Each member must receive every one of them once, in order, and
+ * unchanged.
  *
  * @param {readonly Member[]} members
  * @param {Case} options
@@ -173,7 +174,7 @@ const run = async (options, cpu) => {
   const plainSize = 2 + plain.length;
   const checkPayload = (/** @type {Buffer} */ payload) => {
     const message = deflate ? inflateRawSync(payload, SYNC_FLUSH) : payload;
-    if (!message.equals(plain)) throw new Error("received something else than was sent");
+    if (!message.equals(plain)) throw new Error("received something other than what was sent");
   };
   for (const [i, member] of members.entries()) {
     // One client checks each message. The others count frames, which have one size without compression.

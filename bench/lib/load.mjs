@@ -1,17 +1,17 @@
 /**
- * The load: a process of its own that keeps a number of messages on their way on each of its connections. It works with
- * octets and counts whole answers by their length, so that it costs less than any server that it measures; what the
- * first and the last answers of each connection contain is compared to what was sent.
+ * The load generator: a process of its own that keeps a number of messages in flight on each of its connections. It
+ * counts complete answers by their length in bytes, so that it costs less than any server that it measures. It compares
+ * the contents of each connection's first and last answers with what was sent.
  */
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
 import { handshake, makeDeflated, makeMessage } from "./wire.mjs";
 
-/** One memory for whatever arrives on any connection. */
+/** The buffer into which all connections receive. */
 const memory = Buffer.allocUnsafeSlow(1024 * 1024);
 
-/** From so many connections on, one address has too few ports. */
+/** The number of connections from one address, which has a limited number of ports. */
 const CONNECTIONS_PER_ADDRESS = 20_000;
 
 class Load {
@@ -28,8 +28,9 @@ class Load {
     this.compressed = compressed;
     this.inFlight = inFlight;
     this.connections = connections;
-    // Each message of a window is another one. Twice in a row: any stretch of a window is in one piece. Compressed ones
-    // are many, and each connection begins with another: a server that remembers the last gains nothing.
+    // All messages of a window are different. The bytes contain the window twice, so that any stretch of it is
+    // contiguous. There are at least 64 compressed messages, and the connections begin with different ones, so that a
+    // server that caches the last message gains nothing.
     const variety = compressed ? Math.max(64, inFlight) : inFlight;
     this.variety = variety;
     const window = compressed
@@ -39,7 +40,7 @@ class Load {
     this.answers = Buffer.concat(window.map(({ answer }) => answer));
     this.answerSize = this.answers.length / variety;
     const frameSize = frames.length / variety / 2;
-    /** For each place in the window and each number of messages: what to write. */
+    /** The bytes to write, by position in the window and number of messages. */
     this.stretches = window.map((_, from) =>
       Array.from({ length: inFlight }, (_, more) => frames.subarray(from * frameSize, (from + more + 1) * frameSize)),
     );
@@ -58,7 +59,7 @@ class Load {
     for (const flow of this.flows) flow.send(this.inFlight);
   }
 
-  /** Sends nothing more, and waits for the answers that are due. */
+  /** Stops sending, and waits for the answers that are missing. */
   async finish() {
     this.sending = false;
     const until = performance.now() + 10_000;
@@ -66,7 +67,7 @@ class Load {
       if (performance.now() > until) throw new Error("answers are missing");
       await sleep(5);
     }
-    await sleep(20); // for what should not come
+    await sleep(20); // time for answers that should not arrive
     for (const flow of this.flows) flow.checkEnd();
   }
 
@@ -78,10 +79,10 @@ class Load {
 class Flow {
   sent = 0;
   answered = 0;
-  /** Octets of an answer that is not whole yet. */
+  /** The number of bytes received of an answer that is incomplete. */
   pending = 0;
   closed = false;
-  /** Where it begins in the window. */
+  /** The position in the window at which this connection begins. */
   first = 0;
 
   /**
@@ -119,7 +120,7 @@ class Flow {
             open = true;
             try {
               check(head);
-              if (head.length > end + 4) throw new Error("a server that speaks first");
+              if (head.length > end + 4) throw new Error("the server sent something before the first message");
             } catch (error) {
               reject(error);
             }
@@ -138,7 +139,7 @@ class Flow {
     });
   }
 
-  /** A stream of HTTP/2, on a connection of its own. */
+  /** Opens an HTTP/2 stream, on a connection of its own. */
   async openStream() {
     const session = http2.connect(`http://127.0.0.1:${this.load.port}`);
     session.on("error", fail);
@@ -194,7 +195,7 @@ class Flow {
       at %= answers.length;
       const piece = Math.min(size - done, answers.length - at);
       if (answers.compare(bytes, done, done + piece, at, at + piece) !== 0) {
-        fail(new Error("an answer that is not what was sent"));
+        fail(new Error("an answer differs from what was sent"));
       }
       done += piece;
       at += piece;
@@ -226,7 +227,7 @@ let load;
 
 /** @type {Record<string, (options: import("./run.mjs").LoadOptions) => Promise<unknown>>} */
 const commands = {
-  /** Full load for so many seconds. */
+  /** Full load for `warmup` + `seconds`. The result is that of the last `seconds`. */
   run: async (options) => {
     load = new Load(options);
     await load.open();
@@ -243,7 +244,7 @@ const commands = {
     load.close();
     return { seconds, messages, cpu: spent };
   },
-  /** Connections that have exchanged their messages once, and then stay as they are. */
+  /** Opens connections that each exchange their messages once, and are idle afterwards. */
   open: async (options) => {
     load = new Load(options);
     await load.open();

@@ -1,4 +1,4 @@
-/** Our package as a server script uses it: the build of this checkout, or the one that `--dist=<folder>` names. */
+/** Imports our package into a server script: the build of this checkout, or the one that `--dist=<folder>` names. */
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 

@@ -1,22 +1,23 @@
 /**
- * Rounds in which whoever is compared takes turns, and what they tell. One that fails costs its own row and no other.
+ * Measures participants in rounds, in which they take turns, and compares the results. A participant that fails does
+ * not affect the others.
  */
 import { MissingRuntime } from "./engines.mjs";
 import { median } from "./stats.mjs";
 
 /**
  * @typedef {object} Participant
- * @property {string} label what the table calls it
+ * @property {string} label its name in the table
  * @property {string} server a row of `servers.mjs`
  * @property {string} [dist] the build of ours that it uses; default: that of this checkout
  */
 
 /**
- * What a participant did.
+ * The samples of a participant.
  *
  * @template Sample
  * @typedef {Participant & { samples: (Sample | undefined)[], problem?: string, missing?: boolean }} Row `samples`: one
- * for each round, `undefined` where there is none; `problem`: why the row is not whole; `missing`: it needs a runtime
+ * for each round, `undefined` if there is none; `problem`: why the row is incomplete; `missing`: it needs a runtime
  * that is not installed
  */
 
@@ -25,8 +26,8 @@ import { median } from "./stats.mjs";
  * @param {readonly Participant[]} participants
  * @param {number} rounds
  * @param {(participant: Participant, round: number) => Promise<Sample>} measure
- * @param {{ onRound?: () => void, stopped?: () => boolean, together?: boolean }} [options] `stopped`: measure no more,
- * and forget the sample that was being taken; `together`: measure all participants of a round at the same time
+ * @param {{ onRound?: () => void, stopped?: () => boolean, together?: boolean }} [options] `stopped`: whether to
+ * measure no more, and to discard the current sample; `together`: measure all participants of a round at the same time
  * @returns {Promise<Row<Sample>[]>}
  */
 export const takeTurns = async (
@@ -66,7 +67,7 @@ export const takeTurns = async (
 };
 
 /**
- * The median of what the rounds of a row say; `undefined` if it has none.
+ * The median of a value of a row's samples; `undefined` if it has none.
  *
  * @template Sample
  * @param {Row<Sample>} row
@@ -79,7 +80,7 @@ export const medianOf = ({ samples }, of) => {
 
 /**
  * @typedef {object} Comparison
- * @property {number} ratio the median of the rounds' ratios, ours over the other's: what drifts, drifts for both
+ * @property {number} ratio the median of the rounds' ratios of ours to the other's: a drift affects both
  * @property {number} ofMedians the ratio of the medians
  * @property {number} low the lower quartile of the rounds' ratios
  * @property {number} high the upper quartile
@@ -89,7 +90,7 @@ export const medianOf = ({ samples }, of) => {
  */
 
 /**
- * Two rows, by the rounds that both have; `undefined` if there are none.
+ * Compares two rows by the rounds in which both have samples; `undefined` if there are none.
  *
  * @template Sample
  * @param {Row<Sample>} ours
@@ -128,7 +129,7 @@ const quantile = (sorted, share) => {
 };
 
 /**
- * The lines below a table: why rows are missing or not whole.
+ * The lines below a table: why rows are missing or incomplete.
  *
  * @param {readonly { label: string, problem?: string }[]} rows
  * @param {string} [prefix]
@@ -136,7 +137,7 @@ const quantile = (sorted, share) => {
 export const problemsOf = (rows, prefix = "") =>
   rows.flatMap(({ label, problem }) => (problem === undefined ? [] : [`${prefix}${label}: ${problem}`]));
 
-/** Ends the measuring with Ctrl-C, and keeps what was measured. A second one ends the process. */
+/** Lets Ctrl-C end the measurement and keep the results so far. A second Ctrl-C ends the process. */
 export const stopOnInterrupt = () => {
   let stopped = false;
   process.once("SIGINT", () => {

@@ -1,4 +1,4 @@
-/** One measurement: a fresh server, a fresh load, and both gone afterwards. */
+/** One measurement, with a new server process and a new load generator, which are stopped afterwards. */
 import { Child, CORE, startServer } from "./child.mjs";
 
 /**
@@ -6,7 +6,7 @@ import { Child, CORE, startServer } from "./child.mjs";
  * @property {number} port
  * @property {boolean} raw
  * @property {boolean} http2
- * @property {string} [compressed] the offer
+ * @property {string} [compressed] the Sec-WebSocket-Extensions header to offer
  * @property {"text" | "binary"} kind
  * @property {number} size
  * @property {string} [alphabet]
@@ -18,10 +18,10 @@ import { Child, CORE, startServer } from "./child.mjs";
 
 /**
  * @typedef {object} Sample
- * @property {number} rate messages a second
- * @property {number} perCpu messages a second of the server's CPU time: what is left of noise when the machine is busy
- * @property {number} server how much of a core the server used
- * @property {number} load the same of the load
+ * @property {number} rate messages per second
+ * @property {number} perCpu messages per second of the server's CPU time, on which other processes have less influence
+ * @property {number} server the share of a core that the server used
+ * @property {number} load the share of a core that the load generator used
  */
 
 /**
@@ -38,9 +38,9 @@ export const measure = async ({ server: name, dist }, work, { seconds, warmup, e
   try {
     const { kind, size, alphabet, inFlight, connections } = work;
     const patience = (warmup + seconds) * 1000 + 30_000;
-    // All from the beginning: on a busy machine one may come before we are done with the one before it.
+    // All are expected from the beginning: on a busy machine, one may arrive before the previous one is processed.
     const [began, ended, result] = ["began", "ended", "result"].map((what) => load.receive(what, patience));
-    for (const one of [began, ended, result]) one.catch(() => {}); // the one that is awaited at the time tells
+    for (const one of [began, ended, result]) one.catch(() => {}); // the one that is awaited throws
     load.send({
       command: "run",
       options: { port, raw, http2, compressed, kind, size, alphabet, inFlight, connections, warmup, seconds },
@@ -59,7 +59,7 @@ export const measure = async ({ server: name, dist }, work, { seconds, warmup, e
 };
 
 /**
- * The load hears of a server's death first, from its sockets.
+ * The cause of an error. If a server dies, the load generator notices it first, as an error of its sockets.
  *
  * @param {unknown} error
  * @param {Child} server

@@ -1,4 +1,4 @@
-/** What every server under test does besides serving: it tells its port, and answers questions about itself. */
+/** What every measured server does: it sends its port to the parent process, and answers the parent's questions. */
 import process from "node:process";
 
 /** @param {import("node:net").Server} server */
@@ -10,7 +10,7 @@ export const serve = (server) => {
 };
 
 /**
- * For a server that listens already.
+ * The same for a server that already listens.
  *
  * @param {number} port
  */
@@ -22,15 +22,15 @@ export const answer = (port) => {
     } else if (ask === "memory") {
       process.send?.({ answer: await settledMemory() });
     } else if (ask === "exit") {
-      process.exit(0); // in order, so that a profile gets written
+      process.exit(0); // an orderly exit, so that a profile is written
     }
   });
-  // Whoever measures has gone: there is nothing to live for.
+  // The parent process has ended.
   process.on("disconnect", () => process.exit(0));
   process.send?.({ listening: port });
 };
 
-/** What is in use once everything that can be collected is. */
+/** The memory in use after several garbage collections. */
 const settledMemory = async () => {
   for (let i = 0; i < 6; i++) {
     globalThis.gc?.();
@@ -41,7 +41,7 @@ const settledMemory = async () => {
     rss,
     // `external` contains `arrayBuffers`.
     counted: heapUsed + external,
-    // What zlib has is on nobody's account: all that is resident, but for what the collector keeps in reserve.
+    // zlib's memory appears in no counter: this is the resident memory without the reserve of the collector's heap.
     all: rss - heapTotal + heapUsed,
   };
 };

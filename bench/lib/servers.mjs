@@ -1,16 +1,16 @@
 /**
- * Who is measured.
+ * The servers that are measured.
  *
  * @typedef {object} ServerRow
- * @property {string} script of `bench/servers`
- * @property {boolean} raw it knows no WebSockets, and returns the octets that it gets
+ * @property {string} script in `bench/servers`
+ * @property {boolean} raw it does not know WebSockets, and returns the bytes that it receives
  * @property {boolean} [http2] it is reached with extended CONNECTs over HTTP/2
- * @property {string} [compressed] it is offered this compression, sent compressed messages, and is to answer with such
+ * @property {string} [compressed] the compression that it is offered; it must answer with compressed messages, too
  * @property {readonly string[]} [args]
  * @property {"bun" | "deno"} [runtime] what it runs in; default: Node
  */
 
-/** Each message on its own. */
+/** An offer by which each message is compressed on its own. */
 const EACH = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 /** What browsers offer. */

@@ -1,4 +1,4 @@
-/** Numbers, and how they are shown. */
+/** Statistics and their formats. */
 
 /** @param {readonly number[]} values */
 export const median = (values) => {
@@ -21,7 +21,7 @@ export const short = (value) =>
 export const percent = (share) => `${(share * 100).toFixed(0)} %`;
 
 /**
- * Markdown that is also readable as it is.
+ * A Markdown table that is also readable as plain text.
  *
  * @param {readonly string[]} head
  * @param {readonly (readonly string[])[]} rows

@@ -1,4 +1,4 @@
-/** The client's half of the wire, by hand: nothing here is shared with what it measures. */
+/** Encodes what the client sends and what it expects. It shares no code with the servers that are measured. */
 import { createHash, randomBytes, randomFillSync } from "node:crypto";
 import { constants, deflateRawSync } from "node:zlib";
 
@@ -38,7 +38,7 @@ const randomText = (size, alphabet = "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNO
  */
 export const makeMessage = ({ kind, size, alphabet, raw }) => {
   const payload = kind === "text" ? randomText(size, alphabet) : randomFillSync(Buffer.alloc(size));
-  if (payload.length !== size) throw new Error(`no text of ${size} octets can be made of that alphabet`);
+  if (payload.length !== size) throw new Error(`no text of ${size} bytes can be made of that alphabet`);
   const first = 0x80 | (kind === "text" ? 1 : 2);
   const key = randomBytes(4);
   const masked = payload.map((byte, i) => byte ^ /** @type {number} */ (key[i & 3]));
@@ -46,7 +46,7 @@ export const makeMessage = ({ kind, size, alphabet, raw }) => {
   return { frame, answer: raw ? frame : Buffer.concat([header(first, size, 0), payload]) };
 };
 
-/** JSON of about `size` octets: a list of people, each message of others. */
+/** JSON of about `size` bytes: a list of random people. */
 const randomJson = (/** @type {number} */ size) =>
   Buffer.from(
     JSON.stringify(
@@ -64,12 +64,12 @@ const deflate = (/** @type {Uint8Array} */ payload) =>
   deflateRawSync(payload, { level: 6, memLevel: 8, finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
 
 /**
- * Compressed messages, all of one compressed size, so that answers can be counted by their octets. Servers that
- * compress with the same zlib at the same level, each message on its own, give the same octets: an answer that is not
- * compressed is a wrong one.
+ * Compressed messages, all of one compressed size, so that answers can be counted by their bytes. A server that
+ * compresses each message on its own, with the same zlib at the same level, sends the same bytes: an answer that is not
+ * compressed is an error.
  *
  * @param {number} count
- * @param {number} size of a message before
+ * @param {number} size the approximate size of a message before compression, in bytes
  */
 export const makeDeflated = (count, size) => {
   /** @type {Map<number, Buffer[]>} */
@@ -93,7 +93,7 @@ export const makeDeflated = (count, size) => {
 
 /**
  * @param {number} port
- * @param {string} [compression] the offer
+ * @param {string} [compression] the Sec-WebSocket-Extensions header
  */
 export const handshake = (port, compression) => {
   const key = randomBytes(16).toString("base64");

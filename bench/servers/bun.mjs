@@ -1,4 +1,4 @@
-/** The echo on the bare `Bun.serve`, options as they are by default. */
+/** An echo server on `Bun.serve` alone, with default options. */
 import { answer } from "../lib/serve.mjs";
 
 const server = Bun.serve({

@@ -1,6 +1,6 @@
 /**
- * Sends each message of a client to all clients. Arguments: who does it (`topic`, `loop`, `ws`, `crossws` or `uws`),
- * and `except` (not to the sender) or `deflate`.
+ * Sends each message of a client to all clients. Arguments: what sends it (`topic`, `loop`, `ws`, `crossws` or `uws`),
+ * `except` (not to the sender), and `deflate` (with compression).
  */
 import http from "node:http";
 import { ours } from "../lib/ours.mjs";

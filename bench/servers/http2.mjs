@@ -1,4 +1,4 @@
-/** The control for HTTP/2: what a stream of Node's does when nobody looks at the octets. */
+/** The control for HTTP/2: a stream of Node that returns the bytes it receives. */
 import http2 from "node:http2";
 import { serve } from "../lib/serve.mjs";
 

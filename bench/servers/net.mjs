@@ -1,4 +1,4 @@
-/** The control: what a socket of Node does when nobody looks at the octets. */
+/** The control: a socket of Node that returns the bytes it receives. */
 import net from "node:net";
 import { serve } from "../lib/serve.mjs";
 

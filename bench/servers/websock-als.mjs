@@ -1,6 +1,6 @@
 /**
- * Our echo, where every upgrade runs in an AsyncLocalStorage context of its own, as behind tracing or request-scoped
- * logs.
+ * Our echo server, in which every upgrade runs in an AsyncLocalStorage context of its own, as with tracing or
+ * request-scoped logging.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import http from "node:http";

@@ -1,4 +1,4 @@
-/** Our echo on `Bun.serve`, options as they are by default. */
+/** Our echo server on `Bun.serve`, with default options. */
 import { ours } from "../lib/ours.mjs";
 import { answer } from "../lib/serve.mjs";
 

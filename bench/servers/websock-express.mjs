@@ -1,4 +1,4 @@
-/** Our echo, upgraded in a route of Express behind a few middlewares. */
+/** Our echo server, upgraded in a route of Express, after five middleware functions. */
 import http from "node:http";
 import express from "express";
 import { ours } from "../lib/ours.mjs";

@@ -1,4 +1,4 @@
-/** Our echo over HTTP/2, options as they are by default. */
+/** Our echo server over HTTP/2, with default options. */
 import http2 from "node:http2";
 import { ours } from "../lib/ours.mjs";
 import { serve } from "../lib/serve.mjs";

@@ -1,4 +1,4 @@
-/** Our echo: the built package on a plain `node:http` server, options as they are by default. */
+/** Our echo server on a plain `node:http` server, with default options except for compression. */
 import http from "node:http";
 import { ours } from "../lib/ours.mjs";
 import { serve } from "../lib/serve.mjs";

@@ -1,4 +1,4 @@
-/** Our echo on a server of `ws`, options as they are by default. */
+/** Our echo server on a server of `ws`, with default options. */
 import http from "node:http";
 import { WebSocketServer } from "ws";
 import { ours } from "../lib/ours.mjs";

@@ -1,10 +1,10 @@
-/** The echo of `ws` on a plain `node:http` server, options as they are by default. */
+/** An echo server of `ws` on a plain `node:http` server, with default options except for compression. */
 import http from "node:http";
 import { WebSocketServer } from "ws";
 import { serve } from "../lib/serve.mjs";
 
 const server = http.createServer();
-/** As ours: every message on its own, whatever its size, at level 6. */
+/** The same as ours: every message is compressed on its own, whatever its size, at level 6. */
 const deflate = {
   threshold: 0,
   serverNoContextTakeover: true,

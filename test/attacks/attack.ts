@@ -6,52 +6,52 @@ import type { Duplex } from "node:stream";
 import type { Headers, RawClient } from "../support/raw-client.ts";
 import type { Field } from "./field.ts";
 
-/** Over what the clients come: the columns of the table. */
+/** The ways in which clients connect: the columns of the table. */
 export const COLUMNS = ["HTTP/1.1", "HTTP/2", "HTTP/2, TLS"] as const;
 
 export type Column = (typeof COLUMNS)[number];
 
-/** How a client gets a WebSocket, so that the same attacks can come over any wire. */
+/** How a client opens a WebSocket, so that the same attacks can run over each version of HTTP. */
 export interface AttackTransport {
   readonly name: "HTTP/1.1" | "HTTP/2";
   readonly column: Column;
   readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
-  /** The way in for the clients of one attack. */
+  /** Opens the connections of one attack's clients. */
   enter(port: number): Entrance;
 }
 
 export interface Entrance {
-  /** Sends an opening handshake, and `behind` together with it; lets no octet of the server's be lost. */
+  /** Sends an opening handshake, and the bytes `behind` together with it. The client keeps all bytes of the server. */
   knock(target: string, headers?: Headers, behind?: Uint8Array): Promise<Knocked>;
-  /** Drops all clients, with their connections. */
+  /** Destroys the connections of all clients. */
   leave(): void;
 }
 
 export interface Knocked {
   readonly client: RawClient<Duplex>;
-  /** What comes of it: a WebSocket, the status of a refusal, or the end of a stream of HTTP/2 without an answer. */
+  /** `"open"` for a WebSocket, the status of a refusal, or `"reset"` if an HTTP/2 stream ends without a response. */
   answer(): Promise<"open" | "reset" | number>;
 }
 
-/** All growth is above what the server had before the attack, and after it was used by ordinary clients. */
+/** Memory is the growth since the beginning of the attack. Before that, ordinary clients have used the server. */
 export interface Costs {
-  /** Resident memory at its highest, garbage and buffers of the runtime included. */
+  /** The peak of the resident memory, including garbage and the runtime's buffers. */
   readonly peakMiB: number;
-  /** CPU time of the whole process, the kernel's share for its sockets included. */
+  /** The CPU time of the whole process, including the kernel's share for its sockets. */
   readonly cpuMs: number;
-  /** The longest that the event loop did not turn. */
+  /** The longest delay of the event loop. */
   readonly delayMs: number;
-  /** What is still alive when all is over. */
+  /** The memory in use after all connections have closed, without garbage. */
   readonly leftMiB: number;
-  /** What is alive at the height of the attack, memory that is reserved and was never touched included. */
+  /** The memory in use at the height of the attack, without garbage, but including buffers that are not filled. */
   readonly heldMiB?: number;
-  /** How many times the CPU time it takes to read what is eight times as long. */
+  /** The ratio of the CPU times for an input that is eight times as long and for the shorter one. */
   readonly growth?: number;
 }
 
 export type Bounds = Partial<Costs> & Pick<Costs, "peakMiB" | "cpuMs">;
 
-/** Hold for every attack that does not say otherwise. */
+/** The bounds of every attack that does not state others. */
 export const ALWAYS = { delayMs: 1000, leftMiB: 3 } as const;
 
 export interface Attack {
@@ -59,21 +59,19 @@ export interface Attack {
   /** What the server does about it, for the table. */
   readonly answer: string;
   readonly bounds: Bounds;
-  /**
-   * How often what happened to the sessions: `init`, and the reasons that `terminate` was given; where it is certain.
-   */
+  /** The numbers of the sessions' events, such as `init` and the reasons of `terminate`. Absent if they vary. */
   readonly happens?: Readonly<Record<string, number>>;
-  /** Which requests reached the app, where that is the question. */
+  /** The numbers of the requests that reach the app, by method and path. Absent if they do not matter. */
   readonly requests?: Readonly<Record<string, number>>;
-  /** What `onError` is told; the same one several times is told once here. Default: nothing. */
+  /** The errors that `onError` receives, each of them once. Default: none. */
   readonly told?: readonly string[];
-  /** It is about how requests are written there, and makes no sense elsewhere. */
+  /** The only version of HTTP to which the attack applies. Default: all. */
   readonly onlyOver?: AttackTransport["name"];
-  /** Nobody is served afterwards: that was the point. */
+  /** The attack shuts the server down: it serves no client afterwards. */
   readonly endsServer?: true;
   /** Options of the server, by the version of HTTP that it speaks. */
   readonly http?: ServerOptions;
   readonly http2?: Http2ServerOptions & { readonly timeout?: number };
-  /** Ends when the clients have done what they came for. They are dropped after it, where they are still there. */
+  /** Performs the attack. Clients that are still connected afterwards are disconnected. */
   readonly run: (field: Field) => Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Runs the attacks, each against a server of its own, and judges what they cost it. */
+/** Runs the attacks, each against a server of its own, and checks their costs. */
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { MeasuredServer } from "../support/measured-server.ts";
 import { frame, TEXT } from "../support/raw-frames.ts";
@@ -13,7 +13,7 @@ const exceeded = (costs: Partial<Costs>, bounds: Partial<Costs>): object =>
       .filter(([, { bound, measured }]) => measured === undefined || measured > bound),
   );
 
-/** What a server does for anybody is done before it is measured. */
+/** Uses the server like ordinary clients, so that what a server does only once is not measured. */
 const warmUp = async (server: MeasuredServer, transport: AttackTransport): Promise<void> => {
   const field = new Field(server, transport);
   await field.many(20, async () => {
@@ -47,7 +47,7 @@ const mount = async (attack: Attack, transport: AttackTransport, server: Measure
     field.leave();
     await server.ask("deserted");
   }
-  // All of it at once: one alone rarely tells why.
+  // All results are compared together: a single one rarely shows the cause of a failure.
   expect({
     ...(attack.happens && { happens }),
     ...(attack.requests && { requests }),
@@ -66,13 +66,13 @@ const mount = async (attack: Attack, transport: AttackTransport, server: Measure
   return costs;
 };
 
-/** The tests: one for each attack. `measured` is told what they cost. */
+/** Defines a test for each attack. `measured` is called with its costs. */
 export const testAttacks = (
   transport: AttackTransport,
   attacks: readonly Attack[],
   measured: (attack: Attack, costs: Costs) => void,
 ): void => {
-  // A server takes a while to start. So each does that while the one before is warmed up.
+  // A server takes a while to start, so each one starts during the previous attack.
   const started = new Map<Attack, Promise<MeasuredServer>>();
   const prepare = (attack: Attack): Promise<MeasuredServer> => {
     const server = started.get(attack) ?? start(transport, attack);
@@ -86,7 +86,7 @@ export const testAttacks = (
   for (const [i, attack] of attacks.entries()) {
     test(attack.name, async () => {
       const server = await prepare(attack);
-      // However it ends: a server that was brought to its knees does not go by itself.
+      // However the test ends: an overloaded server might not exit by itself.
       onTestFinished(() => server.stop());
       const next = attacks[i + 1];
       if (next !== undefined) void prepare(next);

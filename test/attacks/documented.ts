@@ -1,11 +1,11 @@
-/** Attacks over one transport, and what `docs/security.md` says of them. */
+/** Runs the attacks over one transport, and checks their table in `docs/security.md`. */
 import { afterAll, describe, expect, test } from "vitest";
 import { type Attack, type AttackTransport, COLUMNS, type Costs } from "./attack.ts";
 import { testAttacks } from "./attacking.ts";
 import { attacks } from "./rows/index.ts";
 import { cellOf, NOT_OVER_IT, readTable, rowOf, writeTable } from "./table.ts";
 
-/** Runs these, and checks their column of the table; with `UPDATE_DOCS` it writes it instead. */
+/** Runs the attacks, and checks their column of the table. With `UPDATE_DOCS`, the column is written instead. */
 export const testDocumentedAttacks = (transport: AttackTransport, run: readonly Attack[]): void => {
   const { column } = transport;
   const costs = new Map<Attack, Costs>();
@@ -14,7 +14,7 @@ export const testDocumentedAttacks = (transport: AttackTransport, run: readonly 
   });
 
   if (process.env.UPDATE_DOCS !== undefined) {
-    // What was not run now, and what others run, keeps what was measured before.
+    // Attacks that were not run now, and other columns, keep their former measurements.
     afterAll(() => {
       const before = new Map(readTable().map((row) => [row.attack, row.measured]));
       const cell = (attack: Attack): string => {
@@ -33,7 +33,7 @@ export const testDocumentedAttacks = (transport: AttackTransport, run: readonly 
     return;
   }
 
-  test(`docs/security.md has a row for each attack and no other, and what was measured over ${column}`, () => {
+  test(`docs/security.md has a row for each attack and no other, with the costs over ${column}`, () => {
     const rows = readTable();
     expect(rows.map(({ measured, ...row }) => row)).toEqual(attacks.map(rowOf));
     const names = run.map(({ name }) => name);

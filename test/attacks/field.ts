@@ -1,4 +1,4 @@
-/** Where an attack takes place: the server, and the clients that it has to do with. */
+/** What an attack acts on: the server and its clients. */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import type { MeasuredServer } from "../support/measured-server.ts";
@@ -11,7 +11,7 @@ export const MiB = 1024 * 1024;
 export type Client = RawClient<Duplex>;
 
 export class Field {
-  /** What the attack measures itself, besides what is always measured. */
+  /** The costs that the attack measures itself, besides those that are always measured. */
   readonly costs: { -readonly [Name in keyof Costs]?: Costs[Name] } = {};
   readonly over: AttackTransport["name"];
   private readonly server: MeasuredServer;
@@ -24,7 +24,7 @@ export class Field {
     this.entrance = transport.enter(server.port);
   }
 
-  /** An open WebSocket that `handler` runs. */
+  /** Opens a WebSocket with the handler of this name. */
   async connect(handler: string, options: object = {}, headers: Headers = {}): Promise<Client> {
     const target = `/ws/${handler}?options=${encodeURIComponent(JSON.stringify(options))}`;
     const { client, answer } = await this.knock(target, headers);
@@ -33,19 +33,19 @@ export class Field {
     return client;
   }
 
-  /** An opening handshake, whatever comes of it. */
+  /** Sends an opening handshake, which may be refused. */
   knock(target: string, headers: Headers = {}, behind?: Uint8Array): Promise<Knocked> {
     return this.entrance.knock(target, headers, behind);
   }
 
-  /** Only a socket: what is said over it is the attack's own business. */
+  /** Opens a TCP connection, over which the attack sends what it wants. */
   async dial(): Promise<RawClient> {
     const client = await RawClient.open(this.server.port);
     this.dialed.push(client);
     return client;
   }
 
-  /** Many at once, but not so many that the listening queue overflows. */
+  /** Calls `make` for many clients concurrently, but for so few that the listen backlog does not overflow. */
   async many<T>(count: number, make: (index: number) => Promise<T>): Promise<T[]> {
     const made: T[] = [];
     for (let i = 0; i < count; i += 100) {
@@ -54,7 +54,7 @@ export class Field {
     return made;
   }
 
-  /** Drops who is still there. */
+  /** Destroys all connections that are still open. */
   leave(): void {
     for (const { socket } of this.dialed.splice(0)) socket.destroy();
     this.entrance.leave();
@@ -62,28 +62,28 @@ export class Field {
 
   // --- the server's side
 
-  /** Lets time pass for the sessions: nothing else does. */
+  /** Advances the clock of the sessions, which otherwise stands still. */
   advance(ms: number): Promise<void> {
     return this.server.ask("advance", ms);
   }
 
-  /** Until something has happened so often on the server. */
+  /** Resolves when the event `what` has happened `count` times on the server. */
   reaches(what: string, count: number): Promise<void> {
     return this.server.ask("reaches", what, count);
   }
 
   /**
-   * Until the server reads nobody any more: the flood has become backpressure. Measures what is alive then.
+   * Waits until the server has stopped reading from its clients, and measures the memory in use.
    *
-   * @throws Error if the server takes all of it instead
+   * @throws Error if the server has read the whole flood instead
    */
   async heldBack(flooding: Promise<void>): Promise<void> {
     const taken = await Promise.race([this.server.ask("heldBack").then(() => false), flooding.then(() => true)]);
     await this.weigh();
-    if (taken) throw new Error(`the server took all of it, and holds ${this.costs.heldMiB} MiB`);
+    if (taken) throw new Error(`the server has read the whole flood, and holds ${this.costs.heldMiB} MiB`);
   }
 
-  /** Until so many close frames have arrived at handlers that never settle. */
+  /** Resolves when `count` close frames have arrived on connections whose callbacks never settle. */
   closing(count: number): Promise<void> {
     return this.server.ask("closing", count);
   }
@@ -96,12 +96,12 @@ export class Field {
     return this.server.ask("shutDown");
   }
 
-  /** Measures what is alive now. */
+  /** Measures the memory in use now, and records it if it is the largest so far. */
   async weigh(): Promise<void> {
     this.costs.heldMiB = Math.max(this.costs.heldMiB ?? 0, await this.server.ask<number>("heldMiB"));
   }
 
-  /** The least CPU time in ms that the server took for it, in a few goes; one that takes a second says enough. */
+  /** The least CPU time in ms that the server needed for one of `goes` runs; for the first, if it took a second. */
   async time(goes: number, run: () => Promise<unknown>): Promise<number> {
     let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < goes && (i === 0 || least < 1000); i++) {
@@ -114,27 +114,28 @@ export class Field {
 }
 
 /**
- * Sends `chunk` again and again, as fast as it is taken, until `octets` are sent, the connection is gone, or `enough`.
+ * Sends `chunk` repeatedly, as fast as the socket accepts it, until `size` bytes are sent, the connection is closed, or
+ * `enough` settles.
  */
 export const flood = async (
   { socket }: Client,
   chunk: Uint8Array,
-  octets: number,
+  size: number,
   enough: Promise<unknown> = new Promise(() => {}),
 ): Promise<void> => {
   let stopped = false;
   const stop = Promise.race([enough, new Promise((resolve) => socket.once("close", resolve))]).then(() => {
     stopped = true;
   });
-  for (let sent = 0; sent < octets && socket.writable && !stopped; sent += chunk.length) {
+  for (let sent = 0; sent < size && socket.writable && !stopped; sent += chunk.length) {
     if (!socket.write(chunk)) await Promise.race([stop, once(socket, "drain").catch(() => undefined)]);
   }
 };
 
-/** So many times the same octets. */
+/** The bytes, `count` times. */
 export const times = (count: number, bytes: Uint8Array): Buffer => Buffer.alloc(bytes.length * count, bytes);
 
-/** The server lives, and serves others. */
+/** Checks that the server still echoes a client's messages. */
 export const isHealthy = async (client: Client, word = "healthy"): Promise<void> => {
   client.send(frame(TEXT, word));
   const answer = await client.text();

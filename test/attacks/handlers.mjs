@@ -1,10 +1,10 @@
-// The handlers that are attacked. Whatever ends is counted.
+// The handlers that are attacked. Their calls of `init` and `terminate` are counted.
 import { setImmediate as turn } from "node:timers/promises";
 import { handler, ok, push, stop } from "websock-js";
 
 const MiB = 1024 * 1024;
 
-/** What happened, by name: how many of it. `"GET /path"` for what reached the app, `"init"`, and the reasons of `terminate`. */
+/** The numbers of events by name: `"GET /path"` for requests that reach the app, `"init"`, reasons of `terminate`. */
 export class Tally {
   counts = {};
   #waiting = new Set();
@@ -14,7 +14,7 @@ export class Tally {
     for (const check of this.#waiting) check();
   }
 
-  /** Until there are so many of it. */
+  /** Resolves when the event has happened `count` times. */
   reaches(name, count) {
     return new Promise((resolve) => {
       const check = () => {
@@ -28,7 +28,7 @@ export class Tally {
   }
 }
 
-/** Opens once, for all who wait. */
+/** A promise that a command resolves, for everything that waits for it. */
 export class Gate {
   open;
   opened = new Promise((resolve) => {
@@ -36,7 +36,7 @@ export class Gate {
   });
 }
 
-/** What a callback must not return. */
+/** Invalid results of callbacks. */
 const NONSENSE = {
   undefined: () => undefined,
   null: () => null,
@@ -51,7 +51,7 @@ const NONSENSE = {
   "message-data": () => push({ opcode: "text", data: 5 }, 1),
   "message-opcode": () => push({ opcode: "frame", data: "x" }, 1),
   "close-code": () => ["stop", "normal", 1005, 1],
-  // These throw when they are looked at.
+  // These throw when they are inspected.
   trap: () =>
     new Proxy(
       {},
@@ -68,7 +68,7 @@ const NONSENSE = {
   },
 };
 
-/** @param peers is given the `self` of those who would not tell what has arrived. */
+/** @param peers receives the `self` of each connection that has a callback that never settles */
 export const handlersFor = (tally, gate, peers) => {
   let running = 0;
   const throwIt = () => {
@@ -84,7 +84,7 @@ export const handlersFor = (tally, gate, peers) => {
     echo,
     sink: { init: () => ok(0), handleIn: (_message, n) => ok(n) },
 
-    /** Takes a turn of the event loop for each message. */
+    /** Takes an event-loop tick for each message. */
     slow: {
       init: () => ok(0),
       handleIn: async (_message, n) => {
@@ -95,7 +95,7 @@ export const handlersFor = (tally, gate, peers) => {
       },
     },
 
-    /** Pushes half a gibibyte to whoever connects, a message a turn. */
+    /** Pushes about 512 MiB in messages of 1 MiB, one for each call of `handleInfo`. */
     fountain: handler()({
       init: (_arg, self) => {
         self.send("more");

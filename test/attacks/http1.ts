@@ -1,4 +1,4 @@
-/** Attacks over HTTP/1.1: a socket of their own for each client. */
+/** Attacks over HTTP/1.1: each client has a TCP connection of its own. */
 import { handshake, RawClient } from "../support/raw-client.ts";
 import type { AttackTransport, Entrance } from "./attack.ts";
 

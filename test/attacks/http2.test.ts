@@ -5,7 +5,7 @@ import { attacksOver } from "./rows/index.ts";
 
 testDocumentedAttacks(http2, attacksOver(http2));
 
-/** Those that are about memory and backpressure: TLS has buffers of its own. */
+/** The attacks that run over TLS as well: those on memory and backpressure, because TLS has buffers of its own. */
 const OVER_TLS = [
   "200 resets in the middle of a message",
   "200 messages that never end: 10 MB announced, 1 KB sent",
@@ -17,6 +17,6 @@ const overTls = attacksOver(http2OverTls).filter(({ name }) => OVER_TLS.includes
 
 testDocumentedAttacks(http2OverTls, overTls);
 
-test("those that come over TLS are there", () => {
+test("the attacks that run over TLS exist", () => {
   expect(overTls.map(({ name }) => name).sort()).toEqual([...OVER_TLS].sort());
 });

@@ -1,4 +1,4 @@
-/** Attacks over HTTP/2: many clients are streams of one connection. */
+/** Attacks over HTTP/2: up to 100 clients are streams of one connection. */
 import type { ClientHttp2Session } from "node:http2";
 import type { Duplex } from "node:stream";
 import { selfSigned } from "../support/certificate.ts";
@@ -6,7 +6,7 @@ import { answerOf, connectHttp2, type Http2Headers, request } from "../support/h
 import { RawClient } from "../support/raw-client.ts";
 import type { AttackTransport, Entrance } from "./attack.ts";
 
-/** As many as servers usually allow, and RFC 9113 §6.5.2 recommends at least. */
+/** The number that servers usually allow, and the minimum that RFC 9113 §6.5.2 recommends. */
 const STREAMS_PER_CONNECTION = 100;
 
 const enter = (url: string): Entrance => {
@@ -14,7 +14,7 @@ const enter = (url: string): Entrance => {
   let streams = 0;
   const session = (): Promise<ClientHttp2Session> => {
     if (sessions.length === 0 || streams === STREAMS_PER_CONNECTION) {
-      // The client has limits of its own for what it sends.
+      // The client's own limit would prevent some attacks.
       sessions.push(connectHttp2(url, { maxSendHeaderBlockLength: 1_000_000 }));
       streams = 0;
     }

@@ -1,4 +1,4 @@
-/** The client half of the inflation bombs, against a server that we did not write. */
+/** Tests the inflation bombs themselves, against a server that we did not write. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
@@ -8,7 +8,7 @@ import { type Client, MiB } from "./field.ts";
 import { http1 } from "./http1.ts";
 import { bomb, fragmented, manySmall, OFFER, RSV1, SMALL_BOMBS, single } from "./rows/inflation.ts";
 
-/** A connection to `ws` that compresses, and the sizes of the messages that are nothing but zeros. */
+/** A compressed connection to `ws`, and the sizes of the messages that `ws` receives; -1 if not all bytes are zero. */
 const connectToWs = async (maxPayload: number): Promise<{ client: Client; zeros: number[] }> => {
   const zeros: number[] = [];
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: true, maxPayload });
@@ -26,12 +26,12 @@ const connectToWs = async (maxPayload: number): Promise<{ client: Client; zeros:
   return { client, zeros };
 };
 
-test("a bomb is what it says: a thousandth of what it becomes", async () => {
+test("a bomb is about a thousandth of the size of its message", async () => {
   const { client, zeros } = await connectToWs(0);
   const bytes = bomb(64);
   expect(bytes.length).toBeLessThan(64 * 1100);
   client.send(frame(BINARY, bytes, { rsv: RSV1 }), frame(BINARY, bytes, { rsv: RSV1 }));
-  // Its close frame comes when both are read.
+  // The server answers the close frame when it has read both messages.
   client.send(frame(8));
   expect(await client.closeCode()).toBe(1005);
   expect(zeros).toEqual([64 * MiB, 64 * MiB]);
@@ -47,7 +47,7 @@ test.each([
   expect(zeros).toEqual([]);
 });
 
-test("ws takes the small bombs: each is a sound message below its limit", async () => {
+test("ws accepts the small bombs: each is a valid message below its limit", async () => {
   const { client, zeros } = await connectToWs(10_000_000);
   manySmall(client);
   expect(await client.closeCode()).toBe(1000);

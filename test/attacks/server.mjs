@@ -1,4 +1,5 @@
-// The server under attack: a process of its own, on the built package. Its sessions' time stands still until it is told to pass.
+// The server that is attacked. It runs in a process of its own, with the built package. The clock of its sessions is
+// advanced only by the command `advance`.
 import http from "node:http";
 import http2 from "node:http2";
 import { setImmediate as turn } from "node:timers/promises";
@@ -16,12 +17,12 @@ const peers = [];
 const handlers = handlersFor(tally, gate, peers);
 /** TCP connections. */
 const connections = new Set();
-/** What carries a WebSocket or asks for one: a TCP connection, or a stream of HTTP/2. */
+/** What carries WebSockets and upgrade requests: TCP connections, or HTTP/2 streams. */
 const sockets = new Set();
 const errors = new Set();
 const clock = new ManualClock();
 
-/** `/ws/echo` is that handler, `/gate/ws/echo` the same when the gate opens, anything else an ordinary page. */
+/** `/ws/echo` upgrades with the handler `echo`, `/gate/ws/echo` after the gate has opened; other paths are pages. */
 const listener = async (request, response) => {
   tally.add(`${request.method} ${request.url.replace(/\?.*/, "")}`);
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
@@ -44,7 +45,7 @@ const attachment = attach(server, {
   clock,
   onError: (error, context) => errors.add(`${context?.callback}: ${error.name}: ${error.message}`),
 });
-/** Is in the set until it closes. */
+/** Keeps an object in the set until it closes, and counts its closing under this name. */
 const watch = (set, one, name) => {
   if (set.has(one)) return;
   set.add(one);
@@ -72,20 +73,20 @@ answer({
     await measurements.start();
   },
   reaches: (name, count) => tally.reaches(name, count),
-  /** Until the peers are read no more: what they send has become backpressure, and stays so. */
+  /** Resolves when nothing has been read from any peer for 200 event-loop ticks, because reading is paused. */
   heldBack: async () => {
-    for (let still = 0, octets = -1; still < 200; await turn()) {
+    for (let still = 0, before = -1; still < 200; await turn()) {
       const read = [...connections].reduce((sum, socket) => sum + socket.bytesRead, 0);
       const isHeld = sockets.size > 0 && [...sockets].every((socket) => socket.readableFlowing !== true);
-      still = isHeld && read === octets ? still + 1 : 0;
-      octets = read;
+      still = isHeld && read === before ? still + 1 : 0;
+      before = read;
     }
   },
-  /** Until the close frames of so many have arrived. */
+  /** Resolves when `count` close frames have arrived on connections whose callbacks never settle. */
   closing: async (count) => {
     while (peers.filter((self) => self.connection.closeCode !== undefined).length < count) await turn();
   },
-  /** Until every connection has closed, and everything on it. */
+  /** Resolves when all connections and streams have closed. */
   deserted: async () => {
     while (sockets.size + connections.size > 0) {
       const name = sockets.size > 0 ? "socket closed" : "connection closed";

@@ -1,4 +1,4 @@
-/** The table in `docs/security.md`: a row for each attack, with what it did cost in the runs that wrote it. */
+/** The table in `docs/security.md`: a row for each attack, with its costs in the run that wrote them. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ALWAYS, type Attack, COLUMNS, type Column, type Costs } from "./attack.ts";
@@ -13,10 +13,10 @@ const HEAD = [
   `|${"---|".repeat(3 + COLUMNS.length)}`,
 ];
 
-/** It does not come over that. */
+/** The attack does not run over the column's transport. */
 export const NOT_OVER_IT = "–";
 
-/** The costs in the order in which they are named, and how. */
+/** The costs in the order in which the table shows them, and their formats. */
 const UNITS: { readonly [Name in keyof Required<Costs>]: (value: number) => string } = {
   peakMiB: (value) => `${value} MiB`,
   heldMiB: (value) => `${value} MiB held`,
@@ -26,7 +26,7 @@ const UNITS: { readonly [Name in keyof Required<Costs>]: (value: number) => stri
   leftMiB: () => "",
 };
 
-/** To two digits: no more of it comes back the next time. Less than nothing is noise. */
+/** Rounded to two digits, because further digits differ in each run. A value below zero is noise. */
 const rounded = (value: number): number => (value < 0.1 ? 0 : Number(value.toPrecision(2)));
 
 const amounts = (costs: Partial<Costs>): string =>

@@ -1,6 +1,6 @@
-"""A WebSocket over HTTP/2 by implementations that share nothing with ours: h2 for the streams, wsproto for the frames.
+"""A client for WebSockets over HTTP/2 that shares no code with ours: h2 for the streams, wsproto for the frames.
 
-    http2_client.py PORT    prints what it got, as JSON, a line each
+    http2_client.py PORT    prints what it has received, as a JSON object per line
 """
 import json
 import socket
@@ -124,7 +124,7 @@ ws.send(Ping(payload=b"are you there"))
 pong = ws.next()
 tell(pong=isinstance(pong, Pong) and pong.payload.decode())
 
-# A second one on the same session, refused, and a third whose close is ours.
+# A second request on the same session is refused. A third is upgraded, and this client closes it.
 _, refused = client.open(sec_websocket_version="7")
 tell(refused=refused[":status"], versions=refused.get("sec-websocket-version"))
 other_stream, _ = client.open()

@@ -74,7 +74,7 @@ test("a connection is no member of a board while its init is pending, nor if its
   expect(received(ada).at(-1)).toEqual({ type: "who" });
 });
 
-test("a connection that is lost is gone from the board", async () => {
+test("a connection that is lost is removed from the board", async () => {
   const board = newBoard();
   const [ada, ben] = [await join(board, "Ada"), await join(board, "Ben")];
   ben.drop();
@@ -92,7 +92,7 @@ test.each(["", "null", "[]", '{"type":"move","id":1,"column":3}', '{"type":"add"
   },
 );
 
-test("a hub takes 20 lines of code at most", () => {
+test("the hub has at most 20 lines of code", () => {
   const source = readFileSync(new URL("../../examples/board/hub.ts", import.meta.url), "utf8");
   const lines = source.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("/**"));
   expect(lines.length).toBeLessThanOrEqual(20);

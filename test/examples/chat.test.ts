@@ -1,4 +1,4 @@
-/** The chat demo as its visitors meet it: the built server in a process of its own, and real browsers. */
+/** Tests the chat demo as its users see it: the built server in a process of its own, and real browsers. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ const hasBrowser = haveChromium();
 let server: ChildProcess;
 let url: string;
 
-/** Starts the server, and waits until it says where it listens. */
+/** Starts the server, and waits until it prints its URL. */
 const startServer = async (port: string): Promise<void> => {
   server = spawn(process.execPath, ["examples/chat/dist/server.js"], {
     cwd: root,
@@ -57,7 +57,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
   });
   afterEach(async () => {
     for (const context of browser.contexts()) await context.close();
-    await stopServer("SIGKILL"); // a hook that fails ends the row of hooks
+    await stopServer("SIGKILL"); // if this hook fails, the next one does not run
     expect(complaints).toEqual([]);
   });
 
@@ -66,7 +66,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("dialog", (dialog) => complaints.push(dialog.message()));
     page.on("console", (message) => {
-      // That a server is not there is in the log whatever a page does.
+      // The browser logs a refused connection, whatever the page does.
       if (message.type() === "error" && !message.text().includes("ERR_CONNECTION_REFUSED")) {
         complaints.push(message.text());
       }
@@ -97,7 +97,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
 
   const hears = (page: Page, text: string) => page.getByRole("log").getByText(text, { exact: true }).waitFor();
 
-  /** Waits until the list of those present is this. */
+  /** Waits until the list of people contains exactly these names. */
   const present = (page: Page, ...names: string[]) =>
     page.waitForFunction(
       (expected) =>
@@ -118,7 +118,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     await hears(ben, "hello");
     await say(ben, "hello yourself");
     await hears(ada, "hello yourself");
-    // What is said in her own room comes after whatever could have leaked into it.
+    // A message in Eve's own room arrives after any that were wrongly sent to it before.
     await say(eve, "anybody?");
     await hears(eve, "anybody?");
     expect(await eve.locator("#log .words").allTextContents()).toEqual(["anybody?"]);
@@ -130,7 +130,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await cy.locator("#log .words").allTextContents()).toEqual(["hello", "hello yourself"]);
   });
 
-  test("the keyboard is enough, and shows where it is", async () => {
+  test("the page can be used with the keyboard alone, and shows the focus", async () => {
     const page = await openDoor();
     const focused = async (): Promise<string> => {
       const [id, outline] = await page.evaluate(() => {
@@ -172,7 +172,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await press("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter")).toBe("name");
   });
 
-  test("the inspector shows what goes over the wire, both ways", async () => {
+  test("the inspector shows the messages in both directions", async () => {
     const page = await enter("Ada", "lobby");
     await page.getByText("Inspector", { exact: true }).click();
     await say(page, "grüß dich");
@@ -195,7 +195,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await page.locator("#frames tr").count()).toBe(0);
   });
 
-  test("a reader at the end stays there; one who has scrolled up is left alone, and told", async () => {
+  test("a log at its end scrolls to new messages; one that was scrolled up does not, and shows a button", async () => {
     const ada = await enter("Ada", "lobby");
     const ben = await enter("Ben", "lobby");
     const newest = ada.getByRole("button", { name: "New messages" });
@@ -222,7 +222,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await newest.isVisible()).toBe(false);
   });
 
-  test("the server dies and comes back: the pages say so, return, and lose nothing", async () => {
+  test("when the server is killed and restarted, the pages show it, reconnect, and lose no messages", async () => {
     const ada = await enter("Ada", "lobby");
     const ben = await enter("Ben", "lobby");
     await say(ada, "before");
@@ -248,8 +248,8 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await ada.locator("#log .words").allTextContents()).toEqual(["before", "meanwhile", "after"]);
   });
 
-  test("who does not want to wait tries at once, and keeps the focus", async () => {
-    // The page's clock stands still: nothing but the button makes it try.
+  test("a button reconnects immediately, and afterwards the message field has the focus", async () => {
+    // The page's clock stands still: only the button makes the page reconnect.
     const page = await openDoor();
     await page.clock.install();
     await page.clock.pauseAt(Date.now() + 60_000);
@@ -266,7 +266,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("draft");
   });
 
-  test("what people write is text, never HTML", async () => {
+  test("what people write is shown as text, never as HTML", async () => {
     const name = "<img src=x onerror=a()>";
     const text = `<img src=x onerror="alert(1)"><script>alert(2)</script><b>bold</b>`;
     const mallory = await enter(name, "lobby");
@@ -280,7 +280,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     await present(ada, name, "Ada (you)");
   });
 
-  test("whom the server refuses stands at the door again, and reads why", async () => {
+  test("a user whom the server refuses returns to the form, which shows the reason", async () => {
     const page = await openDoor();
     await page.getByLabel("Your name").fill("\u200b");
     await page.keyboard.press("Enter");
@@ -324,7 +324,7 @@ describe("the server", () => {
     expect(await closed(connect(query))).toEqual([4001, why]);
   });
 
-  test("refuses the pages of others, and messages beyond all measure", async () => {
+  test("refuses pages of other origins, and closes with 1009 on a message that is too large", async () => {
     const [error] = await once(connect("room=lobby&name=Mallory", { origin: "https://elsewhere.example" }), "error");
     expect(error.message).toContain("403");
     const socket = connect("room=lobby&name=Mallory");
@@ -332,7 +332,7 @@ describe("the server", () => {
     expect((await closed(socket))[0]).toBe(1009);
   });
 
-  test("answers its files with a strict policy, and nothing else", async () => {
+  test("serves its files with a strict Content-Security-Policy, and nothing else", async () => {
     const page = await fetch(url);
     expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
     expect(page.headers.get("content-security-policy")).toContain("require-trusted-types-for 'script'");
@@ -341,25 +341,28 @@ describe("the server", () => {
     expect((await fetch(`${url}/room`)).status).toBe(426);
   });
 
-  test.each(["SIGTERM", "SIGINT"] as const)("ends well on %s: sends everybody away with 1012, once", async (signal) => {
-    const received: string[] = [];
-    const sockets = ["Ada", "Ben"].map((name) => connect(`room=lobby&name=${name}`));
-    for (const socket of sockets) {
-      socket.on("message", (data) => received.push(JSON.parse(String(data)).type));
-      await once(socket, "message");
-    }
-    const ends = Promise.all(sockets.map(closed));
-    await stopServer(signal);
-    expect(await ends).toEqual([
-      [1012, ""],
-      [1012, ""],
-    ]);
-    expect(server.exitCode).toBe(0);
-    expect(received).not.toContain("left");
-  });
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    'exits with code 0 on %s, after it has closed all connections with 1012 and sent no "left"',
+    async (signal) => {
+      const received: string[] = [];
+      const sockets = ["Ada", "Ben"].map((name) => connect(`room=lobby&name=${name}`));
+      for (const socket of sockets) {
+        socket.on("message", (data) => received.push(JSON.parse(String(data)).type));
+        await once(socket, "message");
+      }
+      const ends = Promise.all(sockets.map(closed));
+      await stopServer(signal);
+      expect(await ends).toEqual([
+        [1012, ""],
+        [1012, ""],
+      ]);
+      expect(server.exitCode).toBe(0);
+      expect(received).not.toContain("left");
+    },
+  );
 });
 
-test("each wait is about twice the one before, up to 15 s, and no two pages' waits are the same", () => {
+test("each wait is about twice the previous one, at most 15 s, and random, so that pages do not reconnect together", () => {
   expect([0, 1, 2, 3].map((failures) => backoff(failures, 0))).toEqual([250, 500, 1000, 2000]);
   expect([0, 1, 2, 3].map((failures) => backoff(failures, 1))).toEqual([500, 1000, 2000, 4000]);
   expect([backoff(50, 0), backoff(5000, 1)]).toEqual([7500, 15_000]);

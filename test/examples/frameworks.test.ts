@@ -1,4 +1,4 @@
-/** The examples as their readers run them: compiled, each in a process of its own. */
+/** Runs the examples as their readers do: compiled, each in a process of its own. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -25,7 +25,7 @@ let server: ChildProcess;
 let stderr: string;
 afterEach(() => void (server as ChildProcess | undefined)?.kill("SIGKILL"));
 
-/** Starts an example, and returns the address that it says it listens at. */
+/** Starts an example, and returns the URL that it prints. */
 const start = async (name: string): Promise<URL> => {
   const script = `examples/dist/${name}/server.js`;
   const [file, ...args] = name === "bun" || name === "deno" ? commandFor(name, script) : [process.execPath, script];
@@ -50,7 +50,7 @@ const nextMessage = async (socket: WebSocket): Promise<string> => String((await 
 const runtimes = (["bun", "deno"] as const).filter(haveRuntime);
 
 describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", "ws", ...runtimes])("%s", (name) => {
-  test("greets whom it knows, refuses whom it does not, and ends well", async () => {
+  test("greets a known user, refuses an unknown one, and shuts down on SIGTERM", async () => {
     const url = await start(name);
     url.hostname = "localhost";
     const address = url.href.replace("http", "ws");
@@ -60,7 +60,7 @@ describe.each(["node", "express", "fastify", "koa", "hono", "h3", "srvx", "ws", 
     expect(error.message).toContain("401");
     expect((await fetch(url, { headers: { cookie: "user=ada" } })).status).toBe(426);
     expect((await fetch(new URL("/elsewhere", url))).status).toBe(404);
-    // What Express says of an error, in development, is its own.
+    // In development, Express itself prints the error of a refusal.
     if (name !== "express") expect(stderr).toBe("");
     stderr = "";
 
@@ -97,7 +97,7 @@ describe("ws", () => {
 });
 
 describe.skipIf(!haveRuntime("workerd"))("cloudflare", () => {
-  test("greets whom it knows and refuses whom it does not, in a Durable Object", async () => {
+  test("greets a known user, and refuses an unknown one, in a Durable Object", async () => {
     const dist = "examples/dist";
     const workerd = await startWorkerd(`${dist}/cloudflare/worker.js`, "", [`${dist}/greeter.js`, `${dist}/user.js`]);
     onTestFinished(workerd.stop);
@@ -119,7 +119,7 @@ describe.skipIf(!haveRuntime("workerd"))("cloudflare", () => {
 });
 
 describe("http2", () => {
-  test("tells a client what opened it, over either version", async () => {
+  test("sends a client the method and the version of HTTP that opened its connection", async () => {
     const url = await start("http2");
     const stream = await openHttp2Stream(url.origin, { ":path": "/protocol" });
     expect(await RawClient.of(stream as never).text()).toBe("HTTP/2.0, CONNECT");
@@ -133,7 +133,7 @@ describe("http2", () => {
     expect(stderr).toBe("");
   });
 
-  test.skipIf(!haveChromium())("its page shows HTTP/2 for both", async () => {
+  test.skipIf(!haveChromium())("its page shows HTTP/2 for the page and for its WebSocket", async () => {
     const url = await start("http2");
     const browser = await launchChromium();
     try {

@@ -1,6 +1,4 @@
-/**
- * A browser whose page came over HTTP/2 opens its WebSocket on the same connection: seen from the server's side too.
- */
+/** A browser whose page was loaded over HTTP/2 opens its WebSocket on the same connection. The test checks both sides. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
@@ -28,7 +26,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
     wasClean: boolean;
   }
 
-  /** Runs in the page: says all of that, one after the answer to the other, and then closes or is closed. */
+  /** Runs in the page: sends the messages, each after the answer to the previous one, and then closes or is closed. */
   const talk = (page: Page, says: string[], close: number | undefined): Promise<Told> =>
     page.evaluate(
       async ([says, close]) => {
@@ -57,7 +55,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
       [says, close] as [string[], number | undefined],
     ) as Promise<Told>;
 
-  test("extended CONNECT on the session that brought the page, compression, a subprotocol, and close codes both ways", async () => {
+  test("extended CONNECT on the page's session, with compression, a subprotocol, and close codes in both directions", async () => {
     const { port, opened, sessions, errors, sockets } = await servePage();
     const page = await open(`https://localhost:${port}/`);
     const large = "x".repeat(300_000);
@@ -81,7 +79,7 @@ describe.skipIf(!haveChromium())("Chromium", () => {
       wasClean: true,
     });
 
-    // A browser may open connections that it does not need; these came on the one that brought the page.
+    // A browser may open connections that it does not need. Both WebSockets use the one over which the page was loaded.
     expect(opened).toHaveLength(2);
     expect(new Set(opened.map(({ session }) => session))).toEqual(new Set([sessions[0]]));
     for (const { stream, rawHeaders, connection } of opened) {
@@ -102,10 +100,10 @@ describe.skipIf(!haveChromium())("Chromium", () => {
       });
     }
     expect(opened[0]!.connection).toMatchObject({ closeCode: 4002, closeText: "from the page" });
-    // The large message went both ways, and compressed.
-    for (const octets of [opened[0]!.received, opened[0]!.sent]) {
-      expect(octets).toBeGreaterThan(0);
-      expect(octets).toBeLessThan(large.length / 100);
+    // The large message was compressed in both directions.
+    for (const bytes of [opened[0]!.received, opened[0]!.sent]) {
+      expect(bytes).toBeGreaterThan(0);
+      expect(bytes).toBeLessThan(large.length / 100);
     }
     expect(errors).toEqual([]);
     while (sockets.connections > 0) await new Promise((resolve) => setTimeout(resolve));

@@ -4,7 +4,7 @@ import { connect } from "websock-js/testing";
 import * as Stream from "../../examples/stream/stream.ts";
 import { deferred, nextTick } from "../support/promises.ts";
 
-/** A source that counts what it has produced, and says when it has ended. */
+/** A source that counts what it has produced. `ended` resolves when it has ended. */
 const counting = () => {
   const ended = deferred();
   const count = { produced: 0 };
@@ -25,7 +25,7 @@ const ticks = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await nextTick();
 };
 
-test("a client that stops reading holds the source back, and gets everything when it reads again", async () => {
+test("a client that stops reading pauses the source, and receives everything when it reads again", async () => {
   const { source, count } = counting();
   const client = await connect(Stream, source);
   client.send("start");

@@ -11,7 +11,7 @@ import { agree } from "../protocol/compression.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { anyText, isTokenByTheBook, listText, token } from "./requests.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
-import { change, changed, compressed, nearlyText, noise, octet, pattern, size } from "./streams.ts";
+import { byte, change, changed, compressed, nearlyText, noise, pattern, size } from "./streams.ts";
 
 interface Parameter {
   readonly name: string;
@@ -163,7 +163,7 @@ export const compressions = [
         fc.record({
           data: fc.oneof(
             nearlyText,
-            fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)),
+            fc.tuple(size, byte).map(([length, seed]) => pattern(length, seed)),
           ),
           how: fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 2, arbitrary: change }),
           noise: fc.option(noise, { freq: 6 }),
@@ -208,7 +208,7 @@ export const compressions = [
   fuzz(
     "compression: a window contains the end of all messages",
     { runs: 200, share: 0.3 },
-    fc.property(bits, fc.array(fc.tuple(fc.nat(700), octet), { maxLength: 8 }), (bits, messages) => {
+    fc.property(bits, fc.array(fc.tuple(fc.nat(700), byte), { maxLength: 8 }), (bits, messages) => {
       const window = new MessageWindow(bits);
       let all = Buffer.alloc(0);
       for (const [length, seed] of messages) {

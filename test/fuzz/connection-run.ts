@@ -175,7 +175,8 @@ export const runConnection = (
   assert.equal(connection.buffered, 0, "something was never written");
   for (const { data, copy } of kept) assert.equal(hex(data), copy, "a message changed after it was handed over");
   const end = session.log.findIndex((entry) => /^(closing|failed) /.test(entry));
-  if (end !== -1) assert.ok(!session.log.slice(end).includes("received"), "still listens after the end");
+  if (end !== -1)
+    assert.ok(!session.log.slice(end).includes("received"), "received data is still reported after the end");
 
   const frames = serverFrames(join(...stream.written));
   // A pong may overtake messages that are being compressed, but nothing else.
@@ -184,14 +185,14 @@ export const runConnection = (
   assert.deepEqual(
     got.filter((frame) => !isAnswer(frame)),
     sent.filter((frame) => !isAnswer(frame)),
-    "the peer gets something else than was sent",
+    "the peer received something other than what was sent",
   );
   if (closed) assert.match(got.at(-1)!, /^8 /, "something was sent after the close frame");
   if (!actions.includes("echo")) {
     const answers = got.filter(isAnswer);
-    assert.deepEqual(answers.slice(0, pongs.length), pongs, "pings are answered otherwise");
+    assert.deepEqual(answers.slice(0, pongs.length), pongs, "pings were answered with other pongs");
     // Pings are answered ahead of waiting messages, one of which may end the connection before the ping is reported.
-    if (!closed) assert.equal(answers.length, pongs.length, "pings are answered that never came");
+    if (!closed) assert.equal(answers.length, pongs.length, "a pong was sent without a ping");
   }
   return { told, sent, ends: stream.log.filter((entry) => entry === "end").length };
 };

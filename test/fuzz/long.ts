@@ -26,7 +26,7 @@ const say = (message: LongMessage): void => parentPort!.postMessage(message);
 
 const { ms, seed: first = newSeed(), path, only = "" } = workerData as LongOptions;
 const chosen = properties.filter(({ name }) => name.includes(only));
-if (chosen.length === 0) throw new Error(`no property is called like "${only}"`);
+if (chosen.length === 0) throw new Error(`no property has a name that contains "${only}"`);
 const end = performance.now() + ms;
 const shares = chosen.reduce((sum, { share }) => sum + share, 0);
 const turn = Math.min(TURN_MS, ms / shares);

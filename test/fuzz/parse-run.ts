@@ -115,7 +115,7 @@ export const runParser = (
   for (const { data, copy } of kept) assert.deepEqual(data, copy, "a message changed after it was handed over");
   for (const { memory, start, end } of slabs) {
     const around = [...memory.subarray(0, start), ...memory.subarray(end)];
-    assert.ok(around.every((octet) => octet === FOREIGN), "memory beside a chunk was written to"); // biome-ignore format: one line
+    assert.ok(around.every((byte) => byte === FOREIGN), "memory beside a chunk was written to"); // biome-ignore format: one line
   }
   return { seen, message, refused };
 };

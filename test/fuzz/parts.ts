@@ -9,7 +9,7 @@ import { Mailbox } from "../../src/session/mailbox.ts";
 import { join } from "../support/client-frames.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { MailboxModel } from "./mailbox-model.ts";
-import { host, mask, nearlyText, octet, pattern, size, split, splitBy } from "./streams.ts";
+import { byte, host, mask, nearlyText, pattern, size, split, splitBy } from "./streams.ts";
 
 /** After how many bytes a decoder rejects the text; `undefined`: it may still become valid. */
 const refusedAfter = (bytes: Uint8Array): number | undefined => {
@@ -74,7 +74,7 @@ export const parts = [
     fc.property(
       fc.oneof(
         nearlyText,
-        fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)),
+        fc.tuple(size, byte).map(([length, seed]) => pattern(length, seed)),
       ),
       mask,
       split,
@@ -92,12 +92,12 @@ export const parts = [
           const ascii = through ? applyMaskInView(view, at, end, packed) : applyMask(bytes, at, end, packed);
           assert.equal(
             ascii,
-            bytes.subarray(at, end).every((octet) => octet < 0x80),
+            bytes.subarray(at, end).every((byte) => byte < 0x80),
           );
           packed = rotateKey(packed, piece.length);
           at = end;
         }
-        const byTheBook = payload.map((octet, i) => octet ^ key[i % 4]!);
+        const byTheBook = payload.map((byte, i) => byte ^ key[i % 4]!);
         const around = (length: number) => new Uint8Array(length).fill(FOREIGN);
         assert.deepEqual(memory, join(around(offset), byTheBook, around(8)));
       },

@@ -50,7 +50,7 @@ export const referenceParse = (wire: Uint8Array, limits: ParserLimits, compressi
     const start = at + 2 + extended + 4;
     if (start > bytes.length) return seen;
     const key = bytes.subarray(start - 4, start);
-    const payload = Buffer.from(bytes.subarray(start, start + length).map((octet, i) => octet ^ key[i % 4]!));
+    const payload = Buffer.from(bytes.subarray(start, start + length).map((byte, i) => byte ^ key[i % 4]!));
     const isWhole = payload.length === length;
     at = start + length;
 

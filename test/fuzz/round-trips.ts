@@ -13,7 +13,7 @@ import { fuzz } from "../support/fuzz.ts";
 import { connectionHabits, eventOf, makeConnection, runConnection } from "./connection-run.ts";
 import { habits, runParser } from "./parse-run.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
-import { closeBody, compressed, conditions, host, mask, octet, pattern, size, split, splitBy } from "./streams.ts";
+import { byte, closeBody, compressed, conditions, host, mask, pattern, size, split, splitBy } from "./streams.ts";
 
 /** Any code units, including lone surrogates and reversed pairs. */
 const anyText = fc.oneof(
@@ -24,7 +24,7 @@ const anyText = fc.oneof(
   fc.tuple(size, fc.constantFrom("x", "é", "€", "😀")).map(([size, character]) => character.repeat(size)),
 );
 
-const anyBytes = fc.tuple(size, octet).map(([size, seed]) => pattern(size, seed));
+const anyBytes = fc.tuple(size, byte).map(([size, seed]) => pattern(size, seed));
 
 /** Texts that may be sent without a check: strings, nested in any way. */
 const textData = fc.letrec<{ data: IoData; list: readonly IoData[] }>((tie) => ({
@@ -92,7 +92,7 @@ const clientMessage = (
         rsv: i === 0 ? rsv : 0,
         payload: piece,
         fin: i === pieces.length - 1,
-        mask: mask.map((octet) => (octet + i) & 0xff) as [number, number, number, number],
+        mask: mask.map((byte) => (byte + i) & 0xff) as [number, number, number, number],
       }),
     ),
   );

@@ -154,14 +154,14 @@ const checkAnswer = (answer: Buffer, { head, frames, ending, path }: Visit): voi
   const text = answer.toString("latin1");
   assert.match(text, /^HTTP\/1\.1 \d{3} /);
   if (!text.startsWith("HTTP/1.1 101 ")) {
-    assert.ok(head !== undefined, "a sound handshake is refused");
+    assert.ok(head !== undefined, "a valid handshake is refused");
     return;
   }
   const end = text.indexOf("\r\n\r\n") + 4;
   const isCompressed = /^sec-websocket-extensions: permessage-deflate/im.test(text.slice(0, end));
   const got = framesOf(answer.subarray(end), isCompressed);
   if (head !== undefined) return;
-  assert.ok(!isCompressed || path === "/deflate", "compression that nobody asked for");
+  assert.ok(!isCompressed || path === "/deflate", "compression that the client did not offer");
   const expected = expectedFrames(frames, isCompressed);
   const known = expected.indexOf(UNKNOWN) === -1 ? got.length : expected.indexOf(UNKNOWN);
   // If the client ends the connection prematurely, answers may be lost.

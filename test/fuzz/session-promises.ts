@@ -25,8 +25,8 @@ export class Promised {
       way === "throw" ||
       way === "rejected" ||
       way === "fail later" ||
-      (isOdd && (oddity === "throws" || oddity === "rejects, then resolves" || oddity === "cannot be asked"));
-    this.isSynchronous = way === "return" || way === "throw" || (isOdd && oddity === "cannot be asked");
+      (isOdd && (oddity === "throws" || oddity === "rejects, then resolves" || oddity === "has a then that throws"));
+    this.isSynchronous = way === "return" || way === "throw" || (isOdd && oddity === "has a then that throws");
     this.isSettled = way === "resolved" || way === "rejected" || (isOdd && oddity !== "resolves later");
   }
 
@@ -71,9 +71,9 @@ export class Promised {
   private oddPromise(): object {
     const { error, result } = this;
     const { oddity } = this.reaction;
-    if (oddity === "cannot be asked") {
+    if (oddity === "has a then that throws") {
       return {
-        // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+        // biome-ignore lint/suspicious/noThenProperty: the tests are about thenables
         get then(): never {
           throw error;
         },
@@ -82,7 +82,7 @@ export class Promised {
     let settled: ((result: unknown) => void) | undefined;
     this.settleNow = () => settled?.(result);
     return {
-      // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+      // biome-ignore lint/suspicious/noThenProperty: the tests are about thenables
       then: (resolve: (result: unknown) => void, reject: (error: unknown) => void) => {
         if (oddity === "throws") throw error;
         if (oddity === "rejects, then resolves") reject(error);

@@ -10,7 +10,7 @@ const MEANWHILE = ["send an info", "send five infos", "look at self", "shut down
 const WAYS = ["return", "throw", "resolved", "rejected", "later", "fail later", "never", "odd promise"] as const;
 
 /** Thenables that violate the rules of promises. */
-const ODDITIES = ["resolves at once", "resolves later", "resolves twice", "throws", "resolves, then throws", "rejects, then resolves", "cannot be asked"] as const; // biome-ignore format: a list
+const ODDITIES = ["resolves immediately", "resolves later", "resolves twice", "throws", "resolves, then throws", "rejects, then resolves", "has a then that throws"] as const; // biome-ignore format: a list
 
 export interface Reaction {
   readonly meanwhile: readonly (typeof MEANWHILE)[number][];
@@ -19,7 +19,7 @@ export interface Reaction {
   readonly result: ResultSpec;
 }
 
-export const CALM: Reaction = { meanwhile: [], way: "return", oddity: "resolves at once", result: OK };
+export const CALM: Reaction = { meanwhile: [], way: "return", oddity: "resolves immediately", result: OK };
 
 const reaction: fc.Arbitrary<Reaction> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(CALM) },

@@ -1,4 +1,4 @@
-/** The transport of a fuzzed session, and its peer. It checks that the session calls its transport as it may. */
+/** The transport of a fuzzed session, and its peer. It checks that the session calls the transport only as it may. */
 
 import type { Capabilities } from "../../src/capabilities.ts";
 import type { ProtocolError } from "../../src/errors.ts";

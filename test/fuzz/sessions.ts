@@ -123,7 +123,8 @@ class Worlds {
     for (const world of this.worlds) world.checkFlushed();
     const isEmpty = this.worlds.every(({ ends }) => ends === 1);
     this.verdict.same(this.group.size, this.worlds.filter(({ ends }) => ends === 0).length, "the group's size");
-    for (const { over } of this.closings) this.verdict.same(over, isEmpty, "whether all are gone");
+    for (const { over } of this.closings)
+      this.verdict.same(over, isEmpty, "whether a close or drain of the group has ended");
     this.verdict.same(strayErrors()[0], undefined, "an error reached the process");
     this.verdict.deliver();
   }

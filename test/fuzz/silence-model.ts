@@ -12,7 +12,7 @@ interface Outbound {
   readonly bytesFlushed: number;
 }
 
-const OUTBOUND_OCTETS = 65_536;
+const OUTBOUND_BYTES = 65_536;
 
 export class SilenceModel {
   private readonly clock: SteppedClock;
@@ -61,7 +61,7 @@ export class SilenceModel {
 
   onHeartbeat(verdict: Verdict): void {
     const { heartbeat, timeout } = this.options;
-    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat although there are none");
+    verdict.holds(heartbeat !== false && heartbeat < timeout, "a heartbeat although heartbeats are off");
     verdict.holds(this.clock.now() - this.lastSign >= Number(heartbeat), "a heartbeat too early");
     this.lastSign = this.clock.now();
     this.heartbeats++;
@@ -95,7 +95,7 @@ export class SilenceModel {
     this.look(wire);
     const { timeout } = this.options;
     if (!this.paused && !remoteClosed) verdict.holds(this.silence < timeout, "the idle clock did not fire");
-    if (wire.buffered === 0 || (this.paused && wire.buffered <= OUTBOUND_OCTETS) || remoteClosed) return;
+    if (wire.buffered === 0 || (this.paused && wire.buffered <= OUTBOUND_BYTES) || remoteClosed) return;
     const from = Math.max(this.stalledFrom, this.watchedFrom);
     verdict.holds(this.clock.now() - from < 2 * timeout || timeout === Number.POSITIVE_INFINITY, "a stalled peer was not closed"); // biome-ignore format: one line
   }

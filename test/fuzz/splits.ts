@@ -5,7 +5,7 @@ import { fuzz } from "../support/fuzz.ts";
 import { type ConnectionHabits, connectionHabits, runConnection } from "./connection-run.ts";
 import { habits, PLAIN, runParser } from "./parse-run.ts";
 import { referenceParse } from "./reference-parser.ts";
-import { anyStream, conditions, OCTETS, soundStream, split, WHOLE } from "./streams.ts";
+import { anyStream, conditions, SINGLE_BYTES, soundStream, split, WHOLE } from "./streams.ts";
 
 const UNLIMITED = {
   maxFrameSize: Number.POSITIVE_INFINITY,
@@ -41,7 +41,7 @@ export const splits = [
     { runs: 250, share: 2 },
     fc.property(anyStream, split, conditions, habits, (wire, split, conditions, { slab }) => {
       const { limits, compression } = conditions;
-      const { refused, message } = runParser(wire, OCTETS, conditions);
+      const { refused, message } = runParser(wire, SINGLE_BYTES, conditions);
       const breaks = (length: number): boolean =>
         referenceParse(wire.subarray(0, length), limits, compression).at(-1)?.[0] === "error";
       if (refused === undefined) {

@@ -2,15 +2,15 @@
 import type { Timed } from "../../src/session/clock.ts";
 import { DeferringClock } from "../support/deferring-clock.ts";
 
-/** More ticks than are ever due within one advance of the time. */
+/** More tasks than are ever scheduled within one advance of the time. */
 const TOO_OFTEN = 10_000;
 
 export class SteppedClock extends DeferringClock {
   private scheduled = 0;
 
-  /** @throws Error if a task is due again and again, so that time would never advance */
+  /** @throws Error if a task is scheduled again without end, so that time would never advance */
   override schedule(task: Timed, at: number): void {
-    if (++this.scheduled > TOO_OFTEN) throw new Error("something is scheduled again and again");
+    if (++this.scheduled > TOO_OFTEN) throw new Error("a task is scheduled again without end");
     super.schedule(task, at);
   }
 

@@ -5,8 +5,8 @@ import type { ParserLimits } from "../../src/protocol/frame-parser.ts";
 import { allByteOps, binaryEvent, controlEvent, type ParserEvent, textEvent } from "../protocol/parsing.ts";
 import { cutAt, cutEvery, frame, join, OP } from "../support/client-frames.ts";
 
-export const octet = fc.integer({ min: 0, max: 255 });
-export const mask = fc.tuple(octet, octet, octet, octet);
+export const byte = fc.integer({ min: 0, max: 255 });
+export const mask = fc.tuple(byte, byte, byte, byte);
 
 const encoder = new TextEncoder();
 
@@ -33,7 +33,7 @@ const text = fc.oneof(
 
 const bytes = fc.oneof(
   { weight: 3, arbitrary: fc.uint8Array({ maxLength: 400, size: "max" }) },
-  { weight: 1, arbitrary: fc.tuple(size, octet).map(([length, seed]) => pattern(length, seed)) },
+  { weight: 1, arbitrary: fc.tuple(size, byte).map(([length, seed]) => pattern(length, seed)) },
 );
 
 /** Characters at the bounds of UTF-8, and invalid sequences just beyond them (RFC 3629 §4). */
@@ -49,9 +49,9 @@ const UTF8_BOUNDS = [0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2,
 /** Valid and nearly valid UTF-8. */
 export const nearlyText = fc.oneof(
   text.map((text) => encoder.encode(text)),
-  fc.tuple(text, fc.nat(), octet).map(([text, at, octet]) => {
+  fc.tuple(text, fc.nat(), byte).map(([text, at, byte]) => {
     const encoded = encoder.encode(text);
-    return encoded.length === 0 ? encoded : encoded.with(at % encoded.length, octet);
+    return encoded.length === 0 ? encoded : encoded.with(at % encoded.length, byte);
   }),
   fc.tuple(text, fc.nat(3)).map(([text, missing]) => encoder.encode(text).slice(0, -1 - missing)),
   fc
@@ -68,7 +68,7 @@ export const nearlyText = fc.oneof(
   fc
     .tuple(
       fc.nat(40),
-      fc.array(fc.oneof(fc.constantFrom(...UTF8_BOUNDS, 0xf4, 0xf5), octet), { maxLength: 12, size: "max" }),
+      fc.array(fc.oneof(fc.constantFrom(...UTF8_BOUNDS, 0xf4, 0xf5), byte), { maxLength: 12, size: "max" }),
     )
     .map(([ascii, tail]) => join(new Uint8Array(ascii).fill(0x61), Uint8Array.from(tail))),
 );
@@ -167,19 +167,16 @@ const nearlySoundFrame = fc
     }),
   );
 
-export const change = fc.record({ how: fc.constantFrom("replace", "insert", "remove", "repeat"), at: fc.nat(), octet });
+export const change = fc.record({ how: fc.constantFrom("replace", "insert", "remove", "repeat"), at: fc.nat(), byte });
 
 /** Changes, removes or inserts one byte of a stream, or repeats a part of it. */
-export const changed = (
-  wire: Uint8Array,
-  { how, at, octet }: { how: string; at: number; octet: number },
-): Uint8Array => {
+export const changed = (wire: Uint8Array, { how, at, byte }: { how: string; at: number; byte: number }): Uint8Array => {
   const place = wire.length === 0 ? 0 : at % wire.length;
   const [before, after] = [wire.subarray(0, place), wire.subarray(place)];
-  if (how === "replace") return join(before, Uint8Array.of(octet), after.subarray(1));
-  if (how === "insert") return join(before, Uint8Array.of(octet), after);
+  if (how === "replace") return join(before, Uint8Array.of(byte), after.subarray(1));
+  if (how === "insert") return join(before, Uint8Array.of(byte), after);
   if (how === "remove") return join(before, after.subarray(1));
-  return join(before, after.subarray(0, octet), after);
+  return join(before, after.subarray(0, byte), after);
 };
 
 export const noise = fc.uint8Array({ maxLength: 100, size: "max" });
@@ -213,7 +210,7 @@ export const split: fc.Arbitrary<Split> = fc.oneof(
 );
 
 export const WHOLE: Split = { every: Number.MAX_SAFE_INTEGER };
-export const OCTETS: Split = { every: 1 };
+export const SINGLE_BYTES: Split = { every: 1 };
 
 /** The most chunks of a long stream: more would take time, and find nothing that a short stream doesn't. */
 const MAX_PIECES = 4_000;
@@ -221,7 +218,7 @@ const MAX_PIECES = 4_000;
 export const splitBy = (wire: Uint8Array, split: Split): Uint8Array[] => {
   if ("cuts" in split) return cutAt(wire, split.cuts);
   // If the exact byte matters, every byte is a chunk.
-  const least = split === OCTETS ? 1 : Math.ceil(wire.length / MAX_PIECES);
+  const least = split === SINGLE_BYTES ? 1 : Math.ceil(wire.length / MAX_PIECES);
   return cutEvery(wire, Math.max(split.every, least));
 };
 

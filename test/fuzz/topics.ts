@@ -1,6 +1,6 @@
 /**
- * Properties of topics: in random programs, each member receives exactly what a simple model predicts. Once with
- * members in memory, to whom each message is sent when it is published, and once with members who share the frames of
+ * Properties of topics: in random programs, each member receives exactly what a simple model predicts. They are checked
+ * with members in memory, to whom each message is sent when it is published, and with members who share the frames of
  * an event-loop tick.
  */
 import assert from "node:assert/strict";
@@ -22,7 +22,7 @@ import { type TopicClient, TopicServer } from "./topic-server.ts";
 const TOPICS = ["a", "b", "c"];
 /** The size of every message, so that the model can count. */
 const SIZE = 10;
-/** How many messages fit: of a connection, and of a member that drops. */
+/** How many messages may be buffered: for a connection, and for a member with `slow: "drop"`. */
 const LIMIT = 6;
 const DROP_LIMIT = 3;
 

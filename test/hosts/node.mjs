@@ -1,4 +1,7 @@
-/** The conformance suite's handler on `node:http`, `node:http2` or the package `ws` of any runtime. Argument: `http2`, `ws`. */
+/**
+ * The conformance suite's handler on `node:http` of any runtime. Arguments: `http2` for `node:http2`, `ws` for the
+ * package `ws`.
+ */
 import http from "node:http";
 import http2 from "node:http2";
 import { control, inOwnContext, ScriptedHandler, scenarioOf, setPubSub } from "websock-conformance/handlers";

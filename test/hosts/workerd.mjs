@@ -7,7 +7,10 @@ import { ManualClock, testPubSub } from "websock-js/testing";
 
 setPubSub(testPubSub());
 
-/** @param {Request} request @param {import("../../packages/websock-conformance/src/handlers/remote.ts").RemoteControls} controls */
+/**
+ * @param {Request} request
+ * @param {import("../../packages/websock-conformance/src/handlers/remote.ts").RemoteControls} controls
+ */
 const serve = async (request, controls) => {
   const asked = scenarioOf(request.url);
   if (asked !== undefined) {
@@ -40,7 +43,7 @@ export class Room extends DurableObject {
   }
 }
 
-/** The object that gets the connections. Its connections have not been closed. */
+/** The number of the object that receives connections. It has not been shut down. */
 let current = 0;
 
 export default {
@@ -48,7 +51,7 @@ export default {
   fetch(request, env) {
     if (env.MODE === "worker") return serve(request, { capabilities });
     const { pathname, port } = new URL(request.url);
-    // Another object gets the connections from now on.
+    // From now on, another object receives the connections.
     if (pathname === "/renew") {
       current++;
       return new Response(port);

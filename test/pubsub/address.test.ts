@@ -22,7 +22,7 @@ test("stop ends the connection with an address", async () => {
   expect((await client.ended).code).toBe(4003);
 });
 
-test("forged, truncated and foreign addresses, and those of connections that have ended, reach nobody", async () => {
+test("forged, truncated and foreign addresses, and those of connections that have ended, reach no connection", async () => {
   const pubsub = testPubSub();
   const { self, client, texts } = await join(pubsub, []);
   const address = pubsub.address(self);
@@ -37,7 +37,7 @@ test("forged, truncated and foreign addresses, and those of connections that hav
   expect([texts(), pubsub.stats.addresses]).toEqual([[], 0]);
 });
 
-test("after close, addresses reach nobody, and new ones are not registered", async () => {
+test("after close, addresses reach no connection, and new ones are not registered", async () => {
   const pubsub = testPubSub();
   const { self, client, texts } = await join(pubsub, []);
   const address = pubsub.address(self);

@@ -1,4 +1,4 @@
-/** On hosts where frames can be shared: what topics send in an event-loop tick, and when. */
+/** What topics send in an event-loop tick, and when, on hosts where members can share frames. */
 import { describe, expect, test } from "vitest";
 import { binary, ping, SlowConsumer, text } from "websock-js";
 import { type Gap, PubSub } from "websock-js/pubsub";
@@ -84,7 +84,7 @@ describe("a batch", () => {
     expect(second.sent()).toEqual(texts("b", "c"));
   });
 
-  test("leaves out who is excepted, and is otherwise one write", () => {
+  test("leaves out members that are excepted, and is still one write for each member", () => {
     const { host, pubsub, room } = setup();
     const [a, b, c] = ["a", "b", "c"].map(() => host.join(pubsub)) as [ByteMember, ByteMember, ByteMember];
     room.publish(text("not a"), { except: a.self });
@@ -99,7 +99,7 @@ describe("a batch", () => {
     for (const { writes } of [a, b, c]) expect(writes()).toBe(1);
   });
 
-  test("is dropped for a client that has gone, and sent before the close frame of one that we close", () => {
+  test("is dropped for a client that is disconnected, and sent before the close frame to one that is stopped", () => {
     const { host, pubsub, room } = setup();
     const gone = host.join(pubsub);
     const stopped = host.join(pubsub);
@@ -133,7 +133,7 @@ describe("a batch", () => {
     expect(member.sent()).toEqual(texts("a"));
   });
 
-  test("is counted in self.buffered, which has it sent", () => {
+  test("is sent when self.buffered is read, which counts it", () => {
     const { host, pubsub, room } = setup();
     const member = host.join(pubsub);
     expect(member.self.buffered).toBe(0);
@@ -201,7 +201,7 @@ describe("order", () => {
     expect([both.writes(), one.writes()]).toEqual([1, 1]);
   });
 
-  test("a topic of many that all have a batch reaches its members", () => {
+  test("each of many topics that have a batch reaches its members", () => {
     const { host, pubsub } = setup();
     const names = Array.from({ length: 20 }, (_, i) => `topic ${i}`);
     const few = host.join(pubsub, names.slice(3, 5));
@@ -243,7 +243,7 @@ describe("order", () => {
     expect(member.sent()).toEqual(texts("1", "2"));
   });
 
-  test("publishing in onGap is for the next batch", () => {
+  test("a message that is published in onGap belongs to the next batch", () => {
     const { host, pubsub, room } = setup();
     const onGap = () => {
       room.publish(text("gap"));
@@ -288,7 +288,7 @@ describe("a slow member", () => {
     expect(pubsub.stats.closedSlow).toBe(1);
   });
 
-  test("that does not close first is judged before its own next message", () => {
+  test("that exceeds its limit is closed before its own next message", () => {
     const { host, pubsub, room } = setup();
     const slow = host.join(pubsub, ["room"], { options: { maxBuffered: LIMIT } });
     slow.stream.stalled = true;
@@ -297,7 +297,7 @@ describe("a slow member", () => {
     expect(room.size).toBe(0);
   });
 
-  test('with "drop" misses whole messages, and learns their exact number', () => {
+  test('with "drop" misses whole messages, and receives their exact number', () => {
     const { host, pubsub, room } = setup();
     const gaps: Gap[] = [];
     const onGap = (gap: Gap) => `missed ${gap.missed}`;

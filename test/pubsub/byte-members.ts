@@ -45,7 +45,7 @@ export class ByteHost {
     for (const stream of this.streams) stream.tick();
   }
 
-  /** A member whose handler pushes "info:<info>" for each info, and does `act` with each message. */
+  /** A member whose handler pushes "info:<info>" for each info, and calls `act` for each message. */
   join(
     pubsub: PubSub,
     topics: readonly string[] = ["room"],

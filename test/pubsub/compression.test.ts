@@ -67,7 +67,7 @@ const noise = (seed: number): string =>
 
 const MESSAGES: readonly string[] = [noise(1), noise(1) + noise(1), "", "ö ".repeat(300), noise(2), noise(1)];
 
-/** Is compressed in another thread. */
+/** A message that is compressed in another thread. */
 const LARGE = noise(3).repeat(10);
 
 describe("one compression for all members", () => {

@@ -1,4 +1,4 @@
-/** Many members, and what is left of them. */
+/** Tests with many members, and of the memory and the handles that they leave behind. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
@@ -34,7 +34,7 @@ test("nothing is left of 10 000 connections that have ended", async () => {
   };
   comeAndGo();
   expect(pubsub.stats).toMatchObject({ topics: 0, subscriptions: 0, addresses: 0, delivered: COUNT });
-  // What a WeakRef was created for is kept until the current task is over.
+  // The target of a new WeakRef is kept alive until the current task is over.
   await nextTick();
   collectGarbage();
   expect(sessions.filter((session) => session.deref() !== undefined).length).toBe(0);

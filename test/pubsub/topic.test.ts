@@ -60,7 +60,7 @@ describe("order", () => {
     ]);
   });
 
-  test("a listener of self.signal may publish when a slow member ends: everybody has the first message by then", async () => {
+  test("what a listener of self.signal publishes when a slow member ends follows the message that ended it", async () => {
     const { pubsub, room } = setup();
     const slow = await join(pubsub, ["room"], {}, { maxBuffered: 1 });
     const other = await join(pubsub);
@@ -329,7 +329,7 @@ describe("slow members", () => {
     expect(gaps).toEqual([{ topic: "room", cause: "slow", missed: 7, node: pubsub.node }]);
   });
 
-  test("with drop, a handleInfo that never settles loses infos beyond 65 536, and the connection lives", async () => {
+  test("with drop, infos beyond 65 536 are dropped while handleInfo is pending, and the connection stays open", async () => {
     const { pubsub, room } = setup();
     let settle!: (result: HandleResult<number>) => void;
     const first = new Promise<HandleResult<number>>((resolve) => {
@@ -355,7 +355,7 @@ describe("slow members", () => {
     expect(member.self.signal.aborted).toBe(false);
   });
 
-  test("with drop, a gap is not announced while no info may wait, and the connection lives", async () => {
+  test("with drop, a gap is not announced while the mailbox is full of infos, and the connection stays open", async () => {
     const { pubsub, room } = setup();
     let release!: () => void;
     const pending = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** A key and a self-signed certificate for `localhost`, made for this run. */
+/** Creates a key and a self-signed certificate for `localhost`. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Runs a script in a process of its own, against the library compiled for it. */
+/** Runs a script in a process of its own, with the library compiled by plain `tsc`. */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,8 +16,8 @@ export interface ChildResult {
 }
 
 /**
- * Compiles the library once for a test file, and returns what runs a script there: `import … from "websock-js"`,
- * `"websock-js/node"` and `"websock-js/pubsub"` work in it.
+ * Compiles the library once for a test file, and returns a function that runs a script with it. The script can import
+ * `"websock-js"`, `"websock-js/node"` and `"websock-js/pubsub"`.
  */
 export const compiledForChildren = (): ((script: string, ...flags: string[]) => Promise<ChildResult>) => {
   let folder: string;

@@ -52,7 +52,7 @@ export const join = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> =
   return bytes;
 };
 
-/** Copies of parts of `bytes`, cut at `cuts` (any numbers). */
+/** Copies of parts of `bytes`, cut at the positions `cuts`, modulo the length. */
 export const cutAt = (bytes: Uint8Array, cuts: readonly number[]): Uint8Array<ArrayBuffer>[] => {
   const at = [...new Set(cuts.map((cut) => (bytes.length === 0 ? 0 : cut % bytes.length)))].sort((a, b) => a - b);
   return [0, ...at].map((start, i) => bytes.slice(start, at[i] ?? bytes.length)).filter((piece) => piece.length > 0);

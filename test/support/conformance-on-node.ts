@@ -20,13 +20,13 @@ import {
 import type { Clock } from "../../src/session/clock.ts";
 import type { ConnectClient } from "./connect-client.ts";
 
-/** A server that has begun to listen, and the attachment of its connections. */
+/** A server, which does not listen yet, and the attachment of its connections. */
 export interface Listening {
   readonly server: Server;
   readonly sockets: Attachment;
 }
 
-/** Makes a server that upgrades each request with what `scenarioOf` has for it. Errors are reported to nobody. */
+/** Creates a server that upgrades each request with what `scenarioOf` returns for it. Its `onError` ignores errors. */
 export type Serve = (scenarioOf: (request: IncomingMessage) => UpgradeOf, clock: Clock) => Listening;
 
 /** What `upgrade` is called with, apart from the request. */
@@ -60,7 +60,7 @@ export const conformOn = (capabilities: Capabilities, listen: Serve, connect: Co
   let server: Server;
   let sockets: Attachment;
 
-  /** A server of its own for each case that needs one: `shutdown` ends all of its connections for good. */
+  /** Starts a server, and returns its port. It is replaced after each case that shuts it down, which is final. */
   const serve = async (): Promise<number> => {
     ({ server, sockets } = listen((request) => {
       const id = request.url!.slice(1);

@@ -1,4 +1,4 @@
-/** What only an attached app can have: the upgrade is performed when it has answered. */
+/** Tests of what only an attached app can do: the upgrade is performed after the app has answered. */
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { closeOf, type Knocker } from "./fetch-host.ts";
@@ -20,13 +20,13 @@ export const testAttached = ({ knock }: Knocker): void => {
     client.socket.destroy();
   });
 
-  test("Hono: an UpgradeError is answered by its own error handler", async () => {
+  test("Hono: the app's own error handler answers an UpgradeError", async () => {
     const { status, body, client } = await knock("/hono/room/lobby?user=ada", { Origin: "http://elsewhere.example" });
     expect([status, body]).toEqual([403, expect.stringContaining("origin")]);
     client.socket.destroy();
   });
 
-  test("a route that fails after the upgrade, or answers otherwise, cancels it", async () => {
+  test("a route that fails after the upgrade, or returns another response, cancels the upgrade", async () => {
     const failed = await knock("/hono/fails");
     expect([failed.status, failed.body]).toEqual([500, "failed"]);
     const changed = await knock("/changed");
@@ -35,7 +35,7 @@ export const testAttached = ({ knock }: Knocker): void => {
   });
 };
 
-/** The last test of a host: it ends with it. */
+/** The last test of a host, because it ends the host's process. */
 export const testDrain = ({ open, program }: Knocker, printed: RegExp): void => {
   test("drain closes with 1012, and the process ends", async () => {
     const socket = await open("/echo");

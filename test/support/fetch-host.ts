@@ -1,6 +1,6 @@
 /**
- * What a fetch-style host must do beyond the conformance suite, tried inside its runtime: `test/hosts/app.mjs` is
- * served.
+ * Tests of what a fetch-style host must do beyond the conformance suite. They send requests to `test/hosts/app.mjs`,
+ * which the host serves in its own runtime.
  */
 import { once } from "node:events";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -14,12 +14,12 @@ export interface FetchHost {
   readonly args?: readonly string[];
 }
 
-/** For the tests of one host. */
+/** What the tests of one host use. */
 export interface Knocker {
   readonly program: RunningProgram;
   knock(path: string, headers?: Readonly<Record<string, string>>): Promise<Knocked>;
   open(path: string, protocols?: readonly string[], options?: WebSocket.ClientOptions): Promise<WebSocket>;
-  /** What has happened since it was asked last; waits until all of these have. */
+  /** The events since the last call. Waits until all of the expected ones have happened. */
   events(...expected: readonly string[]): Promise<string[]>;
 }
 
@@ -30,13 +30,13 @@ export const closeOf = async (socket: WebSocket): Promise<[code: number, text: s
   return [code, String(text)];
 };
 
-/** Starts the host, and hands it to `more` after the tests that all hosts have. */
+/** Starts the host, and defines the tests that all hosts share, and then those that `more` adds. */
 export const testFetchHost = async (
   { runtime, program: script, args = [] }: FetchHost,
   more: (knocker: Knocker) => void,
 ): Promise<void> => {
   if (!haveRuntime(runtime)) {
-    test.skip(`${runtime} is not here`);
+    test.skip(`${runtime} is not installed`);
     return;
   }
   const program = await startProgram(runtime, script, { args });
@@ -60,20 +60,20 @@ export const testFetchHost = async (
       return events;
     },
   };
-  // What the test before has left behind.
+  // Discards the events of the previous test.
   beforeEach(() => knocker.events());
   describe("every fetch-style host", () => testAll(knocker));
   describe(`${runtime} alone`, () => more(knocker));
 };
 
 const testAll = ({ knock, open, events, program }: Knocker): void => {
-  /** Nobody has given it an `onError`: reports are printed. */
+  /** Whether the app is served without `attach`, and so without `onError`: reports are printed. */
   const isBare = program.child.spawnargs.includes("bare");
-  /** How many requests the attachment says were refused. */
+  /** The number of refused requests, according to the attachment. */
   const count = async (): Promise<number> =>
     (await (await fetch(`http://127.0.0.1:${program.port}/count`)).json()) as number;
 
-  test("a flood to an asynchronous handler: in order, one callback at a time", async () => {
+  test("an asynchronous handler receives a flood of messages in order, one callback at a time", async () => {
     const socket = await open("/slow");
     const got: string[] = [];
     socket.on("message", (data) => got.push(String(data)));
@@ -85,7 +85,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     expect(await events("terminate remote")).not.toContain("overlapping callbacks");
   });
 
-  test("a callback that rejects closes its connection with 1011, and nothing else", async () => {
+  test("a callback that rejects closes its connection with 1011, and no other connection", async () => {
     const [other, socket] = [await open("/echo"), await open("/rejecting")];
     socket.send("1");
     expect(await closeOf(socket)).toEqual([1011, ""]);
@@ -95,20 +95,20 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     other.terminate();
   });
 
-  test("a client that vanishes: ConnectionLost", async () => {
+  test("a client that disconnects without a closing handshake: ConnectionLost", async () => {
     const socket = await open("/echo");
     socket.terminate();
     await events("terminate error ConnectionLost");
   });
 
-  test.each([1005, 1006, 1015, 999, 2999])("close code %i never reaches the wire", async (code) => {
+  test.each([1005, 1006, 1015, 999, 2999])("close code %i is never sent", async (code) => {
     const socket = await open("/closing");
     socket.send(String(code));
     expect(await closeOf(socket)).toEqual([1011, ""]);
     await events("terminate error RangeError");
   });
 
-  test("what is pushed before the end arrives whole", async () => {
+  test("all messages of a stop arrive before the close frame", async () => {
     const socket = await open("/pushing");
     let got = 0;
     socket.on("message", (data) => (got += String(data).length));
@@ -119,14 +119,14 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
 
   test("a message that is too big: 1009", async () => {
     const socket = await open("/small");
-    socket.send("ten octets");
-    expect(await nextMessage(socket)).toBe("ten octets");
+    socket.send("ten bytes.");
+    expect(await nextMessage(socket)).toBe("ten bytes.");
     socket.send("éééééé");
     expect((await closeOf(socket))[0]).toBe(1009);
     await events("terminate error ProtocolError");
   });
 
-  test("facts of the connection, and the subprotocol that was chosen", async () => {
+  test("a handler receives the facts of its connection, with the selected subprotocol", async () => {
     const { client, headers } = await knock("/facts?token=secret", { "Sec-WebSocket-Protocol": "a, b" });
     expect(headers["sec-websocket-protocol"]).toBe("b");
     const facts = { arg: "an argument", httpVersion: "1.1", method: "GET", path: "/facts", subprotocol: "b" };
@@ -134,7 +134,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     client.socket.destroy();
   });
 
-  test("no subprotocol is chosen that nobody has chosen; an offer needs no spaces", async () => {
+  test("only a subprotocol that the route supports is selected; a list of offers needs no spaces", async () => {
     const none = await knock("/echo", { "Sec-WebSocket-Protocol": "a, b" });
     expect([none.status, none.headers["sec-websocket-protocol"]]).toEqual(["open", undefined]);
     const one = await knock("/facts", { "Sec-WebSocket-Protocol": "a,b,chat" });
@@ -142,7 +142,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     for (const { client } of [none, one]) client.socket.destroy();
   });
 
-  test("no extension is agreed on that nobody wants", async () => {
+  test("compression is not negotiated without the option `compress`", async () => {
     const { status, headers, client } = await knock("/echo", { "Sec-WebSocket-Extensions": "permessage-deflate" });
     expect([status, headers["sec-websocket-extensions"]]).toEqual(["open", undefined]);
     client.socket.destroy();
@@ -151,13 +151,13 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
   test.each([
     ["another origin", { Origin: "http://elsewhere.example" }, 403, "origin"],
     ["another version", { "Sec-WebSocket-Version": "8" }, 426, "Sec-WebSocket-Version must be 13"],
-    ["no sound key", { "Sec-WebSocket-Key": "short" }, 400, "Sec-WebSocket-Key"],
-    ["offers that are none", { "Sec-WebSocket-Protocol": "a, a" }, 400, "Sec-WebSocket-Protocol"],
-  ])("refused: %s, whenever it is checked", async (_what, headers, status, body) => {
+    ["an invalid key", { "Sec-WebSocket-Key": "short" }, 400, "Sec-WebSocket-Key"],
+    ["invalid offers of subprotocols", { "Sec-WebSocket-Protocol": "a, a" }, 400, "Sec-WebSocket-Protocol"],
+  ])("refused: %s, whether the request is validated early or late", async (_what, headers, status, body) => {
     const before = await count();
     for (const path of ["/echo", "/late"]) {
       const answer = await knock(path, headers);
-      // Published once each, when it is answered at the latest.
+      // Each refusal is published once, at the latest when the request is answered.
       const refused = (await events()).filter((event) => event.startsWith("refused"));
       expect(refused).toEqual([`refused ${status} GET ${path} echo`]);
       expect([path, answer.status]).toEqual([path, status]);
@@ -168,7 +168,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     expect(await count()).toBe(before + 2);
   });
 
-  test("what a function of the application throws: 500 and one report, whenever it is asked", async () => {
+  test("a function of the application that throws: 500 and one report for each function, early or late", async () => {
     for (const path of ["/throwing", "/throwing?late"]) {
       for (const headers of [{ Origin: "http://127.0.0.1" }, { "Sec-WebSocket-Protocol": "a" }]) {
         const answer = await knock(path, headers);
@@ -189,7 +189,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     expect(await count()).toBe(before + 1);
   });
 
-  test("subprotocols that are offered, and none is agreed on: reported once, with the cure", async () => {
+  test("a route that selects none of the offered subprotocols: reported once, with the remedy", async () => {
     for (const offered of ["a, b", "c"]) {
       const { status, client } = await knock("/offers?token=secret", { "Sec-WebSocket-Protocol": offered });
       expect(status).toBe("open");
@@ -204,7 +204,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     ]);
   });
 
-  test("the app's own refusal is its own", async () => {
+  test("the app's own refusal is sent unchanged", async () => {
     const bare = await knock("/refused");
     expect([bare.status, bare.body]).toEqual([401, '{"error":"who are you?"}']);
     const hono = await knock("/hono/room/lobby");

@@ -8,7 +8,10 @@ import { onTestFinished } from "vitest";
 /** `undefined` leaves a header out. */
 export type Http2Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Connects, and waits for the server's settings: without ENABLE_CONNECT_PROTOCOL no client may open a WebSocket. */
+/**
+ * Connects, and waits for the server's settings: a client may open a WebSocket only after it has received
+ * SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3).
+ */
 export const connectHttp2 = async (
   url: string,
   options: http2.SecureClientSessionOptions = {},
@@ -16,11 +19,11 @@ export const connectHttp2 = async (
   const session = http2.connect(url, { rejectUnauthorized: false, ...options });
   session.on("error", () => {});
   const [settings] = (await once(session, "remoteSettings")) as [http2.Settings];
-  if (settings.enableConnectProtocol !== true) throw new Error("the server takes no extended CONNECT");
+  if (settings.enableConnectProtocol !== true) throw new Error("the server does not support extended CONNECT");
   return session;
 };
 
-/** The same, until the test is over. */
+/** The same. The session is destroyed when the test is over. */
 export const testHttp2 = async (
   url: string,
   options: http2.SecureClientSessionOptions = {},
@@ -30,7 +33,7 @@ export const testHttp2 = async (
   return session;
 };
 
-/** A sound request for a WebSocket, with some of its headers replaced. */
+/** The headers of a valid upgrade request, with some of them replaced. */
 export const connectRequest = (session: ClientHttp2Session, headers: Http2Headers = {}): http2.OutgoingHttpHeaders => {
   const url = new URL(session.originSet?.[0] ?? "http://localhost");
   const all = {
@@ -45,7 +48,7 @@ export const connectRequest = (session: ClientHttp2Session, headers: Http2Header
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 };
 
-/** Sends a request, whatever it is, and returns its stream without waiting for anything. */
+/** Sends a request, valid or not, and returns its stream immediately. */
 export const request = (
   session: ClientHttp2Session,
   headers: Http2Headers = {},
@@ -56,7 +59,7 @@ export const request = (
   return stream;
 };
 
-/** Resets it as RFC 8441 §5 says, and does not end it first, as Node by itself would. */
+/** Resets a stream as RFC 8441 §5 says, without ending it first, as Node itself would. */
 export const resetStream = (stream: ClientHttp2Stream): void => {
   stream.end = () => stream;
   stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -64,7 +67,7 @@ export const resetStream = (stream: ClientHttp2Stream): void => {
 
 export type Http2Answer = IncomingHttpHeaders & { readonly ":status": number };
 
-/** The head of the answer. */
+/** The headers of the response. */
 export const answerOf = async (stream: ClientHttp2Stream): Promise<Http2Answer> => {
   const closed = once(stream, "close").then(() => {
     throw new Error(`the stream was closed with ${stream.rstCode} before an answer`);
@@ -74,7 +77,7 @@ export const answerOf = async (stream: ClientHttp2Stream): Promise<Http2Answer> 
   return headers as Http2Answer;
 };
 
-/** A whole answer. */
+/** Sends a request, and returns the complete response. */
 export const wholeAnswer = async (
   session: ClientHttp2Session,
   headers: Http2Headers = {},
@@ -88,7 +91,8 @@ export const wholeAnswer = async (
 };
 
 /**
- * Opens a WebSocket, on a session or on one of its own: the stream of frames, a Duplex, with the answer's headers.
+ * Opens a WebSocket, on the given session or on a new one to the given URL. Returns the stream that carries the frames,
+ * with the headers of the response.
  *
  * @throws Error if it is refused
  */

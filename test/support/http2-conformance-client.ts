@@ -4,7 +4,7 @@ import type { ConnectClient } from "./connect-client.ts";
 import { connectHttp2, openHttp2Stream, resetStream } from "./http2-client.ts";
 import { compressionOffer, conformanceClient } from "./raw-conformance-client.ts";
 
-/** The conformance suite's client on a stream of HTTP/2, with a session of its own. */
+/** The conformance suite's client on an HTTP/2 stream, with a session of its own. */
 export const connectOverHttp2 = async (
   url: string,
   path: string,
@@ -15,8 +15,8 @@ export const connectOverHttp2 = async (
 };
 
 /**
- * The same, but that its session ends as a connection of TCP, with no GOAWAY: RFC 9113 §6.8 only says that there SHOULD
- * be one.
+ * The same, but the TCP connection is closed without a GOAWAY frame: RFC 9113 §6.8 only says that endpoints SHOULD send
+ * one.
  */
 export const connectWithoutGoAway: ConnectClient = async (port, path, offersCompression) => {
   const socket = net.connect(port, "127.0.0.1");

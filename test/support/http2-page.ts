@@ -1,5 +1,5 @@
 /**
- * A server over HTTPS and HTTP/2 as browsers find it: a page, and a WebSocket beside it that tells how it was opened.
+ * An HTTPS server with HTTP/2 for browsers. It serves a page, and a WebSocket that records how it was opened.
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { type ConnectionInfo, ok, push, stop, text, upgrade, type WebSock } from "websock-js";
@@ -8,17 +8,17 @@ import { type ServedHttp2, serveHttp2 } from "./http2-server.ts";
 
 export interface Opened {
   connection: ConnectionInfo | undefined;
-  /** The HTTP/2 session that carries it, and what its stream is. */
+  /** The HTTP/2 session that carries the WebSocket, and the id of its stream. `undefined` over HTTP/1.1. */
   readonly session: ServerHttp2Session | undefined;
   readonly stream: number | undefined;
-  /** The request as it came, before anything is made of it. */
+  /** The headers of the request as received. */
   readonly rawHeaders: readonly string[];
-  /** Octets in the frames that came from the client and went to it: compressed, where they are. */
+  /** The bytes of all frames from the client and to it, after compression. */
   received: number;
   sent: number;
 }
 
-/** Echoes; "close me" is answered with 4002. */
+/** Echoes messages. Answers "how?" with the version and the method, and closes with 4002 on "close me". */
 const handler: WebSock<Opened, ConnectionInfo> = {
   init: (opened, { connection }) => {
     opened.connection = connection;
@@ -32,7 +32,7 @@ const handler: WebSock<Opened, ConnectionInfo> = {
         : push(message, connection),
 };
 
-/** Counts what goes through a stream, without its taking part in it. */
+/** Counts the bytes that a stream receives and that are written to it. */
 const weigh = (stream: ServerHttp2Stream | undefined, opened: Opened): void => {
   if (stream === undefined) return; // HTTP/1.1
   const { write, push } = stream;

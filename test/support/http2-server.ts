@@ -12,7 +12,7 @@ export interface ServedHttp2 {
   readonly sockets: Attachment;
   readonly port: number;
   readonly url: string;
-  /** What `onError` was told. */
+  /** The errors that `onError` has received. */
   readonly errors: unknown[];
   /** Every session that was accepted, oldest first. */
   readonly sessions: ServerHttp2Session[];

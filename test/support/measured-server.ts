@@ -1,9 +1,9 @@
-/** A server in a process of its own, so that what it costs is its own; see `measured.mjs` for the other side. */
+/** A server in a process of its own, so that its costs can be measured. `measured.mjs` is the server's side. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** Runs a script of this folder's parent; it ends with us. */
+/** Runs a script, given as a path relative to `test/`. The scripts exit when this process disconnects. */
 export const forkServer = (script: string, ...args: string[]): ChildProcess =>
   fork(fileURLToPath(new URL(`../${script}`, import.meta.url)), args, { execArgv: ["--expose-gc"] });
 

@@ -1,42 +1,42 @@
-// What happens to a server, measured in its own process and told over IPC.
+// Measures a server in its own process, and reports the results over IPC.
 import { readFileSync, writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate as turn } from "node:timers/promises";
 
 export const MiB = 1024 * 1024;
 
-/** Octets in use, garbage included: cheap enough to ask in a callback. */
-export const usedOctets = () => {
+/** The bytes in use, garbage included: cheap enough to be called in a callback. */
+export const usedBytes = () => {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 };
 
-/** Octets that something keeps alive. Memory outside the heap is given back a turn after it was collected. */
-export const liveOctets = async () => {
+/** The bytes in use after a garbage collection. Memory outside the heap is released one event-loop tick later. */
+export const liveBytes = async () => {
   for (let i = 0; i < 2; i++) {
     globalThis.gc();
     await turn();
   }
-  return usedOctets();
+  return usedBytes();
 };
 
 /**
- * The most memory that the process has had: exact on Linux, where the kernel counts and may be told to begin anew;
- * elsewhere sampled.
+ * The peak of the resident memory in bytes since `reset`: exact on Linux, where the kernel records it; elsewhere
+ * sampled every 5 ms.
  */
 const residentPeak =
   process.platform === "linux"
     ? {
         reset: () => writeFileSync("/proc/self/clear_refs", "5"),
-        get octets() {
+        get bytes() {
           return Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "latin1"))[1]) * 1024;
         },
       }
     : {
-        octets: 0,
+        bytes: 0,
         reset() {
-          this.octets = process.memoryUsage.rss();
-          this.timer ??= setInterval(() => (this.octets = Math.max(this.octets, process.memoryUsage.rss())), 5);
+          this.bytes = process.memoryUsage.rss();
+          this.timer ??= setInterval(() => (this.bytes = Math.max(this.bytes, process.memoryUsage.rss())), 5);
           this.timer.unref();
         },
       };
@@ -50,20 +50,20 @@ const cpuMs = () => {
   return (user + system) / 1000;
 };
 
-/** For {@link answer}: what it has cost since `start`. */
+/** Commands for {@link answer}: the costs since `start`. */
 export const measurements = {
   start: async () => {
-    const live = await liveOctets();
+    const live = await liveBytes();
     residentPeak.reset();
     delay.enable();
     delay.reset();
     uncaught.length = 0;
-    base = { live, resident: residentPeak.octets, cpu: process.cpuUsage() };
+    base = { live, resident: residentPeak.bytes, cpu: process.cpuUsage() };
   },
   cpuMs,
-  heldMiB: async () => ((await liveOctets()) - base.live) / MiB,
+  heldMiB: async () => ((await liveBytes()) - base.live) / MiB,
   costs: async () => ({
-    peakMiB: (residentPeak.octets - base.resident) / MiB,
+    peakMiB: (residentPeak.bytes - base.resident) / MiB,
     cpuMs: cpuMs(),
     delayMs: delay.max / 1e6,
     leftMiB: await measurements.heldMiB(),
@@ -71,7 +71,7 @@ export const measurements = {
   uncaught: () => uncaught,
 };
 
-/** Answers what {@link ../support/measured-server.ts} asks, and lives as long as it. */
+/** Executes the commands that `measured-server.ts` sends, until its process disconnects. */
 export const answer = (commands) => {
   process.on("uncaughtException", (error) => uncaught.push(String(error?.stack ?? error)));
   process.on("unhandledRejection", (reason) => uncaught.push(String(reason?.stack ?? reason)));

@@ -1,4 +1,4 @@
-/** A server of `node:http` or `node:https` on loopback for one test, and the handlers that tests look into. */
+/** A server of `node:http` or `node:https` on loopback for one test, and handlers that tests can inspect. */
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
@@ -12,7 +12,7 @@ export interface Served {
   readonly server: http.Server;
   readonly sockets: Attachment;
   readonly port: number;
-  /** What `onError` was told. */
+  /** The errors that `onError` has received. */
   readonly errors: unknown[];
   /** Every connection that was accepted, oldest first. */
   readonly accepted: Socket[];
@@ -42,13 +42,13 @@ export const serve = async (
   return { server, sockets, port: (server.address() as AddressInfo).port, errors, accepted };
 };
 
-/** Sends everything back. */
+/** Echoes every message. */
 export const Echo: WebSock<unknown, null> = {
   init: () => ok(null),
   handleIn: (message) => push(message, null),
 };
 
-/** Sends everything back, and writes down what happened to it. */
+/** Echoes every message, and records the calls of its callbacks. */
 export class Recorder implements WebSock<unknown, number> {
   readonly inits: unknown[] = [];
   readonly messages: (string | Buffer)[] = [];

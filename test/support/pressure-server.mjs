@@ -1,16 +1,16 @@
-// A server whose memory is measured: a process of its own, on the built package.
+// A server whose memory is measured. It runs in a process of its own, with the built package.
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { handler, ok, push, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
-import { liveOctets, MiB, usedOctets } from "./measured.mjs";
+import { liveBytes, MiB, usedBytes } from "./measured.mjs";
 
 let running = 0;
 let concurrent = 0;
 let peak = 0;
 
 const memory = () => {
-  peak = Math.max(peak, usedOctets());
+  peak = Math.max(peak, usedBytes());
 };
 
 const report = (reason) => process.send({ reason: reason?.error?.name ?? reason, concurrent, peak });
@@ -32,7 +32,7 @@ const handlers = {
     terminate,
   },
 
-  /** Pushes a gibibyte, a message a turn. */
+  /** Pushes about 1 GiB in messages of 1 MiB, one for each call of `handleInfo`. */
   gibibyte: handler()({
     init: (_, self) => {
       self.send("more");
@@ -62,7 +62,7 @@ const handlers = {
 const server = http.createServer(async (request) => {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   const options = JSON.parse(searchParams.get("options") ?? "{}");
-  process.send({ base: await liveOctets() });
+  process.send({ base: await liveBytes() });
   upgrade(request, handlers[pathname.slice(1)], undefined, options);
 });
 attach(server);

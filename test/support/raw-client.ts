@@ -1,6 +1,6 @@
 /**
- * A client that says exactly what it is told to, over a plain socket or another stream. It waits for events, never for
- * time.
+ * A client that sends exactly what the test tells it to, over a plain socket or another stream. It waits for events,
+ * never for a fixed time.
  */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -32,7 +32,7 @@ export const requestOf = (line: string, headers: Headers): string => {
   return `${text}\r\n`;
 };
 
-/** A sound opening handshake, with some of its headers replaced. */
+/** A valid opening handshake, with some of its headers replaced. */
 export const handshake = (headers: Headers = {}, line = "GET / HTTP/1.1"): string =>
   requestOf(line, {
     Host: "localhost",
@@ -71,7 +71,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     socket.on("error", () => {});
   }
 
-  /** Speaks over a stream that somebody else has opened. */
+  /** Uses a stream that is already open. */
   static of<Stream extends Duplex>(socket: Stream): RawClient<Stream> {
     return new RawClient(socket);
   }
@@ -97,7 +97,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     return this;
   }
 
-  /** Sends with every octet in a chunk of its own, each taken before the next. */
+  /** Writes each byte separately, and waits until it is flushed before it writes the next one. */
   async trickle(bytes: Uint8Array): Promise<void> {
     for (const byte of bytes) {
       await new Promise<void>((resolve) => this.socket.write(Uint8Array.of(byte), () => resolve()));
@@ -118,16 +118,16 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     return closed;
   }
 
-  /** The next octets. */
+  /** The next `size` bytes. */
   async take(size: number): Promise<Buffer> {
-    await this.until(() => this.length >= size, `${size} octets`);
+    await this.until(() => this.length >= size, `${size} bytes`);
     const { received } = this;
     this.chunks = [received.subarray(size)];
     this.length -= size;
     return received.subarray(0, size);
   }
 
-  /** All that still comes, until the server ends its direction without a reset. */
+  /** Everything that is received until the server ends its direction, without a reset. */
   async rest(): Promise<Buffer> {
     if ((await this.ended) === "reset") throw new Error("the connection was reset");
     return this.take(this.length);
@@ -144,7 +144,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     return { status: Number(head.split(" ")[1]), headers, head };
   }
 
-  /** A whole response. */
+  /** A complete response. */
   async answer(): Promise<Answer> {
     const head = await this.head();
     return { ...head, body: (await this.body(head.headers)).toString() };
@@ -162,7 +162,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     }
   }
 
-  /** The answer to our handshake, which must be right. */
+  /** The response to the handshake, which must accept it (RFC 6455 §4.1). */
   async accepted(): Promise<Omit<Answer, "body">> {
     const head = await this.head();
     const accept = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -190,7 +190,7 @@ export class RawClient<Stream extends Duplex = net.Socket> {
     return payload.length === 0 ? 1005 : payload.readUInt16BE();
   }
 
-  /** What has come and was not taken. */
+  /** The bytes that were received, but not taken yet. */
   private get received(): Buffer {
     if (this.chunks.length !== 1) this.chunks = [Buffer.concat(this.chunks)];
     return this.chunks[0]!;

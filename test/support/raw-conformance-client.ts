@@ -1,4 +1,4 @@
-/** The conformance suite's client over any stream of octets, frame by frame. */
+/** The conformance suite's client over any byte stream, frame by frame. */
 import { once } from "node:events";
 import net, { type Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -21,10 +21,10 @@ const RSV1 = 4;
 const inflate = (payload: Buffer): Buffer =>
   inflateRawSync(Buffer.concat([payload, Buffer.from([0, 0, 0xff, 0xff])]), { finishFlush: constants.Z_SYNC_FLUSH });
 
-/** What a frame tells the suite; `undefined` if nothing. */
+/** What the suite receives for a frame; `undefined` if nothing. */
 type Told = Got | undefined;
 
-/** `drop` cuts the stream off, as its protocol does that. */
+/** `drop` ends the stream without a closing handshake, as its protocol does that. */
 export const conformanceClient = (stream: Duplex, drop: () => void): ConformanceClient => {
   const client = RawClient.of(stream as Socket);
   const got: Got[] = [];
@@ -85,7 +85,7 @@ export const conformanceClient = (stream: Duplex, drop: () => void): Conformance
   };
 };
 
-/** Over HTTP/1.1, frame by frame: what the server does to the socket after its close frame is not waited for. */
+/** Connects over HTTP/1.1. After the server's close frame, it does not wait for what the server does to the socket. */
 export const connectRaw = async (port: number, path: string, headers: Headers = {}): Promise<ConformanceClient> => {
   const socket = net.connect({ port, host: "127.0.0.1" });
   socket.setNoDelay(true).write(handshake(headers, `GET ${path} HTTP/1.1`));
@@ -98,7 +98,7 @@ export const connectRaw = async (port: number, path: string, headers: Headers = 
   const end = head.indexOf("\r\n\r\n") + 4;
   if (!head.toString("latin1").startsWith("HTTP/1.1 101 ")) throw new Error(`not accepted:\n${head}`);
   socket.unshift(head.subarray(end));
-  // Ended, not destroyed: a server that finds both directions gone need not read what is left of the one.
+  // The socket is ended, not destroyed: a server whose socket is closed in both directions need not read the rest.
   const client = conformanceClient(socket, () => socket.end());
   socket.resume();
   return client;

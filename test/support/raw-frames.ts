@@ -1,4 +1,4 @@
-/** Frames of a client as Buffers, with invalid ones as well. Shares no code with the library. */
+/** Encodes frames of a client as Buffers, including invalid ones. Shares no code with the library. */
 import { frame as encodeFrame, KEY } from "./client-frames.ts";
 
 export interface FrameShape {

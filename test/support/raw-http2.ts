@@ -1,4 +1,4 @@
-/** Requests that no client of HTTP/2 would send, octet by octet (RFC 9113 §4.1, RFC 7541 §6). */
+/** Sends HTTP/2 requests that no ordinary client would send, byte by byte (RFC 9113 §4.1, RFC 7541 §6). */
 import { once } from "node:events";
 import net from "node:net";
 import { onTestFinished } from "vitest";
@@ -37,23 +37,23 @@ export const frameOf = (
   return Buffer.concat([head, payload]);
 };
 
-/** RFC 7541 §5.1, behind a prefix of 7 bits. */
+/** A length as an integer with a prefix of 7 bits (RFC 7541 §5.1). */
 const lengthOf = (length: number): number[] => {
   if (length < 127) return [length];
-  const octets = [127];
+  const bytes = [127];
   let rest = length - 127;
-  for (; rest >= 128; rest >>= 7) octets.push(128 | (rest & 127));
-  return [...octets, rest];
+  for (; rest >= 128; rest >>= 7) bytes.push(128 | (rest & 127));
+  return [...bytes, rest];
 };
 
-/** Without Huffman. */
+/** A string literal without Huffman coding (RFC 7541 §5.2). */
 const literal = (text: string): Buffer => Buffer.concat([Buffer.from(lengthOf(text.length)), Buffer.from(text)]);
 
-/** A literal field that the other side's table gets no entry for, or the first one. */
+/** A header field as literals (RFC 7541 §6.2). If `indexed`, the decoder adds it to its dynamic table. */
 export const field = (name: string, value: string, indexed = false): Buffer =>
   Buffer.concat([Buffer.from([indexed ? 0x40 : 0]), literal(name), literal(value)]);
 
-/** The fields of a sound CONNECT for a WebSocket. */
+/** The fields of a valid extended CONNECT for a WebSocket (RFC 8441 §5). */
 export const connectFields = (path = "/"): Buffer =>
   Buffer.concat([
     field(":method", "CONNECT"),
@@ -78,7 +78,7 @@ export class RawHttp2 {
     return RawHttp2.of(RawClient.of(socket));
   }
 
-  /** Speaks over a connection that somebody else has opened. */
+  /** Uses a connection that is already open. */
   static of(client: RawClient): RawHttp2 {
     client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", frameOf(SETTINGS, 0, 0));
     return new RawHttp2(client);
@@ -89,8 +89,8 @@ export class RawHttp2 {
     return this.client.ended;
   }
 
-  send(...octets: readonly Uint8Array[]): this {
-    this.client.send(...octets);
+  send(...parts: readonly Uint8Array[]): this {
+    this.client.send(...parts);
     return this;
   }
 
@@ -100,7 +100,7 @@ export class RawHttp2 {
     this.send(frameOf(HEADERS, END_HEADERS, stream, Buffer.concat(block)));
   }
 
-  /** The next frame about a stream. */
+  /** The next frame of any stream, or GOAWAY. */
   async frame(): Promise<Http2Frame> {
     for (;;) {
       const frame = await this.any();
@@ -108,7 +108,7 @@ export class RawHttp2 {
     }
   }
 
-  /** The next frame, whatever it is about. */
+  /** The next frame, including those about the connection. */
   async any(): Promise<Http2Frame> {
     const head = await this.client.take(9);
     const payload = await this.client.take(head.readUIntBE(0, 3));

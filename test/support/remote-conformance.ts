@@ -14,14 +14,14 @@ import type { ConnectClient } from "./connect-client.ts";
 import { haveRuntime, type RuntimeName, startProgram } from "./runtimes.ts";
 import { connectWs } from "./ws-conformance-client.ts";
 
-/** A case that the host is known not to pass, by its name or by what is in it, and why that is not ours to mend. */
+/** Cases that the host is known to fail, selected by their name or a pattern, and the reason why we cannot fix them. */
 export type Deviations = readonly (readonly [name: string | RegExp, reason: string])[];
 
 export interface RemoteConformance {
   readonly runtime: RuntimeName;
-  /** The program that serves the host, from the root of the repository. */
+  /** The program that serves the host, as a path relative to the root of the repository. */
   readonly program: string;
-  /** How it is started, where that is not by its path. */
+  /** Starts the program. Default: runs it by its path. */
   readonly start?: () => Promise<{ readonly port: number; stop(): Promise<void> }>;
   readonly args?: readonly string[];
   readonly connect?: ConnectClient;
@@ -47,7 +47,7 @@ export const conformRemotely = async ({
   deviations = [],
 }: RemoteConformance): Promise<void> => {
   if (!haveRuntime(runtime)) {
-    test.skip(`${runtime} is not here`);
+    test.skip(`${runtime} is not installed`);
     return;
   }
   const { port: controlPort, stop } = await start();
@@ -62,7 +62,7 @@ export const conformRemotely = async ({
   };
 
   const told = await ask<Told>("host");
-  // Control and connections may have ports of their own.
+  // The controls and the connections may have different ports.
   if (told.shutdown) port = await ask<number>("renew");
   const host: ConformanceHost = {
     capabilities: told.capabilities,
@@ -91,13 +91,13 @@ export const conformRemotely = async ({
         if (needs.includes("shutdown") || needs.includes("stop")) port = await ask<number>("renew");
       }
     };
-    // One that begins to pass is no deviation any more.
+    // If a deviation passes, its test fails: it must then be removed from the list.
     if (reason === undefined) test(name, body);
     else test.fails(`${name} (${reason})`, { timeout: 2_000 }, body);
   }
   for (const [known] of deviations) {
     if (!cases.some(({ name }) => (typeof known === "string" ? known === name : known.test(name)))) {
-      test(`${known}`, () => Promise.reject(new Error("a deviation from no case")));
+      test(`${known}`, () => Promise.reject(new Error("this deviation matches no case")));
     }
   }
 };

@@ -1,4 +1,4 @@
-/** Servers in other runtimes than the one that runs the tests: the binaries of `runtimes/`, started by path. */
+/** Runs programs in other runtimes than the one that runs the tests: with the binaries in `runtimes/`. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -24,16 +24,16 @@ export type RuntimeName = keyof typeof RUNTIMES;
 
 const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
-/** Whether it is installed. In CI one that is missing is a failure; elsewhere its tests are skipped aloud. */
+/** Whether the runtime is installed. If not, a message is printed, and its tests are skipped; in CI, it throws. */
 export const haveRuntime = (name: RuntimeName): boolean => {
   if (existsSync(RUNTIMES[name].file)) return true;
-  const problem = `there is no ${name}: cd runtimes && npm ci`;
+  const problem = `${name} is not installed: cd runtimes && npm ci`;
   if (isCi) throw new Error(problem);
   console.warn(`SKIPPED, ${problem}`);
   return false;
 };
 
-/** Where its binary is. */
+/** The path of the runtime's binary. */
 export const fileOf = (name: RuntimeName): string => RUNTIMES[name].file;
 
 /** The command that runs a script of the repository. */
@@ -42,15 +42,15 @@ export const commandFor = (name: RuntimeName, script: string): readonly [file: s
   return [file, ...flags, `${root}${script}`];
 };
 
-/** A program that has said `listening <port>`. */
+/** A program that has printed `listening <port>`. */
 export interface RunningProgram {
   readonly port: number;
   readonly child: ChildProcess;
-  /** What it has written to stderr until now. */
+  /** What it has written to stderr so far. */
   stderr(): string;
-  /** Resolves with the next line of stdout that is like this. */
+  /** Resolves with the next text in stdout that matches `like`. */
   line(like: RegExp): Promise<string>;
-  /** Ends it at once. */
+  /** Kills it, and resolves when it has exited. */
   stop(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The tracers of `tracers/`, each in a process of its own. */
+/** Runs programs with the tracers in `tracers/`, each in a process of its own. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,10 +12,10 @@ export type Tracer = keyof typeof TRACERS;
 
 const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
-/** Whether it is installed. In CI one that is missing is a failure; elsewhere its tests are skipped aloud. */
+/** Whether the tracer is installed. If not, a message is printed, and its tests are skipped; in CI, it throws. */
 export const haveTracer = (name: Tracer): boolean => {
   if (existsSync(`${root}tracers/node_modules/${TRACERS[name]}`)) return true;
-  const problem = `there is no ${name}: cd tracers && npm ci`;
+  const problem = `${name} is not installed: cd tracers && npm ci`;
   if (isCi) throw new Error(problem);
   console.warn(`SKIPPED, ${problem}`);
   return false;

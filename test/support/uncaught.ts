@@ -1,4 +1,4 @@
-/** Fails the test in which an error or a rejection reached the process. */
+/** Fails each test during which an exception or a rejection was uncaught. */
 import { afterEach, expect } from "vitest";
 
 export const failOnUncaught = (): void => {
@@ -6,7 +6,7 @@ export const failOnUncaught = (): void => {
   process.on("uncaughtException", (error) => uncaught.push(error));
   process.on("unhandledRejection", (reason) => uncaught.push(reason));
   afterEach(async () => {
-    // What the test's last events set off gets its turn.
+    // The last events of the test may cause others in the next event-loop tick.
     await new Promise((resolve) => setImmediate(resolve));
     expect(uncaught.splice(0)).toEqual([]);
   });

@@ -1,16 +1,16 @@
-/** Knocks at a route over either version of HTTP, and tells in one way what came of it. */
+/** Sends upgrade requests over HTTP/1.1 or HTTP/2, and returns the outcome in the same form for both. */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { answerOf, request, testHttp2 } from "./http2-client.ts";
 import { handshake, RawClient } from "./raw-client.ts";
 
 export interface Knocked {
-  /** `"open"`: it is a WebSocket now. */
+  /** `"open"` if the request was upgraded. */
   readonly status: number | "open";
   /** Names in lower case; several values are joined by newlines. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** The frames, if it is open. */
+  /** Reads and sends frames, if the connection is open. */
   readonly client: RawClient<Duplex>;
 }
 
@@ -24,7 +24,10 @@ export const knockHttp1 = async (port: number, path: string, headers: Headers = 
   return { status: head.status, headers: head.headers, body: await bodyOf(client, head.headers), client };
 };
 
-/** As long as it says, or until the connection ends; of chunks there are few, and whole ones. */
+/**
+ * The body: as long as Content-Length says, or until the connection ends. The sizes of chunks are removed by a pattern,
+ * which is enough for the short bodies of refusals.
+ */
 const bodyOf = async (client: RawClient<Duplex>, headers: Headers): Promise<string> => {
   const length = headers["content-length"];
   if (length !== undefined) return (await client.take(Number(length))).toString();

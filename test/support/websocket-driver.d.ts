@@ -1,4 +1,4 @@
-/** What our tests use of it: the package has no types of its own. */
+/** Declares the part of `websocket-driver` that our tests use: the package has no types of its own. */
 declare module "websocket-driver" {
   import type { EventEmitter } from "node:events";
   import type { Duplex } from "node:stream";

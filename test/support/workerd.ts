@@ -1,4 +1,4 @@
-/** Programs in `workerd`, the runtime of Cloudflare Workers: the built package beside them, no bundler between. */
+/** Runs programs in `workerd`, the runtime of Cloudflare Workers, with the built package, and without a bundler. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 
 export interface WorkerdProgram {
   readonly port: number;
-  /** What it has written until now. */
+  /** What it has printed so far. */
   output(): string;
   stop(): Promise<void>;
 }
@@ -35,8 +35,8 @@ const entries = async (): Promise<readonly (readonly [name: string, file: string
 };
 
 /**
- * Starts the worker `main`, a file of the repository that imports `more`, with the text `mode` in its environment and,
- * as `ROOMS`, the namespace of its class `Room`.
+ * Starts the worker `main`, a file of the repository that imports the files `more`. Its environment contains `mode` as
+ * `MODE`, and the namespace of its class `Room` as `ROOMS`.
  */
 export const startWorkerd = async (main: string, mode = "", more: readonly string[] = []): Promise<WorkerdProgram> => {
   const folder = await mkdtemp(join(tmpdir(), "websock-workerd-"));
@@ -55,7 +55,7 @@ export const startWorkerd = async (main: string, mode = "", more: readonly strin
       if (file.endsWith(".js")) add(`${built}/${file}`, `${built}/${file}`);
     }
   }
-  // A module is looked for beside the one that imports it, a package too.
+  // workerd looks for an imported module, also for a package, in the folder of the importing module.
   const folders = new Set([main, ...more].map(dirname));
   const names = (await entries()).flatMap((entry) => [...folders].map((place) => [place, ...entry] as const));
   for (const [i, [place, name, file]] of names.entries()) {

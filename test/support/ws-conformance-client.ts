@@ -1,7 +1,7 @@
 import { WebSocket } from "ws";
 import type { ConformanceClient, Got } from "../../packages/websock-conformance/src/handlers/index.ts";
 
-/** The conformance suite's client, by an independent implementation. */
+/** The conformance suite's client, implemented with `ws`. */
 export const connectWs = async (
   url: string,
   perMessageDeflate: WebSocket.ClientOptions["perMessageDeflate"] = false,

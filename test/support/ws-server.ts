@@ -19,7 +19,7 @@ export const listen = async (server: http.Server): Promise<number> => {
   return (server.address() as AddressInfo).port;
 };
 
-/** An app whose upgrade requests are made WebSockets of by ws. */
+/** Serves an app whose upgrade requests a WebSocketServer of `ws` accepts. */
 export const serveByWs = async (
   listener: http.RequestListener,
   { ws = {}, ...options }: AttachOptions & { readonly ws?: ServerOptions } = {},
@@ -31,7 +31,7 @@ export const serveByWs = async (
   return { server, webSocketServer, sockets, errors, port: await listen(server) };
 };
 
-/** A WebSocketServer of the application, which hands each of its sockets to `onSocket`. */
+/** Serves a WebSocketServer of the application, which passes each of its sockets to `onSocket`. */
 export const acceptByWs = async (
   onSocket: (sockets: Hosting, socket: WebSocket, request: http.IncomingMessage) => void,
   { ws = {}, ...options }: Parameters<typeof hosting>[0] & { readonly ws?: ServerOptions } = {},

@@ -1,17 +1,17 @@
-/** Peers that send more than anybody wants, or take nothing of what they ask for. */
+/** Peers that send too much, or do not read what they are sent. */
 import { expect } from "vitest";
 import { BINARY, closeFrame, frame, PING, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
 import { type Client, type Field, flood, MiB, times } from "../field.ts";
 
-/** Floods without reading until the server reads no more, and lets time pass until it has had enough. */
+/** Sends without reading until the server stops reading, and advances the clock until the server closes and aborts. */
 const floodUnread = async (field: Field, client: Client, chunk: Uint8Array): Promise<void> => {
   client.socket.pause();
   const flooding = flood(client, chunk, 128 * MiB);
   await field.heldBack(flooding);
   await field.advance(60_000);
   await field.reaches("SlowConsumer", 1);
-  // It does not read the close frame either, nor answer it.
+  // The client neither reads nor answers the close frame.
   await field.advance(5_000);
   await field.reaches("socket closed", 1);
   client.socket.destroy();

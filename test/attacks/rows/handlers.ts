@@ -1,10 +1,10 @@
-/** The application itself: what a callback does wrong is found out by whoever sends the right message. */
+/** Errors of the application's callbacks, which a client can cause if it sends the right message. */
 import { expect } from "vitest";
 import { closeFrame, frame, PING, PONG, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
 import type { Field } from "../field.ts";
 
-/** Ten clients make each of the handlers fail, and are told 1011 and nothing else. */
+/** Ten clients make each of the handlers fail, and receive close frames with 1011 and no text. */
 const fail = async (field: Field, handlers: readonly string[], opcode = TEXT): Promise<void> => {
   await field.many(10 * handlers.length, async (i) => {
     const name = handlers[i % handlers.length]!;
@@ -16,7 +16,7 @@ const fail = async (field: Field, handlers: readonly string[], opcode = TEXT): P
   });
 };
 
-/** What `onError` hears of what a callback must not return; see `handlers.mjs`. */
+/** The errors that `onError` receives for invalid results; see `handlers.mjs`. */
 const NONSENSE = {
   undefined: 'TypeError: "CALLBACK" returned undefined; it must return ok(…), push(…), reply(…) or stop(…)',
   null: 'TypeError: "CALLBACK" returned null; it must return ok(…), push(…), reply(…) or stop(…)',
@@ -38,7 +38,7 @@ const NONSENSE = {
     "RangeError: close code 1005 must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4)",
 } as const;
 
-/** The same of what throws as soon as it is looked at. */
+/** The same for results that throw when they are inspected. */
 const TRAPS = {
   trap: "Error: trapped",
   revoked: "TypeError: Cannot perform 'IsArray' on a proxy that has been revoked",
@@ -73,7 +73,7 @@ export const handlerAttacks: readonly Attack[] = [
     bounds: { peakMiB: 32, cpuMs: 2500 },
     happens: {
       init: 2 * nonsenseCount,
-      // What `init` returned has a state, if it has the right shape.
+      // An invalid result of `init` still contains a state if it has the right shape, and then `terminate` is called.
       TypeError: nonsenseCount - 10 + 20,
       RangeError: 10 + 10,
     },
@@ -107,7 +107,7 @@ export const handlerAttacks: readonly Attack[] = [
     name: "callbacks that never settle, and clients that close",
     answer: "abandoned after `closeTimeout`: the close frame is answered, `terminate` runs with the last state",
     bounds: { peakMiB: 24, cpuMs: 1500 },
-    happens: { init: 60, remote: 40 }, // no state, no `terminate`: those that never left `init`
+    happens: { init: 60, remote: 40 }, // `terminate` is not called without a state, if `init` never settled
     told: [
       'handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned',
       'init: Error: "init" did not settle within "closeTimeout" and was abandoned',
@@ -119,7 +119,7 @@ export const handlerAttacks: readonly Attack[] = [
         if (names[i % 3] === "hangs") client.send(frame(TEXT, "x"));
         client.send(closeFrame(4001));
       }
-      // Those whose close waits for no callback of theirs.
+      // The connections whose close waits for no callback.
       for (const [i, client] of clients.entries()) if (i % 3 === 2) expect(await client.closeCode()).toBe(4001);
       await field.closing(40);
       await field.advance(5_000);

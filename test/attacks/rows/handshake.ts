@@ -8,12 +8,12 @@ import type { Field } from "../field.ts";
 const TARGET = "GET /ws/echo HTTP/1.1";
 
 /**
- * Node's own clocks, but faster: these attacks are about real time, which the sessions' clock does not rule. Not so
- * fast that a slow machine has not sent everything by then.
+ * Short timeouts of Node: these attacks depend on real time, not on the sessions' clock. The timeouts are long enough
+ * for a slow machine to send everything.
  */
 const IMPATIENT = { headersTimeout: 1000, requestTimeout: 1000, connectionsCheckingInterval: 50 } as const;
 
-/** What makes careless patterns and parsers go back and forth. */
+/** What makes careless patterns and parsers backtrack. */
 const SHAPES = {
   "Sec-WebSocket-Extensions": [",", "a;", "a=;", 'a="\\"', "a;b=", " \t", "permessage-deflate,", 'x="', "a; a=a", '"'],
   "Sec-WebSocket-Protocol": [",", "a,", "a ", " \t", "a\t,", "(", "a;"],
@@ -21,12 +21,12 @@ const SHAPES = {
   Origin: ["a", ":", "http://", "http://a.", "[", "@", "%41"],
 } as const;
 
-/** Sends handshakes with the header in two sizes, and notes how many times longer the longer ones took. */
+/** Sends handshakes with the header in two sizes, and records the ratio of their CPU times. */
 const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<void> => {
   const ask = async (shape: string, size: number, i: number): Promise<void> => {
-    // The last character keeps a pattern from matching in the end.
+    // The last character prevents a match at the end.
     const value = `${name === "Connection" ? "Upgrade, " : ""}a${shape.repeat(size / shape.length)}!`;
-    // Every other one is not even for us: over HTTP/1.1 those take another way, where `Connection` is rewritten.
+    // Every other request is for another protocol: over HTTP/1.1, other code handles it, and rewrites `Connection`.
     const other = field.over === "HTTP/1.1" && i % 2 === 1 ? { Upgrade: "h2c" } : {};
     const { client, answer } = await field.knock("/ws/echo", { ...other, [name]: value });
     expect(["open", 400, 403, 426]).toContain(await answer());
@@ -37,7 +37,7 @@ const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<vo
       () => Promise<unknown>,
       () => Promise<unknown>,
     ];
-    await long(); // the first time is about compiling
+    await long(); // the first run includes the compilation of the code
     const shorter = await field.time(3, short);
     const longer = await field.time(3, long);
     field.costs.growth = Math.max(field.costs.growth ?? 0, longer / Math.max(shorter, 2));
@@ -53,7 +53,7 @@ const linear = (name: keyof typeof SHAPES): Attack => ({
   answer: "parses it in one pass",
   bounds: { peakMiB: 96, cpuMs: 6000, growth: 16 },
   ...(name === "Connection" ? { onlyOver: "HTTP/1.1" } : {}),
-  // Reported once, however many clients offer whatever they like.
+  // It is reported once, however often and whatever clients offer.
   ...(name === "Sec-WebSocket-Protocol" ? { told: [UNANSWERED_OFFER] } : {}),
   http: { maxHeaderSize: 131_072 },
   http2: { settings: { maxHeaderListSize: 131_072 } },
@@ -72,8 +72,8 @@ export const handshakeAttacks: readonly Attack[] = [
       const unfinished = Buffer.from(handshake({}, TARGET)).subarray(0, -2);
       await field.many(200, async () => {
         const client = await field.dial();
-        for (const octet of unfinished.subarray(0, 60)) {
-          client.send(Uint8Array.of(octet));
+        for (const byte of unfinished.subarray(0, 60)) {
+          client.send(Uint8Array.of(byte));
           await turn();
         }
         client.send(unfinished.subarray(60));
@@ -98,7 +98,7 @@ export const handshakeAttacks: readonly Attack[] = [
       await field.many(200, async (i) => {
         const client = await field.dial();
         client.send(i % 2 === 0 ? asked : other);
-        for (let octet = 0; octet < 50; octet++) {
+        for (let sent = 0; sent < 50; sent++) {
           client.send("x");
           await turn();
         }
@@ -135,7 +135,7 @@ export const handshakeAttacks: readonly Attack[] = [
       await field.many(100, async () => {
         const client = await field.dial();
         client.send(request);
-        // It may be reset before it has read the answer: most of what it sent is not read any more.
+        // The connection may be reset before the client has read the answer, because the server does not read the rest.
         const status = await client.head().then(
           (head) => head.status,
           () => 431,

@@ -1,6 +1,4 @@
-/**
- * What only HTTP/2 has: requests in frames, compressed headers, and many streams that go down with their connection.
- */
+/** Attacks on what only HTTP/2 has: requests in frames, compressed headers, and many streams on one connection. */
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { frame, TEXT } from "../../support/raw-frames.ts";
@@ -24,7 +22,7 @@ const dial = async (field: Field): Promise<RawHttp2> => RawHttp2.of(await field.
 /** RFC 9113 §7. */
 const ENHANCE_YOUR_CALM = Buffer.from([0, 0, 0, 11]);
 
-/** The server's maximum for the payload of a frame, if it does not say otherwise (RFC 9113 §4.2). */
+/** The maximum payload of a frame that the server accepts, if its settings do not raise it (RFC 9113 §4.2). */
 const MAX_FRAME = 16_384;
 
 const refused = (
@@ -61,8 +59,8 @@ export const http2Attacks: readonly Attack[] = [
       const unfinished = frameOf(HEADERS, END_HEADERS, 1, connectFields("/ws/echo")).subarray(0, -2);
       await field.many(200, async () => {
         const client = await dial(field);
-        for (const octet of unfinished.subarray(0, 60)) {
-          client.send(Uint8Array.of(octet));
+        for (const byte of unfinished.subarray(0, 60)) {
+          client.send(Uint8Array.of(byte));
           await turn();
         }
         client.send(unfinished.subarray(60));
@@ -111,7 +109,7 @@ export const http2Attacks: readonly Attack[] = [
     onlyOver: "HTTP/2",
     run: async (field) => {
       const large = fieldOf("a", "x".repeat(4000), true);
-      // The entry that was added last (RFC 7541 §2.3.3).
+      // References to the entry that was added last (RFC 7541 §2.3.3).
       const again = Buffer.alloc(12_000, 0x80 | 62);
       await field.many(20, async () => {
         const client = await dial(field);
@@ -134,7 +132,7 @@ export const http2Attacks: readonly Attack[] = [
     onlyOver: "HTTP/2",
     run: async (field) => {
       const message = frame(TEXT, "m".repeat(60_000));
-      const pieces = Buffer.concat([...message].map((octet) => frameOf(DATA, 0, 1, Uint8Array.of(octet))));
+      const pieces = Buffer.concat([...message].map((byte) => frameOf(DATA, 0, 1, Uint8Array.of(byte))));
       await field.many(4, async () => {
         const client = await dial(field);
         client.send(frameOf(HEADERS, END_HEADERS, 1, connectFields("/ws/echo")), pieces);

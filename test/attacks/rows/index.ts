@@ -24,6 +24,6 @@ export const attacks: readonly Attack[] = [
   ...handlerAttacks,
 ];
 
-/** Those that can come over it. */
+/** The attacks that apply to the transport. */
 export const attacksOver = ({ name }: AttackTransport): Attack[] =>
   attacks.filter(({ onlyOver }) => onlyOver === undefined || onlyOver === name);

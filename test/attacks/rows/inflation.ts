@@ -1,4 +1,4 @@
-/** Little that becomes much: bombs for permessage-deflate (RFC 7692). */
+/** Bombs for permessage-deflate (RFC 7692): small compressed messages that become very large. */
 import { constants, deflateRawSync } from "node:zlib";
 import { expect } from "vitest";
 import { BINARY, CONTINUATION, closeFrame, frame } from "../../support/raw-frames.ts";
@@ -9,20 +9,20 @@ export const OFFER = { "Sec-WebSocket-Extensions": "permessage-deflate; client_n
 
 export const RSV1 = 4;
 
-/** `mebibytes` of zeros, compressed: a MiB at a time, so that it takes no time to make. */
+/** `mebibytes` MiB of zeros, compressed. Only one MiB is compressed, and its bytes are repeated, which is fast. */
 export const bomb = (mebibytes: number): Buffer => {
-  // A full flush forgets what came before: the same octets go on and on.
+  // After a full flush, the compressor does not refer to earlier data, so the same bytes can be repeated.
   const one = deflateRawSync(Buffer.alloc(MiB), { finishFlush: constants.Z_FULL_FLUSH });
-  // RFC 7692 §7.2.1: the last empty block goes without its 00 00 ff ff.
+  // RFC 7692 §7.2.1: the final 00 00 ff ff is removed.
   return Buffer.alloc(one.length * mebibytes, one).subarray(0, -4);
 };
 
-/** A gibibyte in one frame of about a MiB. */
+/** 1 GiB in one frame of about 1 MiB. */
 export const single = (client: Client): void => {
   client.send(frame(BINARY, bomb(1024), { rsv: RSV1 }));
 };
 
-/** The same in a thousand fragments, of which only the first says that it is compressed (§6.1). */
+/** The same in a thousand fragments, of which only the first has the bit RSV1 (§6.1). */
 export const fragmented = (client: Client): void => {
   const whole = bomb(1024);
   const size = Math.ceil(whole.length / 1000);
@@ -34,7 +34,7 @@ export const fragmented = (client: Client): void => {
 
 export const SMALL_BOMBS = 40;
 
-/** Each as large as a message may be, and all of them in one write. */
+/** Each is nearly as large as a message may be, and all of them are sent in one write. */
 export const manySmall = (client: Client): void => {
   client.send(...Array<Buffer>(SMALL_BOMBS).fill(frame(BINARY, bomb(9), { rsv: RSV1 })), closeFrame(1000));
 };

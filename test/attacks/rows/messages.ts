@@ -1,4 +1,4 @@
-/** Messages that are large without having much in them, or that never end. */
+/** Messages that are too large, have too many fragments, or never end. */
 import { expect } from "vitest";
 import { BINARY, CONTINUATION, closeFrame, frame, PING, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
@@ -9,7 +9,7 @@ const MILLION = 1_000_000;
 const first = (opcode: number, payload = ""): Buffer => frame(opcode, payload, { fin: false });
 const more = (count: number, payload = ""): Buffer => times(count, frame(CONTINUATION, payload, { fin: false }));
 
-/** Sends fragments without end, and is told that there were too many. */
+/** Sends up to two million fragments, until the server closes with 1008. */
 const fragmentsWithoutEnd = async (client: Client, payload: string): Promise<void> => {
   const chunk = more(10_000, payload);
   const closed = client.closeCode();

@@ -1,11 +1,11 @@
-/** Peers that are gone in the worst moment. */
+/** Peers that reset their connections at the worst moment. */
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { BINARY, CONTINUATION, frame, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
 import type { Client } from "../field.ts";
 
-/** 200 that send this, reset, and are known to be lost. */
+/** 200 clients send these bytes and reset their connections, which end with `ConnectionLost`. */
 const midway = (name: string, bytes: Uint8Array): Attack => ({
   name: `200 resets ${name}`,
   answer: "`terminate` gets `ConnectionLost`; the incomplete data is dropped",
@@ -14,7 +14,7 @@ const midway = (name: string, bytes: Uint8Array): Attack => ({
   run: async (field) => {
     await field.many(200, async () => {
       const client = await field.connect("echo");
-      // The echo of what came before says that the rest has arrived too, or is about to.
+      // The echo of the message before them shows that the bytes have arrived too, or are about to.
       expect(await client.send(frame(TEXT, "before"), bytes).text()).toBe("before");
       await client.reset();
     });

@@ -1,4 +1,4 @@
-/** Peers that do not let the server go, or come when it does. */
+/** Peers that delay the server's shutdown, or connect during it. */
 import { expect } from "vitest";
 import type { Attack } from "../attack.ts";
 
@@ -26,7 +26,7 @@ export const shutdownAttacks: readonly Attack[] = [
       }
       await field.advance(5_000);
       await field.reaches("shut down", 1);
-      // A connection of HTTP/2 that has carried no WebSocket is not ours to close.
+      // The library does not close an HTTP/2 connection that has carried no WebSocket.
       if (field.over === "HTTP/2") field.leave();
       await field.reaches("server closed", 1);
     },

@@ -1,4 +1,4 @@
-/** Peers that say nothing more. Nothing tells us that they have gone: only time does. */
+/** Peers that send nothing more. Only timeouts reveal that they are gone. */
 import { expect } from "vitest";
 import { frame, PING, PONG, TEXT } from "../../support/raw-frames.ts";
 import type { Attack } from "../attack.ts";
@@ -23,7 +23,7 @@ export const silenceAttacks: readonly Attack[] = [
       await field.advance(5_000);
       await Promise.all(silent.map((client) => client.ended));
       await Promise.all(silent.map((client) => client.reset()));
-      // It was pinged again in the meantime.
+      // The client was pinged again in the meantime.
       expect((await alive.frame()).opcode).toBe(PING);
       await isHealthy(alive);
     },

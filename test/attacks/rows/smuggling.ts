@@ -1,5 +1,6 @@
 /**
- * Attacks on the border between HTTP and frames: nothing behind a handshake becomes another user's request or frame.
+ * Attacks on the boundary between HTTP and frames: what follows a handshake must not become another user's request or
+ * frame.
  */
 import { expect } from "vitest";
 import { type Headers, handshake, requestOf } from "../../support/raw-client.ts";
@@ -12,7 +13,7 @@ const NEXT = requestOf("GET /next HTTP/1.1", { Host: "localhost" });
 const ECHO = "GET /ws/echo HTTP/1.1";
 const FOREIGN = { Origin: "https://evil.example" } as const;
 
-/** A text frame whose mask changes nothing: on the wire it holds a request as it is. */
+/** A text frame with a masking key of zeros, so that its bytes contain a readable request. */
 const DISGUISED = Buffer.concat([Buffer.from([0x81, 0x80 | SMUGGLED.length, 0, 0, 0, 0]), Buffer.from(SMUGGLED)]);
 
 const chunked = (body: string): string => `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
@@ -28,7 +29,7 @@ export const smugglingAttacks: readonly Attack[] = [
     run: async (field) => {
       const some = times(1000, DISGUISED);
       const chunks = Math.ceil((64 * MiB) / some.length);
-      // The first come in one packet with the handshake.
+      // The first frames are sent together with the handshake.
       const { client, answer } = await field.knock("/gate/ws/echo", {}, some);
       const flooding = flood(client, some, (chunks - 1) * some.length);
       await field.reaches("GET /gate/ws/echo", 1);
@@ -82,7 +83,7 @@ export const smugglingAttacks: readonly Attack[] = [
         const [headers, body] = bodies[i % 2]!;
         client.send(handshake(headers, ECHO), body);
         expect((await client.answer()).status).toBe(400);
-        // Only now: Node from 22 on loses what comes in one chunk with an upgrade that it ignores.
+        // Sent only now, because Node 22 and later lose what arrives in one chunk with an upgrade that they ignore.
         expect(await client.send(NEXT).answer()).toMatchObject({ status: 200, body: "page /next" });
         await client.reset();
       });

@@ -1,4 +1,4 @@
-/** The echo of `Bun.serve`. Arguments: `deflate` turns compression on. Only sizes are raised. */
+/** An echo server on `Bun.serve`, with default options except for sizes. The argument `deflate` enables compression. */
 const deflate = process.argv.includes("deflate");
 const MiB = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-/** The echo of `Deno.serve`. It has no options that matter here. */
+/** An echo server on `Deno.serve`, which has no options that matter here. */
 Deno.serve({
   hostname: "127.0.0.1",
   port: 0,
@@ -8,7 +8,7 @@ Deno.serve({
     const { socket, response } = Deno.upgradeWebSocket(request);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => socket.send(data);
-    socket.onerror = () => {}; // it has been told to the client
+    socket.onerror = () => {}; // the client is notified by a close frame
     return response;
   },
 });

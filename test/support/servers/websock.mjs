@@ -1,6 +1,6 @@
 /**
- * Our echo: the built package on a plain `node:http` server. Arguments: `deflate` turns compression on, `http2` has it served
- * over HTTP/2 in clear. Only sizes are raised.
+ * Our echo server: the built package on a plain `node:http` server, with default options except for sizes. The argument
+ * `deflate` turns compression on; `http2` serves it over HTTP/2 without TLS.
  */
 import http from "node:http";
 import http2 from "node:http2";
@@ -18,5 +18,5 @@ const options = {
 
 const { createServer } = process.argv.includes("http2") ? http2 : http;
 const server = createServer((req) => upgrade(req, echo, undefined, options));
-attach(server, { onError: () => {} }); // it has been told to the client
+attach(server, { onError: () => {} }); // the client is notified by a close frame
 server.listen(0, "127.0.0.1", () => console.log(`listening ${server.address().port}`));
