@@ -37,8 +37,8 @@ export interface Capabilities {
   /** permessage-deflate can be negotiated. */
   readonly compress: boolean;
   /**
-   * The library enforces `timeout`. Without this capability, the host enforces it (unless `timeout` is among
-   * {@link ignores}): the host sends pings, and closes an idle connection with a close reason text of its own.
+   * The library enforces `timeout`. Without this capability, the host enforces it: the host sends pings, and closes an
+   * idle connection with a close reason text of its own. If `timeout` is among {@link ignores}, nobody enforces it.
    */
   readonly idleClock: boolean;
   /** The options of `upgrade` that have no effect on this host. Setting one is reported once. */

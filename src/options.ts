@@ -138,7 +138,8 @@ export interface WebSockOptions {
    *
    * - `"*"`: all
    * - an array of origins (`"https://example.com"`, `"http://localhost:3000"`) and RegExps. An entry that no browser
-   *   sends as an origin (with a path, a default port, a wildcard or no scheme) throws a TypeError
+   *   sends as an origin (with a path, a default port, a wildcard or no scheme) throws a TypeError. RegExps are not
+   *   anchored: begin yours with `^` and end it with `$`, so that it must match the whole origin
    * - a function that returns `true` for an allowed origin. It must not return a promise. If it throws or returns a
    *   promise, the error is reported to `onError` and the request is refused with 500
    *
@@ -294,7 +295,8 @@ const RULES: Rules<ResolvedOptions> = {
   ],
   headers: [
     `an object of header names and values, without ${[...RESERVED_HEADERS].join(", ")}`,
-    // No iterables (Headers, a Map, an array): their entries are not properties and would be ignored.
+    // No iterables: the entries of Headers or a Map are not properties and would be ignored, and those of an array
+    // would be sent as headers named 0, 1, …
     (value) =>
       typeof value === "object" &&
       value !== null &&

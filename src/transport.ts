@@ -10,7 +10,10 @@ import type { SharedSlice } from "./protocol/shared-messages.ts";
 export interface Transport {
   /** Called once, before everything else: the transport reports to `events` from now on. */
   open(events: TransportEvents): void;
-  /** The number of bytes sent with {@link send} that are not flushed. */
+  /**
+   * The number of bytes that are not flushed, whichever method sent them. Includes the answers to pings where the host
+   * counts them. Always 0 on hosts that do not report it.
+   */
   readonly buffered: number;
   /**
    * The number of bytes flushed so far, or any counter that grows with it: the session only checks whether it has
@@ -27,7 +30,8 @@ export interface Transport {
   /**
    * Sends messages that are shared with other connections, on hosts where frames can be shared.
    *
-   * @param flush write them out immediately. Otherwise, more is about to be sent
+   * @param flush write them out immediately. Otherwise, they may be written at the end of the event-loop tick, together
+   * with what follows
    */
   sendShared?(slices: readonly SharedSlice[], flush: boolean): void;
   /**
@@ -37,7 +41,10 @@ export interface Transport {
   close(code: number | undefined, text: string): void;
   /** Closes the connection without a closing handshake. */
   abort(): void;
-  /** Stops reading: no message is delivered until {@link resume}. */
+  /**
+   * Stops reading, until {@link resume}. Messages that have already been read may still be delivered: one that was
+   * being inflated in another thread, for example.
+   */
   pause(): void;
   resume(): void;
   /**

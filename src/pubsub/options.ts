@@ -61,8 +61,8 @@ export interface PubSubOptions {
    */
   readonly probe?: number;
   /**
-   * With a backplane: how many bytes may be published that the engine has not acknowledged. With more, it counts as away
-   * until it has. Default: 8 MiB.
+   * With a backplane: how many bytes may be published that the engine has not acknowledged. With more, it counts as
+   * away until it has. Default: 8 MiB.
    */
   readonly maxUnacknowledged?: number;
   /** With a backplane: the interval at which the node tells the others that it is alive. Default: 5 000. */
@@ -81,8 +81,9 @@ export interface SubscribeOptions<Info> {
    */
   readonly slow?: "close" | "drop";
   /**
-   * With `slow: "drop"`: the number of buffered bytes at which messages are dropped. Default: 1 MiB. The connection's
-   * own `maxBuffered` applies as well.
+   * With `slow: "drop"`: the maximum number of bytes that may be buffered for the client, or wait until `init` has
+   * returned. A message that would exceed it is dropped. Exception: while nothing is buffered, a message of any size is
+   * sent. Default: 1 MiB. The connection's own `maxBuffered` applies as well.
    */
   readonly maxBuffered?: number;
   /**
@@ -98,7 +99,10 @@ export interface SendOptions {
   readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
   /** Only to members in this process. Default: `false`. */
   readonly local?: boolean;
-  /** Leaves out members for whom something is already buffered or waiting. Not counted as a gap. Default: `false`. */
+  /**
+   * Leaves out members for whom bytes are already buffered, or wait until `init` has returned. `broadcast` also leaves
+   * out members for whom infos wait in the mailbox. Not counted as a gap. Default: `false`.
+   */
   readonly volatile?: boolean;
 }
 
@@ -108,9 +112,9 @@ export interface Subscription {
   readonly topic: string;
   /**
    * Resolves when what other nodes publish arrives: load what the connection needs to know (the history of a room)
-   * afterwards, and nothing is missed. Resolves with `false` if the connection is ending, the `PubSub` is closed, or other
-   * nodes cannot be reached; then only what is published in this process arrives, and `onGap` reports when that changes.
-   * Never rejects.
+   * afterwards, and nothing is missed. Resolves with `false` if the connection is ending, the `PubSub` is closed, or
+   * other nodes cannot be reached; then only what is published in this process arrives, and `onGap` reports when that
+   * changes. Never rejects.
    */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */

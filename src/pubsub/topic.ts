@@ -12,13 +12,13 @@ import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
 export interface Topic<Info = never> {
   /** The name: 1 to 512 UTF-16 units. */
   readonly name: string;
-  /** The number of members in this process. */
+  /** The number of members in this process whose `init` has returned. */
   readonly size: number;
   /**
-   * Makes a connection a member until it ends. If its `init` is pending, it becomes a member when `init` has returned;
-   * what is published meanwhile is sent after the messages of `init`. A connection that subscribes again still receives
-   * everything once, with the options of its first subscription, and stays a member until each subscription is
-   * cancelled.
+   * Makes a connection a member until it ends. If its `init` has not returned, messages that are published meanwhile
+   * are sent after the messages of `init`, and {@link size} and {@link members} do not count the connection yet. A
+   * connection that subscribes again still receives everything once, with the options of its first subscription, and
+   * stays a member until each subscription is cancelled.
    *
    * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
    * less; Error on a host whose connections cannot send to each other
@@ -47,7 +47,7 @@ export interface Topic<Info = never> {
    * @throws TypeError or RangeError as `self.stop` does
    */
   readonly stop: (reason: string, detail?: StopDetail, options?: SendOptions) => void;
-  /** A snapshot of the members in this process. */
+  /** A snapshot of the members in this process whose `init` has returned. */
   readonly members: () => Iterable<Self<Info>>;
 }
 

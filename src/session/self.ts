@@ -58,14 +58,15 @@ export interface TopicSession extends SessionHandle {
   /**
    * Sends messages that have been checked, and fit into {@link maxBuffered}.
    *
-   * @param flush write them out immediately. Otherwise, more is about to be sent
+   * @param flush write them out immediately. Otherwise, they may be written at the end of the event-loop tick, together
+   * with what follows
    */
   sendShared(slices: readonly SharedSlice[], flush: boolean): void;
   /** Calls `run` in a later event-loop tick. */
   defer(run: () => void): void;
   /** Ends the connection as a slow consumer: a message of `size` bytes does not fit. */
   endSlowConsumer(waiting: number, size: number): void;
-  /** The object that stores the connection; `undefined` on hosts where connections end with the process. */
+  /** The Durable Object that the connection belongs to; `undefined` on hosts where connections end with the process. */
   readonly home: TopicHome | undefined;
   /**
    * Stores the topics of the connection, if it has a {@link home}.

@@ -15,8 +15,8 @@
  *
  * Besides the phase, the session records two facts: `closeReceived` (the close frame of the peer arrived while the
  * phase was `OPEN`; one that arrives later only sets the code and text in `self.connection`), and `isDisconnected` (the
- * transport is closed). A session is released when its phase is `ENDED`, its transport is closed, and `terminate` has
- * settled.
+ * transport is closed). A session is released when its phase is `ENDED`, its transport is closed, and `terminate` is
+ * not pending: it has settled or was abandoned, or was never called because `init` failed.
  *
  * | event                            | `OPEN`                                 | `ENDING`         | `ENDED`        |
  * |----------------------------------|----------------------------------------|------------------|----------------|
@@ -116,7 +116,7 @@ export interface SessionEnvironment {
   readonly onIdentified?: (session: Session, id: string) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
-  /** The object that stores the sessions, on hosts where they can outlive the process. */
+  /** The Durable Object that the connections belong to, on hosts where connections can outlive the process. */
   readonly home?: TopicHome;
 }
 

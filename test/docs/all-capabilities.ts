@@ -24,11 +24,11 @@ export const abilities: Readonly<Record<Ability, string>> = {
   drain: "the host reports when buffered data has been flushed",
   closeDetail: "the code and text of the client's close frame are known",
   answersClose:
-    "the library answers the client's close frame, after the handler has handled the earlier messages; otherwise the host answers it immediately",
+    "the library answers the client's close frame, after the handler has handled the earlier messages; without this capability, the host answers it immediately",
   abort: "a connection that does not answer a close frame can be aborted",
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "code that runs for another request can send to a connection and stop it",
   compress: "compression",
   idleClock:
-    "the library finds idle clients, with its own clock and pings; otherwise the host finds them, unless `timeout` has no effect",
+    "the library finds idle clients, with its own clock and pings; without this capability, the host finds them, or nobody does if `timeout` is an option without effect",
 };
