@@ -139,10 +139,12 @@ const COMMANDS = {
     // Topics without connections of their own: one connection is a member of all.
     const { connect } = await import("websock-js/testing");
     let own;
-    await connect({ init: (_, self) => ((own = self), ok(0)), handleIn: (_, state) => ok(state) }, undefined);
-    await Promise.all(
-      Array.from({ length: count }, (_, i) => pubsub.topic(`many:${i}`).subscribe(own).ready),
-    );
+    const init = (_, self) => {
+      own = self;
+      return ok(0);
+    };
+    await connect({ init, handleIn: (_, state) => ok(state) }, undefined);
+    await Promise.all(Array.from({ length: count }, (_, i) => pubsub.topic(`many:${i}`).subscribe(own).ready));
     return count;
   },
   close: async () => {

@@ -109,7 +109,9 @@ export const startServers = async (
     servers = Array.from({ length: count }, () => new ServerProcess(fork(file("node.mjs"), [config], { execArgv })));
   }
   await Promise.all(servers.map(({ listening }) => listening));
-  await Promise.all(servers.map((server) => until(async () => (await server.state()).stats.backplane?.nodes === count)));
+  await Promise.all(
+    servers.map((server) => until(async () => (await server.state()).stats.backplane?.nodes === count)),
+  );
   return servers;
 };
 
@@ -180,9 +182,10 @@ export class CheckingClient {
       const short = bytes[at + 1]!;
       const head = short === 126 ? 4 : short === 127 ? 10 : 2;
       if (at + head > bytes.length) break;
-      const size = short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short;
+      const size =
+        short === 126 ? bytes.readUInt16BE(at + 2) : short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short;
       if (at + head + size > bytes.length) break;
-      if (bytes[at] === 0x81) this.onText(bytes.latin1Slice(at + head, at + head + Math.min(size, 60)));
+      if (bytes[at] === 0x81) this.onText(bytes.toString("latin1", at + head, at + head + Math.min(size, 60)));
       at += head + size;
     }
     this.rest = bytes.subarray(at);
