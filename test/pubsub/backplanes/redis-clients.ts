@@ -8,6 +8,7 @@ export interface TestClient {
   readonly client: RedisBackplaneOptions["client"];
   /** Starts to connect. It does not reject, and does not wait. */
   open(): void;
+  connect(): Promise<unknown>;
   /** Sends a command, which needs the application's client to work. */
   ping(): Promise<unknown>;
   /** Closes it, as the application would. */
@@ -42,6 +43,7 @@ const nodeRedis = ({ port, password, silent, retry = 50 }: TestClientOptions): T
   return {
     client,
     open: () => void client.connect().catch(() => undefined),
+    connect: () => client.connect(),
     ping: () => client.ping(),
     close: () => client.destroy(),
     listeners: () => countListeners(client),
@@ -73,6 +75,7 @@ const like =
     return {
       client,
       open: () => void client.connect().catch(() => undefined),
+      connect: () => client.connect(),
       ping: () => client.ping(),
       close: () => client.disconnect(),
       listeners: () => countListeners(client),

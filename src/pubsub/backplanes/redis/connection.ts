@@ -62,8 +62,8 @@ export class RedisConnection implements BackplaneConnection {
     if (this.#closed) return;
     // The link knows that it is away.
     if (this.#told === "up") this.#told = "away";
-    this.#publisher.move();
     this.#subscriptions.stop();
+    this.#publisher.move();
     this.#subscriptions.start();
   }
 
