@@ -21,12 +21,12 @@ import {
 export interface BrokerOptions {
   /**
    * How many bytes of messages may wait for one node that does not take them. What comes on top is dropped for this
-   * node, which finds out: its topics report a gap. Default: 16 MiB.
+   * node, which finds out: its topics report a gap. Default: 32 MiB, as in Redis.
    */
   readonly maxBacklog?: number;
 }
 
-const DEFAULT_MAX_BACKLOG = 16 * 1024 * 1024;
+const DEFAULT_MAX_BACKLOG = 32 * 1024 * 1024;
 
 /** @throws TypeError for an invalid option */
 export const checkedBacklog = ({ maxBacklog = DEFAULT_MAX_BACKLOG }: BrokerOptions): number => {
