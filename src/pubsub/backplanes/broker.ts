@@ -4,13 +4,14 @@
  * It knows which node has subscribed to which channels, and forwards a message to these nodes only. It runs in the
  * primary process, or in the thread that has created the `ThreadHub`.
  */
-import { microtask } from "../../adapters/shared/timers.ts";
+import { later } from "../../adapters/shared/timers.ts";
 import { show } from "../../known-keys.ts";
 import {
   type Batch,
   costOf,
   type FromBroker,
   forEachMessage,
+  MAX_BATCH,
   Outbox,
   type Port,
   type ToBroker,
@@ -129,7 +130,10 @@ export class Peer {
     this.channels.clear();
   }
 
-  /** For the broker: sends a message at the end of the current event-loop callback, with the others. */
+  /**
+   * For the broker: sends a message at the end of the event-loop tick, together with what other batches contain for this
+   * node, or when enough is collected.
+   */
   deliver(channel: string, bytes: Uint8Array): void {
     const cost = costOf(channel, bytes);
     // A message that is larger than the limit gets through alone.
@@ -138,11 +142,13 @@ export class Peer {
       return;
     }
     this.backlog += cost;
-    if (this.outbox.isEmpty) microtask(() => this.flush());
+    if (this.outbox.isEmpty) later(() => this.flush());
     this.outbox.add(channel, bytes);
+    if (this.outbox.size >= MAX_BATCH) this.flush();
   }
 
   private flush(): void {
+    if (this.outbox.isEmpty) return;
     const { size } = this.outbox;
     this.port.send(this.outbox.take(), () => this.taken(size));
   }

@@ -19,7 +19,8 @@ let broker: Broker | undefined;
 
 /**
  * Lets the workers of this process use {@link clusterBackplane}. Call it once in the primary process, before or after
- * the workers are forked. Both serializations of `cluster.setupPrimary` work; `"advanced"` is faster.
+ * the workers are forked. Both values of the option `serialization` of `cluster.setupPrimary` work: `"advanced"` takes
+ * less CPU where much is published in an event-loop tick, `"json"`, the default, where little is.
  *
  * ```ts
  * import cluster from "node:cluster";
