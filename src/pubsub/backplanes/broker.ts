@@ -35,6 +35,9 @@ export const checkedBacklog = ({ maxBacklog = DEFAULT_MAX_BACKLOG }: BrokerOptio
   throw new TypeError(`maxBacklog must be a number of bytes, not ${show(maxBacklog)}`);
 };
 
+/** So many channels of a node that is gone are forgotten in one event-loop tick. */
+const SLICE = 10_000;
+
 export class Broker {
   /** The peers that have subscribed to a channel. */
   private readonly interested = new Map<string, Set<Peer>>();
@@ -95,7 +98,8 @@ export class Peer {
   receive(message: ToBroker): void {
     switch (message.kind) {
       case "join":
-        this.leave();
+        this.own = undefined;
+        this.forget(Number.POSITIVE_INFINITY);
         if (message.version !== VERSION) {
           this.port.send({ kind: "refused", version: VERSION });
           return;
@@ -123,11 +127,27 @@ export class Peer {
     }
   }
 
-  /** Forgets what the node has subscribed to. */
+  /** The node is gone. */
   leave(): void {
     this.own = undefined;
-    for (const channel of this.channels) this.broker.remove(channel, this);
-    this.channels.clear();
+    this.forgetSlice();
+  }
+
+  /** 100 000 channels at once would block the event loop for 60 ms. */
+  private forgetSlice(): void {
+    if (this.own !== undefined) return;
+    this.forget(SLICE);
+    if (this.channels.size > 0) later(() => this.forgetSlice());
+  }
+
+  /** Forgets what the node has subscribed to: so many channels at most. */
+  private forget(count: number): void {
+    let left = count;
+    for (const channel of this.channels) {
+      if (left-- === 0) return;
+      this.channels.delete(channel);
+      this.broker.remove(channel, this);
+    }
   }
 
   /**
@@ -135,6 +155,7 @@ export class Peer {
    * node, or when enough is collected.
    */
   deliver(channel: string, bytes: Uint8Array): void {
+    if (this.own === undefined) return;
     const cost = costOf(channel, bytes);
     // A message that is larger than the limit gets through alone.
     if (this.hasLost || (this.backlog > 0 && this.backlog + cost > this.maxBacklog)) {

@@ -82,6 +82,21 @@ test("a node that leaves or joins again is forgotten", async () => {
   ]);
 });
 
+test("a node with many channels receives nothing after it has left, and can join again at once", async () => {
+  const { connect } = brokerWith();
+  const [one, two] = [connect("1"), connect("2")];
+  const channels = Array.from({ length: 25_000 }, (_, i) => String(i));
+  two.peer.receive(interest(channels));
+  two.peer.leave();
+  one.peer.receive(batch(["24999", "x"]));
+  two.peer.receive(join("2"));
+  two.peer.receive(interest(["24998"]));
+  for (let i = 0; i < 4; i++) await nextTick();
+  one.peer.receive(batch(["24998", "y"], ["24999", "y"], ["1", "y"]));
+  await nextTick();
+  expect(two.sent).toEqual(["welcome", "confirmed", "welcome", "confirmed", "24998=y"]);
+});
+
 test("a node that takes nothing is dropped messages beyond the limit, and told when it has taken the others", async () => {
   const { connect } = brokerWith(500);
   const [one, slow] = [connect("1"), connect("2")];
