@@ -81,7 +81,9 @@ const control = (agents, kill, prepare = (command) => command) => {
   lines.on("close", () => process.exit());
 };
 
-const print = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+// U+2028 would end a line for readline.
+const escaped = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+const print = (event) => process.stdout.write(`${JSON.stringify(event).replace(/[\u007f-\uffff]/g, escaped)}\n`);
 const ready = () => print({ node: "", event: "ready" });
 
 const [mode, options, serialization = "json"] = process.argv.slice(2);

@@ -7,6 +7,9 @@ import { commandFor } from "./runtimes.ts";
 
 const SCRIPT = "test/hosts/backplane-nodes.mjs";
 
+/** U+2028 would end a line for readline. */
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
 interface RemoteEvent {
   readonly node: string;
   readonly event: "ready" | "error" | "connected" | "receive" | "up" | "away" | "warn" | "answer";
@@ -63,7 +66,7 @@ export const startBackplaneNodes = async (
   const send = (command: object): void => {
     if (commands.push(command) > 1) return;
     setImmediate(() => {
-      child.stdin!.write(`${JSON.stringify(commands)}\n`);
+      child.stdin!.write(`${JSON.stringify(commands).replace(/[\u007f-\uffff]/g, escaped)}\n`);
       commands = [];
     });
   };

@@ -4,6 +4,7 @@ import type { BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import {
   type FromBroker,
   forEachMessage,
+  MAX_BATCH,
   Outbox,
   type Port,
   type PortEvents,
@@ -16,9 +17,6 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /** So many channels are subscribed to with one message; other events can be handled between two of them. */
 const CHUNK = 512;
-
-/** Messages are sent at the end of the current event-loop callback, or when so many bytes are collected. */
-const MAX_BATCH = 256 * 1024;
 
 type Settled = (ok: boolean) => void;
 

@@ -59,6 +59,9 @@ export interface PortEvents<Message> {
   closed(cause: Error): void;
 }
 
+/** A batch is sent when so many bytes are collected, at the latest. */
+export const MAX_BATCH = 256 * 1024;
+
 /** Collects the messages of a {@link Batch}. */
 export class Outbox {
   /** The sum of the messages' sizes, and of what each costs besides. */

@@ -4,13 +4,14 @@
  * It knows which node has subscribed to which channels, and forwards a message to these nodes only. It runs in the
  * primary process, or in the thread that has created the `ThreadHub`.
  */
-import { microtask } from "../../adapters/shared/timers.ts";
+import { later } from "../../adapters/shared/timers.ts";
 import { show } from "../../known-keys.ts";
 import {
   type Batch,
   costOf,
   type FromBroker,
   forEachMessage,
+  MAX_BATCH,
   Outbox,
   type Port,
   type ToBroker,
@@ -21,18 +22,21 @@ import {
 export interface BrokerOptions {
   /**
    * How many bytes of messages may wait for one node that does not take them. What comes on top is dropped for this
-   * node, which finds out: its topics report a gap. Default: 16 MiB.
+   * node, which finds out: its topics report a gap. Default: 32 MiB, as in Redis.
    */
   readonly maxBacklog?: number;
 }
 
-const DEFAULT_MAX_BACKLOG = 16 * 1024 * 1024;
+const DEFAULT_MAX_BACKLOG = 32 * 1024 * 1024;
 
 /** @throws TypeError for an invalid option */
 export const checkedBacklog = ({ maxBacklog = DEFAULT_MAX_BACKLOG }: BrokerOptions): number => {
   if (typeof maxBacklog === "number" && maxBacklog >= 0) return maxBacklog;
   throw new TypeError(`maxBacklog must be a number of bytes, not ${show(maxBacklog)}`);
 };
+
+/** So many channels of a node that is gone are forgotten in one event-loop tick. */
+const SLICE = 10_000;
 
 export class Broker {
   /** The peers that have subscribed to a channel. */
@@ -94,7 +98,8 @@ export class Peer {
   receive(message: ToBroker): void {
     switch (message.kind) {
       case "join":
-        this.leave();
+        this.own = undefined;
+        this.forget(Number.POSITIVE_INFINITY);
         if (message.version !== VERSION) {
           this.port.send({ kind: "refused", version: VERSION });
           return;
@@ -122,15 +127,35 @@ export class Peer {
     }
   }
 
-  /** Forgets what the node has subscribed to. */
+  /** The node is gone. */
   leave(): void {
     this.own = undefined;
-    for (const channel of this.channels) this.broker.remove(channel, this);
-    this.channels.clear();
+    this.forgetSlice();
   }
 
-  /** For the broker: sends a message at the end of the current event-loop callback, with the others. */
+  /** 100 000 channels at once would block the event loop for 60 ms. */
+  private forgetSlice(): void {
+    if (this.own !== undefined) return;
+    this.forget(SLICE);
+    if (this.channels.size > 0) later(() => this.forgetSlice());
+  }
+
+  /** Forgets what the node has subscribed to: so many channels at most. */
+  private forget(count: number): void {
+    let left = count;
+    for (const channel of this.channels) {
+      if (left-- === 0) return;
+      this.channels.delete(channel);
+      this.broker.remove(channel, this);
+    }
+  }
+
+  /**
+   * For the broker: sends a message at the end of the event-loop tick, together with what other batches contain for this
+   * node, or when enough is collected.
+   */
   deliver(channel: string, bytes: Uint8Array): void {
+    if (this.own === undefined) return;
     const cost = costOf(channel, bytes);
     // A message that is larger than the limit gets through alone.
     if (this.hasLost || (this.backlog > 0 && this.backlog + cost > this.maxBacklog)) {
@@ -138,11 +163,13 @@ export class Peer {
       return;
     }
     this.backlog += cost;
-    if (this.outbox.isEmpty) microtask(() => this.flush());
+    if (this.outbox.isEmpty) later(() => this.flush());
     this.outbox.add(channel, bytes);
+    if (this.outbox.size >= MAX_BATCH) this.flush();
   }
 
   private flush(): void {
+    if (this.outbox.isEmpty) return;
     const { size } = this.outbox;
     this.port.send(this.outbox.take(), () => this.taken(size));
   }

@@ -19,7 +19,8 @@ let broker: Broker | undefined;
 
 /**
  * Lets the workers of this process use {@link clusterBackplane}. Call it once in the primary process, before or after
- * the workers are forked. Both serializations of `cluster.setupPrimary` work; `"advanced"` is faster.
+ * the workers are forked. Both values of the option `serialization` of `cluster.setupPrimary` work: `"advanced"` takes
+ * less CPU where much is published in an event-loop tick, `"json"`, the default, where little is.
  *
  * ```ts
  * import cluster from "node:cluster";
@@ -103,16 +104,18 @@ interface Wrapped<Message> {
 }
 
 const unwrap = <Message>(value: unknown): Wrapped<Message> | undefined => {
-  if (typeof value !== "object" || value === null || !(MARK in value)) return undefined;
-  const wrapped = value[MARK] as Wrapped<Message>;
+  if (!isObject(value) || !isObject(value[MARK])) return undefined;
+  const wrapped = value[MARK] as unknown as Wrapped<Message>;
   const { content } = wrapped;
   if (!isBatch(content) || typeof content.bytes !== "string") return wrapped;
   // Not the memory that Buffer shares among small buffers.
   return { ...wrapped, content: { ...content, bytes: new Uint8Array(Buffer.from(content.bytes, "base64")) } };
 };
 
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
 const isBatch = (content: unknown): content is { readonly bytes: unknown } =>
-  typeof content === "object" && content !== null && "kind" in content && content.kind === "messages";
+  isObject(content) && content.kind === "messages";
 
 /** @param isBinary whether bytes arrive as such; with the default serialization, JSON, they do not */
 const wrap = (node: string, content: FromBroker | ToBroker, isBinary: boolean): object => {
