@@ -28,7 +28,8 @@ export class Membership implements Timed {
   private readonly clock: Clock;
   private readonly beat: number;
   private readonly down: number;
-  /** The nodes that are alive, with the time at which they were last heard. */
+  private beatAt = NEVER;
+  /** The nodes that are alive, with the active time at which they were last heard. */
   private readonly heardAt = new Map<string, number>();
   /** The nodes that are gone, with the time at which that was found out, in this order. */
   private readonly gone = new Map<string, number>();
@@ -50,20 +51,20 @@ export class Membership implements Timed {
 
   /** The engine is up: the other nodes have had no chance to be heard before. */
   start(): void {
-    const now = this.clock.now();
-    for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
-    this.clock.schedule(this, now + this.beat);
+    for (const node of this.heardAt.keys()) this.heard(node);
+    this.beatAt = this.clock.now() + this.beat;
+    this.schedule();
   }
 
   /** A node has published something. */
   heard(node: string): void {
-    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.now());
+    if (!this.gone.has(node)) this.heardAt.set(node, this.clock.activeNow());
   }
 
   /** A node has said that it is alive: also one that was silent for too long. */
   alive(node: string): void {
     this.gone.delete(node);
-    this.heardAt.set(node, this.clock.now());
+    this.heard(node);
   }
 
   goodbye(node: string): void {
@@ -73,21 +74,32 @@ export class Membership implements Timed {
   }
 
   tick(now: number): void {
+    const { owner, down } = this;
+    if (now >= this.beatAt) {
+      this.beatAt = now + this.beat;
+      if (owner.isUp) owner.sendBeat();
+    }
     // While the engine is away, nobody can be heard: the others may well be alive.
-    if (this.owner.isUp) {
-      this.owner.sendBeat();
-      for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.goodbye(node);
+    if (owner.isUp) {
+      const active = this.clock.activeNow();
+      for (const [node, heardAt] of this.heardAt) if (heardAt + down <= active) this.goodbye(node);
     }
     for (const [node, goneAt] of this.gone) {
       if (goneAt + REMEMBERED > now) break;
       this.gone.delete(node);
-      this.owner.onNodeForgotten(node);
+      owner.onNodeForgotten(node);
     }
-    this.clock.schedule(this, now + this.beat);
+    this.schedule();
   }
 
   close(): void {
-    this.clock.schedule(this, NEVER);
     this.clock.cancel(this);
+  }
+
+  /** For the next beat, or when the next node counts as down. */
+  private schedule(): void {
+    const { clock, beatAt, owner, down } = this;
+    const downIn = owner.isUp ? Math.min(...this.heardAt.values()) + down - clock.activeNow() : NEVER;
+    clock.schedule(this, Math.min(beatAt, clock.now() + downIn));
   }
 }
