@@ -309,7 +309,8 @@ export class Nodes implements EngineOwner, MembershipOwner {
     counters.envelopes++;
     counters.entries += entries.length;
     counters.bytes += size;
-    this.membership.heard(node);
+    // Probes come from this node itself.
+    if (node !== this.node) this.membership.heard(node);
     const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
     counters.duplicates += duplicates;
     if (missed > 0) {
