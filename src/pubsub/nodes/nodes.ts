@@ -82,7 +82,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   private readonly counters = { envelopes: 0, entries: 0, bytes: 0, duplicates: 0, gaps: 0, missed: 0 };
   private echoes = 0;
   private malformed = 0;
-  private isClosing = false;
+  private isClosed = false;
   private unknownVersion = 0;
 
   constructor(owner: NodesOwner, options: NodesOptions) {
@@ -192,7 +192,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   listen(name: string, listener: NodeListener): void {
     this.listeners.set(name, listener);
     // So that the listener learns of the other nodes immediately.
-    if (this.isUp) this.sendBeat(EntryType.hello);
+    if (this.isUp && !this.isClosed) this.sendBeat(EntryType.hello);
   }
 
   /** Resolves when what other nodes send to all nodes arrives here; with `false` if the engine is away. */
@@ -209,8 +209,6 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   sendBeat(type: EntryType = EntryType.beat): void {
-    // After the goodbye, the other nodes would count this one as alive again.
-    if (this.isClosing) return;
     const writer = new ByteWriter();
     for (const [name, { version }] of this.listeners) {
       writer.sized(name);
@@ -231,7 +229,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   /** Says goodbye, and closes the connection to the engine. */
   async close(): Promise<void> {
     const { engine, outbox, clock } = this;
-    this.isClosing = true;
+    this.isClosed = true;
     this.membership.close();
     this.interest.close();
     if (engine.isUp) {
@@ -258,7 +256,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   onUp(): void {
-    if (this.isClosing) return;
+    if (this.isClosed) return;
     this.membership.start();
     this.sendBeat(EntryType.hello);
     this.owner.onUp();
@@ -274,20 +272,21 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   onReceived(channel: string, bytes: Uint8Array): void {
-    if (this.isClosing) return;
+    if (this.isClosed) return;
     const isOwn = isFrom(this.nodeBytes, bytes);
     if (isOwn && channel !== nodeChannel(this.node)) {
       this.echoes++;
       return;
     }
-    this.countMalformed(() => {
+    this.guard(() => {
       const envelope = readEnvelope(bytes);
       if (envelope === undefined) this.unknownVersion++;
       else this.onEnvelope(channel, envelope, bytes.length);
     });
   }
 
-  private countMalformed(read: () => void): void {
+  /** Counts what no node has sent. */
+  private guard(read: () => void): void {
     try {
       read();
     } catch (error) {
@@ -309,8 +308,12 @@ export class Nodes implements EngineOwner, MembershipOwner {
     counters.envelopes++;
     counters.entries += entries.length;
     counters.bytes += size;
-    // Probes come from this node itself.
-    if (node !== this.node) this.membership.heard(node);
+    if (node === this.node) {
+      // A probe. This node is none of the others, and lost probes are nothing that was missed.
+      this.pass(topic, received);
+      return;
+    }
+    this.membership.heard(node);
     const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
     counters.duplicates += duplicates;
     if (missed > 0) {
@@ -358,7 +361,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
         // A message of a node that is gone may be late.
         return {
           entry,
-          run: () => membership.has(node) && this.countMalformed(() => listener?.onMessage(node, body)),
+          run: () => membership.has(node) && this.guard(() => listener?.onMessage(node, body)),
         };
       }
       case EntryType.goodbye:
