@@ -23,8 +23,11 @@ interface Resync {
   requestedAt: number;
   /** The version of the first part. Parts of an earlier version were requested for an earlier resync. */
   base: number;
-  /** The entries that no part has contained yet. Those that are left at the end have left. */
-  readonly unconfirmed: Set<number>;
+  /**
+   * The entries that the parts contain unless they have left, each with the version of the diff with which it has joined
+   * since; 0: before. A part that contains an entry removes it.
+   */
+  readonly unconfirmed: Map<number, number>;
   /** The entries that have left since: a part that is older than that may contain them. */
   readonly left: Set<number>;
 }
@@ -58,7 +61,10 @@ export class Remote<Meta> {
     if (version <= this.version) return;
     if (version > this.version + 1) this.startResync(version - 1);
     this.version = version;
-    for (const join of joins) this.add(join);
+    for (const join of joins) {
+      this.add(join);
+      if (this.resync?.from === 0) this.resync.unconfirmed.set(join.number, version);
+    }
     for (const number of leaves) this.remove(number);
   }
 
@@ -71,6 +77,8 @@ export class Remote<Meta> {
         return;
       }
       resync.base = version;
+      for (const [number, joinedWith] of resync.unconfirmed)
+        if (joinedWith > version) resync.unconfirmed.delete(number);
       this.version = Math.max(this.version, version);
     }
     for (const join of joins) {
@@ -82,7 +90,7 @@ export class Remote<Meta> {
       return;
     }
     this.resync = undefined;
-    for (const number of resync.unconfirmed) this.remove(number);
+    for (const number of resync.unconfirmed.keys()) this.remove(number);
   }
 
   /** Removes all entries. */
@@ -95,7 +103,7 @@ export class Remote<Meta> {
   private startResync(completeAfter: number): void {
     const { resync } = this;
     this.completeAfter = completeAfter;
-    const unconfirmed = new Set(this.entries.keys());
+    const unconfirmed = new Map(Array.from(this.entries.keys(), (number) => [number, 0]));
     this.resync = { from: 0, requestedAt: 0, base: 0, unconfirmed, left: new Set() };
     const isRequested = resync !== undefined && resync.from === 0 && !this.isOverdue(resync);
     if (isRequested) this.resync.requestedAt = resync.requestedAt;
