@@ -190,7 +190,7 @@ export class Presence<Meta> {
    * @param toInfo makes the info. An error that it throws is reported to the option `onEvent` of the `PubSub`
    * @throws TypeError or RangeError for a `self` or topic as {@link track} does; Error in a Durable Object
    */
-  subscribe<Info>(self: Self<Info>, topic: string, toInfo: (diff: Diff<Meta>) => Info): Subscription {
+  subscribe<Info>(self: Self<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
     checkTopicName(topic);
     const session = presentableSessionOf(self);
     const { nodes, closed } = this.#hub;
