@@ -13,7 +13,7 @@ import { isExcepted } from "./except.ts";
 import type { Entry, Member } from "./member.ts";
 import type { StopRequest } from "./nodes/bodies.ts";
 import { type EntryOptions, PLAIN } from "./nodes/envelope.ts";
-import { Nodes, type NodesOwner } from "./nodes/nodes.ts";
+import { type NodeListener, Nodes, type NodesOwner } from "./nodes/nodes.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { checkPubSubOptions } from "./pubsub-options.ts";
 import { Registry } from "./registry.ts";
@@ -45,6 +45,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   readonly nodes: Nodes | undefined;
   readonly nodeListeners = new Set<(info: unknown, node: string) => void>();
   readonly #registry = new Registry(this.delivery);
+  readonly #presences = new Map<string, NodeListener>();
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
   #node: string | undefined = undefined;
@@ -110,6 +111,13 @@ export class Hub implements DeliveryOwner, NodesOwner {
         ? "this PubSub belongs to a Durable Object, and the connection does not"
         : "in a Durable Object, create a PubSub in a class field, and pass it to attach(this, this.ctx, handler, { pubsub })",
     );
+  }
+
+  /** @throws TypeError if there is a presence of this name */
+  addPresence(name: string, presence: NodeListener): void {
+    if (this.#presences.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
+    this.#presences.set(name, presence);
+    this.nodes?.listen(name, presence);
   }
 
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
@@ -178,6 +186,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
     if (this.closed) return;
     this.closed = true;
     this.registry.clear();
+    for (const presence of this.#presences.values()) presence.onClose();
     this.emit({ type: "closed" });
     await this.nodes?.close();
   }
@@ -226,10 +235,6 @@ export class Hub implements DeliveryOwner, NodesOwner {
     }
   }
 
-  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void {
-    this.decode(bytes, undefined, use);
-  }
-
   onRemoteGap(gap: Gap): void {
     this.emit({ type: "gap", gap });
     const members = this.registry.find(gap.topic);
@@ -240,7 +245,8 @@ export class Hub implements DeliveryOwner, NodesOwner {
     return except.length === 0 && !volatile ? EVERYBODY : { except: this.sessionsOf(except as Address[]), volatile };
   }
 
-  private decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
+  /** Calls `use` with what the codec makes of the bytes. An error of the codec is reported once for each topic. */
+  decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
     let info: unknown;
     try {
       info = this.codec.decode(bytes);

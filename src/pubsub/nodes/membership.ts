@@ -1,4 +1,9 @@
-/** Which other nodes there are: each says so at an interval, and says goodbye when it closes. */
+/**
+ * Which other nodes there are: each says so at an interval, and says goodbye when it closes.
+ *
+ * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may be
+ * there and not have been read.
+ */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 
 /** A node that has said goodbye, or is silent, is remembered for this many milliseconds, for messages that are late. */
@@ -28,6 +33,7 @@ export class Membership implements Timed {
   private readonly clock: Clock;
   private readonly beat: number;
   private readonly down: number;
+  private beatAt = NEVER;
   /** The nodes that are alive, with the time at which they were last heard. */
   private readonly heardAt = new Map<string, number>();
   /** The nodes that are gone, with the time at which that was found out, in this order. */
@@ -50,32 +56,36 @@ export class Membership implements Timed {
 
   /** The engine is up: the other nodes have had no chance to be heard before. */
   start(): void {
-    const now = this.clock.now();
+    const now = this.clock.activeNow();
     for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
-    this.clock.schedule(this, now + this.beat);
+    this.beatAt = now + this.beat;
+    this.schedule();
   }
 
   /** A node has published something. */
   heard(node: string): void {
-    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.now());
+    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.activeNow());
   }
 
   /** A node has said that it is alive: also one that was silent for too long. */
   alive(node: string): void {
     this.gone.delete(node);
-    this.heardAt.set(node, this.clock.now());
+    this.heardAt.set(node, this.clock.activeNow());
   }
 
   goodbye(node: string): void {
     if (!this.heardAt.delete(node)) return;
-    this.gone.set(node, this.clock.now());
+    this.gone.set(node, this.clock.activeNow());
     this.owner.onNodeGone(node);
   }
 
-  tick(now: number): void {
+  tick(): void {
+    const now = this.clock.activeNow();
+    const isBeat = now >= this.beatAt;
+    if (isBeat) this.beatAt = now + this.beat;
     // While the engine is away, nobody can be heard: the others may well be alive.
     if (this.owner.isUp) {
-      this.owner.sendBeat();
+      if (isBeat) this.owner.sendBeat();
       for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.goodbye(node);
     }
     for (const [node, goneAt] of this.gone) {
@@ -83,11 +93,17 @@ export class Membership implements Timed {
       this.gone.delete(node);
       this.owner.onNodeForgotten(node);
     }
-    this.clock.schedule(this, now + this.beat);
+    this.schedule();
   }
 
   close(): void {
-    this.clock.schedule(this, NEVER);
     this.clock.cancel(this);
+  }
+
+  /** For the next beat, or when the next node counts as down. */
+  private schedule(): void {
+    const { clock, owner, beatAt, down } = this;
+    const downAt = owner.isUp ? Math.min(...this.heardAt.values()) + down : NEVER;
+    clock.schedule(this, clock.now() + Math.min(beatAt, downAt) - clock.activeNow());
   }
 }

@@ -44,8 +44,6 @@ export interface NodesOwner {
   sendHere(address: string, info: Uint8Array): void;
   stopAddressHere(address: string, request: StopRequest): void;
   onNodesInfo(info: Uint8Array, node: string): void;
-  /** Calls `use` with what the codec makes of the bytes; reports an error of the codec. */
-  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void;
   /** Messages of another node are missing. */
   onRemoteGap(gap: Gap): void;
   onUp(): void;
@@ -58,10 +56,12 @@ export interface NodeListener {
   /** How many changes this node has published. Each beat tells the others. */
   readonly version: number;
   /** @throws MalformedError for a message that no node has sent */
-  onMessage(node: string, info: unknown): void;
+  onMessage(node: string, body: Uint8Array): void;
   /** A node is alive, and has published so many changes. */
   onBeat(node: string, version: number): void;
   onNodeGone(node: string): void;
+  /** The `PubSub` closes. */
+  onClose(): void;
 }
 
 /** How long {@link Nodes.close} waits for the engine to take the goodbye, in milliseconds. */
@@ -82,6 +82,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   private readonly counters = { envelopes: 0, entries: 0, bytes: 0, duplicates: 0, gaps: 0, missed: 0 };
   private echoes = 0;
   private malformed = 0;
+  private isClosed = false;
   private unknownVersion = 0;
 
   constructor(owner: NodesOwner, options: NodesOptions) {
@@ -187,10 +188,16 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(ALL_NODES, EntryType.info, info, PLAIN);
   }
 
-  /** @throws TypeError if there is a listener of this name */
+  /** Adds a listener: to messages that other nodes send with this name. */
   listen(name: string, listener: NodeListener): void {
-    if (this.listeners.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
     this.listeners.set(name, listener);
+    // So that the listener learns of the other nodes immediately.
+    if (this.isUp && !this.isClosed) this.sendBeat(EntryType.hello);
+  }
+
+  /** Resolves when what other nodes send to all nodes arrives here; with `false` if the engine is away. */
+  readyForNodes(): Promise<boolean> {
+    return this.interest.ready(ALL_NODES);
   }
 
   /** Sends a message of the listener `name` to one node, or to all. */
@@ -222,6 +229,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   /** Says goodbye, and closes the connection to the engine. */
   async close(): Promise<void> {
     const { engine, outbox, clock } = this;
+    this.isClosed = true;
     this.membership.close();
     this.interest.close();
     if (engine.isUp) {
@@ -248,6 +256,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   onUp(): void {
+    if (this.isClosed) return;
     this.membership.start();
     this.sendBeat(EntryType.hello);
     this.owner.onUp();
@@ -263,15 +272,23 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   onReceived(channel: string, bytes: Uint8Array): void {
+    if (this.isClosed) return;
     const isOwn = isFrom(this.nodeBytes, bytes);
     if (isOwn && channel !== nodeChannel(this.node)) {
       this.echoes++;
       return;
     }
-    try {
+    this.guard(() => {
       const envelope = readEnvelope(bytes);
       if (envelope === undefined) this.unknownVersion++;
       else this.onEnvelope(channel, envelope, bytes.length);
+    });
+  }
+
+  /** Counts what no node has sent. */
+  private guard(read: () => void): void {
+    try {
+      read();
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.malformed++;
@@ -291,6 +308,11 @@ export class Nodes implements EngineOwner, MembershipOwner {
     counters.envelopes++;
     counters.entries += entries.length;
     counters.bytes += size;
+    if (node === this.node) {
+      // A probe. This node is none of the others, and lost probes are nothing that was missed.
+      this.pass(topic, received);
+      return;
+    }
     this.membership.heard(node);
     const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
     counters.duplicates += duplicates;
@@ -336,7 +358,11 @@ export class Nodes implements EngineOwner, MembershipOwner {
       case EntryType.presence: {
         const listener = this.listeners.get(reader.sizedText());
         const body = reader.rest();
-        return { entry, run: () => owner.decodeHere(body, (info) => listener?.onMessage(node, info)) };
+        // A message of a node that is gone may be late.
+        return {
+          entry,
+          run: () => membership.has(node) && this.guard(() => listener?.onMessage(node, body)),
+        };
       }
       case EntryType.goodbye:
         return { entry, run: () => membership.goodbye(node) };
