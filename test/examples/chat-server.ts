@@ -73,7 +73,7 @@ export interface Person {
 }
 
 /** Enters the lobby. */
-export const enter = async (url: string, name: string, key = crypto.randomUUID()): Promise<Person> => {
+export const enter = async (url: string, name: string, key: string = crypto.randomUUID()): Promise<Person> => {
   const query = new URLSearchParams({ room: "lobby", name, key });
   const socket = new WebSocket(`${url.replace("http", "ws")}/room?${query}`);
   const heard: FromServer[] = [];
