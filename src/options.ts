@@ -247,7 +247,7 @@ const isExtraHeader = ([name, values]: [string, unknown]): boolean =>
   !RESERVED_HEADERS.has(name.toLowerCase()) &&
   [values].flat().every((value) => typeof value === "string" && isFieldValue(value));
 
-/** @throws TypeError that names the wrong entry and its replacement */
+/** @throws TypeError that names the wrong entry, and says what is wrong with it or what to write instead */
 const checkOrigin = (entry: unknown): boolean => {
   const problem = originProblem(entry);
   if (problem !== undefined)

@@ -108,8 +108,8 @@ export interface Self<in Info = never> {
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns; if
-   * earlier messages are still buffered or being compressed, it is queued behind these. Received messages that are
+   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns, or, if
+   * earlier messages are still buffered or being compressed, queued behind them. Received messages that are
    * still queued are dropped. `terminate` is not called within this call. If a callback is running or pending,
    * `terminate` is called when that callback has returned or settled, or after `closeTimeout`; otherwise in a later
    * event-loop tick. Reasons and close codes are the same as for `stop` as the result of a callback.

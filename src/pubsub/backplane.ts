@@ -51,14 +51,14 @@ export interface BackplaneConnection {
    * On other channels it may come back, and is ignored.
    *
    * @param channel a string of 1 to 2 100 UTF-16 units without lone surrogates; it may contain any other character
-   * @param settled must be called exactly once: with `true` when the engine has accepted the bytes, with `false` when it
-   * is known or likely that it has not, also if the connection is lost. The sum of what is not settled is limited by the
-   * `PubSub`
+   * @param settled must be called exactly once: with `true` when the engine has accepted the bytes, with `false` when
+   * it is known or likely that it has not, also if the connection is lost. The sum of what is not settled is limited by
+   * the `PubSub`
    */
   publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void;
   /**
-   * Adds channels to the wanted ones. Called at any time, also while the engine is away: the backplane subscribes to all
-   * wanted channels whenever it connects, and calls `link.up()` only afterwards.
+   * Adds channels to the wanted ones. Called at any time, also while the engine is away: the backplane subscribes to
+   * all wanted channels whenever it connects, and calls `link.up()` only afterwards.
    *
    * @returns resolves when the engine has confirmed the subscriptions, with this connection or a later one. It never
    * rejects

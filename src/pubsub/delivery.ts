@@ -151,7 +151,10 @@ export class Delivery {
     }
   }
 
-  /** Sends, holds or drops a message, or has the connection end. `false`: the connection ends, and gets no more. */
+  /**
+   * Sends, holds or drops a message, or schedules the end of the connection. `false`: the connection ends, and gets no
+   * more.
+   */
   private sendOne(entry: Entry, message: OutMessage, size: number): boolean {
     const { member } = entry;
     const admission = this.admit(entry, size);

@@ -17,20 +17,24 @@ export interface Gap {
   readonly cause: "slow" | "publisher" | "engine";
   /** How many messages and infos are missing; `undefined`: unknown. */
   readonly missed: number | undefined;
-  /** `PubSub.node` of the `PubSub` that published the missing messages; `undefined`: unknown. */
+  /**
+   * For `"publisher"`: the node that published the missing messages. For `"slow"`: the node of the member itself,
+   * whoever published them. `undefined` for `"engine"`: unknown.
+   */
   readonly node: string | undefined;
 }
 
 /**
  * What `PubSub` reports to its option `onEvent`.
  *
- * - `up`: other nodes can be reached. Members who missed something are told so by `onGap`.
+ * - `up`: other nodes can be reached. Members may have missed something: each one with `onGap` is told so.
  * - `away`: other nodes cannot be reached. What is published meanwhile reaches the members in this process only.
- * - `closed`: `pubsub.close()` was called; or, with a `cause`, the client of the engine was closed for good.
- * - `gap`: members have missed something, and are told so by `onGap`. Not reported for the cause `"engine"`, which
- *   concerns all topics: `up` says so.
- * - `error`: an info of another node could not be decoded (at most once for each topic), or a listener has thrown.
- * - `warning`: a setting of the client weakens what this package guarantees.
+ * - `closed`: `pubsub.close()` was called; or, with a `cause`, the engine's client library was closed for good.
+ * - `gap`: members have missed something; each one with `onGap` is told so. Not reported for the cause `"engine"`: such
+ *   a gap concerns all topics, and the event `up` stands for it.
+ * - `error`: an info of another node could not be decoded (reported once for each topic), or a listener of
+ *   `pubsub.onNodesInfo` or of a `Presence` has thrown.
+ * - `warning`: a setting of the engine's client library weakens what this package guarantees.
  */
 export type PubSubEvent =
   | { readonly type: "up" }
@@ -42,7 +46,10 @@ export type PubSubEvent =
 
 /** Options of `new PubSub`. All times are in milliseconds; most applications set only `backplane` and `onEvent`. */
 export interface PubSubOptions {
-  /** The connection to other processes and machines. Default: none, the `PubSub` belongs to this process alone. */
+  /**
+   * The connection to other processes and machines, through an engine: the server (Redis, NATS) or process that carries
+   * bytes between them. Default: none, the `PubSub` belongs to this process alone.
+   */
   readonly backplane?: Backplane;
   /** Encodes infos for other nodes. Default: JSON. */
   readonly codec?: Codec;
@@ -56,13 +63,15 @@ export interface PubSubOptions {
    */
   readonly linger?: number;
   /**
-   * With a backplane: after how long without a message the node sends one to itself, and after how long without an
-   * answer or an acknowledgement it counts the engine as away, and connects again. Default: 15 000.
+   * With a backplane: how long nothing may be received until the node sends a message to itself, a probe; and how long
+   * the probe may take to come back, or the engine to acknowledge what was published, until the engine counts as away
+   * and the node connects again. Default: 15 000.
    */
   readonly probe?: number;
   /**
-   * With a backplane: how many bytes may be published that the engine has not acknowledged. With more, it counts as
-   * away until it has. Default: 8 MiB.
+   * With a backplane: the maximum number of published bytes that the engine has not acknowledged yet. If more would be
+   * published, the engine counts as away until it has acknowledged all of them, and a probe has come back. Default:
+   * 8 MiB.
    */
   readonly maxUnacknowledged?: number;
   /** With a backplane: the interval at which the node tells the others that it is alive. Default: 5 000. */
@@ -87,8 +96,10 @@ export interface SubscribeOptions<Info> {
    */
   readonly maxBuffered?: number;
   /**
-   * Makes the info that announces a gap to `handleInfo`. It is delivered directly before the first info after the gap,
-   * or when the first message after the gap has been sent to the client, whichever comes first.
+   * Makes the info that announces a gap to `handleInfo`. For the cause `"slow"`, it is delivered directly before the
+   * first info after the gap, or when the first message after the gap has been sent to the client, whichever comes
+   * first. For the cause `"publisher"`, it is delivered before the first info after the gap. For the cause `"engine"`,
+   * it is delivered when the engine is up again, to 1 000 members in each event-loop tick.
    */
   readonly onGap?: (gap: Gap) => Info;
 }
@@ -111,10 +122,11 @@ export interface Subscription {
   /** The name of the topic. */
   readonly topic: string;
   /**
-   * Resolves when what other nodes publish arrives: load what the connection needs to know (the history of a room)
-   * afterwards, and nothing is missed. Resolves with `false` if the connection is ending, the `PubSub` is closed, or
-   * other nodes cannot be reached; then only what is published in this process arrives, and `onGap` reports when that
-   * changes. Never rejects.
+   * Resolves with `true` when the engine has confirmed the subscription, without a backplane immediately: from then on,
+   * what other nodes publish arrives here. If you load what the connection needs to know (the history of a room) only
+   * after that, nothing is missed in between. Resolves with `false` if the connection is ending, the `PubSub` is
+   * closed, or other nodes cannot be reached. In the last case, what is published in this process arrives, and `onGap`
+   * is called when the other nodes can be reached again. Never rejects.
    */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */

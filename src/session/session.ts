@@ -1021,7 +1021,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
-  /** Whether the session enforces `timeout`: not after the peer's close frame, and not where the host does. */
+  /**
+   * Whether the session closes the connection when nothing is received for `timeout`: not after the peer's close frame,
+   * and not on hosts without the capability `idleClock`. A client that reads nothing for `timeout` is always closed.
+   */
   private get checksIdle(): boolean {
     return !this.closeReceived && this.environment.capabilities.idleClock;
   }

@@ -87,7 +87,7 @@ export class NodeStream implements ByteStream {
     this.events.onBytes(chunk, (this.inContext ??= isInRootContext()));
   }
 
-  /** From now on, the session is shut down before other code ends or destroys the socket. */
+  /** From now on, if other code ends or destroys the socket, the session is shut down first. */
   shutDownWhenEnded(): void {
     if (this.socket instanceof Socket) watchEnd(this.socket);
   }

@@ -102,6 +102,16 @@ const attach = (connection: NatsConnection, prefix = "app"): Omit<TestNode, "con
   };
 };
 
+/** The object with another method in place of one of its own. */
+const replaceMethod = <T extends object, K extends keyof T>(object: T, name: K, replace: (method: T[K]) => T[K]): T =>
+  new Proxy(object, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      const bound = typeof value === "function" ? value.bind(target) : value;
+      return key === name ? replace(bound) : bound;
+    },
+  });
+
 /** A node whose link is up. */
 const node = async (
   url: string,
@@ -201,20 +211,64 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     await a.link.until(() => a.link.received.length === 2);
   });
 
-  it("subscribes to many channels in several event-loop ticks", async () => {
-    const [a, b] = [await node(server.url), await node(server.url)];
-    const channels = Array.from({ length: 3_000 }, (_, i) => `t:${i}`);
-    let [done, ticks] = [false, 0];
+  it("subscribes to many channels, and removes them, in chunks of 512", async () => {
+    const connection = await connect({ servers: server.url, ...ROBUST });
+    ends.push(() => connection.close());
+    let [calls, most] = [0, 0];
     const count = (): void => {
-      ticks++;
-      if (!done) setImmediate(count);
+      if (++calls === 1) setImmediate(() => (calls = 0));
+      most = Math.max(most, calls);
     };
-    setImmediate(count);
+    const counting = replaceMethod(connection, "subscribe", (subscribe) => (subject, options) => {
+      count();
+      const subscription = subscribe(subject, options);
+      return replaceMethod(subscription, "unsubscribe", (unsubscribe) => (max) => {
+        count();
+        unsubscribe(max);
+      });
+    });
+    const [a, b] = [attach(counting), await node(server.url)];
+    await a.link.until(() => a.link.events.length > 0);
+    const channels = Array.from({ length: 3_000 }, (_, i) => `t:${i}`);
     await a.backplane.subscribe(channels);
-    done = true;
-    expect(ticks).toBeGreaterThanOrEqual(5);
+    expect(most).toBe(512);
     await b.publish("t:2999", "last");
     await a.link.until(() => a.link.received.length === 1);
+    most = 0;
+    a.backplane.unsubscribe(channels);
+    await a.backplane.close();
+    expect(most).toBe(512);
+  });
+
+  it("receives once from a channel that is removed and subscribed to again", async () => {
+    const connection = await connect({ servers: server.url, ...ROBUST });
+    ends.push(() => connection.close());
+    const slow = replaceMethod(
+      connection,
+      "subscribe",
+      (subscribe) => (subject, options) =>
+        replaceMethod(subscribe(subject, options), "unsubscribe", () => () => undefined),
+    );
+    const [a, b] = [attach(slow), await node(server.url)];
+    await a.backplane.subscribe(["t:x"]);
+    a.backplane.unsubscribe(["t:x"]); // the server does not get it: there are two subscriptions now
+    await a.backplane.subscribe(["t:x"]);
+    await b.publish("t:x", "1");
+    await connection.flush();
+    expect(a.link.received).toEqual([["t:x", "1"]]);
+  });
+
+  it("is up when the channels that were wanted from the start are confirmed", async () => {
+    const connection = await connect({ servers: server.url, ...ROBUST });
+    ends.push(() => connection.close());
+    const b = await node(server.url);
+    const a = attach(connection);
+    const channels = Array.from({ length: 3_000 }, (_, i) => `t:${i}`);
+    void a.backplane.subscribe(channels);
+    await a.link.until(() => a.link.events.length > 0);
+    await b.publish("t:2999", "1");
+    await connection.flush();
+    expect(a.link.received).toEqual([["t:2999", "1"]]);
   });
 
   it.each([false, true])("returns what is published to the node's own channel, with noEcho: %s", async (noEcho) => {
@@ -234,12 +288,9 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     const connection = await connect({ servers: server.url, ...ROBUST });
     ends.push(() => connection.close());
     let flushes = 0;
-    const counting = new Proxy(connection, {
-      get: (target, name: keyof typeof connection) => {
-        if (name === "flush") flushes++;
-        const value: unknown = target[name];
-        return typeof value === "function" ? value.bind(target) : value;
-      },
+    const counting = replaceMethod(connection, "flush", (flush) => () => {
+      flushes++;
+      return flush();
     });
     const a = attach(counting);
     await a.link.next("up");
@@ -459,6 +510,39 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     expect(a.link.events.filter((event) => event === "up")).toHaveLength(1);
   });
 
+  it("does not call the client while the server is away", async () => {
+    const own = await ownServer();
+    const connection = await connect({ servers: own.url, ...ROBUST });
+    ends.push(() => connection.close());
+    let calls = 0;
+    const counting = replaceMethod(connection, "publish", (publish) => (...args) => {
+      calls++;
+      publish(...args);
+    });
+    const a = attach(counting);
+    await a.link.until(() => a.link.events.length > 0);
+    expect(await a.publish("t:x", "1")).toBe(true);
+    const away = a.link.next("away");
+    await own.kill9();
+    await away;
+    expect(await a.publish("t:x", "2")).toBe(false);
+    expect(calls).toBe(1);
+  });
+
+  it("settles at once what a given up connection still holds", async () => {
+    const own = await ownServer();
+    const a = await node(own.url);
+    own.pause();
+    const big = Array.from({ length: 24 }, () => a.publish("t:x", new Uint8Array(1_000_000)));
+    await nextTick();
+    a.backplane.reconnect(); // the client waits until its socket has written everything: for ever
+    expect(await Promise.all(big)).toEqual(big.map(() => false));
+    const up = a.link.next("up");
+    own.resume();
+    await up;
+    expect(a.link.events).toEqual(["up", "away", "up"]);
+  });
+
   it("settles what was published to a frozen server, when it continues or when the connection is given up", async () => {
     const own = await ownServer();
     const [a, b] = [await node(own.url), await node(own.url)];
@@ -468,15 +552,23 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     const given = b.publish("t:x", "2").finally(() => settled++);
     await nextTick();
     expect(settled).toBe(0);
+    let isSubscribed = false;
+    const subscribed = b.backplane.subscribe(["t:x"]).then(() => {
+      isSubscribed = true;
+    });
+    await nextTick();
     const away = b.link.next("away");
     b.backplane.reconnect();
     await away;
     expect(await given).toBe(false);
     expect(settled).toBe(1);
+    await nextTick();
+    expect(isSubscribed).toBe(false);
     const up = b.link.next("up");
     own.resume();
     expect(await kept).toBe(true);
     await up;
+    await subscribed;
     expect(await b.publish("t:x", "3")).toBe(true);
     expect(a.link.events).toEqual(["up"]);
   });

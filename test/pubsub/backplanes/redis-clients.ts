@@ -1,6 +1,6 @@
 /** The clients that the Redis backplane is tested with. */
 import * as ioredis from "ioredis";
-import { Redis as IOValkey } from "iovalkey";
+import { Redis as IOValkey, type RedisOptions as IOValkeyOptions } from "iovalkey";
 import { createClient } from "redis";
 import type { RedisBackplaneOptions } from "websock-js/pubsub/redis";
 
@@ -8,6 +8,7 @@ export interface TestClient {
   readonly client: RedisBackplaneOptions["client"];
   /** Starts to connect. It does not reject, and does not wait. */
   open(): void;
+  connect(): Promise<unknown>;
   /** Sends a command, which needs the application's client to work. */
   ping(): Promise<unknown>;
   /** Closes it, as the application would. */
@@ -42,6 +43,7 @@ const nodeRedis = ({ port, password, silent, retry = 50 }: TestClientOptions): T
   return {
     client,
     open: () => void client.connect().catch(() => undefined),
+    connect: () => client.connect(),
     ping: () => client.ping(),
     close: () => client.destroy(),
     listeners: () => countListeners(client),
@@ -73,6 +75,7 @@ const like =
     return {
       client,
       open: () => void client.connect().catch(() => undefined),
+      connect: () => client.connect(),
       ping: () => client.ping(),
       close: () => client.disconnect(),
       listeners: () => countListeners(client),
@@ -82,5 +85,5 @@ const like =
 export const CLIENTS: Readonly<Record<string, (options: TestClientOptions) => TestClient>> = {
   redis: nodeRedis,
   ioredis: like((options) => new ioredis.Redis(options)),
-  iovalkey: like((options) => new IOValkey(options)),
+  iovalkey: like((options) => new IOValkey(options as IOValkeyOptions)),
 };

@@ -342,6 +342,21 @@ describe.skipIf(!have).each(Object.keys(CLIENTS))("%s", (name) => {
   });
 });
 
+test.skipIf(!have).each(["ioredis", "iovalkey"])(
+  "%s with lazyConnect is connected, unless the application does",
+  async (name) => {
+    const { port } = await server();
+    for (const open of [false, true]) {
+      const app = CLIENTS[name]!({ port });
+      const link = new RecordingLink();
+      const connection = redisBackplane({ client: app.client, prefix: "test" }).connect(link);
+      cleanups.push(connection.close.bind(connection), app.close);
+      if (open) await app.connect();
+      await link.until(() => link.status === "up");
+    }
+  },
+);
+
 describe("options", () => {
   const client = CLIENTS.ioredis!({ port: 1 }).client;
 

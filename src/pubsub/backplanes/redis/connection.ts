@@ -28,8 +28,8 @@ export class RedisConnection implements BackplaneConnection {
     this.#link = link;
     this.#prefix = prefix;
     this.#port = port;
-    this.#subscriptions = new Subscriptions(port, {
-      message: (channel, bytes) => link.receive(channel.slice(prefix.length), bytes),
+    this.#subscriptions = new Subscriptions(port, prefix, {
+      message: (channel, bytes) => link.receive(channel, bytes),
       changed: (cause) => this.#tell(cause),
     });
     this.#publisher = runInRoot(
@@ -51,19 +51,19 @@ export class RedisConnection implements BackplaneConnection {
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
-    return this.#subscriptions.subscribe(channels.map((channel) => this.#prefix + channel));
+    return this.#subscriptions.subscribe(channels);
   }
 
   unsubscribe(channels: readonly string[]): void {
-    this.#subscriptions.unsubscribe(channels.map((channel) => this.#prefix + channel));
+    this.#subscriptions.unsubscribe(channels);
   }
 
   reconnect(): void {
     if (this.#closed) return;
     // The link knows that it is away.
     if (this.#told === "up") this.#told = "away";
-    this.#publisher.move();
     this.#subscriptions.stop();
+    this.#publisher.move();
     this.#subscriptions.start();
   }
 

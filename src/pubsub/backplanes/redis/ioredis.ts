@@ -1,5 +1,6 @@
 /** The ports for the clients of ioredis and iovalkey. */
 import { Buffer } from "node:buffer";
+import { later } from "../../../adapters/shared/timers.ts";
 import {
   choose,
   LONGEST_DELAY,
@@ -58,10 +59,14 @@ const listen = (emitter: Emitter, listeners: Readonly<Record<string, Listener>>)
   };
 };
 
-/** Connects a client with the option `lazyConnect`, as its first command would. */
-const connectLazy = (client: Redis | Cluster): void => {
-  if (client.status === "wait") client.connect().catch(noop);
-};
+/**
+ * Connects a client with the option `lazyConnect`, as its first command would. It is done in the next tick: the
+ * application may call `connect`, which would reject.
+ */
+const connectLazy = (client: Redis | Cluster): void =>
+  later(() => {
+    if (client.status === "wait") client.connect().catch(noop);
+  });
 
 const watch = (client: Redis | Cluster, advice: string, { changed, weak }: WatchEvents): (() => void) => {
   let cause: unknown;
@@ -113,8 +118,10 @@ const openSubscriber = (client: Redis, { message, lost }: SubscriberEvents): Sub
     subscribe: (channels) => own.subscribe(...channels),
     unsubscribe: (channels) => own.unsubscribe(...channels),
     end: () => {
+      // `disconnect` would start a timer of two seconds.
+      if (own.status === "end") return;
       own.disconnect();
-      // `disconnect` waits until the server, too, has closed the connection.
+      // Otherwise it waits until the server has closed the connection, too.
       own.stream?.destroy();
     },
   };
