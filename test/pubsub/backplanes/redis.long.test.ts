@@ -5,7 +5,7 @@ import { haveRedis, startRedis } from "../../support/redis-server.ts";
 import { startProxy } from "../../support/tcp-proxy.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 import { publish, RecordingLink } from "./recording-link.ts";
-import { CLIENTS } from "./redis-clients.ts";
+import { CLIENTS, type TestClientOptions } from "./redis-clients.ts";
 
 failOnUncaught();
 
@@ -35,8 +35,8 @@ const watchTicks = (): (() => number) => {
 };
 
 describe.skipIf(!haveRedis()).each(Object.keys(CLIENTS))("%s", (name) => {
-  const connect = (port: number) => {
-    const app = CLIENTS[name]!({ port });
+  const connect = (port: number, retry: TestClientOptions["retry"] = 50) => {
+    const app = CLIENTS[name]!({ port, retry });
     cleanups.push(app.close);
     app.open();
     const link = new RecordingLink();
@@ -90,5 +90,20 @@ describe.skipIf(!haveRedis()).each(Object.keys(CLIENTS))("%s", (name) => {
     await link.until(() => link.ups === 2);
     expect(await publish(connection, "x", "hello")).toBe(true);
     await link.until(() => link.received.length === 1);
+  });
+
+  test("a function of the application that waits too long is reported when it has done so", {
+    timeout: 60_000,
+  }, async () => {
+    const redis = await startRedis();
+    cleanups.push(redis.stop);
+    const { link } = connect(redis.port, () => 3_000);
+    await link.until(() => link.status === "up");
+    expect(link.warnings).toEqual([]);
+    await redis.kill9();
+    await link.until(() => link.warnings.length > 0);
+    expect(link.warnings[0]).toMatch(/waits for 30?\d\d ms before it connects to Redis again: set .*Math\.min\(50 \*/);
+    await redis.restart();
+    await link.until(() => link.status === "up");
   });
 });

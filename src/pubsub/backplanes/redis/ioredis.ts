@@ -47,7 +47,7 @@ export interface Cluster extends Emitter {
   nodes(role: "all" | "master"): Redis[];
 }
 
-export const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
+const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
 const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
 
 const noop = (): void => undefined;
@@ -152,15 +152,20 @@ class Node implements RedisNode {
   }
 }
 
-/** The strategy that a client uses by default may be called to learn its delays; the application's may not. */
-const weaknessOf = (strategy: unknown, client: object, advice: string): string | undefined => {
-  if (typeof strategy !== "function")
-    return `the client does not connect to Redis again when it is disconnected: ${advice}`;
-  const { defaultOptions } = client.constructor as { readonly defaultOptions?: Options };
-  if (strategy !== defaultOptions?.retryStrategy) return undefined;
-  const delay = strategy(100);
-  if (typeof delay === "number" && delay <= LONGEST_DELAY) return undefined;
-  return `the client waits for up to ${delay} ms before it connects to Redis again: ${advice}`;
+const weaknessOf = (strategy: unknown, advice: string): string | undefined =>
+  typeof strategy === "function"
+    ? undefined
+    : `the client does not connect to Redis again when it is disconnected: ${advice}`;
+
+/** The strategy that a client has by default may be called to learn its delays; the application's may not. */
+const weaknessOfDefault = (client: Redis): string | undefined => {
+  const { retryStrategy } = client.options;
+  // It does not connect.
+  const { options } = client.duplicate({ retryStrategy: undefined, lazyConnect: true });
+  if (typeof retryStrategy !== "function" || retryStrategy !== options.retryStrategy) return undefined;
+  const delay = retryStrategy(100);
+  if (typeof delay !== "number" || delay <= LONGEST_DELAY) return undefined;
+  return `the client waits for up to ${delay} ms before it connects to Redis again: ${ADVICE}`;
 };
 
 /** The port of a `Redis`. */
@@ -171,7 +176,7 @@ export const redisPort = (client: Redis): RedisPort => {
       return client.status === "end";
     },
     get weakness() {
-      return weaknessOf(client.options.retryStrategy, client, ADVICE);
+      return weaknessOf(client.options.retryStrategy, ADVICE) ?? weaknessOfDefault(client);
     },
     node: () => node,
     watch: () => noop,
@@ -191,7 +196,7 @@ export const clusterPort = (cluster: Cluster): RedisPort => {
       return cluster.status === "end";
     },
     get weakness() {
-      return weaknessOf(cluster.options.clusterRetryStrategy, cluster, CLUSTER_ADVICE);
+      return weaknessOf(cluster.options.clusterRetryStrategy, CLUSTER_ADVICE);
     },
     node: (except) => {
       const known = cluster

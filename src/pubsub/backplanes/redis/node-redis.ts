@@ -61,7 +61,7 @@ export interface Sentinel extends Emitter {
   _execute<T>(isReadonly: boolean, run: (client: Client) => Promise<T>): Promise<T>;
 }
 
-export const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * retries, 1000)";
+const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * retries, 1000)";
 
 /**
  * By default, node-redis makes an `AbortSignal.timeout` for each command, which takes ten times as long as the rest: 17
