@@ -1,6 +1,7 @@
 /** The ports for the clients of ioredis and iovalkey. */
 import { Buffer } from "node:buffer";
 import { later } from "../../../adapters/shared/timers.ts";
+import { type Emitter, listen } from "./emitter.ts";
 import {
   choose,
   LONGEST_DELAY,
@@ -11,13 +12,6 @@ import {
   type SubscriberEvents,
   type WatchEvents,
 } from "./port.ts";
-
-type Listener = (...args: never[]) => void;
-
-interface Emitter {
-  on(event: string, listener: Listener): unknown;
-  off(event: string, listener: Listener): unknown;
-}
 
 type RetryStrategy = (times: number) => unknown;
 
@@ -51,13 +45,6 @@ const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
 const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
 
 const noop = (): void => undefined;
-
-const listen = (emitter: Emitter, listeners: Readonly<Record<string, Listener>>): (() => void) => {
-  for (const [event, listener] of Object.entries(listeners)) emitter.on(event, listener);
-  return () => {
-    for (const [event, listener] of Object.entries(listeners)) emitter.off(event, listener);
-  };
-};
 
 /**
  * Connects a client with the option `lazyConnect`, as its first command would. It is done in the next tick: the
