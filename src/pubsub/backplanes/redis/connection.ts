@@ -86,9 +86,9 @@ export class RedisConnection implements BackplaneConnection {
     const { closed } = this.#port;
     // Before the first connection, only failures are news.
     const isNews = this.#told === "up" || (this.#told === "nothing" && cause !== undefined);
-    if (!isNews && !(this.#told === "away" && closed && cause !== undefined)) return;
+    if (!isNews && !(this.#told === "away" && closed)) return;
     this.#told = closed ? "forever" : "away";
-    this.#link.away(cause ?? new Error("the connection to Redis is lost"), closed);
+    this.#link.away(cause ?? new Error(closed ? "the client was closed" : "the connection to Redis is lost"), closed);
   }
 
   /** One warning is enough. */
