@@ -22,8 +22,8 @@ export interface TestClientOptions {
   readonly password?: string;
   /** Without it, nothing listens for the client's errors. */
   readonly silent?: boolean;
-  /** The delay between attempts to connect. Default: 50 ms. `false`: none are made. */
-  readonly retry?: number | false;
+  /** The delay between attempts to connect. Default: 50 ms. `false`: none are made. `"default"`: the client's own. */
+  readonly retry?: number | false | "default" | (() => number);
 }
 
 interface Emitter {
@@ -36,7 +36,7 @@ const countListeners = (emitter: Emitter): number =>
 
 const nodeRedis = ({ port, password, silent, retry = 50 }: TestClientOptions): TestClient => {
   const client = createClient({
-    socket: { host: "127.0.0.1", port, reconnectStrategy: retry },
+    socket: { host: "127.0.0.1", port, ...(retry === "default" ? {} : { reconnectStrategy: retry }) },
     ...(password === undefined ? {} : { password }),
   });
   if (silent !== true) client.on("error", () => undefined);
@@ -56,7 +56,7 @@ interface IORedisOptions {
   readonly password?: string;
   readonly lazyConnect: true;
   readonly keyPrefix: string;
-  readonly retryStrategy: (() => number) | null;
+  readonly retryStrategy?: (() => number) | null;
 }
 
 const like =
@@ -68,7 +68,7 @@ const like =
       lazyConnect: true,
       // It does not concern channels.
       keyPrefix: "keys:",
-      retryStrategy: retry === false ? null : () => retry,
+      ...(retry === "default" ? {} : { retryStrategy: typeof retry === "number" ? () => retry : retry || null }),
       ...(password === undefined ? {} : { password }),
     });
     if (silent !== true) client.on("error", () => undefined);
