@@ -14,6 +14,8 @@ import { type Engine, engineKilled, exactlyOnce, serverKilled } from "./scenario
 
 const DEFAULT_DOWN = 30_000;
 const CLIENTS = 10_000;
+/** Four servers that publish to 10 000 clients each: 200 000 messages in a second are enough for one process to check. */
+const LOAD = { every: 200, before: 5, meanwhile: 25 };
 
 type Stoppable = Engine & { stop(): Promise<void> };
 
@@ -46,7 +48,7 @@ describe.each(ENGINES)("%s", (client, start) => {
       servers = await startServers(count, client, engine.url);
       clients = await openClients(servers, CLIENTS);
       await exactlyOnce(servers, clients, 100);
-      const back = await engineKilled(servers, clients, engine);
+      const back = await engineKilled(servers, clients, engine, LOAD);
       console.log(
         `${client}, ${count} processes: messages between nodes ${back.toFixed(0)} ms after the engine's start`,
       );
