@@ -1,24 +1,8 @@
 /** Topics and addresses over several nodes, on an engine in memory. */
 import { describe, expect, test } from "vitest";
 import { text } from "../../../src/message.ts";
-import type { Gap, PubSubOptions } from "../../../src/pubsub/index.ts";
-import { join, type Member } from "../members.ts";
-import { TestCluster, type TestNode } from "./cluster.ts";
-
-const gapText = ({ cause, missed, node }: Gap): string =>
-  `gap:${cause}:${missed ?? "?"}:${node === undefined ? "-" : "n"}`;
-
-const setUp = async (
-  count: number,
-  options: PubSubOptions = {},
-): Promise<{ cluster: TestCluster; nodes: TestNode[]; members: Member[] }> => {
-  const cluster = new TestCluster();
-  const nodes = await cluster.nodes(count, options);
-  const members: Member[] = [];
-  for (const { pubsub } of nodes) members.push(await join(pubsub, ["room"], { onGap: gapText }));
-  await cluster.settle();
-  return { cluster, nodes, members };
-};
+import type { TestNode } from "./cluster.ts";
+import { setUp } from "./rooms.ts";
 
 describe("topics over nodes", () => {
   test("a message reaches the members of all nodes once, in order", async () => {
@@ -32,7 +16,7 @@ describe("topics over nodes", () => {
 
   test("what is published in one event-loop tick is one envelope for each topic", async () => {
     const { cluster, nodes } = await setUp(2);
-    const [{ pubsub }] = nodes as [TestNode];
+    const [{ pubsub }] = nodes as unknown as [TestNode];
     const before = pubsub.stats.backplane!;
     for (let i = 0; i < 20; i++) pubsub.topic("room").publish(text("m"));
     for (let i = 0; i < 20; i++) pubsub.topic("other").publish(text("m"));
