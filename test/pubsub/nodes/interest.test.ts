@@ -1,8 +1,13 @@
 /** Which channels a node receives, and when a subscription is ready. */
 import { describe, expect, test } from "vitest";
 import { text } from "../../../src/message.ts";
-import { join, type Member } from "../members.ts";
+import { PubSub } from "../../../src/pubsub/index.ts";
+import { ok, push } from "../../../src/result.ts";
+import { connect } from "../../../src/testing/connect.ts";
+import { join, textsOf } from "../members.ts";
+import { DeferringClock } from "../../support/deferring-clock.ts";
 import { TestCluster } from "./cluster.ts";
+import { RawBackplane } from "./raw-backplane.ts";
 import { gapText, messagesOf, setUp } from "./rooms.ts";
 
 const LINGER = 2_000;
@@ -90,14 +95,16 @@ describe("interest", () => {
   });
 
   test("100 000 topics that come and go: nothing is left", async () => {
-    const cluster = new TestCluster();
-    const [node] = await cluster.nodes(1);
-    const member = await join(node!.pubsub, []);
-    for (let i = 0; i < 100_000; i++) node!.pubsub.topic<string>(`room${i}`).subscribe(member.self).cancel();
-    cluster.clock.advance(LINGER);
-    await cluster.settle();
-    expect(node!.pubsub.stats.backplane!.channels).toBe(2);
-    expect(cluster.engine.subscribers("t:room7")).toEqual([]);
+    const clock = new DeferringClock();
+    const backplane = new RawBackplane();
+    const pubsub = new PubSub({ backplane, clock });
+    backplane.comeUp();
+    const member = await join(pubsub, []);
+    for (let i = 0; i < 100_000; i++) pubsub.topic<string>(`room${i}`).subscribe(member.self).cancel();
+    expect(pubsub.stats.backplane!.channels).toBe(100_002);
+    clock.advance(LINGER);
+    expect(pubsub.stats.backplane!.channels).toBe(2);
+    expect(new Set(backplane.unsubscribed).size).toBe(100_000);
   });
 });
 
@@ -180,15 +187,24 @@ describe("ready", () => {
 
   test("of a connection whose init waits for it: the recipe for a history", async () => {
     const { cluster, nodes } = await setUp(2);
-    const joined: Member[] = [];
-    const ready = (async () => {
-      const member = await join(nodes[0]!.pubsub, ["history"]);
-      joined.push(member);
-      return nodes[0]!.pubsub.topic<string>("history").subscribe(member.self).ready;
-    })();
-    expect(await readyOf(cluster, ready)).toBe(true);
-    nodes[1]!.pubsub.topic("history").publish(text("live"));
+    const [here, there] = nodes.map(({ pubsub }) => pubsub.topic<string>("history"));
+    cluster.engine.hold("confirmations");
+    const joining = connect<undefined, number, string>(
+      {
+        init: async (_, self) => {
+          const ready = await here!.subscribe(self).ready;
+          there!.publish(text("live"));
+          await cluster.settle();
+          return push(text(`history ${ready}`), 0);
+        },
+        handleIn: (_, state) => ok(state),
+      },
+      undefined,
+    );
     await cluster.settle();
-    expect(joined[0]!.texts()).toEqual(["live"]);
+    expect(here!.size).toBe(0);
+    cluster.engine.release("confirmations");
+    await cluster.settle();
+    expect(textsOf(await joining)).toEqual(["history true", "live"]);
   });
 });
