@@ -1,6 +1,7 @@
 /**
- * Properties of topics over several nodes, on an engine in memory: in random programs, each member receives exactly what
- * a simple model predicts; and whatever an engine does to envelopes, nothing arrives twice, and what is missing is counted.
+ * Properties of topics over several nodes, on an engine in memory: in random programs, each member receives exactly
+ * what a simple model predicts; and whatever an engine does to envelopes, nothing arrives twice, and what is missing is
+ * counted.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -32,9 +33,15 @@ const step = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("subscribe" as const), topic, member }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constantFrom("cancel" as const, "unsubscribe" as const), topic, member }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant("push" as const), member }) },
-  { weight: 4, arbitrary: fc.record({ type: fc.constantFrom("settle" as const, "settle" as const, "linger" as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ type: fc.constantFrom("settle" as const, "settle" as const, "linger" as const) }),
+  },
 );
 /** Few of them, because nothing happens to those who have gone. */
 const end = fc.oneof(
@@ -101,7 +108,13 @@ interface Connected {
 }
 
 /** What an engine does to an envelope. `"late"`: it is delivered after the next one that is delivered. */
-const fate = fc.constantFrom("deliver" as const, "deliver" as const, "drop" as const, "double" as const, "late" as const);
+const fate = fc.constantFrom(
+  "deliver" as const,
+  "deliver" as const,
+  "drop" as const,
+  "double" as const,
+  "late" as const,
+);
 const dispatch = fc.record({ publisher: node, count: fc.integer({ min: 1, max: 4 }), asInfos: fc.boolean(), fate });
 
 export const nodes = [
@@ -142,8 +155,7 @@ export const nodes = [
         await handleInfos();
         for (const [from, sent] of onTheWay.entries())
           for (const each of inEnvelopes(sent.splice(0)))
-            for (const [i, model] of models.entries())
-              if (NODES[i] !== from && each.except !== i) model.receive(each);
+            for (const [i, model] of models.entries()) if (NODES[i] !== from && each.except !== i) model.receive(each);
         await cluster.settle();
         await handleInfos();
       };
@@ -159,7 +171,8 @@ export const nodes = [
           case "broadcast": {
             const { except, local, topic: to } = each;
             const target = pubsubs[each.node]!.topic<string>(to);
-            const left = except === null ? [] : [NODES[except] === each.node ? members[except]!.self : addresses[except]!];
+            const left =
+              except === null ? [] : [NODES[except] === each.node ? members[except]!.self : addresses[except]!];
             const options = { except: left, local };
             assert.ok(each.type === "publish" ? target.publish(text(name), options) : target.broadcast(name, options));
             send(each.node, { ...each, name }, local);
@@ -255,7 +268,8 @@ export const nodes = [
       cluster.engine.onMessage = ({ channel, to, bytes }) => {
         // What is doubled in the channels of nodes must not have an effect either.
         if (channel !== "t:room") return [bytes, bytes];
-        if (to !== receiver!.node || fateOf === "deliver") return [bytes, ...(to === receiver!.node ? late.splice(0) : [])];
+        if (to !== receiver!.node || fateOf === "deliver")
+          return [bytes, ...(to === receiver!.node ? late.splice(0) : [])];
         if (fateOf === "double") return [bytes, bytes];
         if (fateOf === "late") late.unshift(bytes);
         return [];

@@ -201,13 +201,13 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(channel, EntryType.presence, [writer.written, body], PLAIN);
   }
 
-  sendBeat(type: EntryType = EntryType.beat): void {
+  sendBeat(type: EntryType = EntryType.beat, channel = ALL_NODES): void {
     const writer = new ByteWriter();
     for (const [name, { version }] of this.listeners) {
       writer.sized(name);
       writer.uint(version, 6);
     }
-    this.outbox.add(ALL_NODES, type, writer.written, PLAIN);
+    this.outbox.add(channel, type, writer.written, PLAIN);
   }
 
   onNodeGone(node: string): void {
@@ -357,7 +357,10 @@ export class Nodes implements EngineOwner, MembershipOwner {
       case EntryType.presence: {
         const listener = this.listeners.get(reader.sizedText());
         const body = reader.rest();
-        return { entry, run: () => owner.decodeHere(body, (info) => this.guard(() => listener?.onMessage(node, info))) };
+        return {
+          entry,
+          run: () => owner.decodeHere(body, (info) => this.guard(() => listener?.onMessage(node, info))),
+        };
       }
       case EntryType.goodbye:
         return { entry, run: () => membership.goodbye(node) };
@@ -369,8 +372,9 @@ export class Nodes implements EngineOwner, MembershipOwner {
           entry,
           run: () => {
             membership.alive(node);
-            // So that a node that has just started learns of this one at once.
-            if (entry.type === EntryType.hello) this.sendBeat();
+            // So that a node that has just started learns of this one at once. To it alone: when an engine comes back,
+            // all nodes say hello.
+            if (entry.type === EntryType.hello) this.sendBeat(EntryType.beat, nodeChannel(node));
             for (const [listener, version] of versions) listener?.onBeat(node, version);
           },
         };

@@ -103,7 +103,7 @@ describe("addresses", () => {
 
   test("the directory is empty when the connections have ended", async () => {
     const { nodes } = await setUp(1);
-    const [{ pubsub }] = nodes as unknown as [(typeof nodes)[0]];
+    const { pubsub } = nodes[0]!;
     const members = await Promise.all(Array.from({ length: 200 }, () => join(pubsub, [])));
     for (const { self } of members) pubsub.address(self);
     expect(pubsub.stats.addresses).toBe(200);

@@ -92,10 +92,7 @@ test("a node that answers each message of the other: no recursion, no loss, no o
   await cluster.settle();
   rooms[0]!.broadcast(0, { local: true });
   for (let i = 0; i < 100; i++) await cluster.settle();
-  expect(seen).toEqual([
-    Array.from({ length: 51 }, (_, i) => 2 * i),
-    Array.from({ length: 50 }, (_, i) => 2 * i + 1),
-  ]);
+  expect(seen).toEqual([Array.from({ length: 51 }, (_, i) => 2 * i), Array.from({ length: 50 }, (_, i) => 2 * i + 1)]);
   for (const client of clients) client.close(1000);
 });
 

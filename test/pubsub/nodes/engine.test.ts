@@ -4,10 +4,10 @@ import { text } from "../../../src/message.ts";
 import { PubSub, type PubSubEvent, type PubSubOptions } from "../../../src/pubsub/index.ts";
 import { EntryType } from "../../../src/pubsub/nodes/envelope.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
-import { join } from "../members.ts";
+import { join, tick } from "../members.ts";
 import { TestCluster } from "./cluster.ts";
 import { entriesOf, RawBackplane } from "./raw-backplane.ts";
-import { messagesOf, setUp } from "./rooms.ts";
+import { gapText, messagesOf, scheduledOn, setUp } from "./rooms.ts";
 
 const PROBE = 1_000;
 /** So that beats and their silence do not matter. */
@@ -25,11 +25,11 @@ const setUpRaw = (options: PubSubOptions = {}) => {
 };
 
 describe("a frozen engine", () => {
-  test("away at the bound of what is not acknowledged; then nothing is sent; after that, back, and nothing twice", async () => {
+  test("away at the bound of what is not acknowledged, and nothing is sent; then back, and nothing twice", async () => {
     const limit = 64 * 1_024;
     const { cluster, nodes, members } = await setUp(2, { ...QUIET, maxUnacknowledged: limit });
     const { engine } = cluster;
-    const [{ pubsub, events }] = nodes as unknown as [(typeof nodes)[0]];
+    const { pubsub, events } = nodes[0]!;
     const room = pubsub.topic("room");
     engine.hold();
     let reached = 0;
@@ -66,20 +66,23 @@ describe("a frozen engine", () => {
     expect(nodes[1]!.pubsub.stats.backplane).toMatchObject({ missed: unreached, duplicates: 0 });
   });
 
-  test.each([0, 1, 250, 500, 999])("away within 2 probes if nothing is published, %i ms after a message", async (phase) => {
-    const { cluster, nodes } = await setUp(2, QUIET);
-    await cluster.advance(phase);
-    nodes[1]!.pubsub.topic("room").publish(text("heard"));
-    await cluster.settle();
-    cluster.engine.hold();
-    await cluster.advance(2 * PROBE - 50);
-    expect(nodes[0]!.pubsub.status).toBe("up");
-    await cluster.advance(50);
-    expect(nodes[0]!.pubsub.status).toBe("away");
-    cluster.engine.release();
-    await cluster.settle();
-    expect(nodes[0]!.pubsub.status).toBe("up");
-  });
+  test.each([0, 1, 250, 500, 999])(
+    "away within 2 probes if nothing is published, %i ms after a message",
+    async (phase) => {
+      const { cluster, nodes } = await setUp(2, QUIET);
+      await cluster.advance(phase);
+      nodes[1]!.pubsub.topic("room").publish(text("heard"));
+      await cluster.settle();
+      cluster.engine.hold();
+      await cluster.advance(2 * PROBE - 50);
+      expect(nodes[0]!.pubsub.status).toBe("up");
+      await cluster.advance(50);
+      expect(nodes[0]!.pubsub.status).toBe("away");
+      cluster.engine.release();
+      await cluster.settle();
+      expect(nodes[0]!.pubsub.status).toBe("up");
+    },
+  );
 
   test.each([0, 300, 700])("away within 2 probes if little is published, %i ms after a message", async (phase) => {
     const { cluster, nodes } = await setUp(2, QUIET);
@@ -268,10 +271,26 @@ describe("time", () => {
   });
 });
 
+test("an engine that comes back: each node learns of all others at once, with few messages", async () => {
+  const cluster = new TestCluster();
+  const nodes = await cluster.nodes(20);
+  const receivedBy = (): number[] => nodes.map(({ pubsub }) => pubsub.stats.backplane!.receivedMessages);
+  for (const { pubsub } of nodes) expect(pubsub.stats.backplane!.nodes).toBe(20);
+  const before = receivedBy();
+  cluster.engine.away();
+  cluster.engine.up();
+  await cluster.settle();
+  // A probe, and a hello and a beat of each other node.
+  for (const [i, received] of receivedBy().entries()) expect(received - before[i]!).toBe(1 + 2 * 19);
+  const late = cluster.node();
+  await cluster.settle();
+  for (const { pubsub } of [...nodes, late]) expect(pubsub.stats.backplane!.nodes).toBe(21);
+});
+
 describe("a backplane", () => {
   test("away for ever: closed, with the cause, also if it says later that it is away", async () => {
     const { cluster, nodes, members } = await setUp(1, QUIET);
-    const [{ pubsub, events }] = nodes as unknown as [(typeof nodes)[0]];
+    const { pubsub, events } = nodes[0]!;
     cluster.engine.away(true);
     expect(pubsub.status).toBe("closed");
     cluster.engine.up();
@@ -360,6 +379,16 @@ describe("a backplane", () => {
     expect(pubsub.stats.backplane).toMatchObject({ droppedAway: 2 });
   });
 
+  test("that connects again without having said that it was away: members are told", async () => {
+    const { backplane, pubsub, types } = setUpRaw();
+    const member = await join(pubsub, ["room"], { onGap: gapText });
+    backplane.comeUp();
+    backplane.comeUp();
+    await tick();
+    expect(types()).toEqual(["up", "away", "up"]);
+    expect(member.texts()).toEqual(["info:gap:engine:?:-", "info:gap:engine:?:-"]);
+  });
+
   test("whose client has settings that weaken the guarantees: a warning", () => {
     const { backplane, types } = setUpRaw();
     backplane.link.warn("retry");
@@ -381,6 +410,6 @@ describe("a backplane", () => {
       crypto.randomUUID = randomUUID;
     }
     expect(clock.turn()).toBe(false);
-    expect(clock["moments"].size).toBe(0);
+    expect(scheduledOn(clock)).toBe(0);
   });
 });

@@ -148,13 +148,20 @@ describe("the format", () => {
     });
     const random = fc.uint8Array({ maxLength: 200 });
     fc.assert(
-      fc.property(fc.oneof(damaged, random, random.map((rest) => Uint8Array.of(1, ...rest))), (bytes) => {
-        try {
-          readEnvelope(bytes);
-        } catch (error) {
-          expect(error).toBeInstanceOf(MalformedError);
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          damaged,
+          random,
+          random.map((rest) => Uint8Array.of(1, ...rest)),
+        ),
+        (bytes) => {
+          try {
+            readEnvelope(bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(MalformedError);
+          }
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
@@ -193,17 +200,50 @@ describe("from somebody else", () => {
     ["a length that does not end", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.fill(0xff, 30)],
     ["a number of 0", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.fill(0, 21, 27)],
     ["no entries", [], (bytes: Uint8Array) => bytes],
-    ["a text that is not UTF-8", [[EntryType.text, "one"], [EntryType.text, Uint8Array.of(0xff)]]],
-    ["a ping that is too long", [[EntryType.text, "one"], [EntryType.ping, "x".repeat(126)]]],
-    ["a stop that is not JSON", [[EntryType.text, "one"], [EntryType.stop, "\u0001{"]]],
-    ["a stop that is null", [[EntryType.text, "one"], [EntryType.stop, "\u0004null"]]],
-    ["a stop without a reason", [[EntryType.text, "one"], [EntryType.stop, "\u0002{}"]]],
+    [
+      "a text that is not UTF-8",
+      [
+        [EntryType.text, "one"],
+        [EntryType.text, Uint8Array.of(0xff)],
+      ],
+    ],
+    [
+      "a ping that is too long",
+      [
+        [EntryType.text, "one"],
+        [EntryType.ping, "x".repeat(126)],
+      ],
+    ],
+    [
+      "a stop that is not JSON",
+      [
+        [EntryType.text, "one"],
+        [EntryType.stop, "\u0001{"],
+      ],
+    ],
+    [
+      "a stop that is null",
+      [
+        [EntryType.text, "one"],
+        [EntryType.stop, "\u0004null"],
+      ],
+    ],
+    [
+      "a stop without a reason",
+      [
+        [EntryType.text, "one"],
+        [EntryType.stop, "\u0002{}"],
+      ],
+    ],
     ["a stop with an invalid close code", [[EntryType.stop, '\u0019{"reason":"x","code":1005}']]],
     ["a stop with an empty message list that is cut", [[EntryType.stop, '\u000e{"reason":"x"}\u0000']]],
-  ] as const)("%s is counted, and nothing of it delivered", async (_, list, damage?: (bytes: Uint8Array) => Uint8Array) => {
-    const bytes = envelope(list);
-    expect(malformedOf(await receiveFromStranger("t:room", damage?.(bytes) ?? bytes))).toEqual([1, 1]);
-  });
+  ] as const)(
+    "%s is counted, and nothing of it delivered",
+    async (_, list, damage?: (bytes: Uint8Array) => Uint8Array) => {
+      const bytes = envelope(list);
+      expect(malformedOf(await receiveFromStranger("t:room", damage?.(bytes) ?? bytes))).toEqual([1, 1]);
+    },
+  );
 
   test.each([
     ["a probe that is cut", EntryType.probe, "x"],
@@ -248,21 +288,39 @@ describe("from somebody else", () => {
     await cluster.settle();
     const address = nodes[0]!.pubsub.address(members[0]!.self);
     const sized = String.fromCharCode(address.length) + address;
-    publish("t:room", envelope([[EntryType.addressInfo, `${sized}"x"`], [EntryType.goodbye, ""]]));
-    publish("all", envelope([[EntryType.text, "x"], [EntryType.stop, '\u000e{"reason":"x"}']]));
+    publish(
+      "t:room",
+      envelope([
+        [EntryType.addressInfo, `${sized}"x"`],
+        [EntryType.goodbye, ""],
+      ]),
+    );
+    publish(
+      "all",
+      envelope([
+        [EntryType.text, "x"],
+        [EntryType.stop, '\u000e{"reason":"x"}'],
+      ]),
+    );
     await cluster.settle();
     expect(members[0]!.texts()).toEqual([]);
     expect(members[0]!.self.push(text("open"))).toBe(true);
   });
 
-  test("an info that the codec can't decode is reported once for each topic, and the next one is delivered", async () => {
+  test("an info that the codec can't decode is reported once for each topic, the next is delivered", async () => {
     const { cluster, nodes, members } = await setUp(1);
     const other = await join(nodes[0]!.pubsub, ["other"]);
     await cluster.settle();
     const publish = strangerOn(cluster);
     await cluster.settle();
     for (const topic of ["room", "room", "other"])
-      publish(`t:${topic}`, envelope([[EntryType.info, "{"], [EntryType.info, '"good"']]));
+      publish(
+        `t:${topic}`,
+        envelope([
+          [EntryType.info, "{"],
+          [EntryType.info, '"good"'],
+        ]),
+      );
     await cluster.settle();
     const reports = nodes[0]!.events.filter(({ type }) => type === "error");
     expect(reports).toMatchObject([{ topic: "room" }, { topic: "other" }]);
@@ -298,7 +356,13 @@ describe("from somebody else", () => {
     nodes[0]!.pubsub.onNodesInfo((info) => infos.push(info));
     const publish = strangerOn(cluster);
     await cluster.settle();
-    publish("all", envelope([[EntryType.presence, '\u0000{"type":"diff"}'], [EntryType.info, '"next"']]));
+    publish(
+      "all",
+      envelope([
+        [EntryType.presence, '\u0000{"type":"diff"}'],
+        [EntryType.info, '"next"'],
+      ]),
+    );
     await cluster.settle();
     expect(infos).toEqual(["next"]);
     expect(presence.list("room").size).toBe(0);

@@ -1,6 +1,7 @@
 /** Nodes with one member each in the topic "room", and somebody else on their engine. */
 import type { Gap, PubSubOptions } from "../../../src/pubsub/index.ts";
-import { EnvelopeWriter, type EntryType, PLAIN, uuidBytes } from "../../../src/pubsub/nodes/envelope.ts";
+import { type EntryType, EnvelopeWriter, PLAIN, uuidBytes } from "../../../src/pubsub/nodes/envelope.ts";
+import type { ManualClock } from "../../../src/testing/manual-clock.ts";
 import { join, type Member } from "../members.ts";
 import { TestCluster, type TestNode } from "./cluster.ts";
 
@@ -28,6 +29,9 @@ export const setUp = async (
 
 /** What members have received that is no info. */
 export const messagesOf = ({ texts }: Member): string[] => texts().filter((text) => !text.startsWith("info:"));
+
+/** How many tasks are scheduled on a clock. */
+export const scheduledOn = (clock: ManualClock): number => (Reflect.get(clock, "moments") as { size: number }).size;
 
 export type Stranger = (channel: string, bytes: Uint8Array) => void;
 

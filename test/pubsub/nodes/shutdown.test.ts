@@ -6,10 +6,7 @@ import { EntryType } from "../../../src/pubsub/nodes/envelope.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
 import { join } from "../members.ts";
 import { entriesOf, RawBackplane } from "./raw-backplane.ts";
-import { envelope, setUp, strangerOn } from "./rooms.ts";
-
-/** How many tasks are scheduled on a clock. */
-const scheduled = (clock: DeferringClock): number => clock["moments"].size;
+import { envelope, scheduledOn, setUp, strangerOn } from "./rooms.ts";
 
 const isSettled = async (promise: Promise<void>): Promise<boolean> => {
   let settled = false;
@@ -24,11 +21,11 @@ describe("close()", () => {
   test("says goodbye at once, with what was published before; nothing stays scheduled", async () => {
     const { cluster, nodes, members } = await setUp(2);
     nodes[0]!.pubsub.topic("room").publish(text("last"));
-    expect(scheduled(cluster.clock)).toBeGreaterThan(0);
+    expect(scheduledOn(cluster.clock)).toBeGreaterThan(0);
     const closing = nodes.map(({ pubsub }) => pubsub.close());
     await cluster.settle();
     await Promise.all(closing);
-    expect(scheduled(cluster.clock)).toBe(0);
+    expect(scheduledOn(cluster.clock)).toBe(0);
     expect(cluster.clock.turn()).toBe(false);
     expect(members[0]!.texts()).toEqual(["last"]);
 
@@ -82,7 +79,13 @@ describe("close()", () => {
       infos.push(info);
       void nodes[0]!.pubsub.close();
     });
-    publish("all", envelope([[EntryType.info, '"a"'], [EntryType.info, '"b"']]));
+    publish(
+      "all",
+      envelope([
+        [EntryType.info, '"a"'],
+        [EntryType.info, '"b"'],
+      ]),
+    );
     await cluster.settle();
     expect(infos).toEqual(["a"]);
   });
@@ -108,7 +111,7 @@ describe("close()", () => {
     expect(backplane.published).toHaveLength(0);
     expect(length).toBeLessThanOrEqual(1);
     expect(pubsub.status).toBe("closed");
-    expect(scheduled(clock)).toBe(0);
+    expect(scheduledOn(clock)).toBe(0);
     expect(clock.turn()).toBe(false);
     expect(member.texts()).toEqual([]);
   });
@@ -138,7 +141,7 @@ describe("close()", () => {
       const types = backplane.published.map((each) => entriesOf(each)[0]!.type);
       expect(types).not.toContain(EntryType.beat);
       expect(types).not.toContain(EntryType.hello);
-      expect(scheduled(clock)).toBe(0);
+      expect(scheduledOn(clock)).toBe(0);
       for (const { settled } of backplane.published) settled(false);
       expect(backplane.published).toHaveLength(types.length);
     }
@@ -151,7 +154,7 @@ describe("close()", () => {
     backplane.comeUp();
     backplane.onPublish = ({ settled }) => settled(true);
     expect(await isSettled(pubsub.close())).toBe(true);
-    expect(scheduled(clock)).toBe(0);
+    expect(scheduledOn(clock)).toBe(0);
   });
 
   test("without a backplane: at once, and twice is once", async () => {
