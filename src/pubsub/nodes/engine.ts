@@ -4,7 +4,8 @@
  * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a
  * server that gets no messages. So the connection counts as up only once a message to the node's own channel has come
  * back (a probe), and as away when too much is not acknowledged, when nothing is acknowledged any more, or when a probe
- * is lost. While it is away, the client is not called: clients keep what they are given without limit, and send it later.
+ * is lost. While it is away, the client is not called: clients keep what they are given without limit, and send it
+ * later.
  *
  * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may
  * have arrived without having been read: that is no reason to count it as away.

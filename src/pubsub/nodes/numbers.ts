@@ -4,8 +4,8 @@
  */
 
 /**
- * For how many milliseconds the numbers of a channel are kept after its last use, at least. When it is used again later,
- * it may begin a new epoch.
+ * For how many milliseconds the numbers of a channel are kept after its last use, at least. When it is used again
+ * later, it may begin a new epoch.
  */
 export const SENDER_EXPIRY = 600_000;
 

@@ -56,7 +56,7 @@ describe("limits of the engine", () => {
     },
   );
 
-  test("a limit that shrinks after the messages of a tick were collected: counted, and the others are told", async () => {
+  test("a limit that shrinks after the messages of a tick were collected: counted, the others are told", async () => {
     const { cluster, nodes, members } = await setUp(2);
     const room = nodes[0]!.pubsub.topic("room");
     room.publish(text("a"));

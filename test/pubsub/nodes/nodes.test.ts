@@ -74,7 +74,7 @@ describe("addresses over nodes", () => {
 });
 
 describe("the engine is away", () => {
-  test("publish returns false, members of this node get the message, the others are told how much they missed", async () => {
+  test("publish returns false, members of this node get the message, the others are told what is missing", async () => {
     const { cluster, nodes, members } = await setUp(2);
     const room = nodes[0]!.pubsub.topic("room");
     room.publish(text("before"));
