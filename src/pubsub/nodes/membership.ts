@@ -1,8 +1,8 @@
 /**
  * Which other nodes there are: each says so at an interval, and says goodbye when it closes.
  *
- * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may be
- * there and not have been read.
+ * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may
+ * have arrived without having been read.
  */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 

@@ -76,14 +76,13 @@ export class Nodes implements EngineOwner, MembershipOwner {
   private readonly outbox: Outbox;
   private readonly interest: Interest;
   private readonly membership: Membership;
-  private readonly sent = new SentNumbers();
   private readonly received = new ReceivedNumbers();
   private readonly listeners = new Map<string, NodeListener>();
   private readonly counters = { envelopes: 0, entries: 0, bytes: 0, duplicates: 0, gaps: 0, missed: 0 };
   private echoes = 0;
   private malformed = 0;
-  private isClosed = false;
   private unknownVersion = 0;
+  private isClosed = false;
 
   constructor(owner: NodesOwner, options: NodesOptions) {
     const { node, clock, backplane, probe, maxUnacknowledged, linger } = options;
@@ -92,7 +91,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
     this.nodeBytes = uuidBytes(node);
     this.clock = clock;
     this.engine = new Engine(backplane, this, { node, clock, probeInterval: probe, maxUnacknowledged });
-    this.outbox = new Outbox(this.engine, this.sent, clock);
+    this.outbox = new Outbox(this.engine, new SentNumbers(), clock);
     this.interest = new Interest(this.engine, clock, linger, (channel) => this.received.forgetChannel(channel));
     this.membership = new Membership(this, options);
     this.interest.hold(nodeChannel(node));
@@ -208,14 +207,13 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(channel, EntryType.presence, [writer.written, body], PLAIN);
   }
 
-  sendBeat(type: EntryType = EntryType.beat): void {
+  sendBeat(type: EntryType = EntryType.beat, channel = ALL_NODES): void {
     const writer = new ByteWriter();
     for (const [name, { version }] of this.listeners) {
       writer.sized(name);
       writer.uint(version, 6);
     }
-    this.outbox.add(ALL_NODES, type, writer.written, PLAIN);
-    this.sent.expire(this.clock.now());
+    this.outbox.add(channel, type, writer.written, PLAIN);
   }
 
   onNodeGone(node: string): void {
@@ -228,31 +226,36 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   /** Says goodbye, and closes the connection to the engine. */
   async close(): Promise<void> {
-    const { engine, outbox, clock } = this;
+    const { engine, outbox } = this;
     this.isClosed = true;
     this.membership.close();
     this.interest.close();
     if (engine.isUp) {
       outbox.add(ALL_NODES, EntryType.goodbye, "", PLAIN);
       outbox.flush();
-      await new Promise<void>((resolve) => {
-        const timeout = { slot: 0, tick: () => resolve() };
-        clock.schedule(timeout, clock.now() + GOODBYE_TIMEOUT);
-        engine.onAcknowledged = () => {
-          clock.cancel(timeout);
-          resolve();
-        };
-      });
+      if (engine.unacknowledgedBytes > 0) await this.acknowledgement();
     }
     await engine.close();
   }
 
-  // --- what the engine reports
+  private acknowledgement(): Promise<void> {
+    const { engine, clock } = this;
+    return new Promise((resolve) => {
+      const timeout = { slot: 0, tick: () => resolve() };
+      clock.schedule(timeout, clock.now() + GOODBYE_TIMEOUT);
+      engine.onAcknowledged = () => {
+        clock.cancel(timeout);
+        resolve();
+      };
+    });
+  }
+
+  // --- what the engine reports. While this node says goodbye, it may still report something: nothing is done then
 
   probe(id: number): Uint8Array {
     const writer = new ByteWriter();
     writer.uint(id, 4);
-    return this.outbox.single(nodeChannel(this.node), EntryType.probe, writer.written, PLAIN);
+    return this.outbox.single(EntryType.probe, writer.written);
   }
 
   onUp(): void {
@@ -263,16 +266,18 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   onAway(cause: unknown, status: "away" | "closed"): void {
+    if (this.isClosed) return;
     this.interest.onAway();
     this.owner.onAway(cause, status);
   }
 
   onWarning(message: string): void {
-    this.owner.onWarning(message);
+    if (!this.isClosed) this.owner.onWarning(message);
   }
 
   onReceived(channel: string, bytes: Uint8Array): void {
-    if (this.isClosed) return;
+    // A message may arrive late, when its channel is not wanted any more: nothing must be remembered of it.
+    if (this.isClosed || !this.interest.has(channel)) return;
     const isOwn = isFrom(this.nodeBytes, bytes);
     if (isOwn && channel !== nodeChannel(this.node)) {
       this.echoes++;
@@ -374,8 +379,9 @@ export class Nodes implements EngineOwner, MembershipOwner {
           entry,
           run: () => {
             membership.alive(node);
-            // So that a node that has just started learns of this one at once.
-            if (entry.type === EntryType.hello) this.sendBeat();
+            // So that a node that has just started learns of this one at once. To it alone: when an engine comes back,
+            // all nodes say hello.
+            if (entry.type === EntryType.hello) this.sendBeat(EntryType.beat, nodeChannel(node));
             for (const [listener, version] of versions) listener?.onBeat(node, version);
           },
         };
@@ -387,7 +393,8 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   /** Passes on what was received, consecutive messages together. */
   private pass(topic: string | undefined, received: readonly Received[]): void {
-    for (let i = 0; i < received.length; ) {
+    // A listener may close this node.
+    for (let i = 0; i < received.length && !this.isClosed; ) {
       const { entry, message, run } = received[i++]!;
       run?.();
       if (message === undefined) continue;
