@@ -264,16 +264,21 @@ export class Presence<Meta> {
 
   #notify(): void {
     for (const [topic, diff] of this.#view.takeDiffs()) {
-      for (const listener of [...this.#listeners]) this.#guard(() => listener(topic, diff));
-      for (const subscriber of [...(this.#subscribers.get(topic) ?? [])]) this.#guard(() => subscriber(diff));
+      this.#callEach(this.#listeners, (listener) => listener(topic, diff));
+      const subscribers = this.#subscribers.get(topic);
+      if (subscribers !== undefined) this.#callEach(subscribers, (subscriber) => subscriber(diff));
     }
   }
 
-  #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#hub.emit({ type: "error", error });
+  /** Each of them may add and remove others: those are called that were there before, and still are. */
+  #callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
+    for (const listener of [...listeners]) {
+      if (!listeners.has(listener)) continue;
+      try {
+        call(listener);
+      } catch (error) {
+        this.#hub.emit({ type: "error", error });
+      }
     }
   }
 

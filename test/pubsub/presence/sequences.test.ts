@@ -179,7 +179,7 @@ test("after any sequence, the views of all nodes equal the model, and what was r
         }
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 
@@ -197,6 +197,6 @@ test("without losses, each entry joins and leaves exactly once on each node", as
         expect([...watcher.joined.values(), ...watcher.left.values()].filter((times) => times > 1)).toEqual([]);
       }
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
