@@ -352,7 +352,6 @@ export class Presence<Meta> {
 
   #clear(): void {
     for (const [session, connection] of this.#connections) this.#forget(session, connection);
-    this.#remotes.clear();
     this.#changes.clear();
     this.#view.clear();
     this.#listeners.clear();

@@ -118,3 +118,15 @@ test("after losses and in any order, the follower knows exactly the entries, and
     { numRuns: 3_000 },
   );
 });
+
+test("many diffs that are missing one after the other are one request", () => {
+  const world = new World();
+  for (let i = 0; i < 100; i++) {
+    world.change(1, []);
+    world.receive("all", i % 2 === 0);
+  }
+  expect(world.requests).toBe(1);
+  world.calm();
+  expect([...world.view]).toHaveLength(100);
+  expect(world.mistakes).toEqual([]);
+});
