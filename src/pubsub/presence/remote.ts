@@ -22,8 +22,8 @@ interface Resync {
   from: number;
   requestedAt: number;
   /**
-   * The entries that the parts contain unless they have left, each with the version of the diff with which it has joined
-   * since; 0: before. A part that contains an entry removes it.
+   * The entries that the parts contain unless they have left, each with the version of the diff with which it has
+   * joined since; 0: before. A part that contains an entry removes it.
    */
   readonly unconfirmed: Map<number, number>;
   /** The entries that have left since: a part that is older than that may contain them. */
@@ -32,8 +32,8 @@ interface Resync {
 
 /**
  * Follows the diffs of a node. If one is missing, all entries are requested. Each part is as of another version, but
- * because an entry joins and leaves only once, it does not matter which of the diffs and parts arrive first, as long as no
- * diff after the version of the first part is missing.
+ * because an entry joins and leaves only once, it does not matter which of the diffs and parts arrive first, as long as
+ * no diff after the version of the first part is missing.
  */
 export class Remote<Meta> {
   private readonly owner: RemoteOwner<Meta>;

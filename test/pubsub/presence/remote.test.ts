@@ -11,8 +11,8 @@ const PART_SIZE = 3;
 const joinOf = (number: number): Join => ({ number, topic: "room", key: `${number}`, meta: new Uint8Array(0) });
 
 /**
- * A node and a follower. Diffs and beats have one channel, requests and parts others: each keeps its order, but they are
- * received in any order, and some messages are lost.
+ * A node and a follower. Diffs and beats have one channel, requests and parts others: each keeps its order, but they
+ * are received in any order, and some messages are lost.
  */
 class World {
   time = 0;

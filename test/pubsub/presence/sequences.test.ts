@@ -1,4 +1,4 @@
-/** Any sequence of changes on nodes that come, go, crash and are cut off, on an engine that loses and swaps messages. */
+/** Any changes on nodes that come, go, crash and are cut off, on an engine that loses, doubles and swaps messages. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Presence } from "websock-js/pubsub";
