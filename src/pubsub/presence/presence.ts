@@ -64,8 +64,8 @@ const NO_BYTES = new Uint8Array(0);
  *
  * Only the node of a connection changes its entries, so nodes cannot disagree for long: each sends its changes to the
  * others, and all its entries to a node that has missed a change. The entries of a node leave when it closes, or has
- * been silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as they
- * were.
+ * been silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as
+ * they were.
  *
  * @typeParam Meta what is known of an entry. It reaches other nodes as the codec of the `PubSub` encodes it
  */

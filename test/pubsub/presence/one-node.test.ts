@@ -272,7 +272,7 @@ describe("diffs", () => {
     ]);
   });
 
-  test("a listener can be removed; added twice it is called twice; added in a diff it is not called for that", async () => {
+  test("a listener can be removed; added twice, it is called twice; added in a diff, not for that one", async () => {
     const { clock, presence, ada } = await setUp();
     let calls = 0;
     const listener = (): void => void calls++;
