@@ -6,7 +6,7 @@
  * |---|---|
  * | diff | type (1), version (6), changes |
  * | request | type (1), from (6): asks for the entries from this number on |
- * | part | type (1), version (6), from (6), next (6), joins: the entries with numbers from `from` up to `next`, 0 for all |
+ * | part | type (1), version (6), from (6), next (6), joins: the entries from `from` up to `next`; 0: the last part |
  *
  * A change is its kind (1) and the number of the entry (6), and for a join the topic and the key as JSON, which unlike
  * UTF-8 represents lone surrogates, and the meta as the codec encodes it; each with its length in bytes (varint) first.

@@ -63,8 +63,9 @@ const NO_BYTES = new Uint8Array(0);
  * ```
  *
  * Only the node of a connection changes its entries, so nodes cannot disagree for long: each sends its changes to the
- * others, and all its entries to a node that has missed a change. The entries of a node leave when it closes, or has been
- * silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as they were.
+ * others, and all its entries to a node that has missed a change. The entries of a node leave when it closes, or has
+ * been silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as
+ * they were.
  *
  * @typeParam Meta what is known of an entry. It reaches other nodes as the codec of the `PubSub` encodes it
  */
@@ -95,14 +96,15 @@ export class Presence<Meta> {
   }
 
   /**
-   * Enters a connection under a key, also while its `init` is pending. A connection can have entries under several keys,
-   * and several connections under the same key. Replaces the entry that the same connection has under the same key. Does
-   * nothing if the connection is ending, or the `PubSub` is closed.
+   * Enters a connection under a key, also while its `init` is pending. A connection can have entries under several
+   * keys, and several connections can have entries under the same key. Replaces the entry that the same connection has
+   * under the same key. Does nothing if the connection is ending, or the `PubSub` is closed.
    *
    * @param meta must not be modified afterwards
-   * @throws TypeError for a value that is not a `self`, and for a topic or a key that is not a string; RangeError unless
-   * the topic has 1 to 512 UTF-16 units, and with a backplane for an entry of more than 65 536 bytes; Error in a Durable
-   * Object, whose memory is lost when it hibernates; the error of the codec
+   * @throws TypeError for a value that is not a `self`, and for a topic or a key that is not a string; RangeError
+   * unless the topic has 1 to 512 UTF-16 units, and with a backplane for an entry of more than 65 536 bytes; Error in a
+   * Durable Object, whose memory is lost when it hibernates, and on a host whose connections cannot send to each other;
+   * the error of the codec
    */
   track(self: Self<never>, topic: string, key: string, meta: Meta): void {
     checkTopicName(topic);
@@ -158,8 +160,8 @@ export class Presence<Meta> {
   }
 
   /**
-   * The entries of a topic by key, as this node knows them now: a snapshot. A diff that follows may contain changes that
-   * are in the snapshot already: compare the `ref`s.
+   * The entries of a topic by key, as this node knows them now: a snapshot. A diff that follows may contain changes
+   * that are in the snapshot already: compare the `ref`s.
    */
   list(topic: string): PresenceList<Meta> {
     return this.#view.list(topic);
@@ -172,8 +174,8 @@ export class Presence<Meta> {
 
   /**
    * Calls `listener` when entries have changed: in a later event-loop tick, with all changes of a tick in a topic. What
-   * has joined and left in the same tick is left out, unless {@link list} or {@link get} may have returned it: then there
-   * is a diff for each. An error that the listener throws is reported to the option `onEvent` of the `PubSub`.
+   * has joined and left in the same tick is left out, unless {@link list} or {@link get} may have returned it: then
+   * there is a diff for each. An error that the listener throws is reported to the option `onEvent` of the `PubSub`.
    *
    * @returns a function that removes the listener
    */
@@ -264,16 +266,21 @@ export class Presence<Meta> {
 
   #notify(): void {
     for (const [topic, diff] of this.#view.takeDiffs()) {
-      for (const listener of [...this.#listeners]) this.#guard(() => listener(topic, diff));
-      for (const subscriber of [...(this.#subscribers.get(topic) ?? [])]) this.#guard(() => subscriber(diff));
+      this.#callEach(this.#listeners, (listener) => listener(topic, diff));
+      const subscribers = this.#subscribers.get(topic);
+      if (subscribers !== undefined) this.#callEach(subscribers, (subscriber) => subscriber(diff));
     }
   }
 
-  #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#hub.emit({ type: "error", error });
+  /** Each of them may add and remove others: those are called that were there before, and still are. */
+  #callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
+    for (const listener of [...listeners]) {
+      if (!listeners.has(listener)) continue;
+      try {
+        call(listener);
+      } catch (error) {
+        this.#hub.emit({ type: "error", error });
+      }
     }
   }
 
@@ -347,7 +354,6 @@ export class Presence<Meta> {
 
   #clear(): void {
     for (const [session, connection] of this.#connections) this.#forget(session, connection);
-    this.#remotes.clear();
     this.#changes.clear();
     this.#view.clear();
     this.#listeners.clear();

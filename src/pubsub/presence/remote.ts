@@ -21,11 +21,9 @@ interface Resync {
   /** The number from which on the next part is. */
   from: number;
   requestedAt: number;
-  /** The version of the first part. Parts of an earlier version were requested for an earlier resync. */
-  base: number;
   /**
-   * The entries that the parts contain unless they have left, each with the version of the diff with which it has joined
-   * since; 0: before. A part that contains an entry removes it.
+   * The entries that the parts contain unless they have left, each with the version of the diff with which it has
+   * joined since; 0: before. A part that contains an entry removes it.
    */
   readonly unconfirmed: Map<number, number>;
   /** The entries that have left since: a part that is older than that may contain them. */
@@ -34,8 +32,8 @@ interface Resync {
 
 /**
  * Follows the diffs of a node. If one is missing, all entries are requested. Each part is as of another version, but
- * because an entry joins and leaves only once, it does not matter in which order parts and diffs arrive, as long as no
- * diff after the version of the first part is missing.
+ * because an entry joins and leaves only once, it does not matter which of the diffs and parts arrive first, as long as
+ * no diff after the version of the first part is missing.
  */
 export class Remote<Meta> {
   private readonly owner: RemoteOwner<Meta>;
@@ -70,13 +68,12 @@ export class Remote<Meta> {
 
   onPart({ version, from, next, joins }: PartMessage): void {
     const { resync } = this;
-    if (resync === undefined || from !== resync.from || version < resync.base) return;
+    if (resync === undefined || from !== resync.from) return;
     if (from === 0) {
       if (version < this.completeAfter) {
         this.request(resync, 0);
         return;
       }
-      resync.base = version;
       for (const [number, joinedWith] of resync.unconfirmed)
         if (joinedWith > version) resync.unconfirmed.delete(number);
       this.version = Math.max(this.version, version);
@@ -104,7 +101,7 @@ export class Remote<Meta> {
     const { resync } = this;
     this.completeAfter = completeAfter;
     const unconfirmed = new Map(Array.from(this.entries.keys(), (number) => [number, 0]));
-    this.resync = { from: 0, requestedAt: 0, base: 0, unconfirmed, left: new Set() };
+    this.resync = { from: 0, requestedAt: 0, unconfirmed, left: new Set() };
     const isRequested = resync !== undefined && resync.from === 0 && !this.isOverdue(resync);
     if (isRequested) this.resync.requestedAt = resync.requestedAt;
     else this.request(this.resync, 0);

@@ -1,6 +1,6 @@
 /** `Presence` on one node. */
 import { describe, expect, test, vi } from "vitest";
-import { type HandleResult, ok, type Self, text } from "websock-js";
+import { type DataMessage, type HandleResult, ok, push, type Self, text } from "websock-js";
 import { type Diff, Presence, PubSub, type PubSubEvent, type PubSubOptions } from "websock-js/pubsub";
 import { connect, ManualClock, testPubSub } from "websock-js/testing";
 import { resolveOptions } from "../../../src/options.ts";
@@ -11,7 +11,7 @@ import { Session } from "../../../src/session/session.ts";
 import { begin, FACTS } from "../../../src/testing/connect.ts";
 import { capabilities, MemoryTransport } from "../../../src/testing/memory-transport.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
-import { join, type Member } from "../members.ts";
+import { join, type Member, textsOf } from "../members.ts";
 import { TestCluster } from "../nodes/cluster.ts";
 import { changesOf, metasOf, Watcher } from "./watch.ts";
 
@@ -272,7 +272,7 @@ describe("diffs", () => {
     ]);
   });
 
-  test("a listener can be removed; one that is added twice is two; one that is added in a diff is not called", async () => {
+  test("a listener can be removed; added twice, it is called twice; added in a diff, not for that one", async () => {
     const { clock, presence, ada } = await setUp();
     let calls = 0;
     const listener = (): void => void calls++;
@@ -287,6 +287,21 @@ describe("diffs", () => {
     presence.untrack(ada.self, "room");
     clock.turn();
     expect(calls).toBe(4);
+  });
+
+  test("a listener that another one has removed is not called, nor is anything after close", async () => {
+    const { clock, pubsub, presence, ada } = await setUp();
+    const calls: string[] = [];
+    presence.onDiff((topic) => {
+      calls.push(topic);
+      removeOther();
+      if (topic === "lobby") void pubsub.close();
+    });
+    const removeOther = presence.onDiff(() => calls.push("other"));
+    presence.subscribe(ada.self, "lobby", () => calls.push("subscriber").toString());
+    for (const topic of ["room", "lobby", "cellar"]) presence.track(ada.self, topic, "ada", 1);
+    clock.turn();
+    expect(calls).toEqual(["room", "lobby"]);
   });
 
   test("changes in a listener are reported in a later tick", async () => {
@@ -330,6 +345,31 @@ describe("subscribe", () => {
     const late = presence.subscribe(ben.self, "room", log);
     late.cancel();
     expect(await late.ready).toBe(false);
+  });
+
+  test("in a pending init: what is reported meanwhile reaches handleInfo afterwards", async () => {
+    const { clock, presence, ben } = await setUp();
+    let start!: () => void;
+    const started = new Promise<void>((resolve) => {
+      start = resolve;
+    });
+    const handler = {
+      init: async (_: undefined, self: Self<string>): Promise<HandleResult<number>> => {
+        presence.track(self, "room", "eve", 1);
+        presence.subscribe(self, "room", log);
+        await started;
+        return push(text(JSON.stringify(metasOf(presence))), 0);
+      },
+      handleIn: (_: DataMessage, state: number) => ok(state),
+      handleInfo: (info: string) => push(text(info), 0),
+    };
+    const { client } = begin<string>(handler, undefined);
+    clock.turn();
+    presence.track(ben.self, "room", "ben", 1);
+    clock.turn();
+    start();
+    for (let i = 0; i < 3; i++) await client.receive();
+    expect(textsOf(client)).toEqual(['{"ben":[1],"eve":[1]}', "+eve:1", "+ben:1"]);
   });
 
   test("twice is two infos for each diff; each subscription is cancelled by itself", async () => {

@@ -115,6 +115,6 @@ test("phoenix.js has the entries of the node after any sequence, whenever it has
       }
       for (const { self } of members) presence.untrack(self, "room");
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
 });

@@ -11,8 +11,8 @@ const PART_SIZE = 3;
 const joinOf = (number: number): Join => ({ number, topic: "room", key: `${number}`, meta: new Uint8Array(0) });
 
 /**
- * A node and a follower. Diffs and beats have one channel, requests and parts others: each keeps its order, but they are
- * received in any order, and some messages are lost.
+ * A node and a follower. Diffs and beats have one channel, requests and parts others: each keeps its order, but they
+ * are received in any order, and some messages are lost.
  */
 class World {
   time = 0;
@@ -117,4 +117,16 @@ test("after losses and in any order, the follower knows exactly the entries, and
     }),
     { numRuns: 3_000 },
   );
+});
+
+test("many diffs that are missing one after the other are one request", () => {
+  const world = new World();
+  for (let i = 0; i < 100; i++) {
+    world.change(1, []);
+    world.receive("all", i % 2 === 0);
+  }
+  expect(world.requests).toBe(1);
+  world.calm();
+  expect([...world.view]).toHaveLength(100);
+  expect(world.mistakes).toEqual([]);
 });
