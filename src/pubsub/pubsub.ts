@@ -5,7 +5,7 @@ import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { checkStop } from "./check-stop.ts";
 import { checkAddress, Hub } from "./hub.ts";
-import { LocalTopic } from "./local-topic.ts";
+import { HubTopic } from "./hub-topic.ts";
 import type { PubSubOptions, PubSubStats } from "./options.ts";
 import { sessionOf } from "./session-of.ts";
 import { checkTopicName, type Topic } from "./topic.ts";
@@ -70,7 +70,7 @@ export class PubSub {
    */
   topic<Info = never>(name: string): Topic<Info> {
     checkTopicName(name);
-    return new LocalTopic<Info>(name, this.#hub);
+    return new HubTopic<Info>(name, this.#hub);
   }
 
   /**

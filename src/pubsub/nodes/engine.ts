@@ -91,7 +91,9 @@ export class Engine implements BackplaneLink, Timed {
 
   /** Whether `size` more bytes may be published. If nothing is waiting, any number may. */
   hasRoom(size: number): boolean {
-    return this.unacknowledged === 0 || this.unacknowledged + size <= this.maxUnacknowledged;
+    const { unacknowledged, maxUnacknowledged, connection } = this;
+    const limit = Math.min(maxUnacknowledged, connection.maxUnacknowledged ?? Number.POSITIVE_INFINITY);
+    return unacknowledged === 0 || unacknowledged + size <= limit;
   }
 
   /** There was no room: the engine counts as away until it has acknowledged everything. */

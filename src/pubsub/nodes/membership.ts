@@ -6,8 +6,11 @@
  */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 
-/** A node that has said goodbye, or is silent, is remembered for this many milliseconds, for messages that are late. */
-const REMEMBERED = 60_000;
+/**
+ * A node that has said goodbye, or is silent, is remembered for this many milliseconds: its messages may be late, and a
+ * silent one may come back, and must then find the numbers of what it has published.
+ */
+const REMEMBERED = 600_000;
 
 export interface MembershipOptions {
   readonly clock: Clock;

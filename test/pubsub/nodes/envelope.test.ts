@@ -359,7 +359,7 @@ describe("from somebody else", () => {
     publish(
       "all",
       envelope([
-        [EntryType.presence, '\u0000{"type":"diff"}'],
+        [EntryType.presence, "\u0000"],
         [EntryType.info, '"next"'],
       ]),
     );
