@@ -25,7 +25,7 @@ const redis = async (): Promise<Stoppable> => {
 };
 
 const ENGINES = [
-  ...(haveRedis() ? [["redis", redis] as const, ["ioredis", redis] as const] : []),
+  ...(haveRedis() ? [["redis", redis] as const, ["ioredis", redis] as const, ["iovalkey", redis] as const] : []),
   ...(haveNatsServer() ? [["nats", startNatsServer] as const] : []),
 ];
 

@@ -28,8 +28,6 @@ const hasNats = haveNatsServer();
 
 const ENGINES: readonly [Client, (() => Promise<Engine & { stop(): Promise<void> }>) | undefined, boolean][] = [
   ["redis", redis, hasRedis],
-  ["ioredis", redis, hasRedis],
-  ["iovalkey", redis, hasRedis],
   ["nats", startNatsServer, hasNats],
   ["cluster", undefined, true],
 ];
