@@ -1,4 +1,4 @@
-/** The example `resume` at length: 200 clients are killed during 10 000 messages, on each engine. */
+/** The example `resume` at length: clients are killed 200 times during 10 000 messages, on each engine. */
 import { beforeAll, describe, onTestFinished, test } from "vitest";
 import { compileExample, ENGINES, killAtRandom, startNodes } from "./resume-nodes.ts";
 
