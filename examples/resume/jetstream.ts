@@ -68,9 +68,10 @@ export const connect = async (): Promise<{ store: Store; backplane: Backplane }>
       }),
     newest: () =>
       withStream(async () => {
-        const newest = await manager.streams.getMessage(STREAM, { last_by_subj: SUBJECT });
+        // Not `getMessage`: if another node creates the stream at the same time, it blocks JetStream in nats-server 2.9.10.
+        const { state } = await manager.streams.info(STREAM);
         // These are fewer than `NEWEST` if messages of other rooms are among them.
-        return newest === null ? [] : from(Math.max(1, newest.seq - NEWEST + 1), NEWEST);
+        return from(Math.max(1, state.last_seq - NEWEST + 1), NEWEST);
       }),
   };
   return { store, backplane: natsBackplane({ connection, prefix: "resume" }) };
