@@ -42,7 +42,8 @@ export interface WebSock<Arg, State, Info = never> {
    */
   readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
-   * Called for each info that was sent with `self.send`. Without this callback, infos are dropped and reported once.
+   * Called for each info that was sent with `self.send`. Without this callback, all infos are dropped; this is reported
+   * once for each connection.
    */
   readonly handleInfo?: (info: Info, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
@@ -68,8 +69,9 @@ export interface WebSock<Arg, State, Info = never> {
  * - `"remote"`: the client closed the connection; `self.connection` has its close code and reason text
  * - `"shutdown"`: the server is closing or draining its connections
  * - `"timeout"`: nothing was received for `timeout` ms
- * - `{ error }`: anything else. `error` is what a callback threw, any other reason that the handler stopped with, or a
- *   `ConnectionLost`, `ProtocolError`, `SlowConsumer` or `MailboxOverflow`
+ * - `{ error }`: anything else. `error` is what a callback threw, the TypeError or RangeError for an invalid result, any
+ *   other reason that the handler stopped with, or a `ConnectionLost`, `ProtocolError`, `SlowConsumer` or
+ *   `MailboxOverflow`
  */
 export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { readonly error: unknown };
 
@@ -161,7 +163,10 @@ export interface ConnectionInfo {
   readonly remotePort: number | undefined;
   /** The HTTP version of the upgrade request: `"1.1"` or `"2.0"`. */
   readonly httpVersion: string;
-  /** The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, which the application sees as `GET`. */
+  /**
+   * The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, although the request that the route receives has
+   * the method `GET` there, too.
+   */
   readonly method: string;
   /**
    * The path of the upgrade request, without its query, which may contain secrets. A path of more than 256 characters

@@ -78,8 +78,8 @@ const INBOUND_HIGH_WATER_MARK = { messages: 1024, bytes: 65_536 } as const;
 const UNPAUSABLE_LIMIT = { messages: 65_536, extraBytes: 1024 * 1024 } as const;
 
 /**
- * When more bytes than this are buffered for the peer, reading and handling its messages pause until at most half of it
- * is left. `canHandle` describes the exceptions.
+ * When more bytes than this are buffered for the peer, its messages are neither read nor handled until at most half of
+ * this number is left. `canHandle` describes the exceptions.
  */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
@@ -97,7 +97,10 @@ const BLOCKED = 1;
  * The current code runs outside the connection's AsyncLocalStorage context, which must be entered to call a callback.
  */
 const OUTSIDE_CONTEXT = 2;
-/** Set during a call of `self.push` or `self.stop`: no callback may be called on the application's stack. */
+/**
+ * Set while `self.push`, `self.stop` or a topic sends to this connection or ends it: no callback may be called on the
+ * stack of that call.
+ */
 const IN_SELF_CALL = 4;
 /** If one of these bits is set, a message can't be handled on the fast path. */
 const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
@@ -581,9 +584,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
    * Whether a message of `size` bytes is handled although more than the outbound high-water mark is buffered. It is, if
    * a reply of the same size fits into `maxBuffered`, and either
    *
-   * - the host itself answers the peer's close frame (it lacks the capability `answersClose`, which says that the
-   *   library does): it would answer before the replies to messages that are held back, and these replies would be
-   *   lost, or
+   * - the host answers the peer's close frame itself (it lacks the capability `answersClose`). It would do so while
+   *   messages are still held back, and the replies to those messages would be lost, or
    * - the peer has sent its close frame: it sends no more messages, so there is no reason to hold these back.
    */
   private canHandle(size: number): boolean {
