@@ -69,8 +69,8 @@ export interface WebSock<Arg, State, Info = never> {
  * - `"remote"`: the client closed the connection; `self.connection` has its close code and reason text
  * - `"shutdown"`: the server is closing or draining its connections
  * - `"timeout"`: nothing was received for `timeout` ms
- * - `{ error }`: anything else. `error` is what a callback threw, the TypeError or RangeError for an invalid result, any
- *   other reason that the handler stopped with, or a `ConnectionLost`, `ProtocolError`, `SlowConsumer` or
+ * - `{ error }`: anything else. `error` is what a callback threw, the TypeError or RangeError for an invalid result,
+ *   any other reason that the handler stopped with, or a `ConnectionLost`, `ProtocolError`, `SlowConsumer` or
  *   `MailboxOverflow`
  */
 export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { readonly error: unknown };
@@ -110,11 +110,11 @@ export interface Self<in Info = never> {
    */
   readonly push: (messages: Messages) => boolean;
   /**
-   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns, or, if
-   * earlier messages are still buffered or being compressed, queued behind them. Received messages that are
-   * still queued are dropped. `terminate` is not called within this call. If a callback is running or pending,
-   * `terminate` is called when that callback has returned or settled, or after `closeTimeout`; otherwise in a later
-   * event-loop tick. Reasons and close codes are the same as for `stop` as the result of a callback.
+   * Closes the connection. Unless `abort` is set, the close frame is passed to the host before this call returns, or,
+   * if earlier messages are still buffered or being compressed, queued behind them. Received messages that are still
+   * queued are dropped. `terminate` is not called within this call. If a callback is running or pending, `terminate` is
+   * called when that callback has returned or settled, or after `closeTimeout`; otherwise in a later event-loop tick.
+   * Reasons and close codes are the same as for `stop` as the result of a callback.
    *
    * ```ts
    * for (const self of sockets) if (isBanned(self)) self.stop("banned", { code: 4003, text: "banned" });
@@ -164,8 +164,8 @@ export interface ConnectionInfo {
   /** The HTTP version of the upgrade request: `"1.1"` or `"2.0"`. */
   readonly httpVersion: string;
   /**
-   * The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, although the request that the route receives has
-   * the method `GET` there, too.
+   * The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, although the request that the route receives
+   * has the method `GET` there, too.
    */
   readonly method: string;
   /**

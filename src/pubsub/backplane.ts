@@ -47,8 +47,8 @@ export interface BackplaneConnection {
   /** The maximum size of a published message in bytes. It may change with each connection to the engine. */
   readonly maxBytes: number;
   /**
-   * How many bytes may be published that are not settled, if the client cannot cope with as many as the `PubSub` allows.
-   * Default: no limit but the one of the `PubSub`.
+   * How many bytes may be published that are not settled, if the client cannot cope with as many as the `PubSub`
+   * allows. Default: no limit but the one of the `PubSub`.
    */
   readonly maxUnacknowledged?: number;
   /**

@@ -63,9 +63,9 @@ export interface PubSubOptions {
    */
   readonly linger?: number;
   /**
-   * With a backplane: if nothing is received for this long, the node sends a message to itself, a probe. If the probe does
-   * not come back within the same time, or the engine acknowledges nothing for this long while published bytes wait for
-   * it, the engine counts as away, and the node connects again. Default: 15 000.
+   * With a backplane: if nothing is received for this long, the node sends a message to itself, a probe. If the probe
+   * does not come back within the same time, or the engine acknowledges nothing for this long while published bytes
+   * wait for it, the engine counts as away, and the node connects again. Default: 15 000.
    */
   readonly probe?: number;
   /**
@@ -77,8 +77,8 @@ export interface PubSubOptions {
   /** With a backplane: the interval at which the node tells the others that it is alive. Default: 5 000. */
   readonly beat?: number;
   /**
-   * With a backplane: another node counts as down when nothing has been received from it for this long. It must be above
-   * `beat`. Default: 30 000.
+   * With a backplane: another node counts as down when nothing has been received from it for this long. It must be
+   * above `beat`. Default: 30 000.
    */
   readonly down?: number;
   /** A clock for tests. Default: the system clock. */
@@ -115,7 +115,8 @@ export interface SendOptions {
   readonly local?: boolean;
   /**
    * Leaves out members for whom bytes are already buffered, or for whom messages are held because their `init` has not
-   * returned yet. `broadcast` also leaves out members for whom infos wait in the mailbox. Not counted as a gap. Default: `false`.
+   * returned yet. `broadcast` also leaves out members for whom infos wait in the mailbox. Not counted as a gap.
+   * Default: `false`.
    */
   readonly volatile?: boolean;
 }
@@ -126,10 +127,10 @@ export interface Subscription {
   readonly topic: string;
   /**
    * Resolves with `true` when the engine has confirmed the subscription, or immediately if there is no backplane. From
-   * then on, what other nodes publish arrives here. If you load what the connection needs to know (the history of a room) only
-   * after that, nothing is missed in between. Resolves with `false` if the connection is ending, the `PubSub` is
-   * closed, or other nodes cannot be reached. In the last case, what is published in this process arrives, and `onGap`
-   * is called when the other nodes can be reached again. Never rejects.
+   * then on, what other nodes publish arrives here. If you load what the connection needs to know (the history of a
+   * room) only after that, nothing is missed in between. Resolves with `false` if the connection is ending, the
+   * `PubSub` is closed, or other nodes cannot be reached. In the last case, what is published in this process arrives,
+   * and `onGap` is called when the other nodes can be reached again. Never rejects.
    */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */

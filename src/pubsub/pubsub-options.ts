@@ -15,7 +15,10 @@ const DEFAULTS = {
 const NUMBERS = ["linger", "probe", "maxUnacknowledged", "beat", "down"] as const;
 const NAMES = ["backplane", "codec", "strict", "onEvent", "clock", ...NUMBERS];
 
-/** @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero, and unless `down` is above `beat` */
+/**
+ * @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero, and unless `down`
+ * is above `beat`
+ */
 export const checkPubSubOptions = (options: PubSubOptions): PubSubOptions & typeof DEFAULTS => {
   checkKeys(options, NAMES);
   for (const name of NUMBERS) {

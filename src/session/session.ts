@@ -23,7 +23,9 @@
  * | stop, error, protocol error,     | the end is decided: `ENDING`, then     | ignored          | ignored        |
  * | timeout, slow consumer, shutdown | `ENDED` as soon as no callback is      |                  |                |
  * |                                  | running or pending                     |                  |                |
- * | message, info                    | handled, or queued in the mailbox      | dropped          | dropped        |
+ * | message                          | handled, or queued in the mailbox      | dropped          | dropped        |
+ * | info                             | the same; dropped after the peer's     | dropped          | dropped        |
+ * |                                  | close frame, or if disconnected        |                  |                |
  * | a pending callback settles       | its result is applied                  | its messages are | ignored        |
  * |                                  |                                        | dropped; `ENDED` | (abandoned)    |
  * | the peer's close frame           | as soon as no message is queued and no | recorded         | recorded       |
