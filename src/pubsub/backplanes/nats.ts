@@ -83,6 +83,14 @@ const CONFIRM_TIMEOUT = 15_000;
 
 const tick = (): Promise<void> => new Promise(later);
 
+/** Visits the items in chunks, between which the event loop runs. The first chunk is visited synchronously. */
+const inChunks = async <T>(items: readonly T[], visit: (item: T) => void): Promise<void> => {
+  for (const [index, item] of items.entries()) {
+    if (index > 0 && index % CHUNK === 0) await tick();
+    visit(item);
+  }
+};
+
 class NatsBackplaneConnection implements BackplaneConnection {
   private readonly link: BackplaneLink;
   private readonly connection: NatsConnection;
@@ -96,6 +104,8 @@ class NatsBackplaneConnection implements BackplaneConnection {
   private readonly wanted = new Map<string, NatsSubscription | undefined>();
   /** Resolves when all wanted channels are subscribed to. */
   private opening: Promise<void> = Promise.resolve();
+  /** Resolves when the client has been told to end all subscriptions to channels that are not wanted any more. */
+  private removing: Promise<void> = Promise.resolve();
   private onUp: (() => void)[] = [];
   private lastMaxBytes = DEFAULT_MAX_PAYLOAD;
   private ending = false;
@@ -135,7 +145,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
   async subscribe(channels: readonly string[]): Promise<void> {
     const added = channels.filter((channel) => !this.wanted.has(channel));
     for (const channel of added) this.wanted.set(channel, undefined);
-    this.opening = this.opening.then(() => this.open(added));
+    this.opening = this.opening.then(() => inChunks(added, (channel) => this.open(channel)));
     await this.opening;
     for (;;) {
       await this.whenUp();
@@ -145,10 +155,11 @@ class NatsBackplaneConnection implements BackplaneConnection {
   }
 
   unsubscribe(channels: readonly string[]): void {
-    for (const channel of channels) {
-      this.wanted.get(channel)?.unsubscribe();
-      this.wanted.delete(channel);
-    }
+    const subscriptions = channels.map((channel) => this.wanted.get(channel));
+    for (const channel of channels) this.wanted.delete(channel);
+    this.removing = Promise.all([this.removing, inChunks(subscriptions, (one) => one?.unsubscribe())]).then(
+      () => undefined,
+    );
   }
 
   reconnect(): void {
@@ -161,30 +172,26 @@ class NatsBackplaneConnection implements BackplaneConnection {
     this.window.lose();
     // Without `stop`, which the client does not declare, the listener remains until the next status.
     this.statuses.stop?.();
-    const subscriptions = [...this.wanted.values()];
-    this.wanted.clear();
-    for (const [index, subscription] of subscriptions.entries()) {
-      if (index > 0 && index % CHUNK === 0) await tick();
-      subscription?.unsubscribe();
-    }
+    this.unsubscribe([...this.wanted.keys()]);
+    await this.removing;
   }
 
   private subjectOf(channel: string): string {
     return this.prefix + tokenOf(channel);
   }
 
-  private async open(channels: readonly string[]): Promise<void> {
-    for (const [index, channel] of channels.entries()) {
-      if (index > 0 && index % CHUNK === 0) await tick();
-      if (!this.wanted.has(channel) || this.wanted.get(channel) !== undefined) continue;
-      const callback = (error: Error | null, message: { readonly data: Uint8Array }): void => {
-        if (error === null && this.wanted.has(channel)) this.link.receive(channel, message.data);
-      };
-      try {
-        this.wanted.set(channel, this.connection.subscribe(this.subjectOf(channel), { callback }));
-      } catch {
-        // The application has closed the connection, or is about to.
-      }
+  private open(channel: string): void {
+    if (this.state === "closed" || !this.wanted.has(channel) || this.wanted.get(channel) !== undefined) return;
+    try {
+      const subscription = this.connection.subscribe(this.subjectOf(channel), {
+        callback: (error, { data }) => {
+          // After `unsubscribe`, messages may still arrive, also while there is a newer subscription to the channel.
+          if (error === null && this.wanted.get(channel) === subscription) this.link.receive(channel, data);
+        },
+      });
+      this.wanted.set(channel, subscription);
+    } catch {
+      // The application has closed the connection, or is about to.
     }
   }
 

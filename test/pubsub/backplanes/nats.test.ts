@@ -102,6 +102,16 @@ const attach = (connection: NatsConnection, prefix = "app"): Omit<TestNode, "con
   };
 };
 
+/** The object with another method in place of one of its own. */
+const replaceMethod = <T extends object, K extends keyof T>(object: T, name: K, replace: (method: T[K]) => T[K]): T =>
+  new Proxy(object, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      const bound = typeof value === "function" ? value.bind(target) : value;
+      return key === name ? replace(bound) : bound;
+    },
+  });
+
 /** A node whose link is up. */
 const node = async (
   url: string,
@@ -201,20 +211,54 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     await a.link.until(() => a.link.received.length === 2);
   });
 
-  it("subscribes to many channels in several event-loop ticks", async () => {
-    const [a, b] = [await node(server.url), await node(server.url)];
-    const channels = Array.from({ length: 3_000 }, (_, i) => `t:${i}`);
-    let [done, ticks] = [false, 0];
+  it("subscribes to many channels, and removes them, in chunks of 512", async () => {
+    const connection = await connect({ servers: server.url, ...ROBUST });
+    ends.push(() => connection.close());
+    let [calls, most] = [0, 0];
     const count = (): void => {
-      ticks++;
-      if (!done) setImmediate(count);
+      if (++calls === 1) setImmediate(() => (calls = 0));
+      most = Math.max(most, calls);
     };
-    setImmediate(count);
+    const counting = replaceMethod(connection, "subscribe", (subscribe) => (subject, options) => {
+      count();
+      const subscription = subscribe(subject, options);
+      return replaceMethod(subscription, "unsubscribe", (unsubscribe) => (max) => {
+        count();
+        unsubscribe(max);
+      });
+    });
+    const [a, b] = [attach(counting), await node(server.url)];
+    await a.link.until(() => a.link.events.length > 0);
+    const channels = Array.from({ length: 3_000 }, (_, i) => `t:${i}`);
     await a.backplane.subscribe(channels);
-    done = true;
-    expect(ticks).toBeGreaterThanOrEqual(5);
+    expect(most).toBe(512);
     await b.publish("t:2999", "last");
     await a.link.until(() => a.link.received.length === 1);
+    most = 0;
+    a.backplane.unsubscribe(channels);
+    await a.backplane.subscribe(["t:0"]);
+    await b.publish("t:0", "once");
+    await a.backplane.close();
+    expect(most).toBeLessThanOrEqual(513);
+    expect(most).toBeGreaterThanOrEqual(512);
+    expect(a.link.received).toEqual([
+      ["t:2999", "last"],
+      ["t:0", "once"],
+    ]);
+  });
+
+  it("receives once from a channel that is removed and subscribed to again", async () => {
+    const [a, b] = [await node(server.url), await node(server.url)];
+    const channels = Array.from({ length: 1_000 }, (_, i) => `t:${i}`);
+    await a.backplane.subscribe(channels);
+    a.backplane.unsubscribe(channels); // in two ticks: the last subscription is still there when the next begins
+    void a.backplane.subscribe(["t:999"]);
+    await b.publish("t:999", "1");
+    await a.backplane.subscribe(["t:999"]);
+    await b.publish("t:999", "2");
+    await a.link.until(() => a.link.received.at(-1)?.[1] === "2");
+    expect(a.link.received.filter(([, text]) => text === "2")).toHaveLength(1);
+    expect(a.link.received.length).toBeLessThanOrEqual(2);
   });
 
   it.each([false, true])("returns what is published to the node's own channel, with noEcho: %s", async (noEcho) => {
@@ -234,12 +278,9 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     const connection = await connect({ servers: server.url, ...ROBUST });
     ends.push(() => connection.close());
     let flushes = 0;
-    const counting = new Proxy(connection, {
-      get: (target, name: keyof typeof connection) => {
-        if (name === "flush") flushes++;
-        const value: unknown = target[name];
-        return typeof value === "function" ? value.bind(target) : value;
-      },
+    const counting = replaceMethod(connection, "flush", (flush) => () => {
+      flushes++;
+      return flush();
     });
     const a = attach(counting);
     await a.link.next("up");
