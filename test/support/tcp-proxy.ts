@@ -18,6 +18,8 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** Nothing is read in either direction, until this is called with `false`: a half-open connection. */
   freeze(frozen: boolean): void;
+  /** New connections are accepted, and nothing is forwarded on them as long as they live, until this is called with `false`. */
+  hold(connections: boolean): void;
   /** New connections are destroyed, until this is called with `false`. */
   refuse(connections: boolean): void;
   /** Resolves with what the client has sent, when it is like this. Looks at what is sent after the call. */
@@ -43,7 +45,7 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
   const watches = new Set<Watch>();
   const timers = new Set<NodeJS.Timeout>();
   let [target, accepted, delayed] = [port, 0, 0];
-  let [swallowing, frozen, refusing] = [false, false, false];
+  let [swallowing, frozen, holding, refusing] = [false, false, false, false];
 
   const watch = (bytes: Buffer): void => {
     for (const each of watches) {
@@ -90,7 +92,7 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
       }, delayed);
       timers.add(timer);
     });
-    if (frozen) {
+    if (frozen || holding) {
       client.pause();
       server.pause();
     }
@@ -127,6 +129,9 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
       for (const { client, server } of pairs) {
         for (const socket of [client, server]) stopped ? socket.pause() : socket.resume();
       }
+    },
+    hold: (connections) => {
+      holding = connections;
     },
     refuse: (connections) => {
       refusing = connections;

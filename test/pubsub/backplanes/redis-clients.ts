@@ -1,6 +1,6 @@
 /** The clients that the Redis backplane is tested with. */
 import * as ioredis from "ioredis";
-import { Redis as IOValkey } from "iovalkey";
+import { Redis as IOValkey, type RedisOptions as IOValkeyOptions } from "iovalkey";
 import { createClient } from "redis";
 import type { RedisBackplaneOptions } from "websock-js/pubsub/redis";
 
@@ -82,5 +82,5 @@ const like =
 export const CLIENTS: Readonly<Record<string, (options: TestClientOptions) => TestClient>> = {
   redis: nodeRedis,
   ioredis: like((options) => new ioredis.Redis(options)),
-  iovalkey: like((options) => new IOValkey(options)),
+  iovalkey: like((options) => new IOValkey(options as IOValkeyOptions)),
 };

@@ -28,8 +28,8 @@ export class RedisConnection implements BackplaneConnection {
     this.#link = link;
     this.#prefix = prefix;
     this.#port = port;
-    this.#subscriptions = new Subscriptions(port, {
-      message: (channel, bytes) => link.receive(channel.slice(prefix.length), bytes),
+    this.#subscriptions = new Subscriptions(port, prefix, {
+      message: (channel, bytes) => link.receive(channel, bytes),
       changed: (cause) => this.#tell(cause),
     });
     this.#publisher = runInRoot(
@@ -51,11 +51,11 @@ export class RedisConnection implements BackplaneConnection {
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
-    return this.#subscriptions.subscribe(channels.map((channel) => this.#prefix + channel));
+    return this.#subscriptions.subscribe(channels);
   }
 
   unsubscribe(channels: readonly string[]): void {
-    this.#subscriptions.unsubscribe(channels.map((channel) => this.#prefix + channel));
+    this.#subscriptions.unsubscribe(channels);
   }
 
   reconnect(): void {

@@ -113,8 +113,10 @@ const openSubscriber = (client: Redis, { message, lost }: SubscriberEvents): Sub
     subscribe: (channels) => own.subscribe(...channels),
     unsubscribe: (channels) => own.unsubscribe(...channels),
     end: () => {
+      // `disconnect` would start a timer of two seconds.
+      if (own.status === "end") return;
       own.disconnect();
-      // `disconnect` waits until the server, too, has closed the connection.
+      // Otherwise it waits until the server has closed the connection, too.
       own.stream?.destroy();
     },
   };

@@ -6,8 +6,11 @@ import { Retry, Timer } from "./retry.ts";
 /** The number of channels in one SUBSCRIBE. */
 const CHUNK = 512;
 
-/** The number of commands that are sent before the first of them is confirmed: a bound on the engine's output buffer. */
-const AHEAD = 16;
+/**
+ * The number of commands that are sent before the first of them is confirmed. All replies that have arrived are parsed in
+ * one event-loop tick, so this bounds how long that takes.
+ */
+const AHEAD = 4;
 
 /** A new connection is given up when it makes no progress for so many milliseconds. */
 const STALLED = 10_000;
@@ -35,15 +38,13 @@ interface Session {
   confirmed: boolean;
 }
 
-const chunks = function* (channels: readonly string[]): Generator<string[]> {
-  for (let i = 0; i < channels.length; i += CHUNK) yield channels.slice(i, i + CHUNK);
-};
-
 const nextTick = (): Promise<void> => new Promise(later);
 
 export class Subscriptions {
   readonly #port: RedisPort;
+  readonly #prefix: string;
   readonly #events: SubscriptionsEvents;
+  /** Without the prefix. */
   readonly #wanted = new Set<string>();
   readonly #retry = new Retry();
   readonly #stalled = new Timer();
@@ -56,8 +57,10 @@ export class Subscriptions {
   #scheduled = false;
   #closed = false;
 
-  constructor(port: RedisPort, events: SubscriptionsEvents) {
+  /** @param prefix is put in front of every channel */
+  constructor(port: RedisPort, prefix: string, events: SubscriptionsEvents) {
     this.#port = port;
+    this.#prefix = prefix;
     this.#events = events;
   }
 
@@ -112,7 +115,8 @@ export class Subscriptions {
       if (this.#node === undefined) throw new Error("the client knows no node that it could connect to");
       const subscriber = this.#node.open({
         message: (channel, bytes) => {
-          if (session !== undefined && session === this.#session) this.#events.message(channel, bytes);
+          if (session === undefined || session !== this.#session) return;
+          this.#events.message(channel.slice(this.#prefix.length), bytes);
         },
         lost: (cause) => {
           if (session !== undefined) this.#lost(session, cause);
@@ -138,8 +142,7 @@ export class Subscriptions {
     if (session !== this.#session) return;
     this.#progress(session);
     session.begun = true;
-    this.#changed = new Set(this.#wanted);
-    void this.#send(session);
+    void this.#send(session, this.#wanted);
   }
 
   #end(): void {
@@ -183,41 +186,53 @@ export class Subscriptions {
   }
 
   /** Tells the engine what has changed. It does not reject. */
-  async #send(session: Session): Promise<void> {
+  async #send(session: Session, first?: ReadonlySet<string>): Promise<void> {
     if (session.sending) return;
     session.sending = true;
+    let changed = first ?? this.#take();
     do {
-      const [changed, batch] = [this.#changed, this.#waiting];
-      this.#changed = new Set();
+      session.batches.push(this.#waiting);
       this.#waiting = [];
-      session.batches.push(batch);
-      const added: string[] = [];
-      const removed: string[] = [];
+      let [added, removed]: [string[], string[]] = [[], []];
+      // While others use the event loop, channels may be added to the wanted ones and removed from them: they are also
+      // in the next set of changes.
       for (const channel of changed) {
         const wanted = this.#wanted.has(channel);
         if (wanted === session.sent.has(channel)) continue;
         if (wanted) session.sent.add(channel);
         else session.sent.delete(channel);
-        (wanted ? added : removed).push(channel);
+        (wanted ? added : removed).push(this.#prefix + channel);
+        if (added.length === CHUNK) added = await this.#command(session, "subscribe", added);
+        if (removed.length === CHUNK) removed = await this.#command(session, "unsubscribe", removed);
+        if (session !== this.#session) return;
       }
-      for (const chunk of chunks(removed)) await this.#command(session, () => session.subscriber.unsubscribe(chunk));
-      for (const chunk of chunks(added)) await this.#command(session, () => session.subscriber.subscribe(chunk));
+      await this.#command(session, "unsubscribe", removed);
+      await this.#command(session, "subscribe", added);
       void Promise.all(session.unconfirmed).then(() => this.#confirmed(session));
-    } while (session === this.#session && (this.#changed.size > 0 || this.#waiting.length > 0));
+      changed = this.#take();
+    } while (session === this.#session && (changed.size > 0 || this.#waiting.length > 0));
     session.sending = false;
   }
 
-  /** Sends one command, and lets others use the event loop. */
-  async #command(session: Session, run: () => Promise<unknown>): Promise<void> {
-    if (session !== this.#session) return;
+  /** What has changed since the last call. */
+  #take(): ReadonlySet<string> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+
+  /** Sends one command, and lets others use the event loop. Returns an empty list for the next command. */
+  async #command(session: Session, name: "subscribe" | "unsubscribe", channels: string[]): Promise<string[]> {
+    if (channels.length === 0) return [];
     if (session.unconfirmed.length >= AHEAD) await session.unconfirmed.shift();
-    if (session !== this.#session) return;
-    const confirmation = new Promise((resolve) => resolve(run())).then(
+    if (session !== this.#session) return [];
+    const confirmation = new Promise((resolve) => resolve(session.subscriber[name](channels))).then(
       () => this.#progress(session),
       (error) => this.#lost(session, error),
     );
     session.unconfirmed.push(confirmation);
     await nextTick();
+    return [];
   }
 
   /** The commands of the oldest batch are confirmed. */
