@@ -48,6 +48,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
   #node: string | undefined = undefined;
+  #closing: Promise<void> | undefined = undefined;
   closed = false;
   publishes = 0;
   broadcasts = 0;
@@ -174,12 +175,14 @@ export class Hub implements DeliveryOwner, NodesOwner {
       if (!isExcepted(except, session) && !(volatile && waiting > 0)) session.stopNow(reason, detail);
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    this.registry.clear();
-    this.emit({ type: "closed" });
-    await this.nodes?.close();
+  close(): Promise<void> {
+    if (!this.closed) {
+      this.closed = true;
+      this.registry.clear();
+      this.emit({ type: "closed" });
+      this.#closing = this.nodes?.close();
+    }
+    return this.#closing ?? Promise.resolve();
   }
 
   // --- what other nodes publish
@@ -231,9 +234,10 @@ export class Hub implements DeliveryOwner, NodesOwner {
   }
 
   onRemoteGap(gap: Gap): void {
-    this.emit({ type: "gap", gap });
     const members = this.registry.find(gap.topic);
-    if (members !== undefined) this.delivery.announceTo(members, () => gap);
+    if (members === undefined) return;
+    this.emit({ type: "gap", gap });
+    this.delivery.announceTo(members, () => gap);
   }
 
   private selectHere({ except, volatile }: EntryOptions): Selection {

@@ -5,6 +5,9 @@
  * that gets no messages. So the connection counts as up only once a message to the node's own channel has come back (a
  * probe), and as away when too much is not acknowledged, when nothing is acknowledged any more, or when a probe is lost.
  * While it is away, the client is not called: clients keep what they are given without limit, and send it later.
+ *
+ * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may be
+ * there and not have been read: that is no reason to count it as away.
  */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
@@ -85,31 +88,38 @@ export class Engine implements BackplaneLink, Timed {
     return this.unacknowledged;
   }
 
-  /**
-   * Whether `size` more bytes may be published. If not, the engine is away from now on. A message that is larger than the
-   * limit may be published if nothing is waiting.
-   */
-  admit(size: number): boolean {
-    if (this.unacknowledged === 0 || this.unacknowledged + size <= this.maxUnacknowledged) return true;
-    this.goAway(new Error(`${this.unacknowledged} bytes are not acknowledged by the engine`));
-    return false;
+  /** Whether `size` more bytes may be published. If nothing is waiting, any number may. */
+  hasRoom(size: number): boolean {
+    return this.unacknowledged === 0 || this.unacknowledged + size <= this.maxUnacknowledged;
+  }
+
+  /** There was no room: the engine counts as away until it has acknowledged everything. */
+  overload(): void {
+    if (this.unacknowledged > 0)
+      this.goAway(new Error(`${this.unacknowledged} bytes are not acknowledged by the engine`));
   }
 
   publish(channel: string, bytes: Uint8Array): void {
     const { clock } = this;
-    if (this.unacknowledged === 0) this.acknowledgedAt = clock.now();
+    if (this.unacknowledged === 0) this.acknowledgedAt = clock.activeNow();
     this.unacknowledged += bytes.length;
     let isSettled = false;
-    this.connection.publish(channel, bytes, (ok) => {
+    const settled = (ok: boolean): void => {
       if (isSettled) return;
       isSettled = true;
       this.unacknowledged -= bytes.length;
-      this.acknowledgedAt = clock.now();
+      this.acknowledgedAt = clock.activeNow();
       if (!ok) this.rejected++;
       if (this.unacknowledged > 0) return;
       this.onAcknowledged?.();
       if (this.isConnected && !this.isUp) this.verify();
-    });
+    };
+    try {
+      this.connection.publish(channel, bytes, settled);
+    } catch {
+      // A publisher must not get an exception of a client.
+      settled(false);
+    }
   }
 
   subscribe(channel: string): Promise<void> {
@@ -122,6 +132,7 @@ export class Engine implements BackplaneLink, Timed {
 
   close(): Promise<void> {
     this.isClosed = true;
+    this.isConnected = false;
     this.change("closed");
     this.clock.cancel(this);
     return this.connection.close();
@@ -131,7 +142,7 @@ export class Engine implements BackplaneLink, Timed {
 
   receive(channel: string, bytes: Uint8Array): void {
     if (this.isClosed) return;
-    this.heardAt = this.clock.now();
+    this.heardAt = this.clock.activeNow();
     this.owner.onReceived(channel, bytes);
   }
 
@@ -162,24 +173,25 @@ export class Engine implements BackplaneLink, Timed {
   }
 
   private sendProbe(): void {
-    this.probeSentAt = this.clock.now();
+    this.probeSentAt = this.clock.activeNow();
     this.publish(this.ownChannel, this.owner.probe(++this.probes));
   }
 
   /** A probe has come back. Earlier ones may come back late: they prove nothing. */
   probeReturned(id: number): void {
     if (id !== this.probes || this.probeSentAt === undefined) return;
-    this.roundTrip = this.clock.now() - this.probeSentAt;
+    this.roundTrip = this.clock.activeNow() - this.probeSentAt;
     this.probeSentAt = undefined;
     if (!this.isUp) this.comeUp();
     this.schedule();
   }
 
-  tick(now: number): void {
+  tick(): void {
     if (!this.isConnected) return;
+    const now = this.clock.activeNow();
     if (now >= this.probeDeadline) this.reconnect("a probe did not come back");
     else if (now >= this.acknowledgementDeadline) this.reconnect("the engine acknowledges nothing");
-    else if (this.isUp && this.probeSentAt === undefined && now >= this.heardAt + this.probeInterval) this.sendProbe();
+    else if (now >= this.silenceDeadline) this.sendProbe();
     this.schedule();
   }
 
@@ -191,11 +203,18 @@ export class Engine implements BackplaneLink, Timed {
     return this.unacknowledged === 0 ? NEVER : this.acknowledgedAt + this.probeInterval;
   }
 
-  /** A tick is due at the latest one interval from now, whatever happens: acknowledgements are only looked at then. */
+  /** When a probe is due, because nothing was received. */
+  private get silenceDeadline(): number {
+    return this.isUp && this.probeSentAt === undefined ? this.heardAt + this.probeInterval : NEVER;
+  }
+
+  /** A tick is due at the latest one interval from now, because a publish does not schedule any. */
   private schedule(): void {
-    const now = this.clock.now();
-    if (this.isConnected && !this.isClosed)
-      this.clock.schedule(this, Math.min(this.probeDeadline, Math.max(this.heardAt, now) + this.probeInterval));
+    if (!this.isConnected) return;
+    const { clock, probeInterval } = this;
+    const now = clock.activeNow();
+    const wait = Math.min(this.probeDeadline, this.acknowledgementDeadline, this.silenceDeadline) - now;
+    clock.schedule(this, clock.now() + Math.min(wait, probeInterval));
   }
 
   private reconnect(cause: string): void {
@@ -205,14 +224,15 @@ export class Engine implements BackplaneLink, Timed {
   }
 
   private comeUp(): void {
-    this.heardAt = this.clock.now();
+    this.heardAt = this.clock.activeNow();
     this.change("up");
     this.owner.onUp();
   }
 
   private goAway(cause: unknown, status: "away" | "closed" = "away"): void {
     this.probeSentAt = undefined;
-    if (this.status === status) return;
+    // A client that was closed for good may say later that it is not connected.
+    if (this.status === "closed" || this.status === status) return;
     this.change(status);
     this.owner.onAway(cause, status);
   }

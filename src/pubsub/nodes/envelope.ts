@@ -143,7 +143,7 @@ const readEntry = (reader: ByteReader): Entry => {
   return { type: flags & TYPE_MASK, volatile: (flags & VOLATILE) !== 0, except, body: reader.sized() };
 };
 
-/** The node without reading the rest; `undefined` if the bytes are too short. */
+/** Whether an envelope is from a node, without reading the rest of it. */
 export const isFrom = (node: Uint8Array, bytes: Uint8Array): boolean =>
   bytes.length >= HEADER_SIZE && node.every((byte, i) => bytes[i + 1] === byte);
 

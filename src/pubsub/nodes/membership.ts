@@ -1,5 +1,10 @@
-/** Which other nodes there are: each says so at an interval, and says goodbye when it closes. */
-import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
+/**
+ * Which other nodes there are: each says so at an interval, and says goodbye when it closes.
+ *
+ * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may be
+ * there and not have been read.
+ */
+import type { Clock, Timed } from "../../session/clock.ts";
 
 /** A node that has said goodbye, or is silent, is remembered for this many milliseconds, for messages that are late. */
 const REMEMBERED = 60_000;
@@ -50,29 +55,30 @@ export class Membership implements Timed {
 
   /** The engine is up: the other nodes have had no chance to be heard before. */
   start(): void {
-    const now = this.clock.now();
+    const now = this.clock.activeNow();
     for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
-    this.clock.schedule(this, now + this.beat);
+    this.schedule();
   }
 
   /** A node has published something. */
   heard(node: string): void {
-    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.now());
+    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.activeNow());
   }
 
   /** A node has said that it is alive: also one that was silent for too long. */
   alive(node: string): void {
     this.gone.delete(node);
-    this.heardAt.set(node, this.clock.now());
+    this.heardAt.set(node, this.clock.activeNow());
   }
 
   goodbye(node: string): void {
     if (!this.heardAt.delete(node)) return;
-    this.gone.set(node, this.clock.now());
+    this.gone.set(node, this.clock.activeNow());
     this.owner.onNodeGone(node);
   }
 
-  tick(now: number): void {
+  tick(): void {
+    const now = this.clock.activeNow();
     // While the engine is away, nobody can be heard: the others may well be alive.
     if (this.owner.isUp) {
       this.owner.sendBeat();
@@ -83,11 +89,14 @@ export class Membership implements Timed {
       this.gone.delete(node);
       this.owner.onNodeForgotten(node);
     }
-    this.clock.schedule(this, now + this.beat);
+    this.schedule();
   }
 
   close(): void {
-    this.clock.schedule(this, NEVER);
     this.clock.cancel(this);
+  }
+
+  private schedule(): void {
+    this.clock.schedule(this, this.clock.now() + this.beat);
   }
 }

@@ -76,13 +76,13 @@ export class Nodes implements EngineOwner, MembershipOwner {
   private readonly outbox: Outbox;
   private readonly interest: Interest;
   private readonly membership: Membership;
-  private readonly sent = new SentNumbers();
   private readonly received = new ReceivedNumbers();
   private readonly listeners = new Map<string, NodeListener>();
   private readonly counters = { envelopes: 0, entries: 0, bytes: 0, duplicates: 0, gaps: 0, missed: 0 };
   private echoes = 0;
   private malformed = 0;
   private unknownVersion = 0;
+  private isClosed = false;
 
   constructor(owner: NodesOwner, options: NodesOptions) {
     const { node, clock, backplane, probe, maxUnacknowledged, linger } = options;
@@ -91,7 +91,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
     this.nodeBytes = uuidBytes(node);
     this.clock = clock;
     this.engine = new Engine(backplane, this, { node, clock, probeInterval: probe, maxUnacknowledged });
-    this.outbox = new Outbox(this.engine, this.sent, clock);
+    this.outbox = new Outbox(this.engine, new SentNumbers(), clock);
     this.interest = new Interest(this.engine, clock, linger, (channel) => this.received.forgetChannel(channel));
     this.membership = new Membership(this, options);
     this.interest.hold(nodeChannel(node));
@@ -208,7 +208,6 @@ export class Nodes implements EngineOwner, MembershipOwner {
       writer.uint(version, 6);
     }
     this.outbox.add(ALL_NODES, type, writer.written, PLAIN);
-    this.sent.expire(this.clock.now());
   }
 
   onNodeGone(node: string): void {
@@ -221,57 +220,74 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   /** Says goodbye, and closes the connection to the engine. */
   async close(): Promise<void> {
-    const { engine, outbox, clock } = this;
+    const { engine, outbox } = this;
+    this.isClosed = true;
     this.membership.close();
     this.interest.close();
     if (engine.isUp) {
       outbox.add(ALL_NODES, EntryType.goodbye, "", PLAIN);
       outbox.flush();
-      await new Promise<void>((resolve) => {
-        const timeout = { slot: 0, tick: () => resolve() };
-        clock.schedule(timeout, clock.now() + GOODBYE_TIMEOUT);
-        engine.onAcknowledged = () => {
-          clock.cancel(timeout);
-          resolve();
-        };
-      });
+      if (engine.unacknowledgedBytes > 0) await this.acknowledgement();
     }
     await engine.close();
   }
 
-  // --- what the engine reports
+  private acknowledgement(): Promise<void> {
+    const { engine, clock } = this;
+    return new Promise((resolve) => {
+      const timeout = { slot: 0, tick: () => resolve() };
+      clock.schedule(timeout, clock.now() + GOODBYE_TIMEOUT);
+      engine.onAcknowledged = () => {
+        clock.cancel(timeout);
+        resolve();
+      };
+    });
+  }
+
+  // --- what the engine reports. While this node says goodbye, it may still report something: nothing is done then
 
   probe(id: number): Uint8Array {
     const writer = new ByteWriter();
     writer.uint(id, 4);
-    return this.outbox.single(nodeChannel(this.node), EntryType.probe, writer.written, PLAIN);
+    return this.outbox.single(EntryType.probe, writer.written);
   }
 
   onUp(): void {
+    if (this.isClosed) return;
     this.membership.start();
     this.sendBeat(EntryType.hello);
     this.owner.onUp();
   }
 
   onAway(cause: unknown, status: "away" | "closed"): void {
+    if (this.isClosed) return;
     this.interest.onAway();
     this.owner.onAway(cause, status);
   }
 
   onWarning(message: string): void {
-    this.owner.onWarning(message);
+    if (!this.isClosed) this.owner.onWarning(message);
   }
 
   onReceived(channel: string, bytes: Uint8Array): void {
+    // A message may arrive late, when its channel is not wanted any more: nothing must be remembered of it.
+    if (this.isClosed || !this.interest.has(channel)) return;
     const isOwn = isFrom(this.nodeBytes, bytes);
     if (isOwn && channel !== nodeChannel(this.node)) {
       this.echoes++;
       return;
     }
-    try {
+    this.guard(() => {
       const envelope = readEnvelope(bytes);
       if (envelope === undefined) this.unknownVersion++;
       else this.onEnvelope(channel, envelope, bytes.length);
+    });
+  }
+
+  /** Counts what no node has sent. */
+  private guard(read: () => void): void {
+    try {
+      read();
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error;
       this.malformed++;
@@ -291,6 +307,11 @@ export class Nodes implements EngineOwner, MembershipOwner {
     counters.envelopes++;
     counters.entries += entries.length;
     counters.bytes += size;
+    if (node === this.node) {
+      // A probe. This node is none of the others, and lost probes are nothing that was missed.
+      this.pass(topic, received);
+      return;
+    }
     this.membership.heard(node);
     const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
     counters.duplicates += duplicates;
@@ -336,7 +357,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
       case EntryType.presence: {
         const listener = this.listeners.get(reader.sizedText());
         const body = reader.rest();
-        return { entry, run: () => owner.decodeHere(body, (info) => listener?.onMessage(node, info)) };
+        return { entry, run: () => owner.decodeHere(body, (info) => this.guard(() => listener?.onMessage(node, info))) };
       }
       case EntryType.goodbye:
         return { entry, run: () => membership.goodbye(node) };
@@ -361,7 +382,8 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   /** Passes on what was received, consecutive messages together. */
   private pass(topic: string | undefined, received: readonly Received[]): void {
-    for (let i = 0; i < received.length; ) {
+    // A listener may close this node.
+    for (let i = 0; i < received.length && !this.isClosed; ) {
       const { entry, message, run } = received[i++]!;
       run?.();
       if (message === undefined) continue;

@@ -3,44 +3,43 @@
  * it has already received, and what is missing.
  */
 
-/** What is published to a channel later than this many milliseconds after its last use begins a new epoch. */
+/**
+ * A channel that was not used for this many milliseconds begins a new epoch when it is used again; after twice as many
+ * at the latest, provided that other channels were used meanwhile.
+ */
 export const SENDER_EXPIRY = 600_000;
 
 interface Counter {
   readonly epoch: number;
   next: number;
-  usedAt: number;
 }
 
-/** The numbers of what this node publishes. */
+/**
+ * The numbers of what this node publishes. They must not be kept for all channels that were ever used, so there are two
+ * maps: every {@link SENDER_EXPIRY}, the older one is replaced.
+ */
 export class SentNumbers {
-  /** In the order of their last use. */
-  private readonly counters = new Map<string, Counter>();
+  private recent = new Map<string, Counter>();
+  private older = new Map<string, Counter>();
+  private replacedAt = 0;
   private epochs = 0;
 
   /** Takes the next `count` numbers of a channel. */
   take(channel: string, count: number, now: number): { readonly epoch: number; readonly first: number } {
-    const counter = this.counters.get(channel) ?? { epoch: ++this.epochs, next: 1, usedAt: now };
+    if (now >= this.replacedAt + SENDER_EXPIRY) {
+      this.older = this.recent;
+      this.recent = new Map();
+      this.replacedAt = now;
+    }
+    let counter = this.recent.get(channel);
+    if (counter === undefined) {
+      // An epoch is greater than all earlier ones, so that its numbers can begin again.
+      counter = this.older.get(channel) ?? { epoch: ++this.epochs, next: 1 };
+      this.recent.set(channel, counter);
+    }
     const first = counter.next;
     counter.next += count;
-    if (counter.usedAt !== now || first === 1) {
-      counter.usedAt = now;
-      this.counters.delete(channel);
-      this.counters.set(channel, counter);
-    }
     return { epoch: counter.epoch, first };
-  }
-
-  /** Forgets the channels that have not been used for {@link SENDER_EXPIRY}: their next epoch is a greater one. */
-  expire(now: number): void {
-    for (const [channel, { usedAt }] of this.counters) {
-      if (usedAt + SENDER_EXPIRY > now) return;
-      this.counters.delete(channel);
-    }
-  }
-
-  get size(): number {
-    return this.counters.size;
   }
 }
 

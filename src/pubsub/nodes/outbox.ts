@@ -9,6 +9,7 @@ import {
   type EntryType,
   EnvelopeWriter,
   entrySize,
+  PLAIN,
   uuidBytes,
 } from "./envelope.ts";
 import type { SentNumbers } from "./numbers.ts";
@@ -42,6 +43,7 @@ export class Outbox {
   private queue: OpenEnvelope[] = [];
   private queuedBytes = 0;
   private isScheduled = false;
+  private isOverloaded = false;
 
   constructor(engine: Engine, numbers: SentNumbers, clock: Clock) {
     this.engine = engine;
@@ -63,7 +65,12 @@ export class Outbox {
     const size = entrySize(bodySize, options);
     const { maxBytes } = engine;
     if (ENVELOPE_OVERHEAD + size > maxBytes) return this.dropped("droppedTooLarge");
-    if (!engine.admit(this.queuedBytes + size)) return this.dropped("droppedBacklog");
+    if (!engine.hasRoom(this.queuedBytes + size)) {
+      // The engine counts as away at the end of the tick: whoever publishes is not interrupted by listeners.
+      this.isOverloaded = true;
+      this.schedule();
+      return this.dropped("droppedBacklog");
+    }
     let envelope = this.open.get(channel);
     if (
       envelope === undefined ||
@@ -85,11 +92,10 @@ export class Outbox {
     return true;
   }
 
-  /** An envelope of its own, which is not queued. */
-  single(channel: string, type: EntryType, body: IoData, options: EntryOptions): Uint8Array {
-    const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
-    const writer = new EnvelopeWriter(this.node, epoch, first);
-    writer.add(type, body, ioLength(body), options);
+  /** An envelope for this node itself, which is not queued. Nobody looks at its number. */
+  single(type: EntryType, body: IoData): Uint8Array {
+    const writer = new EnvelopeWriter(this.node, 0, 1);
+    writer.add(type, body, ioLength(body), PLAIN);
     return writer.finish();
   }
 
@@ -123,6 +129,8 @@ export class Outbox {
     this.clock.defer(() => {
       this.isScheduled = false;
       this.flush();
+      if (this.isOverloaded) this.engine.overload();
+      this.isOverloaded = false;
     });
   }
 }
