@@ -67,14 +67,17 @@ export interface Engine {
 }
 
 export interface EngineOptions {
+  /** Default: a free one. */
+  readonly port?: number;
   /** Lines of the configuration file. */
   readonly config?: readonly string[];
 }
 
 export const startRedisEngine = async ({
   config = [],
+  ...options
 }: EngineOptions = {}): Promise<Engine & { command(...args: string[]): Promise<string> }> => {
-  const server = await startRedis({ config });
+  const server = await startRedis({ config, ...options });
   cleanUp(server.stop);
   const open = (): Redis => {
     const client = new Redis(server.port);
@@ -104,8 +107,8 @@ export const startRedisEngine = async ({
   };
 };
 
-export const startNatsEngine = async ({ config = [] }: EngineOptions = {}): Promise<Engine> => {
-  const server = await startNatsServer({ config: config.join("\n") });
+export const startNatsEngine = async ({ config = [], ...options }: EngineOptions = {}): Promise<Engine> => {
+  const server = await startNatsServer({ config: config.join("\n"), ...options });
   cleanUp(server.stop);
   const subjectOf = (channel: string): string => `${tokenOf(PREFIX)}.${tokenOf(channel)}`;
   const open = async () => {
