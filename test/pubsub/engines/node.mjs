@@ -12,21 +12,20 @@
  */
 import { ok, push, text } from "websock-js";
 import { PubSub } from "websock-js/pubsub";
+import { natsBackplane } from "websock-js/pubsub/nats";
+import { redisBackplane } from "websock-js/pubsub/redis";
 import { connect } from "websock-js/testing";
 
 const { client, port, prefix, password, maxReconnectAttempts = -1, options } = JSON.parse(process.argv[2] ?? "{}");
 
-const ofRedis = async (client, close) => {
-  const { redisBackplane } = await import("websock-js/pubsub/redis");
-  return {
-    backplane: redisBackplane({ client, prefix }),
-    ping: () => client.ping(),
-    listen: () => void client.on("error", () => undefined),
-    close,
-  };
-};
+const ofRedis = (client, close) => ({
+  backplane: redisBackplane({ client, prefix }),
+  ping: () => client.ping(),
+  listen: () => void client.on("error", () => undefined),
+  close,
+});
 
-const likeIORedis = async (Redis) => {
+const likeIORedis = (Redis) => {
   const client = new Redis({ port, password, retryStrategy: () => 50, disconnectTimeout: 50 });
   return ofRedis(client, () => client.disconnect());
 };
@@ -35,7 +34,7 @@ const OPEN = {
   redis: async () => {
     const { createClient } = await import("redis");
     const client = createClient({ password, socket: { port, reconnectStrategy: 50 } });
-    // What becomes of it is told to the backplane, too.
+    // The backplane is told why it fails, too.
     client.connect().catch(() => undefined);
     return ofRedis(client, () => client.destroy());
   },
@@ -43,7 +42,6 @@ const OPEN = {
   iovalkey: async () => likeIORedis((await import("iovalkey")).Redis),
   nats: async () => {
     const { connect } = await import("@nats-io/transport-node");
-    const { natsBackplane } = await import("websock-js/pubsub/nats");
     const connection = await connect({
       servers: `127.0.0.1:${port}`,
       waitOnFirstConnect: true,
