@@ -46,7 +46,7 @@ describe.each(CLIENTS)("%s", (name) => {
       expect(publisher!.publish("x".repeat(100_000))).toBe(true);
       await tick();
     }
-    await until(async () => (await subscribers("t:room")) === 0);
+    await until(async () => (await subscribers("t:room")) === 0 && publisher!.backplane.unacknowledgedBytes === 0);
     child.resume();
     await until(async () => (await child.state()).texts.includes("info:engine undefined"));
     const { texts, events } = await child.state();
