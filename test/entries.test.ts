@@ -29,7 +29,7 @@ test.each([
   ["adapters/ws.js", /^adapters\/(?:bun|deno|cloudflare)|^ws$/],
   ["adapters/cloudflare/index.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
-  ["pubsub/index.js", /^adapters\/|^node:/],
+  ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);

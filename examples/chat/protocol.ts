@@ -1,6 +1,6 @@
 /** The messages between the page and the server: JSON in text messages. Both sides import this file. */
 
-/** A person in a room. Ids are unique, names need not be. */
+/** A person in a room. Ids are unique, and stay the same after a reconnection. Names need not be unique. */
 export interface Person {
   readonly id: string;
   readonly name: string;
@@ -30,6 +30,9 @@ export interface Welcome {
   readonly people: readonly Person[];
   /** The latest messages, the oldest first. */
   readonly history: readonly Said[];
+  /** The number of the node that serves this page, from 1, and how many nodes there are. */
+  readonly node: number;
+  readonly nodes: number;
 }
 
 export type FromServer = Welcome | CameOrWent | Said;

@@ -1,10 +1,14 @@
 /**
  * The chat room: a handler, written as a module. One connection is one person in one room.
  *
- * Each room is a topic: what is published to it reaches the pages of all people in the room, in the same order.
+ * Each room is a topic: what is published to it reaches the pages of all people in the room, on all nodes.
  */
-import { type CloseReason, type DataMessage, type HandleResult, json, ok, push, type Self, stop } from "websock-js";
-import { PubSub, type Topic } from "websock-js/pubsub";
+import { createHash } from "node:crypto";
+import { type DataMessage, type HandleResult, json, ok, push, type Self, stop } from "websock-js";
+import { Presence, type SendOptions, type Tracked } from "websock-js/pubsub";
+import { addToHistory, dropHistory, historyOf, shareHistories } from "./history.ts";
+import { node, pubsub } from "./node.ts";
+import { nodes } from "./options.ts";
 import {
   CLOSE,
   type FromPage,
@@ -21,43 +25,33 @@ import {
 export interface Arg {
   readonly room: string;
   readonly name: string;
+  /** A secret of the page. It stays the same when the page reconnects, and so does the id of the person. */
+  readonly key: string;
 }
 
 export interface State {
-  readonly room: Room;
+  readonly room: string;
   readonly me: Person;
 }
 
-interface Room {
-  readonly name: string;
-  readonly topic: Topic;
-  readonly people: Map<string, Person>;
-  readonly history: Said[];
-}
+/** The names of the people in each room, on all nodes, by their ids. */
+const presence = new Presence<string>(pubsub);
 
-const HISTORY = 50;
-
-const pubsub = new PubSub();
-
-/** The rooms that have people in them. */
-const rooms = new Map<string, Room>();
-
-export const init = (arg: Arg, self: Self): HandleResult<State> => {
-  const me: Person = { id: self.id, name: tidy(arg.name) };
-  const name = tidy(arg.room).toLowerCase();
-  const room = rooms.get(name) ?? { name, topic: pubsub.topic(`room:${name}`), people: new Map(), history: [] };
+export const init = async (arg: Arg, self: Self): Promise<HandleResult<State>> => {
+  const me: Person = { id: idOf(arg.key || self.id), name: tidy(arg.name) };
+  const room = tidy(arg.room).toLowerCase();
   const state: State = { room, me };
   // A page cannot see why a handshake is refused, but it can see the code and text of a close frame.
-  const problem = problemWith("name", me.name, MAX_NAME) ?? problemWith("room", name, MAX_ROOM);
+  const problem = problemWith("name", me.name, MAX_NAME) ?? problemWith("room", room, MAX_ROOM);
   if (problem !== undefined) return stop("normal", state, { code: CLOSE.badName, text: problem });
 
-  // This connection becomes a member when `init` has returned, so it does not receive this message.
-  tell(room, { type: "joined", person: me, at: Date.now() });
-  rooms.set(name, room);
-  room.people.set(me.id, me);
-  room.topic.subscribe(self);
-  const people = [...room.people.values()];
-  return push(json({ type: "welcome", room: name, you: me, people, history: room.history } satisfies Welcome), state);
+  // When `ready` resolves, what other nodes publish arrives here. Until the welcome is sent, it is held back. It may be
+  // in the welcome, too: the page recognizes it by its id.
+  await topicOf(room).subscribe(self).ready;
+  presence.track(self, room, me.id, me.name);
+  const people = Array.from(presence.list(room), personOf);
+  const history = historyOf(room);
+  return push(json({ type: "welcome", room, you: me, people, history, node, nodes } satisfies Welcome), state);
 };
 
 export const handleIn = (message: DataMessage, state: State): HandleResult<State> => {
@@ -65,21 +59,39 @@ export const handleIn = (message: DataMessage, state: State): HandleResult<State
   if (typeof say === "string") return stop("normal", state, { code: CLOSE.badMessage, text: say });
   const { room, me } = state;
   const said: Said = { type: "said", id: say.id, from: me, text: say.text, at: Date.now() };
-  room.history.push(said);
-  if (room.history.length > HISTORY) room.history.shift();
+  // In this order: a connection that becomes a member too late for the message finds it in the history.
+  addToHistory(room, said);
   // The speaker receives it, too: so the page knows that the server has it.
-  tell(room, said);
+  tell(room, [said]);
   return ok(state);
 };
 
-export const terminate = (reason: CloseReason, { room, me }: State): void => {
-  if (!room.people.delete(me.id)) return; // `init` has refused the name
-  if (room.people.size === 0) rooms.delete(room.name);
-  // When the server shuts down, everyone leaves.
-  if (reason !== "shutdown") tell(room, { type: "left", person: me, at: Date.now() });
-};
+// Each node tells its own members who has joined and left, and what the node has missed while it could not be reached.
+const HERE = { local: true };
 
-const tell = ({ topic }: Room, message: FromServer): void => void topic.publish(json(message));
+presence.onDiff((room, { joins, leaves }) => {
+  // A person who has reconnected has left with one connection, and is there with another.
+  const gone = [...leaves].filter(([id]) => presence.get(room, id).length === 0);
+  tell(room, [...news("left", gone), ...news("joined", [...joins])], HERE);
+  if (presence.list(room).size === 0) dropHistory(room);
+});
+
+shareHistories((room, missed) => tell(room, missed, HERE));
+
+const topicOf = (room: string) => pubsub.topic(`room:${room}`);
+
+const tell = (room: string, messages: readonly FromServer[], options?: SendOptions): void =>
+  void topicOf(room).publish(messages.map(json), options);
+
+type Entry = readonly [id: string, connections: readonly Tracked<string>[]];
+
+const personOf = ([id, [first]]: Entry): Person => ({ id, name: first!.meta });
+
+const news = (type: "joined" | "left", entries: readonly Entry[]): FromServer[] =>
+  entries.map((entry) => ({ type, person: personOf(entry), at: Date.now() }));
+
+/** Everybody sees the ids. The hash keeps the key secret, so nobody can take the id of another person. */
+const idOf = (key: string): string => createHash("sha256").update(key).digest("base64url").slice(0, 22);
 
 /** Replaces white space by single spaces, so that names that look the same are the same. */
 const tidy = (name: string): string => name.normalize("NFC").replace(/\s+/gu, " ").trim();

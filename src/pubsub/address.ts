@@ -3,8 +3,8 @@
 declare const info: unique symbol;
 
 /**
- * The address of a connection: a string that can be stored, logged and sent elsewhere. Only the `PubSub` that made it
- * finds the connection.
+ * The address of a connection: a string that can be stored, logged and sent elsewhere. The `PubSub` that made it
+ * finds the connection, and so do those that are connected to it by a backplane.
  *
  * @typeParam Info the type of the infos that the connection's handler receives
  */

@@ -25,7 +25,10 @@ export interface BackplaneLink {
    * @param bytes belong to the link: the backplane must not modify or reuse their memory
    */
   receive(channel: string, bytes: Uint8Array): void;
-  /** The engine is connected, and has confirmed the subscriptions to all wanted channels. */
+  /**
+   * The engine is connected, and has confirmed the subscriptions to all wanted channels. After `reconnect()`, it may be
+   * called without a call of `away` before.
+   */
   up(): void;
   /**
    * The engine cannot be reached. What was published meanwhile by others may be lost.
@@ -44,6 +47,11 @@ export interface BackplaneConnection {
   /** The maximum size of a published message in bytes. It may change with each connection to the engine. */
   readonly maxBytes: number;
   /**
+   * How many bytes may be published that are not settled, if the client cannot cope with as many as the `PubSub` allows.
+   * Default: no limit but the one of the `PubSub`.
+   */
+  readonly maxUnacknowledged?: number;
+  /**
    * Publishes bytes to all nodes that have subscribed to a channel. Called only between `link.up()` and `link.away()`.
    * It must not throw.
    *
@@ -51,17 +59,18 @@ export interface BackplaneConnection {
    * On other channels it may come back, and is ignored.
    *
    * @param channel a string of 1 to 2 100 UTF-16 units without lone surrogates; it may contain any other character
-   * @param settled must be called exactly once: with `true` when the engine has accepted the bytes, with `false` when it
-   * is known or likely that it has not, also if the connection is lost. The sum of what is not settled is limited by the
-   * `PubSub`
+   * @param bytes belong to the backplane: they are not modified after the call
+   * @param settled must be called exactly once: with `true` when the engine has accepted the bytes, with `false` when
+   * it is known or likely that it has not, also if the connection is lost. The sum of what is not settled is limited by
+   * the `PubSub`
    */
   publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void;
   /**
-   * Adds channels to the wanted ones. Called at any time, also while the engine is away: the backplane subscribes to all
-   * wanted channels whenever it connects, and calls `link.up()` only afterwards.
+   * Adds channels to the wanted ones. Called at any time, also while the engine is away: the backplane subscribes to
+   * all wanted channels whenever it connects, and calls `link.up()` only afterwards.
    *
    * @returns resolves when the engine has confirmed the subscriptions, with this connection or a later one. It never
-   * rejects
+   * rejects. It may remain pending after `close()`, or if the engine is away for ever
    */
   subscribe(channels: readonly string[]): Promise<void>;
   /** Removes channels from the wanted ones. Called at any time. */
@@ -71,6 +80,9 @@ export interface BackplaneConnection {
    * another server. It calls `link.up()` when it has.
    */
   reconnect(): void;
-  /** Ends the subscriptions, and closes what the backplane itself has opened, but no client that was handed in. */
+  /**
+   * Ends the subscriptions, and closes what the backplane itself has opened, but no client that was passed to it. The
+   * `PubSub` waits until everything is settled, or one second, before it calls this method.
+   */
   close(): Promise<void>;
 }

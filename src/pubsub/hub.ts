@@ -13,7 +13,7 @@ import { isExcepted } from "./except.ts";
 import type { Entry, Member } from "./member.ts";
 import type { StopRequest } from "./nodes/bodies.ts";
 import { type EntryOptions, PLAIN } from "./nodes/envelope.ts";
-import { Nodes, type NodesOwner } from "./nodes/nodes.ts";
+import { type NodeListener, Nodes, type NodesOwner } from "./nodes/nodes.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { checkPubSubOptions } from "./pubsub-options.ts";
 import { Registry } from "./registry.ts";
@@ -45,6 +45,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   readonly nodes: Nodes | undefined;
   readonly nodeListeners = new Set<(info: unknown, node: string) => void>();
   readonly #registry = new Registry(this.delivery);
+  readonly #presences = new Map<string, NodeListener>();
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
   #node: string | undefined = undefined;
@@ -113,6 +114,13 @@ export class Hub implements DeliveryOwner, NodesOwner {
     );
   }
 
+  /** @throws TypeError if there is a presence of this name */
+  addPresence(name: string, presence: NodeListener): void {
+    if (this.#presences.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
+    this.#presences.set(name, presence);
+    this.nodes?.listen(name, presence);
+  }
+
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
   findAddress(address: string): TopicSession | undefined {
     const known = this.registry.findAddress(address);
@@ -179,6 +187,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
     if (!this.closed) {
       this.closed = true;
       this.registry.clear();
+      for (const presence of this.#presences.values()) presence.onClose();
       this.emit({ type: "closed" });
       this.#closing = this.nodes?.close();
     }
@@ -229,10 +238,6 @@ export class Hub implements DeliveryOwner, NodesOwner {
     }
   }
 
-  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void {
-    this.decode(bytes, undefined, use);
-  }
-
   onRemoteGap(gap: Gap): void {
     const members = this.registry.find(gap.topic);
     if (members === undefined) return;
@@ -244,7 +249,8 @@ export class Hub implements DeliveryOwner, NodesOwner {
     return except.length === 0 && !volatile ? EVERYBODY : { except: this.sessionsOf(except as Address[]), volatile };
   }
 
-  private decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
+  /** Calls `use` with what the codec makes of the bytes. An error of the codec is reported once for each topic. */
+  decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
     let info: unknown;
     try {
       info = this.codec.decode(bytes);

@@ -14,6 +14,6 @@ export type {
   Subscription,
 } from "./options.ts";
 export { Presence, type PresenceOptions } from "./presence/presence.ts";
-export type { Diff, Tracked } from "./presence/view.ts";
+export type { Diff, PresenceList, Tracked } from "./presence/view.ts";
 export { PubSub } from "./pubsub.ts";
 export type { Topic } from "./topic.ts";

@@ -18,8 +18,8 @@ export interface Gap {
   /** How many messages and infos are missing; `undefined`: unknown. */
   readonly missed: number | undefined;
   /**
-   * For `"publisher"`: the node that published the missing messages. For `"slow"`: the node of the member itself, whoever
-   * published them. `undefined` for `"engine"`: unknown.
+   * For `"publisher"`: the node that published the missing messages. For `"slow"`: the node of the member itself,
+   * whoever published them. `undefined` for `"engine"`: unknown.
    */
   readonly node: string | undefined;
 }
@@ -30,8 +30,8 @@ export interface Gap {
  * - `up`: other nodes can be reached. Members may have missed something: each one with `onGap` is told so.
  * - `away`: other nodes cannot be reached. What is published meanwhile reaches the members in this process only.
  * - `closed`: `pubsub.close()` was called; or, with a `cause`, the engine's client library was closed for good.
- * - `gap`: members have missed something; each one with `onGap` is told so. Not reported for the cause `"engine"`: such a
- *   gap concerns all topics, and the event `up` stands for it.
+ * - `gap`: members have missed something; each one with `onGap` is told so. Not reported for the cause `"engine"`: such
+ *   a gap concerns all topics, and the event `up` stands for it.
  * - `error`: an info of another node could not be decoded (reported once for each topic), or a listener of
  *   `pubsub.onNodesInfo` or of a `Presence` has thrown.
  * - `warning`: a setting of the engine's client library weakens what this package guarantees.
@@ -97,9 +97,9 @@ export interface SubscribeOptions<Info> {
   readonly maxBuffered?: number;
   /**
    * Makes the info that announces a gap to `handleInfo`. For the cause `"slow"`, it is delivered directly before the
-   * first info after the gap, or when the first message after the gap has been sent to the client, whichever comes first.
-   * For the cause `"publisher"`, it is delivered before the first info after the gap. For the cause `"engine"`, it is
-   * delivered when the engine is up again, to 1 000 members in each event-loop tick.
+   * first info after the gap, or when the first message after the gap has been sent to the client, whichever comes
+   * first. For the cause `"publisher"`, it is delivered before the first info after the gap. For the cause `"engine"`,
+   * it is delivered when the engine is up again, to 1 000 members in each event-loop tick.
    */
   readonly onGap?: (gap: Gap) => Info;
 }
@@ -124,9 +124,9 @@ export interface Subscription {
   /**
    * Resolves with `true` when the engine has confirmed the subscription, without a backplane immediately: from then on,
    * what other nodes publish arrives here. If you load what the connection needs to know (the history of a room) only
-   * after that, nothing is missed in between. Resolves with `false` if the connection is ending, the `PubSub` is closed,
-   * or other nodes cannot be reached. In the last case, what is published in this process arrives, and `onGap` is called
-   * when the other nodes can be reached again. Never rejects.
+   * after that, nothing is missed in between. Resolves with `false` if the connection is ending, the `PubSub` is
+   * closed, or other nodes cannot be reached. In the last case, what is published in this process arrives, and `onGap`
+   * is called when the other nodes can be reached again. Never rejects.
    */
   readonly ready: Promise<boolean>;
   /** Ends this subscription. The connection stays a member as long as it has another subscription to this topic. */

@@ -15,7 +15,7 @@ const DEFAULTS = {
 const NUMBERS = ["linger", "probe", "maxUnacknowledged", "beat", "down"] as const;
 const NAMES = ["backplane", "codec", "strict", "onEvent", "clock", ...NUMBERS];
 
-/** @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero */
+/** @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero, and unless `down` is above `beat` */
 export const checkPubSubOptions = (options: PubSubOptions): PubSubOptions & typeof DEFAULTS => {
   checkKeys(options, NAMES);
   for (const name of NUMBERS) {
@@ -23,6 +23,8 @@ export const checkPubSubOptions = (options: PubSubOptions): PubSubOptions & type
     if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
     if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
   }
+  const { beat = DEFAULTS.beat, down = DEFAULTS.down } = options;
+  if (down <= beat) throw new RangeError(`option "down" (${down}) must be above option "beat" (${beat})`);
   if (options.backplane !== undefined && typeof options.backplane?.connect !== "function")
     throw new TypeError(`option "backplane" must be a backplane, not ${show(options.backplane)}`);
   return { ...DEFAULTS, ...withoutUndefined(options) };

@@ -5,7 +5,7 @@ import type { Self } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { checkStop } from "./check-stop.ts";
 import { checkAddress, Hub } from "./hub.ts";
-import { LocalTopic } from "./local-topic.ts";
+import { HubTopic } from "./hub-topic.ts";
 import type { PubSubOptions, PubSubStats } from "./options.ts";
 import { sessionOf } from "./session-of.ts";
 import { checkTopicName, type Topic } from "./topic.ts";
@@ -53,9 +53,9 @@ export class PubSub {
   }
 
   /**
-   * `"alone"`: without the option `backplane`. `"up"`: other nodes can be reached. `"away"`: not at present. `"closed"`:
-   * {@link close} was called; or the client of the engine was closed for good, and only connections in this process can
-   * be reached.
+   * `"alone"`: without the option `backplane`. `"up"`: other nodes can be reached. `"away"`: not at present.
+   * `"closed"`: {@link close} was called; or the client of the engine was closed for good, and only connections in this
+   * process can be reached.
    */
   get status(): "alone" | "up" | "away" | "closed" {
     const { closed, nodes } = this.#hub;
@@ -70,7 +70,7 @@ export class PubSub {
    */
   topic<Info = never>(name: string): Topic<Info> {
     checkTopicName(name);
-    return new LocalTopic<Info>(name, this.#hub);
+    return new HubTopic<Info>(name, this.#hub);
   }
 
   /**
@@ -138,8 +138,8 @@ export class PubSub {
   }
 
   /**
-   * Calls `listener` for each info that a node passes to {@link broadcastToNodes}. An error that it throws is reported to
-   * the option `onEvent`.
+   * Calls `listener` for each info that a node passes to {@link broadcastToNodes}. An error that it throws is reported
+   * to the option `onEvent`.
    *
    * @param listener is called with the info, and with the `node` of the `PubSub` that has sent it
    * @returns a function that removes the listener
@@ -173,8 +173,8 @@ export class PubSub {
   }
 
   /**
-   * Ends all memberships and addresses. The connections stay open. Afterwards nothing is delivered. With a backplane, the
-   * node says goodbye to the others, and closes what the backplane has opened, but no client that was passed to it.
+   * Ends all memberships and addresses. The connections stay open. Afterwards nothing is delivered. With a backplane,
+   * the node says goodbye to the others, and closes what the backplane has opened, but no client that was passed to it.
    */
   close(): Promise<void> {
     return this.#hub.close();

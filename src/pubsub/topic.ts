@@ -29,14 +29,14 @@ export interface Topic<Info = never> {
   /**
    * Sends an info to the `handleInfo` of each member.
    *
-   * @returns `false` if the `PubSub` is closed
-   * @throws the error of the codec, with the option `strict`
+   * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
+   * @throws the error of the codec, with a backplane or with the option `strict`
    */
   readonly broadcast: (info: Info, options?: SendOptions) => boolean;
   /**
    * Sends messages to the client of each member. No callback runs.
    *
-   * @returns `false` if the `PubSub` is closed
+   * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
    * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message
    */
   readonly publish: (messages: Messages, options?: SendOptions) => boolean;

@@ -169,7 +169,9 @@ interface EnginePort {
 
 /** Steps that run in their order, one for each call of `defer`, unless they are held back. */
 class Queue {
-  private readonly steps: (() => void)[] = [];
+  private steps: (() => void)[] = [];
+  /** The index of the next step. Taking the first element of a long array would move all others. */
+  private next = 0;
   private readonly defer: (run: () => void) => void;
   private isHeld = false;
 
@@ -189,13 +191,16 @@ class Queue {
   release(): void {
     if (!this.isHeld) return;
     this.isHeld = false;
-    for (let i = 0; i < this.steps.length; i++) this.schedule();
+    for (let i = this.next; i < this.steps.length; i++) this.schedule();
   }
 
   /** More calls than steps can be scheduled after `hold` and `release`: those without a step do nothing. */
   private schedule(): void {
     this.defer(() => {
-      if (!this.isHeld) this.steps.shift()?.();
+      if (this.isHeld || this.next === this.steps.length) return;
+      const step = this.steps[this.next++]!;
+      if (this.next === this.steps.length) [this.steps, this.next] = [[], 0];
+      step();
     });
   }
 }

@@ -1,48 +1,36 @@
 /** Tests the chat demo as its users see it: the built server in a process of its own, and real browsers. */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { type AddressInfo, createServer } from "node:net";
 import { promisify } from "node:util";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { backoff } from "../../examples/chat/page/connection.ts";
+import type { FromServer } from "../../examples/chat/protocol.ts";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
+import { haveNatsServer } from "../support/nats-server.ts";
+import { haveRedis, startRedis } from "../support/redis-server.ts";
+import { type ChatServer, compileChat, DEMO, enter, type Person, startChat } from "./chat-server.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
 const hasBrowser = haveChromium();
 
-let server: ChildProcess;
+let server: ChatServer;
 let url: string;
 
-/** Starts the server, and waits until it prints its URL. */
 const startServer = async (port: string): Promise<void> => {
-  server = spawn(process.execPath, ["examples/chat/dist/server.js"], {
-    cwd: root,
-    env: { ...process.env, HOST: "127.0.0.1", PORT: port },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of createInterface(server.stdout!)) {
-    url = /http:\S+/.exec(line)?.[0] ?? "";
-    if (url !== "") return;
-  }
-  throw new Error("the server ended without listening");
+  server = await startChat([], { PORT: port });
+  ({ url } = server);
 };
 
-const stopServer = async (signal: NodeJS.Signals): Promise<void> => {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  server.kill(signal);
-  await once(server, "exit");
+const stopServer = (signal: NodeJS.Signals): Promise<number | null> => server.stop(signal);
+
+const startForEachTest = (): void => {
+  beforeEach(() => startServer("0"));
+  afterEach(async () => void (await stopServer("SIGKILL")));
 };
 
-// The package itself is built before all tests.
-beforeAll(async () => {
-  const tsc = "node_modules/typescript/bin/tsc";
-  await promisify(execFile)(process.execPath, [tsc, "-p", "examples/chat/tsconfig.json"], { cwd: root });
-});
-beforeEach(() => startServer("0"));
-afterEach(() => stopServer("SIGKILL"));
+beforeAll(compileChat);
 
 describe.skipIf(!hasBrowser)("in the browser", () => {
   let browser: Browser;
@@ -52,6 +40,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     browser = await launchChromium();
   });
   afterAll(() => browser?.close());
+  startForEachTest();
   beforeEach(() => {
     complaints = [];
   });
@@ -180,10 +169,11 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     const rows = await page
       .locator("#frames tr")
       .evaluateAll((found) => found.map((row) => Array.from(row.querySelectorAll("td"), (cell) => cell.textContent)));
-    expect(rows.map(([way]) => way)).toEqual(["· connection", "↓ received", "↑ sent", "↓ received"]);
+    expect(rows.map(([way]) => way)).toEqual(["· connection", "↓ received", "↓ received", "↑ sent", "↓ received"]);
     expect(rows.map(([, , , content]) => content === "open" || JSON.parse(content!).type)).toEqual([
       true,
       "welcome",
+      "joined",
       "say",
       "said",
     ]);
@@ -266,6 +256,27 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
     expect(await page.evaluate(() => document.activeElement?.id)).toBe("draft");
   });
 
+  test("on several nodes, a page shows which one serves it, and reconnects when that one is killed", async () => {
+    await stopServer("SIGKILL");
+    server = await startChat(["--nodes", "2"]);
+    ({ url } = server);
+    const ada = await enter("Ada", "lobby");
+    const ben = await enter("Ben", "lobby");
+    const nodeOf = async (page: Page): Promise<number> => {
+      const label = page.getByRole("banner").getByText(/^node [12] of 2$/);
+      return Number((await label.textContent())!.split(" ")[1]);
+    };
+    process.kill(server.nodes.get(await nodeOf(ada))!, "SIGKILL");
+    await status(ada, "Reconnecting…");
+    await status(ada, "Connected");
+    await nodeOf(ada);
+    await present(ada, "Ada (you)", "Ben");
+    await say(ada, "here again");
+    await hears(ben, "here again");
+    await present(ben, "Ada", "Ben (you)");
+    expect(await stopServer("SIGTERM")).toBe(0);
+  });
+
   test("what people write is shown as text, never as HTML", async () => {
     const name = "<img src=x onerror=a()>";
     const text = `<img src=x onerror="alert(1)"><script>alert(2)</script><b>bold</b>`;
@@ -290,6 +301,7 @@ describe.skipIf(!hasBrowser)("in the browser", () => {
 });
 
 describe("the server", () => {
+  startForEachTest();
   const connect = (query: string, headers = {}): WebSocket =>
     new WebSocket(`${url.replace("http", "ws")}/room?${query}`, { headers });
   const closed = async (socket: WebSocket): Promise<[number, string]> => {
@@ -351,15 +363,139 @@ describe("the server", () => {
         await once(socket, "message");
       }
       const ends = Promise.all(sockets.map(closed));
-      await stopServer(signal);
+      expect(await stopServer(signal)).toBe(0);
       expect(await ends).toEqual([
         [1012, ""],
         [1012, ""],
       ]);
-      expect(server.exitCode).toBe(0);
       expect(received).not.toContain("left");
     },
   );
+});
+
+describe.concurrent("several nodes", { timeout: 60_000 }, () => {
+  const engines = [
+    ["cluster", () => true],
+    ["redis", haveRedis],
+    ["nats", haveNatsServer],
+  ] as const;
+
+  /** Lets people enter until each of two nodes has one. Returns one of each. */
+  const enterBoth = async (url: string): Promise<[Person, Person]> => {
+    const byNode = new Map<number, Person>();
+    for (let count = 1; byNode.size < 2; count++) {
+      const person = await enter(url, `Person ${count}`);
+      expect(person.welcome.nodes).toBe(2);
+      byNode.set(person.welcome.node, person);
+    }
+    return [byNode.get(1)!, byNode.get(2)!];
+  };
+
+  const says = (text: string) => (message: FromServer) => message.type === "said" && message.text === text;
+  const about =
+    (type: "joined" | "left", { welcome }: Person) =>
+    (message: FromServer) =>
+      message.type === type && message.person.id === welcome.you.id;
+  const textsOf = (messages: readonly FromServer[]): string[] =>
+    messages.flatMap((message) => (message.type === "said" ? message.text : []));
+
+  test.for(engines)("people on two nodes share a room (%s)", async ([engine, isInstalled], context) => {
+    context.skip(!isInstalled());
+    const chat = await startChat(["--nodes", "2", "--engine", engine]);
+    context.onTestFinished(async () => void (await chat.stop("SIGTERM")));
+
+    const [ada, ben] = await enterBoth(chat.url);
+    const sees = async (person: Person, other: Person): Promise<void> => {
+      const { people } = person.welcome;
+      if (!people.some(({ id }) => id === other.welcome.you.id)) await person.hears(about("joined", other));
+    };
+    await Promise.all([sees(ada, ben), sees(ben, ada)]);
+    for (const [speaker, text] of [
+      [ada, "hello"],
+      [ben, "hello yourself"],
+    ] as const) {
+      speaker.say(text);
+      await Promise.all([ada, ben].map((person) => person.hears(says(text))));
+    }
+    const late = await enterBoth(chat.url);
+    for (const { welcome } of late) expect(textsOf(welcome.history)).toEqual(["hello", "hello yourself"]);
+
+    // Of the people of a node that is killed, only Dee comes back.
+    const [, cy] = late;
+    let key = "";
+    let dee: Person;
+    do {
+      key = crypto.randomUUID();
+      dee = await enter(chat.url, "Dee", key);
+    } while (dee.welcome.node !== 2);
+    await sees(ada, dee);
+    process.kill(chat.nodes.get(2)!, "SIGKILL");
+    expect(await Promise.all([ben, cy, dee].map(({ closed }) => closed))).toEqual([1006, 1006, 1006]);
+    const again = await enter(chat.url, "Dee", key);
+    expect(again.welcome.people.filter(({ id }) => id === dee.welcome.you.id)).toEqual([again.welcome.you]);
+    await Promise.all([ada.hears(about("left", ben)), ada.hears(about("left", cy))]);
+    again.say("still here");
+    await ada.hears(says("still here"));
+    expect(ada.heard.filter(about("left", dee))).toEqual([]);
+
+    // Node 2 was started again.
+    const newest = await enterBoth(chat.url);
+    const texts = newest.map(({ welcome }) => textsOf(welcome.history));
+    expect(texts).toEqual(Array(2).fill(["hello", "hello yourself", "still here"]));
+    const everybody = [ada, again, ...newest];
+    expect(await chat.stop("SIGTERM")).toBe(0);
+    expect(await Promise.all(everybody.map(({ closed }) => closed))).toEqual([1012, 1012, 1012, 1012]);
+    expect(chat.errors).toBe("");
+  });
+
+  test("what is said while the engine is away reaches the other nodes when it is back", async (context) => {
+    context.skip(!haveRedis());
+    await using redis = await startRedis();
+    const chat = await startChat(["--nodes", "2", "--engine", "redis"], { REDIS_URL: redis.url });
+    context.onTestFinished(async () => void (await chat.stop("SIGTERM")));
+    const [ada, ben] = await enterBoth(chat.url);
+    await redis.kill9();
+    ada.say("from ada");
+    ben.say("from ben");
+    await Promise.all([ada.hears(says("from ada")), ben.hears(says("from ben"))]);
+    expect([textsOf(ada.heard), textsOf(ben.heard)]).toEqual([["from ada"], ["from ben"]]);
+    await redis.restart();
+    await Promise.all([ada.hears(says("from ben")), ben.hears(says("from ada"))]);
+    for (const { heard } of [ada, ben]) expect(heard.map(({ type }) => type)).not.toContain("left");
+    expect(await chat.stop("SIGTERM")).toBe(0);
+    for (const node of [1, 2]) expect(chat.errors).toContain(`node ${node}: {\n  type: 'away',`);
+  });
+
+  const run = (options: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<unknown> =>
+    promisify(execFile)(process.execPath, [DEMO, ...options], { env: { ...process.env, ...env } }).catch(
+      (error: unknown) => error,
+    );
+
+  test.for([
+    [["--nodes", "0"], "--nodes must be a number from 1 to 16, not 0\n"],
+    [["--nodes", "two"], "--nodes must be a number from 1 to 16, not two\n"],
+    [["--nodes", "2", "--engine", "mqtt"], "--engine must be one of cluster, redis, nats, not mqtt\n"],
+    [["--engine", "redis"], "--engine needs several nodes: --nodes 2\n"],
+    [["--node", "2"], "Unknown option '--node'\n"],
+  ] as const)("%s is an error", async ([options, stderr]) => {
+    expect(await run(options)).toMatchObject({ code: 1, stderr });
+  });
+
+  test("an engine that is not installed is an error", async () => {
+    expect(await run(["--nodes", "2", "--engine", "redis"], { PATH: "/nowhere", REDIS_URL: undefined })).toMatchObject({
+      code: 1,
+      stderr: "redis-server is not installed: run scripts/install-engines.sh, or set REDIS_URL\n",
+    });
+  });
+
+  test("a port that is taken is an error", async (context) => {
+    const server = createServer().listen(0, "127.0.0.1");
+    context.onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const PORT = String((server.address() as AddressInfo).port);
+    const stderr = `port ${PORT} is taken; try another: PORT=4001 npm run demo\n`;
+    expect(await run(["--nodes", "2"], { HOST: "127.0.0.1", PORT })).toMatchObject({ code: 1, stderr });
+  });
 });
 
 test("each wait is about twice the previous one, at most 15 s, and random, so that pages do not reconnect together", () => {

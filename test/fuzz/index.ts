@@ -2,6 +2,7 @@
 import type { Fuzz } from "../support/fuzz.ts";
 import { compressions } from "./compressions.ts";
 import { handshakes } from "./handshakes.ts";
+import { nodes } from "./nodes.ts";
 import { parts } from "./parts.ts";
 import { randomBytes } from "./random-bytes.ts";
 import { roundTrips } from "./round-trips.ts";
@@ -20,4 +21,5 @@ export const properties: readonly Fuzz[] = [
   ...sessions,
   ...servers,
   ...topics,
+  ...nodes,
 ];

@@ -12,6 +12,7 @@ const roomInput = find("room", HTMLInputElement);
 const problem = find("problem", HTMLParagraphElement);
 const chat = find("chat", HTMLDivElement);
 const statusText = find("status", HTMLParagraphElement);
+const nodeText = find("node", HTMLParagraphElement);
 const banner = find("banner", HTMLDivElement);
 const nextTry = find("next-try", HTMLSpanElement);
 const retry = find("retry", HTMLButtonElement);
@@ -36,7 +37,7 @@ const enter = (name: string, room: string): void => {
   door.hidden = true;
   chat.hidden = false;
   draft.focus();
-  const url = new URL(`/room?${new URLSearchParams({ room, name })}`, location.href);
+  const url = new URL(`/room?${new URLSearchParams({ room, name, key: newId() })}`, location.href);
   url.protocol = url.protocol.replace("http", "ws");
   connection = new Connection(url.href, { status: onStatus, message: onMessage, frame: showFrame });
 };
@@ -62,17 +63,19 @@ const onMessage = (data: string): void => {
       people.clear();
       for (const person of message.people) people.set(person.id, person);
       showPeople();
+      showNode(message.node, message.nodes);
       for (const said of message.history) onSaid(said);
       // Sent before the connection was lost, but not in the history: the server has not received it.
       for (const say of waiting) connection?.send(JSON.stringify(say));
       break;
     case "joined":
+      if (people.has(message.person.id)) break; // the welcome, which was sent later, has told it
       people.set(message.person.id, message.person);
       showPeople();
       showNotice(message.person.name, "joined", message.at);
       break;
     case "left":
-      people.delete(message.person.id);
+      if (!people.delete(message.person.id)) break;
       showPeople();
       showNotice(message.person.name, "left", message.at);
       break;
@@ -112,6 +115,12 @@ const showPeople = (): void => {
     }),
   );
   find("people-count", HTMLSpanElement).textContent = String(sorted.length);
+};
+
+/** Several nodes may serve the room: then the page shows which one it is connected to. */
+const showNode = (node: number, nodes: number): void => {
+  nodeText.hidden = nodes === 1;
+  nodeText.textContent = `node ${node} of ${nodes}`;
 };
 
 let countdown: ReturnType<typeof setInterval> | undefined;

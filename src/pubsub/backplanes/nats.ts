@@ -91,7 +91,14 @@ const inChunks = async <T>(items: readonly T[], visit: (item: T) => void): Promi
   }
 };
 
+/**
+ * `reconnect` of the client waits until the socket has taken what was written. If the server is frozen, or the network
+ * drops packets, that never happens with more than about 3 MiB: buffers of the operating system hold less.
+ */
+const MAX_UNACKNOWLEDGED = 2 * 1024 * 1024;
+
 class NatsBackplaneConnection implements BackplaneConnection {
+  readonly maxUnacknowledged = MAX_UNACKNOWLEDGED;
   private readonly link: BackplaneLink;
   private readonly connection: NatsConnection;
   private readonly prefix: string;

@@ -9,7 +9,6 @@ import type { RedisPort } from "./redis/port.ts";
 /** A client of node-redis ≥ 5 (the package `redis`): what `createClient`, `createCluster` or `createSentinel` returns. */
 export interface NodeRedisClient {
   readonly isOpen: boolean;
-  duplicate(...args: never[]): unknown;
   on(...args: never[]): unknown;
   off(...args: never[]): unknown;
   pSubscribe(...args: never[]): unknown;
@@ -51,13 +50,13 @@ const has = (object: object, ...methods: string[]): boolean =>
 
 /** Recognizes the kind of a client by its methods. */
 const portOf = (client: unknown): RedisPort => {
-  if (typeof client === "object" && client !== null && has(client, "on", "off", "duplicate")) {
+  if (typeof client === "object" && client !== null && has(client, "on", "off")) {
     if (has(client, "pSubscribe", "sendCommand")) {
       if (has(client, "nodeClient")) return nodeRedis.clusterPort(client as nodeRedis.Cluster);
       if (has(client, "getSentinelNode", "_execute")) return nodeRedis.sentinelPort(client as nodeRedis.Sentinel);
-      if (has(client, "destroy")) return nodeRedis.clientPort(client as nodeRedis.Client);
+      if (has(client, "destroy", "duplicate")) return nodeRedis.clientPort(client as nodeRedis.Client);
     }
-    if (has(client, "psubscribe", "publish")) {
+    if (has(client, "psubscribe", "publish", "duplicate")) {
       if (has(client, "nodes")) return ioredis.clusterPort(client as ioredis.Cluster);
       return ioredis.redisPort(client as ioredis.Redis);
     }

@@ -1,7 +1,7 @@
 /**
- * The names of channels: `t:<topic>`, `n:<node>`, and {@link ALL_NODES}. They contain no lone surrogate, because engines
- * encode names as UTF-8, where all lone surrogates are alike: a topic whose name has one is `u:<its UTF-16 units in
- * hexadecimal>`.
+ * The names of channels: `t:<topic>`, `n:<node>`, and {@link ALL_NODES}. They contain no lone surrogate, because
+ * engines encode names as UTF-8, where all lone surrogates are alike: a topic whose name has one is `u:<its UTF-16
+ * units in hexadecimal>`.
  */
 
 /** The channel of all nodes: which are alive, presence, and what is broadcast to nodes. */

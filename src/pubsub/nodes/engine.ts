@@ -1,13 +1,14 @@
 /**
  * The connection to the engine, as the rest sees it: up or away.
  *
- * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a server
- * that gets no messages. So the connection counts as up only once a message to the node's own channel has come back (a
- * probe), and as away when too much is not acknowledged, when nothing is acknowledged any more, or when a probe is lost.
- * While it is away, the client is not called: clients keep what they are given without limit, and send it later.
+ * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a
+ * server that gets no messages. So the connection counts as up only once a message to the node's own channel has come
+ * back (a probe), and as away when too much is not acknowledged, when nothing is acknowledged any more, or when a probe
+ * is lost. While it is away, the client is not called: clients keep what they are given without limit, and send it
+ * later.
  *
- * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may be
- * there and not have been read: that is no reason to count it as away.
+ * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may
+ * have arrived without having been read: that is no reason to count it as away.
  */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
@@ -92,7 +93,9 @@ export class Engine implements BackplaneLink, Timed {
 
   /** Whether `size` more bytes may be published. If nothing is waiting, any number may. */
   hasRoom(size: number): boolean {
-    return this.unacknowledged === 0 || this.unacknowledged + size <= this.maxUnacknowledged;
+    const { unacknowledged, maxUnacknowledged, connection } = this;
+    const limit = Math.min(maxUnacknowledged, connection.maxUnacknowledged ?? Number.POSITIVE_INFINITY);
+    return unacknowledged === 0 || unacknowledged + size <= limit;
   }
 
   /** There was no room: the engine counts as away until it has acknowledged everything. */
@@ -150,6 +153,8 @@ export class Engine implements BackplaneLink, Timed {
 
   up(): void {
     if (this.isClosed) return;
+    // Connected again without having said that it was not: what was published in between is lost nevertheless.
+    if (this.isUp) this.goAway(new Error("the client has connected again"));
     this.isConnected = true;
     this.probeSentAt = undefined;
     this.verify();

@@ -10,10 +10,10 @@
  * | 2 | how many entries follow |
  * | … | the entries: flags (1), exceptions if {@link HAS_EXCEPTIONS} is set, length (varint), body |
  *
- * Numbers are big-endian. The exceptions are addresses: their number (varint), and for each its length in bytes (varint)
- * and its text. A varint has seven bits of the number in each byte, the lowest first; the eighth bit says that another
- * byte follows. Flags that are not defined, and entries of types that a node does not know, are ignored, so that two
- * releases can run side by side.
+ * Numbers are big-endian. The exceptions are addresses: their number (varint), and for each its length in bytes
+ * (varint) and its text. A varint has seven bits of the number in each byte, the lowest first; the eighth bit says that
+ * another byte follows. Flags that are not defined, and entries of types that a node does not know, are ignored, so
+ * that two releases can run side by side.
  */
 import type { IoData } from "../../message.ts";
 import { ByteReader, ByteWriter, MalformedError } from "./bytes.ts";

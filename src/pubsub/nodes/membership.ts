@@ -1,13 +1,16 @@
 /**
  * Which other nodes there are: each says so at an interval, and says goodbye when it closes.
  *
- * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may be
- * there and not have been read.
+ * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may
+ * have arrived without having been read.
  */
-import type { Clock, Timed } from "../../session/clock.ts";
+import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 
-/** A node that has said goodbye, or is silent, is remembered for this many milliseconds, for messages that are late. */
-const REMEMBERED = 60_000;
+/**
+ * A node that has said goodbye, or is silent, is remembered for this many milliseconds: its messages may be late, and a
+ * silent one may come back, and must then find the numbers of what it has published.
+ */
+const REMEMBERED = 600_000;
 
 export interface MembershipOptions {
   readonly clock: Clock;
@@ -33,6 +36,7 @@ export class Membership implements Timed {
   private readonly clock: Clock;
   private readonly beat: number;
   private readonly down: number;
+  private beatAt = NEVER;
   /** The nodes that are alive, with the time at which they were last heard. */
   private readonly heardAt = new Map<string, number>();
   /** The nodes that are gone, with the time at which that was found out, in this order. */
@@ -57,6 +61,7 @@ export class Membership implements Timed {
   start(): void {
     const now = this.clock.activeNow();
     for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
+    this.beatAt = now + this.beat;
     this.schedule();
   }
 
@@ -79,9 +84,11 @@ export class Membership implements Timed {
 
   tick(): void {
     const now = this.clock.activeNow();
+    const isBeat = now >= this.beatAt;
+    if (isBeat) this.beatAt = now + this.beat;
     // While the engine is away, nobody can be heard: the others may well be alive.
     if (this.owner.isUp) {
-      this.owner.sendBeat();
+      if (isBeat) this.owner.sendBeat();
       for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.goodbye(node);
     }
     for (const [node, goneAt] of this.gone) {
@@ -96,7 +103,10 @@ export class Membership implements Timed {
     this.clock.cancel(this);
   }
 
+  /** For the next beat, or when the next node counts as down. */
   private schedule(): void {
-    this.clock.schedule(this, this.clock.now() + this.beat);
+    const { clock, owner, beatAt, down } = this;
+    const downAt = owner.isUp ? Math.min(...this.heardAt.values()) + down : NEVER;
+    clock.schedule(this, clock.now() + Math.min(beatAt, downAt) - clock.activeNow());
   }
 }

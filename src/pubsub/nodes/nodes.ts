@@ -44,8 +44,6 @@ export interface NodesOwner {
   sendHere(address: string, info: Uint8Array): void;
   stopAddressHere(address: string, request: StopRequest): void;
   onNodesInfo(info: Uint8Array, node: string): void;
-  /** Calls `use` with what the codec makes of the bytes; reports an error of the codec. */
-  decodeHere(bytes: Uint8Array, use: (info: unknown) => void): void;
   /** Messages of another node are missing. */
   onRemoteGap(gap: Gap): void;
   onUp(): void;
@@ -58,10 +56,12 @@ export interface NodeListener {
   /** How many changes this node has published. Each beat tells the others. */
   readonly version: number;
   /** @throws MalformedError for a message that no node has sent */
-  onMessage(node: string, info: unknown): void;
+  onMessage(node: string, body: Uint8Array): void;
   /** A node is alive, and has published so many changes. */
   onBeat(node: string, version: number): void;
   onNodeGone(node: string): void;
+  /** The `PubSub` closes. */
+  onClose(): void;
 }
 
 /** How long {@link Nodes.close} waits for the engine to take the goodbye, in milliseconds. */
@@ -187,10 +187,16 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(ALL_NODES, EntryType.info, info, PLAIN);
   }
 
-  /** @throws TypeError if there is a listener of this name */
+  /** Adds a listener: to messages that other nodes send with this name. */
   listen(name: string, listener: NodeListener): void {
-    if (this.listeners.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
     this.listeners.set(name, listener);
+    // So that the listener learns of the other nodes immediately.
+    if (this.isUp && !this.isClosed) this.sendBeat(EntryType.hello);
+  }
+
+  /** Resolves when what other nodes send to all nodes arrives here; with `false` if the engine is away. */
+  readyForNodes(): Promise<boolean> {
+    return this.interest.ready(ALL_NODES);
   }
 
   /** Sends a message of the listener `name` to one node, or to all. */
@@ -201,13 +207,13 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(channel, EntryType.presence, [writer.written, body], PLAIN);
   }
 
-  sendBeat(type: EntryType = EntryType.beat): void {
+  sendBeat(type: EntryType = EntryType.beat, channel = ALL_NODES): void {
     const writer = new ByteWriter();
     for (const [name, { version }] of this.listeners) {
       writer.sized(name);
       writer.uint(version, 6);
     }
-    this.outbox.add(ALL_NODES, type, writer.written, PLAIN);
+    this.outbox.add(channel, type, writer.written, PLAIN);
   }
 
   onNodeGone(node: string): void {
@@ -357,7 +363,11 @@ export class Nodes implements EngineOwner, MembershipOwner {
       case EntryType.presence: {
         const listener = this.listeners.get(reader.sizedText());
         const body = reader.rest();
-        return { entry, run: () => owner.decodeHere(body, (info) => this.guard(() => listener?.onMessage(node, info))) };
+        // A message of a node that is gone may be late.
+        return {
+          entry,
+          run: () => membership.has(node) && this.guard(() => listener?.onMessage(node, body)),
+        };
       }
       case EntryType.goodbye:
         return { entry, run: () => membership.goodbye(node) };
@@ -369,8 +379,9 @@ export class Nodes implements EngineOwner, MembershipOwner {
           entry,
           run: () => {
             membership.alive(node);
-            // So that a node that has just started learns of this one at once.
-            if (entry.type === EntryType.hello) this.sendBeat();
+            // So that a node that has just started learns of this one at once. To it alone: when an engine comes back,
+            // all nodes say hello.
+            if (entry.type === EntryType.hello) this.sendBeat(EntryType.beat, nodeChannel(node));
             for (const [listener, version] of versions) listener?.onBeat(node, version);
           },
         };

@@ -4,8 +4,8 @@
  */
 
 /**
- * A channel that was not used for this many milliseconds begins a new epoch when it is used again; after twice as many
- * at the latest, provided that other channels were used meanwhile.
+ * For how many milliseconds the numbers of a channel are kept after its last use, at least. When it is used again
+ * later, it may begin a new epoch.
  */
 export const SENDER_EXPIRY = 600_000;
 
@@ -16,7 +16,7 @@ interface Counter {
 
 /**
  * The numbers of what this node publishes. They must not be kept for all channels that were ever used, so there are two
- * maps: every {@link SENDER_EXPIRY}, the older one is replaced.
+ * maps: every {@link SENDER_EXPIRY}, the recent one becomes the older one, which is forgotten.
  */
 export class SentNumbers {
   private recent = new Map<string, Counter>();

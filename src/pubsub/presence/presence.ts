@@ -1,5 +1,5 @@
 /** `Presence`: who is where, on all nodes. */
-import { checkKeys } from "../../known-keys.ts";
+import { checkKeys, show } from "../../known-keys.ts";
 import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
 import type { Self } from "../../websock.ts";
@@ -10,16 +10,17 @@ import { PubSub } from "../pubsub.ts";
 import { reachableSessionOf, sessionOf } from "../session-of.ts";
 import { checkTopicName } from "../topic.ts";
 import {
-  checkPresenceMessage,
-  type DiffMessage,
-  type PresenceMessage,
-  type StateMessage,
-  type WireEntry,
+  type Join,
+  MAX_CHANGES_SIZE,
+  readPresenceMessage,
+  writeDiff,
+  writeJoin,
+  writeLeave,
+  writePart,
+  writeRequest,
 } from "./messages.ts";
-import { type Diff, getOrSet, type Placed, type Tracked, View } from "./view.ts";
-
-/** A message has at most this many entries, so that it fits into the limits of engines. */
-const ENTRIES_PER_MESSAGE = 200;
+import { Remote } from "./remote.ts";
+import { type Diff, getOrSet, type Placed, type PresenceList, type Tracked, View } from "./view.ts";
 
 /** Options of `new Presence`. */
 export interface PresenceOptions {
@@ -30,31 +31,41 @@ export interface PresenceOptions {
 /** An entry of a connection of this node. */
 interface Own<Meta> extends Placed<Meta> {
   readonly number: number;
+  /** Its join as other nodes get it; empty if there are none. */
+  readonly join: Uint8Array;
 }
 
-/** What this node knows of another one. */
-interface Remote<Meta> {
-  version: number;
-  readonly entries: Map<number, Placed<Meta>>;
-  /** The parts of a state that have arrived. */
-  parts: (StateMessage | undefined)[];
+type Keys<Meta> = Map<string, Own<Meta>>;
+
+/** What a connection has in a presence, until it ends. */
+interface Connection<Meta> {
+  /** Its entries by topic and key. */
+  readonly topics: Map<string, Keys<Meta>>;
+  /** Functions that cancel its subscriptions. */
+  readonly subscriptions: Set<() => void>;
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Who is where: connections are entered under a key, such as the id of their user, in a topic; and each node knows the
- * entries of all nodes. An entry ends with its connection.
+ * entries of all nodes. An entry ends with its connection. The topics are independent of those of `pubsub.topic`.
  *
  * ```ts
  * const presence = new Presence<{ name: string }>(pubsub);
  * // in init:
  * presence.track(self, "room:1", user.id, { name: user.name });
  * presence.subscribe(self, "room:1", (diff) => ({ type: "presence", diff }));
- * return push(json([...presence.list("room:1").keys()]), state);
+ * return push(json(Object.fromEntries(presence.list("room:1"))), state);
+ * // in handleInfo:
+ * const { joins, leaves } = info.diff;
+ * return push(json({ joins: Object.fromEntries(joins), leaves: Object.fromEntries(leaves) }), state);
  * ```
  *
  * Only the node of a connection changes its entries, so nodes cannot disagree for long: each sends its changes to the
- * others, and its whole state to a node that has missed one. The entries of a node leave when it closes, or has been
- * silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as they were.
+ * others, and all its entries to a node that has missed a change. The entries of a node leave when it closes, or has
+ * been silent for the time `down` of the `PubSub`. While the engine is away, the entries of the other nodes stay as
+ * they were.
  *
  * @typeParam Meta what is known of an entry. It reaches other nodes as the codec of the `PubSub` encodes it
  */
@@ -62,71 +73,97 @@ export class Presence<Meta> {
   readonly #hub: Hub;
   readonly #name: string;
   readonly #view = new View<Meta>();
+  /** In the order of their numbers. */
   readonly #own = new Map<number, Own<Meta>>();
-  /** By connection, topic and key. */
-  readonly #connections = new Map<TopicSession, Map<string, Map<string, Own<Meta>>>>();
+  readonly #connections = new Map<TopicSession, Connection<Meta>>();
   readonly #remotes = new Map<string, Remote<Meta>>();
   readonly #listeners = new Set<(topic: string, diff: Diff<Meta>) => void>();
   readonly #subscribers = new Map<string, Set<(diff: Diff<Meta>) => void>>();
   #numbers = 0;
   #version = 0;
-  #joins = new Map<number, WireEntry>();
-  #leaves: number[] = [];
+  /** The changes that other nodes have not been told, by the number of the entry. */
+  #changes = new Map<number, Uint8Array>();
   #isScheduled = false;
 
-  /** @throws TypeError for an unknown option, or if the `PubSub` has a presence of this name already */
+  /** @throws TypeError for an unknown or invalid option, or if the `PubSub` has a presence of this name already */
   constructor(pubsub: PubSub, options: PresenceOptions = {}) {
     checkKeys(options, ["name"]);
+    const { name = "" } = options;
+    checkString('option "name"', name);
     this.#hub = PubSub.hubOf(pubsub);
-    this.#name = options.name ?? "";
-    this.#hub.nodes?.listen(this.#name, this.#listener());
+    this.#name = name;
+    this.#hub.addPresence(name, this.#listener());
   }
 
   /**
-   * Enters a connection under a key. Replaces the entry that the same connection has under the same key.
+   * Enters a connection under a key, also while its `init` is pending. A connection can have entries under several
+   * keys, and several connections can have entries under the same key. Replaces the entry that the same connection has
+   * under the same key. Does nothing if the connection is ending, or the `PubSub` is closed.
    *
    * @param meta must not be modified afterwards
-   * @throws TypeError or RangeError for a topic that is not a valid name, TypeError for a value that is not a `self`, Error
-   * in a Durable Object, whose memory is lost when it hibernates; the error of the codec
+   * @throws TypeError for a value that is not a `self`, and for a topic or a key that is not a string; RangeError
+   * unless the topic has 1 to 512 UTF-16 units, and with a backplane for an entry of more than 65 536 bytes; Error in a
+   * Durable Object, whose memory is lost when it hibernates, and on a host whose connections cannot send to each other;
+   * the error of the codec
    */
   track(self: Self<never>, topic: string, key: string, meta: Meta): void {
     checkTopicName(topic);
-    const session = reachableSessionOf(self);
-    if (session.home !== undefined)
-      throw new Error("presence is not possible in a Durable Object: its entries would be lost when it hibernates");
-    const { here } = this.#hub.prepareInfo(meta, false);
+    checkString("a key", key);
+    const session = presentableSessionOf(self);
+    const { nodes } = this.#hub;
+    const { here, encoded } = this.#hub.prepareInfo(meta, nodes !== undefined);
+    const number = this.#numbers + 1;
+    const join = encoded === undefined ? NO_BYTES : writeJoin(number, topic, key, encoded);
+    if (join.length > MAX_CHANGES_SIZE)
+      throw new RangeError(`an entry of a presence has at most ${MAX_CHANGES_SIZE} bytes, not ${join.length}`);
     if (session.endedBy !== undefined || this.#hub.closed) return;
-    const keys = getOrSet(this.#topicsOf(session), topic, () => new Map<string, Own<Meta>>());
+    this.#numbers = number;
+    const keys = getOrSet(this.#connectionOf(session).topics, topic, (): Keys<Meta> => new Map());
     const known = keys.get(key);
     if (known !== undefined) this.#remove(known);
-    const number = ++this.#numbers;
-    const own = { number, topic, key, tracked: this.#trackedBy(this.#hub.node, number, here as Meta) };
+    const own = { number, topic, key, join, tracked: trackedBy(this.#hub.node, number, here as Meta) };
     keys.set(key, own);
     this.#own.set(number, own);
     this.#view.add(own);
-    this.#joins.set(number, [number, topic, key, meta]);
+    this.#changes.set(number, join);
     this.#schedule();
   }
 
-  /** Replaces an entry. Does nothing if the connection has none under this key. */
-  update(self: Self<never>, topic: string, key: string, meta: Meta): void {
-    const isTracked = this.#connections.get(sessionOf(self))?.get(topic)?.has(key);
-    if (isTracked) this.track(self, topic, key, meta);
+  /**
+   * Replaces an entry. Does nothing if the connection has none under this key.
+   *
+   * ```ts
+   * presence.update(self, "room:1", user.id, (meta) => ({ ...meta, isTyping: true }));
+   * ```
+   *
+   * @param meta the new meta, or a function that makes it of the present one
+   * @throws the errors of {@link track}
+   */
+  update(self: Self<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
+    const known = this.#connections.get(sessionOf(self))?.topics.get(topic)?.get(key);
+    if (known === undefined) return;
+    const isFunction = (value: unknown): value is (meta: Meta) => Meta => typeof value === "function";
+    this.track(self, topic, key, isFunction(meta) ? meta(known.tracked.meta) : meta);
   }
 
   /** Removes the entries of a connection in a topic: the one under `key`, or without `key` all. */
   untrack(self: Self<never>, topic: string, key?: string): void {
-    const keys = this.#connections.get(sessionOf(self))?.get(topic);
+    const topics = this.#connections.get(sessionOf(self))?.topics;
+    const keys = topics?.get(topic);
     if (keys === undefined) return;
     for (const own of [...keys.values()]) {
       if (key !== undefined && own.key !== key) continue;
       keys.delete(own.key);
       this.#remove(own);
     }
+    if (keys.size === 0) topics!.delete(topic);
   }
 
-  /** The entries of a topic by key, as this node knows them now: a snapshot. */
-  list(topic: string): ReadonlyMap<string, readonly Tracked<Meta>[]> {
+  /**
+   * The entries of a topic by key, as this node knows them now: a snapshot. A diff that follows may contain changes
+   * that are in the snapshot already: compare the `ref`s.
+   */
+  list(topic: string): PresenceList<Meta> {
     return this.#view.list(topic);
   }
 
@@ -136,8 +173,9 @@ export class Presence<Meta> {
   }
 
   /**
-   * Calls `listener` when entries have changed: once for each topic and event-loop tick. An error that it throws is
-   * reported to the option `onEvent` of the `PubSub`.
+   * Calls `listener` when entries have changed: in a later event-loop tick, with all changes of a tick in a topic. What
+   * has joined and left in the same tick is left out, unless {@link list} or {@link get} may have returned it: then
+   * there is a diff for each. An error that the listener throws is reported to the option `onEvent` of the `PubSub`.
    *
    * @returns a function that removes the listener
    */
@@ -148,49 +186,53 @@ export class Presence<Meta> {
   }
 
   /**
-   * Sends the changes in a topic to the `handleInfo` of a connection, until it ends.
+   * Sends the changes in a topic, as {@link onDiff} reports them, to the `handleInfo` of a connection, until it ends.
+   * Those of its own entries are among them. A connection that subscribes twice receives them twice.
    *
-   * @param toInfo makes the info
+   * @param toInfo makes the info. An error that it throws is reported to the option `onEvent` of the `PubSub`
+   * @throws TypeError or RangeError for a `self` or topic as {@link track} does; Error in a Durable Object
    */
-  subscribe<Info>(self: Self<Info>, topic: string, toInfo: (diff: Diff<Meta>) => Info): Subscription {
+  subscribe<Info>(self: Self<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
     checkTopicName(topic);
-    const session = reachableSessionOf(self);
-    if (session.endedBy !== undefined) return { topic, ready: Promise.resolve(false), cancel: () => undefined };
+    const session = presentableSessionOf(self);
+    const { nodes, closed } = this.#hub;
+    if (session.endedBy !== undefined || closed)
+      return { topic, ready: Promise.resolve(false), cancel: () => undefined };
+    const { subscriptions } = this.#connectionOf(session);
     const subscribers = getOrSet(this.#subscribers, topic, () => new Set<(diff: Diff<Meta>) => void>());
     const subscriber = (diff: Diff<Meta>): void => void session.deliver(toInfo(diff));
     const cancel = (): void => {
+      subscriptions.delete(cancel);
       subscribers.delete(subscriber);
       if (subscribers.size === 0 && this.#subscribers.get(topic) === subscribers) this.#subscribers.delete(topic);
     };
+    subscriptions.add(cancel);
     subscribers.add(subscriber);
-    session.listen(onEnd(cancel));
-    return { topic, ready: Promise.resolve(true), cancel };
+    return { topic, ready: nodes?.readyForNodes() ?? Promise.resolve(true), cancel };
   }
 
   // --- entries of this node
 
-  #topicsOf(session: TopicSession): Map<string, Map<string, Own<Meta>>> {
+  #connectionOf(session: TopicSession): Connection<Meta> {
     return getOrSet(this.#connections, session, () => {
-      session.listen(onEnd(() => this.#forget(session)));
-      return new Map();
+      const connection: Connection<Meta> = { topics: new Map(), subscriptions: new Set() };
+      session.listen(onEnd(() => this.#forget(session, connection)));
+      return connection;
     });
   }
 
-  #forget(session: TopicSession): void {
-    for (const keys of this.#connections.get(session)?.values() ?? [])
-      for (const own of keys.values()) this.#remove(own);
-    this.#connections.delete(session);
+  #forget(session: TopicSession, { topics, subscriptions }: Connection<Meta>): void {
+    if (!this.#connections.delete(session)) return;
+    for (const keys of topics.values()) for (const own of keys.values()) this.#remove(own);
+    for (const cancel of subscriptions) cancel();
   }
 
   #remove(own: Own<Meta>): void {
-    this.#own.delete(own.number);
+    const { number } = own;
+    this.#own.delete(number);
     this.#view.remove(own);
-    if (!this.#joins.delete(own.number)) this.#leaves.push(own.number);
+    if (!this.#changes.delete(number)) this.#changes.set(number, writeLeave(number));
     this.#schedule();
-  }
-
-  #trackedBy(node: string, number: number, meta: Meta): Tracked<Meta> {
-    return { ref: `${node}:${number}`, meta, node };
   }
 
   #schedule(): void {
@@ -204,34 +246,41 @@ export class Presence<Meta> {
   }
 
   #publish(): void {
-    const joins = [...this.#joins.values()];
-    const leaves = this.#leaves;
-    this.#joins = new Map();
-    this.#leaves = [];
-    for (let i = 0; i < Math.max(joins.length, leaves.length); i += ENTRIES_PER_MESSAGE) {
-      const end = i + ENTRIES_PER_MESSAGE;
-      const version = ++this.#version;
-      this.#send({ type: "diff", version, joins: joins.slice(i, end), leaves: leaves.slice(i, end) });
+    const changes = this.#changes;
+    this.#changes = new Map();
+    if (this.#hub.nodes === undefined) return;
+    let group: Uint8Array[] = [];
+    let size = 0;
+    const send = (): void => {
+      if (group.length > 0) this.#hub.nodes!.sendToNodes(this.#name, writeDiff(++this.#version, group));
+      group = [];
+      size = 0;
+    };
+    for (const change of changes.values()) {
+      if (size + change.length > MAX_CHANGES_SIZE) send();
+      group.push(change);
+      size += change.length;
     }
-  }
-
-  #send(message: PresenceMessage, node?: string): void {
-    const { nodes } = this.#hub;
-    if (nodes !== undefined) nodes.sendToNodes(this.#name, this.#hub.prepareInfo(message, true).encoded!, node);
+    send();
   }
 
   #notify(): void {
     for (const [topic, diff] of this.#view.takeDiffs()) {
-      for (const listener of this.#listeners) this.#guard(() => listener(topic, diff));
-      for (const subscriber of this.#subscribers.get(topic) ?? []) this.#guard(() => subscriber(diff));
+      this.#callEach(this.#listeners, (listener) => listener(topic, diff));
+      const subscribers = this.#subscribers.get(topic);
+      if (subscribers !== undefined) this.#callEach(subscribers, (subscriber) => subscriber(diff));
     }
   }
 
-  #guard(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#hub.emit({ type: "error", error });
+  /** Each of them may add and remove others: those are called that were there before, and still are. */
+  #callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
+    for (const listener of [...listeners]) {
+      if (!listeners.has(listener)) continue;
+      try {
+        call(listener);
+      } catch (error) {
+        this.#hub.emit({ type: "error", error });
+      }
     }
   }
 
@@ -243,79 +292,90 @@ export class Presence<Meta> {
       get version() {
         return version();
       },
-      onBeat: (node, known) => {
-        if (known !== (this.#remotes.get(node)?.version ?? 0)) this.#send({ type: "request" }, node);
-      },
-      onMessage: (node, info) => this.#onMessage(node, checkPresenceMessage(info)),
+      onBeat: (node, known) => this.#remoteOf(node).onBeat(known),
+      onMessage: (node, body) => this.#onMessage(node, body),
       onNodeGone: (node) => {
-        for (const placed of this.#remotes.get(node)?.entries.values() ?? []) this.#view.remove(placed);
+        this.#remotes.get(node)?.clear();
         this.#remotes.delete(node);
-        this.#notify();
       },
+      onClose: () => this.#clear(),
     };
   }
 
-  #onMessage(node: string, message: PresenceMessage): void {
-    if (message.type === "request") {
-      this.#sendState(node);
-      return;
+  #onMessage(node: string, body: Uint8Array): void {
+    const message = readPresenceMessage(body);
+    if (message?.type === "request") this.#sendPart(node, message.from);
+    if (message?.type === "diff") this.#remoteOf(node).onDiff(message);
+    if (message?.type === "part") this.#remoteOf(node).onPart(message);
+  }
+
+  #sendPart(node: string, from: number): void {
+    // So that the entries are those after the last diff.
+    this.#publish();
+    const joins: Uint8Array[] = [];
+    let size = 0;
+    let next: number | undefined;
+    for (const { number, join } of this.#own.values()) {
+      if (number < from) continue;
+      size += join.length;
+      if (size > MAX_CHANGES_SIZE) {
+        next = number;
+        break;
+      }
+      joins.push(join);
     }
-    const remote = getOrSet(this.#remotes, node, () => ({ version: 0, entries: new Map(), parts: [] }));
-    if (message.type === "state") this.#onState(node, remote, message);
-    else this.#onDiff(node, remote, message);
-    this.#notify();
+    this.#hub.nodes!.sendToNodes(this.#name, writePart(this.#version, from, next, joins), node);
   }
 
-  #sendState(node: string): void {
-    // The entries of the current event-loop tick belong to the next version.
-    const own = [...this.#own.values()].filter(({ number }) => !this.#joins.has(number));
-    const parts = Math.max(1, Math.ceil(own.length / ENTRIES_PER_MESSAGE));
-    for (let part = 0; part < parts; part++) {
-      const entries = own
-        .slice(part * ENTRIES_PER_MESSAGE, (part + 1) * ENTRIES_PER_MESSAGE)
-        .map(({ number, topic, key, tracked }): WireEntry => [number, topic, key, tracked.meta]);
-      this.#send({ type: "state", version: this.#version, part, parts, entries }, node);
-    }
+  #remoteOf(node: string): Remote<Meta> {
+    const { clock, nodes } = this.#hub;
+    return getOrSet(this.#remotes, node, () => {
+      const change = (what: "add" | "remove", placed: Placed<Meta>): void => {
+        this.#view[what](placed);
+        this.#schedule();
+      };
+      return new Remote<Meta>({
+        now: () => clock.now(),
+        place: (join) => this.#place(node, join),
+        add: (placed) => change("add", placed),
+        remove: (placed) => change("remove", placed),
+        request: (from) => nodes!.sendToNodes(this.#name, writeRequest(from), node),
+      });
+    });
   }
 
-  #onDiff(node: string, remote: Remote<Meta>, { version, joins, leaves }: DiffMessage): void {
-    if (version <= remote.version) return;
-    if (version > remote.version + 1) {
-      this.#send({ type: "request" }, node);
-      return;
-    }
-    remote.version = version;
-    for (const entry of joins) this.#addRemote(node, remote, entry);
-    for (const number of leaves) this.#removeRemote(remote, number);
+  #place(node: string, { number, topic, key, meta }: Join): Placed<Meta> | undefined {
+    let placed: Placed<Meta> | undefined;
+    this.#hub.decode(meta, topic, (decoded) => {
+      placed = { topic, key, tracked: trackedBy(node, number, decoded as Meta) };
+    });
+    return placed;
   }
 
-  #onState(node: string, remote: Remote<Meta>, message: StateMessage): void {
-    const { version, part, parts } = message;
-    if (version < remote.version) return;
-    if (remote.parts.length !== parts || remote.parts.some((known) => known !== undefined && known.version !== version))
-      remote.parts = Array.from({ length: parts }, () => undefined);
-    remote.parts[part] = message;
-    if (remote.parts.includes(undefined)) return;
-    const entries = remote.parts.flatMap((known) => known!.entries);
-    remote.parts = [];
-    remote.version = version;
-    const numbers = new Set(entries.map(([number]) => number));
-    for (const number of [...remote.entries.keys()]) if (!numbers.has(number)) this.#removeRemote(remote, number);
-    for (const entry of entries) if (!remote.entries.has(entry[0])) this.#addRemote(node, remote, entry);
-  }
-
-  #addRemote(node: string, remote: Remote<Meta>, [number, topic, key, meta]: WireEntry): void {
-    const placed = { topic, key, tracked: this.#trackedBy(node, number, meta as Meta) };
-    remote.entries.set(number, placed);
-    this.#view.add(placed);
-  }
-
-  #removeRemote(remote: Remote<Meta>, number: number): void {
-    const placed = remote.entries.get(number);
-    if (placed === undefined) return;
-    remote.entries.delete(number);
-    this.#view.remove(placed);
+  #clear(): void {
+    for (const [session, connection] of this.#connections) this.#forget(session, connection);
+    this.#changes.clear();
+    this.#view.clear();
+    this.#listeners.clear();
   }
 }
 
 const onEnd = (run: () => void): SessionListener => ({ onOpen: () => undefined, flush: () => undefined, onEnd: run });
+
+const trackedBy = <Meta>(node: string, number: number, meta: Meta): Tracked<Meta> => ({
+  ref: `${node}:${number}`,
+  meta,
+  node,
+});
+
+/** @throws TypeError for a value that is not a `self`; Error for a connection that cannot be in a presence */
+const presentableSessionOf = (self: unknown): TopicSession => {
+  const session = reachableSessionOf(self);
+  if (session.home === undefined) return session;
+  throw new Error("presence is not possible in a Durable Object: its entries would be lost when it hibernates");
+};
+
+/** @throws TypeError for a value that is not a string */
+const checkString = (name: string, value: unknown): void => {
+  if (typeof value !== "string") throw new TypeError(`${name} of a presence must be a string, not ${show(value)}`);
+};

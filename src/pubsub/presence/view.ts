@@ -9,11 +9,18 @@ export interface Tracked<Meta> {
   readonly node: string;
 }
 
-/** What has changed in a topic. An update is a leave and a join of the same key. */
+/**
+ * What has changed in a topic. An update is a leave and a join of the same key. No entry is in both.
+ *
+ * JSON does not represent maps: send `Object.fromEntries(diff.joins)`.
+ */
 export interface Diff<Meta> {
   readonly joins: ReadonlyMap<string, readonly Tracked<Meta>[]>;
   readonly leaves: ReadonlyMap<string, readonly Tracked<Meta>[]>;
 }
+
+/** The entries of a topic by key. */
+export type PresenceList<Meta> = ReadonlyMap<string, readonly Tracked<Meta>[]>;
 
 export interface Placed<Meta> {
   readonly topic: string;
@@ -21,17 +28,23 @@ export interface Placed<Meta> {
   readonly tracked: Tracked<Meta>;
 }
 
+type TopicDiff<Meta> = readonly [topic: string, diff: Diff<Meta>];
+
 /** The entries of all nodes, and the changes since they were last taken. */
 export class View<Meta> {
   private readonly topics = new Map<string, Map<string, Map<string, Tracked<Meta>>>>();
   private joins = new Map<string, Placed<Meta>>();
   private leaves = new Map<string, Placed<Meta>>();
+  /** The topics that were read after the first of these changes. */
+  private readonly read = new Set<string>();
+  /** Changes that later ones must not cancel out, because they were read. */
+  private earlier: TopicDiff<Meta>[] = [];
 
   add(placed: Placed<Meta>): void {
     const { topic, key, tracked } = placed;
     const keys = getOrSet(this.topics, topic, () => new Map<string, Map<string, Tracked<Meta>>>());
     getOrSet(keys, key, () => new Map<string, Tracked<Meta>>()).set(tracked.ref, tracked);
-    this.joins.set(tracked.ref, placed);
+    this.record(placed, "joins", "leaves");
   }
 
   remove(placed: Placed<Meta>): void {
@@ -41,21 +54,53 @@ export class View<Meta> {
     if (!entries?.delete(tracked.ref)) return;
     if (entries.size === 0) keys!.delete(key);
     if (keys!.size === 0) this.topics.delete(topic);
-    // What has joined and left again meanwhile was never there.
-    if (!this.joins.delete(tracked.ref)) this.leaves.set(tracked.ref, placed);
+    this.record(placed, "leaves", "joins");
   }
 
-  list(topic: string): ReadonlyMap<string, readonly Tracked<Meta>[]> {
+  list(topic: string): PresenceList<Meta> {
+    this.onRead(topic);
     const keys = this.topics.get(topic) ?? new Map<string, Map<string, Tracked<Meta>>>();
     return new Map(Array.from(keys, ([key, entries]) => [key, [...entries.values()]]));
   }
 
   get(topic: string, key: string): readonly Tracked<Meta>[] {
+    this.onRead(topic);
     return [...(this.topics.get(topic)?.get(key)?.values() ?? [])];
   }
 
-  /** The changes since the last call, by topic. */
-  takeDiffs(): ReadonlyMap<string, Diff<Meta>> {
+  /** The changes since the last call, by topic: one diff for each, or several whose order matters. */
+  takeDiffs(): readonly TopicDiff<Meta>[] {
+    this.cut();
+    const diffs = this.earlier;
+    this.earlier = [];
+    return diffs;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.topics.clear();
+    this.takeDiffs();
+  }
+
+  /** What has joined and left again meanwhile was never there, unless somebody has seen it. */
+  private record(placed: Placed<Meta>, kind: "joins" | "leaves", opposite: "joins" | "leaves"): void {
+    const { ref } = placed.tracked;
+    if (this[opposite].has(ref)) {
+      if (!this.read.has(placed.topic)) {
+        this[opposite].delete(ref);
+        return;
+      }
+      this.cut();
+    }
+    this[kind].set(ref, placed);
+  }
+
+  private onRead(topic: string): void {
+    if (this.joins.size + this.leaves.size > 0) this.read.add(topic);
+  }
+
+  /** Makes diffs of the changes so far. */
+  private cut(): void {
     const diffs = new Map<string, { readonly joins: Changes<Meta>; readonly leaves: Changes<Meta> }>();
     for (const kind of ["joins", "leaves"] as const) {
       for (const { topic, key, tracked } of this[kind].values()) {
@@ -64,7 +109,8 @@ export class View<Meta> {
       }
       this[kind] = new Map();
     }
-    return diffs;
+    this.read.clear();
+    this.earlier.push(...diffs);
   }
 }
 

@@ -8,6 +8,7 @@ export interface TestClient {
   readonly client: RedisBackplaneOptions["client"];
   /** Starts to connect. It does not reject, and does not wait. */
   open(): void;
+  connect(): Promise<unknown>;
   /** Sends a command, which needs the application's client to work. */
   ping(): Promise<unknown>;
   /** Closes it, as the application would. */
@@ -21,8 +22,8 @@ export interface TestClientOptions {
   readonly password?: string;
   /** Without it, nothing listens for the client's errors. */
   readonly silent?: boolean;
-  /** The delay between attempts to connect. Default: 50 ms. `false`: none are made. */
-  readonly retry?: number | false;
+  /** The delay between attempts to connect. Default: 50 ms. `false`: none are made. `"default"`: the client's own. */
+  readonly retry?: number | false | "default" | (() => number);
 }
 
 interface Emitter {
@@ -35,13 +36,14 @@ const countListeners = (emitter: Emitter): number =>
 
 const nodeRedis = ({ port, password, silent, retry = 50 }: TestClientOptions): TestClient => {
   const client = createClient({
-    socket: { host: "127.0.0.1", port, reconnectStrategy: retry },
+    socket: { host: "127.0.0.1", port, ...(retry === "default" ? {} : { reconnectStrategy: retry }) },
     ...(password === undefined ? {} : { password }),
   });
   if (silent !== true) client.on("error", () => undefined);
   return {
     client,
     open: () => void client.connect().catch(() => undefined),
+    connect: () => client.connect(),
     ping: () => client.ping(),
     close: () => client.destroy(),
     listeners: () => countListeners(client),
@@ -54,7 +56,7 @@ interface IORedisOptions {
   readonly password?: string;
   readonly lazyConnect: true;
   readonly keyPrefix: string;
-  readonly retryStrategy: (() => number) | null;
+  readonly retryStrategy?: (() => number) | null;
 }
 
 const like =
@@ -66,13 +68,14 @@ const like =
       lazyConnect: true,
       // It does not concern channels.
       keyPrefix: "keys:",
-      retryStrategy: retry === false ? null : () => retry,
+      ...(retry === "default" ? {} : { retryStrategy: typeof retry === "number" ? () => retry : retry || null }),
       ...(password === undefined ? {} : { password }),
     });
     if (silent !== true) client.on("error", () => undefined);
     return {
       client,
       open: () => void client.connect().catch(() => undefined),
+      connect: () => client.connect(),
       ping: () => client.ping(),
       close: () => client.disconnect(),
       listeners: () => countListeners(client),

@@ -237,6 +237,19 @@ describe.skipIf(!have).each(Object.keys(CLIENTS))("%s", (name) => {
     await link.until(() => link.status === "forever");
   });
 
+  test("slow attempts to connect are reported once, with what to set", async () => {
+    const redis = await server();
+    const { link } = await up({ port: redis.port, retry: "default" });
+    // ioredis 6 waits for up to five seconds.
+    const expected = name === "ioredis" ? [/waits for up to 5\d\d\d ms .* Math\.min\(50 \* times, 1000\)/] : [];
+    expect(link.warnings).toEqual(expected.map((message) => expect.stringMatching(message)));
+    await redis.kill9();
+    await link.until(() => link.status === "away");
+    await redis.restart();
+    await link.until(() => link.status === "up");
+    expect(link.warnings).toHaveLength(expected.length);
+  });
+
   test("subscribe is pending until the server has confirmed", async () => {
     const redis = await server();
     const proxy = await proxyTo(redis);
@@ -342,24 +355,40 @@ describe.skipIf(!have).each(Object.keys(CLIENTS))("%s", (name) => {
   });
 });
 
+test.skipIf(!have).each(["ioredis", "iovalkey"])(
+  "%s with lazyConnect is connected, unless the application does",
+  async (name) => {
+    const { port } = await server();
+    for (const open of [false, true]) {
+      const app = CLIENTS[name]!({ port });
+      const link = new RecordingLink();
+      const connection = redisBackplane({ client: app.client, prefix: "test" }).connect(link);
+      cleanups.push(connection.close.bind(connection), app.close);
+      if (open) await app.connect();
+      await link.until(() => link.status === "up");
+    }
+  },
+);
+
 describe("options", () => {
   const client = CLIENTS.ioredis!({ port: 1 }).client;
 
   test.each([
-    [undefined, /options must be an object/],
-    [{ client, prefix: "a", prefx: "b" }, /unknown option "prefx"/],
-    [{ client }, /prefix must be a string of 1 to 200 characters except colons, not undefined/],
-    [{ client, prefix: "" }, /prefix/],
-    [{ client, prefix: "a:b" }, /prefix/],
-    [{ client, prefix: "\ud800" }, /prefix/],
-    [{ client, prefix: "a".repeat(201) }, /prefix/],
+    ["none", undefined, /options must be an object/],
+    ["misspelt", { client, prefix: "a", prefx: "b" }, /unknown option "prefx"/],
+    ["no prefix", { client }, /prefix must be a string of 1 to 200 characters except colons, not undefined/],
+    ["empty prefix", { client, prefix: "" }, /prefix/],
+    ["a colon", { client, prefix: "a:b" }, /prefix/],
+    ["a lone surrogate", { client, prefix: "\ud800" }, /prefix/],
+    ["a long prefix", { client, prefix: "a".repeat(201) }, /prefix/],
     [
+      "no client",
       { prefix: "a" },
-      /client must be a client of redis \(5 or later\), ioredis \(5 or later\) or iovalkey, not undefined/,
+      /client must be a client of redis \(5 or later\), ioredis \(5 or later\) or iovalkey, not/,
     ],
-    [{ client: new Map(), prefix: "a" }, /not a Map/],
-    [{ client: { on() {}, off() {}, duplicate() {}, pSubscribe() {} }, prefix: "a" }, /not an object/],
-  ])("%o", (options, message) => {
+    ["another object", { client: new Map(), prefix: "a" }, /not a Map/],
+    ["half a client", { client: { on() {}, off() {}, duplicate() {}, pSubscribe() {} }, prefix: "a" }, /not an object/],
+  ])("%s", (_, options, message) => {
     expect(() => redisBackplane(options as never)).toThrow(message);
     expect(() => redisBackplane(options as never)).toThrow(TypeError);
   });

@@ -9,8 +9,12 @@ export interface TestNode {
 }
 
 export class TestCluster {
-  readonly clock = new DeferringClock();
+  readonly clock: DeferringClock;
   readonly engine = new MemoryEngine({ defer: (run) => this.clock.defer(run) });
+
+  constructor(clock = new DeferringClock()) {
+    this.clock = clock;
+  }
 
   /** Creates nodes, and waits until they can reach each other. */
   async nodes(count: number, options: PubSubOptions = {}): Promise<TestNode[]> {

@@ -44,6 +44,16 @@ export const exactlyOnce = async (
   }
 };
 
+/** How much each server publishes, in messages. */
+export interface Load {
+  /** The interval in milliseconds. */
+  readonly every: number;
+  /** How many messages each server receives from each other one, before the engine is killed. */
+  readonly before: number;
+  /** How many messages it publishes before the engine is started again. */
+  readonly meanwhile: number;
+}
+
 /**
  * The engine is killed under load, and started again.
  *
@@ -53,19 +63,22 @@ export const engineKilled = async (
   servers: readonly ServerProcess[],
   clients: readonly CheckingClient[],
   engine: Engine,
+  load: Load,
 ): Promise<number> => {
   const clientOf = (index: number): CheckingClient => clients[index]!;
   const receivedFrom = (client: CheckingClient, server: ServerProcess): number => client.last.get(server.node) ?? 0;
   for (const client of clients) client.last.clear();
-  for (const server of servers) await server.command("start", { ms: 5 });
-  await until(() => servers.every((_, i) => servers.every((server) => receivedFrom(clientOf(i), server) > 20)));
+  for (const server of servers) await server.command("start", { ms: load.every });
+  await until(() =>
+    servers.every((_, i) => servers.every((server) => receivedFrom(clientOf(i), server) > load.before)),
+  );
 
   const before = await Promise.all(servers.map((server) => server.state()));
   await engine.kill9();
   await until(async () => (await Promise.all(servers.map((s) => s.state()))).every(({ status }) => status === "away"));
   // Local delivery goes on.
   const local = servers.map((server, i) => receivedFrom(clientOf(i), server));
-  await until(() => servers.every((server, i) => receivedFrom(clientOf(i), server) > local[i]! + 100));
+  await until(() => servers.every((server, i) => receivedFrom(clientOf(i), server) > local[i]! + load.meanwhile));
   const remote = servers.map((_, i) => servers.map((server) => receivedFrom(clientOf(i), server)));
 
   const started = performance.now();

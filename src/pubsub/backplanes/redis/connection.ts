@@ -18,9 +18,9 @@ export class RedisConnection implements BackplaneConnection {
   readonly #port: RedisPort;
   readonly #publisher: Publisher;
   readonly #subscriptions: Subscriptions;
-  readonly #warnings = new Set<string>();
   /** What the link knows. */
   #told: "nothing" | "up" | "away" | "forever" = "nothing";
+  #warned = false;
   #closed = false;
 
   /** @param prefix is put in front of every channel */
@@ -62,8 +62,8 @@ export class RedisConnection implements BackplaneConnection {
     if (this.#closed) return;
     // The link knows that it is away.
     if (this.#told === "up") this.#told = "away";
-    this.#publisher.move();
     this.#subscriptions.stop();
+    this.#publisher.move();
     this.#subscriptions.start();
   }
 
@@ -79,22 +79,22 @@ export class RedisConnection implements BackplaneConnection {
     if (this.#publisher.ready && this.#subscriptions.confirmed) {
       if (this.#told === "up") return;
       this.#told = "up";
-      const { weakness } = this.#port;
-      if (weakness !== undefined) this.#warn(weakness);
+      this.#warn(this.#port.weakness);
       this.#link.up();
       return;
     }
     const { closed } = this.#port;
-    // Nothing is told while the client connects for the first time, or before the application has opened it.
+    // Before the first connection, only failures are news.
     const isNews = this.#told === "up" || (this.#told === "nothing" && cause !== undefined);
-    if (!isNews && !(this.#told === "away" && closed && cause !== undefined)) return;
+    if (!isNews && !(this.#told === "away" && closed)) return;
     this.#told = closed ? "forever" : "away";
-    this.#link.away(cause ?? new Error("the connection to Redis is lost"), closed);
+    this.#link.away(cause ?? new Error(closed ? "the client was closed" : "the connection to Redis is lost"), closed);
   }
 
-  #warn(message: string): void {
-    if (this.#closed || this.#warnings.has(message)) return;
-    this.#warnings.add(message);
+  /** One warning is enough. */
+  #warn(message: string | undefined): void {
+    if (this.#closed || this.#warned || message === undefined) return;
+    this.#warned = true;
     this.#link.warn(message);
   }
 }

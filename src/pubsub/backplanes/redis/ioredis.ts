@@ -1,5 +1,7 @@
 /** The ports for the clients of ioredis and iovalkey. */
 import { Buffer } from "node:buffer";
+import { later } from "../../../adapters/shared/timers.ts";
+import { type Emitter, listen } from "./emitter.ts";
 import {
   choose,
   LONGEST_DELAY,
@@ -10,13 +12,6 @@ import {
   type SubscriberEvents,
   type WatchEvents,
 } from "./port.ts";
-
-type Listener = (...args: never[]) => void;
-
-interface Emitter {
-  on(event: string, listener: Listener): unknown;
-  off(event: string, listener: Listener): unknown;
-}
 
 type RetryStrategy = (times: number) => unknown;
 
@@ -46,24 +41,21 @@ export interface Cluster extends Emitter {
   nodes(role: "all" | "master"): Redis[];
 }
 
-export const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
+const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
 const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
 
 const CLOSED = "the client was closed";
 
 const noop = (): void => undefined;
 
-const listen = (emitter: Emitter, listeners: Readonly<Record<string, Listener>>): (() => void) => {
-  for (const [event, listener] of Object.entries(listeners)) emitter.on(event, listener);
-  return () => {
-    for (const [event, listener] of Object.entries(listeners)) emitter.off(event, listener);
-  };
-};
-
-/** Connects a client with the option `lazyConnect`, as its first command would. */
-const connectLazy = (client: Redis | Cluster): void => {
-  if (client.status === "wait") client.connect().catch(noop);
-};
+/**
+ * Connects a client with the option `lazyConnect`, as its first command would. It is done in the next tick: the
+ * application may call `connect`, which would reject.
+ */
+const connectLazy = (client: Redis | Cluster): void =>
+  later(() => {
+    if (client.status === "wait") client.connect().catch(noop);
+  });
 
 const watch = (client: Redis | Cluster, advice: string, { changed, weak }: WatchEvents): (() => void) => {
   let cause: unknown;
@@ -150,15 +142,20 @@ class Node implements RedisNode {
   }
 }
 
-/** The strategy that a client uses by default may be called to learn its delays; the application's may not. */
-const weaknessOf = (strategy: unknown, client: object, advice: string): string | undefined => {
-  if (typeof strategy !== "function")
-    return `the client does not connect to Redis again when it is disconnected: ${advice}`;
-  const { defaultOptions } = client.constructor as { readonly defaultOptions?: Options };
-  if (strategy !== defaultOptions?.retryStrategy) return undefined;
-  const delay = strategy(100);
-  if (typeof delay === "number" && delay <= LONGEST_DELAY) return undefined;
-  return `the client waits for up to ${delay} ms before it connects to Redis again: ${advice}`;
+const weaknessOf = (strategy: unknown, advice: string): string | undefined =>
+  typeof strategy === "function"
+    ? undefined
+    : `the client does not connect to Redis again when it is disconnected: ${advice}`;
+
+/** The strategy that a client has by default may be called to learn its delays; the application's may not. */
+const weaknessOfDefault = (client: Redis): string | undefined => {
+  const { retryStrategy } = client.options;
+  // It does not connect.
+  const { options } = client.duplicate({ retryStrategy: undefined, lazyConnect: true });
+  if (typeof retryStrategy !== "function" || retryStrategy !== options.retryStrategy) return undefined;
+  const delay = retryStrategy(100);
+  if (typeof delay !== "number" || delay <= LONGEST_DELAY) return undefined;
+  return `the client waits for up to ${delay} ms before it connects to Redis again: ${ADVICE}`;
 };
 
 /** The port of a `Redis`. */
@@ -169,7 +166,7 @@ export const redisPort = (client: Redis): RedisPort => {
       return client.status === "end";
     },
     get weakness() {
-      return weaknessOf(client.options.retryStrategy, client, ADVICE);
+      return weaknessOf(client.options.retryStrategy, ADVICE) ?? weaknessOfDefault(client);
     },
     node: () => node,
     watch: () => noop,
@@ -189,7 +186,7 @@ export const clusterPort = (cluster: Cluster): RedisPort => {
       return cluster.status === "end";
     },
     get weakness() {
-      return weaknessOf(cluster.options.clusterRetryStrategy, cluster, CLUSTER_ADVICE);
+      return weaknessOf(cluster.options.clusterRetryStrategy, CLUSTER_ADVICE);
     },
     node: (except) => {
       const known = cluster

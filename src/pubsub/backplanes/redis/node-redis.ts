@@ -1,6 +1,7 @@
 /** The ports for the clients of node-redis. */
 import { Buffer } from "node:buffer";
 import { systemTimers } from "../../../adapters/shared/timers.ts";
+import { type Emitter, listen } from "./emitter.ts";
 import {
   choose,
   LONGEST_DELAY,
@@ -12,13 +13,7 @@ import {
   type WatchEvents,
 } from "./port.ts";
 
-type Listener = (...args: never[]) => void;
 type Command = readonly (string | Buffer)[];
-
-interface Emitter {
-  on(event: string, listener: Listener): unknown;
-  off(event: string, listener: Listener): unknown;
-}
 
 interface CommandOptions {
   readonly timeout: undefined;
@@ -61,7 +56,7 @@ export interface Sentinel extends Emitter {
   _execute<T>(isReadonly: boolean, run: (client: Client) => Promise<T>): Promise<T>;
 }
 
-export const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * retries, 1000)";
+const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * retries, 1000)";
 
 /**
  * By default, node-redis makes an `AbortSignal.timeout` for each command, which takes ten times as long as the rest: 17
@@ -70,13 +65,6 @@ export const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * 
 const NO_TIMEOUT: CommandOptions = { timeout: undefined };
 
 const noop = (): void => undefined;
-
-const listen = (emitter: Emitter, listeners: Readonly<Record<string, Listener>>): (() => void) => {
-  for (const [event, listener] of Object.entries(listeners)) emitter.on(event, listener);
-  return () => {
-    for (const [event, listener] of Object.entries(listeners)) emitter.off(event, listener);
-  };
-};
 
 /** A connection of a client, for subscriptions alone. */
 const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Subscriber => {

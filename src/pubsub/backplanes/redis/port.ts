@@ -7,8 +7,8 @@ export interface RedisPort {
   /** What is weak in the client's settings: a sentence that says what to set. */
   readonly weakness: string | undefined;
   /**
-   * A connection of the client to one of its nodes. A cluster has several: a random one is chosen, if possible one that
-   * is ready, and another one than `except`.
+   * A connection of the client to one of its nodes. A cluster has several: a random one is chosen, if possible another
+   * one than `except`, and one that is ready.
    */
   node(except?: RedisNode): RedisNode | undefined;
   /** Watches what concerns all nodes. Returns a function that removes all listeners. */
@@ -59,10 +59,10 @@ export const LONGEST_DELAY = 2_500;
 export const plainView = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-/** A random node, if possible one that is ready, and another one than `except`. */
+/** A random node, if possible another one than `except`, and one that is ready. */
 export const choose = (nodes: readonly RedisNode[], except: RedisNode | undefined): RedisNode | undefined => {
   const others = nodes.filter((node) => node !== except);
-  const candidates = [others.filter(({ ready }) => ready), nodes.filter(({ ready }) => ready), others, nodes];
+  const candidates = [others.filter(({ ready }) => ready), others, nodes];
   const best = candidates.find(({ length }) => length > 0) ?? [];
   return best[Math.floor(Math.random() * best.length)];
 };

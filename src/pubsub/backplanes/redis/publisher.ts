@@ -52,8 +52,9 @@ export class Publisher {
   /** Publishes through another node, if there are several. */
   move(): void {
     const other = this.#port.node(this.#node);
-    if (other === this.#node || other?.ready !== true) return;
+    if (other === undefined || other === this.#node) return;
     this.#use(other);
+    this.#check();
     this.#fail();
   }
 

@@ -12,7 +12,7 @@ import { sessionOf } from "./session-of.ts";
 import { checkSubscribeOptions } from "./subscribe-options.ts";
 import type { Topic } from "./topic.ts";
 
-export class LocalTopic<Info> implements Topic<Info> {
+export class HubTopic<Info> implements Topic<Info> {
   readonly name: string;
   readonly #hub: Hub;
 

@@ -1,0 +1,214 @@
+/** The connection of a node to a broker. */
+import { later, microtask } from "../../adapters/shared/timers.ts";
+import type { BackplaneConnection, BackplaneLink } from "../backplane.ts";
+import {
+  type FromBroker,
+  forEachMessage,
+  MAX_BATCH,
+  Outbox,
+  type Port,
+  type PortEvents,
+  type ToBroker,
+  VERSION,
+} from "./broker-messages.ts";
+
+/** The largest message: it is copied several times on its way, so the limit is far below that of the platform. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/** So many channels are subscribed to with one message; other events can be handled between two of them. */
+const CHUNK = 512;
+
+type Settled = (ok: boolean) => void;
+
+export class BrokerConnection implements BackplaneConnection {
+  readonly maxBytes: number = MAX_BYTES;
+  private readonly link: BackplaneLink;
+  private readonly port: Port<ToBroker>;
+  /**
+   * - joining: the broker has not answered
+   * - subscribing: it has, and has not confirmed all wanted channels
+   * - gone: for ever, but the `PubSub` has not called `close()`
+   */
+  private state: "joining" | "subscribing" | "up" | "gone" | "closed" = "joining";
+
+  private readonly wanted = new Set<string>();
+  /** What the broker has to be told, while it is reachable: whether a channel is wanted. */
+  private readonly changes = new Map<string, boolean>();
+  private isFlushing = false;
+  /** Of calls of `subscribe` whose channels are among `changes`, or which wait for the broker. */
+  private waiting: (() => void)[] = [];
+  /** Of calls of `subscribe` that the broker has to confirm, with the number that it will confirm. */
+  private unconfirmed: { readonly id: number; readonly resolve: readonly (() => void)[] }[] = [];
+  private lastId = 0;
+
+  private readonly outbox = new Outbox();
+  private collected: Settled[] = [];
+  /** Of batches that were sent, and that the other side has not taken. */
+  private readonly unsettled = new Set<readonly Settled[]>();
+
+  /** @param open opens the port to the broker, which calls the events that it is given */
+  constructor(link: BackplaneLink, open: (events: PortEvents<FromBroker>) => Port<ToBroker>) {
+    this.link = link;
+    this.port = open({ message: (message) => this.receive(message), closed: (cause) => this.gone(cause) });
+    this.join();
+  }
+
+  publish(channel: string, bytes: Uint8Array, settled: Settled): void {
+    if (this.state !== "up") {
+      microtask(() => settled(false));
+      return;
+    }
+    if (this.outbox.isEmpty) microtask(() => this.flushMessages());
+    this.outbox.add(channel, bytes);
+    this.collected.push(settled);
+    if (this.outbox.size >= MAX_BATCH) this.flushMessages();
+  }
+
+  subscribe(channels: readonly string[]): Promise<void> {
+    for (const channel of channels) {
+      this.wanted.add(channel);
+      if (this.isReachable) this.changes.set(channel, true);
+    }
+    return new Promise((resolve) => {
+      if (this.isEnded) return;
+      this.waiting.push(resolve);
+      this.scheduleChanges();
+    });
+  }
+
+  unsubscribe(channels: readonly string[]): void {
+    for (const channel of channels)
+      if (this.wanted.delete(channel) && this.isReachable) this.changes.set(channel, false);
+    this.scheduleChanges();
+  }
+
+  reconnect(): void {
+    if (!this.isReachable) return;
+    this.flushMessages();
+    this.join();
+  }
+
+  async close(): Promise<void> {
+    if (this.state === "closed") return;
+    const wasReachable = this.isReachable;
+    if (wasReachable) this.flushMessages();
+    this.state = "closed";
+    if (wasReachable) this.port.send({ kind: "leave" });
+    this.port.close();
+    this.end();
+  }
+
+  /** Introduces the node to the broker, which forgets what it knew of it. */
+  private join(): void {
+    this.state = "joining";
+    this.changes.clear();
+    for (const { resolve } of this.unconfirmed) this.waiting.push(...resolve);
+    this.unconfirmed = [];
+    this.port.send({ kind: "join", version: VERSION, node: this.link.node, binary: new Uint8Array(1) });
+  }
+
+  private get isReachable(): boolean {
+    return this.state === "subscribing" || this.state === "up";
+  }
+
+  private get isEnded(): boolean {
+    return this.state === "gone" || this.state === "closed";
+  }
+
+  private receive(message: FromBroker): void {
+    if (this.isEnded) return;
+    switch (message.kind) {
+      case "welcome":
+        if (this.state !== "joining") return;
+        this.state = "subscribing";
+        for (const channel of this.wanted) this.changes.set(channel, true);
+        this.isFlushing = true;
+        this.flushChanges();
+        return;
+      case "refused": {
+        const versions = `version ${message.version}, this process ${VERSION}`;
+        this.gone(new Error(`the broker has another version of the package: it speaks ${versions} of the protocol`));
+        return;
+      }
+      case "confirmed":
+        this.confirmed(message.id);
+        return;
+      case "lost":
+        if (this.state !== "up") return;
+        this.link.away(new Error("this node was too slow, and the broker has dropped messages"));
+        if (!this.isEnded) this.link.up();
+        return;
+      case "messages":
+        forEachMessage(message, (channel, bytes) => {
+          if (this.wanted.has(channel)) this.link.receive(channel, bytes);
+        });
+    }
+  }
+
+  private confirmed(id: number): void {
+    while (this.unconfirmed.length > 0 && this.unconfirmed[0]!.id <= id) {
+      for (const resolve of this.unconfirmed.shift()!.resolve) resolve();
+    }
+    if (this.state !== "subscribing" || this.unconfirmed.length > 0 || this.changes.size > 0) return;
+    this.state = "up";
+    this.link.up();
+  }
+
+  private gone(cause: Error): void {
+    if (this.isEnded) return;
+    this.state = "gone";
+    this.port.close();
+    this.link.away(cause, true);
+    this.end();
+  }
+
+  private end(): void {
+    this.wanted.clear();
+    this.changes.clear();
+    const batches = [...this.unsettled, this.collected];
+    this.unsettled.clear();
+    this.collected = [];
+    for (const batch of batches) for (const settled of batch) settled(false);
+  }
+
+  private flushMessages(): void {
+    if (this.outbox.isEmpty) return;
+    const batch = this.collected;
+    const message = this.outbox.take();
+    this.collected = [];
+    if (this.isEnded) return;
+    this.unsettled.add(batch);
+    this.port.send(message, (ok) => {
+      if (this.unsettled.delete(batch)) for (const settled of batch) settled(ok);
+    });
+  }
+
+  private scheduleChanges(): void {
+    if (this.isFlushing || !this.isReachable) return;
+    this.isFlushing = true;
+    microtask(() => this.flushChanges());
+  }
+
+  /** Sends the next chunk of changes, also if there is none: something may wait for the confirmation. */
+  private flushChanges(): void {
+    if (!this.isReachable) {
+      this.isFlushing = false;
+      return;
+    }
+    const [add, remove]: [string[], string[]] = [[], []];
+    for (const [channel, isWanted] of this.changes) {
+      if (add.length + remove.length === CHUNK) break;
+      (isWanted ? add : remove).push(channel);
+      this.changes.delete(channel);
+    }
+    const id = ++this.lastId;
+    if (this.changes.size > 0) {
+      later(() => this.flushChanges());
+    } else {
+      this.isFlushing = false;
+      this.unconfirmed.push({ id, resolve: this.waiting });
+      this.waiting = [];
+    }
+    this.port.send({ kind: "interest", id, add, remove });
+  }
+}

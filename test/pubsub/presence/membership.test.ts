@@ -1,0 +1,110 @@
+/** Which nodes are alive. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { ManualClock } from "websock-js/testing";
+import { Membership } from "../../../src/pubsub/nodes/membership.ts";
+
+/** Its active time stands still while the event loop is blocked. */
+class BlockingClock extends ManualClock {
+  private blocked = 0;
+
+  override activeNow(): number {
+    return this.now() - this.blocked;
+  }
+
+  block(ms: number): void {
+    this.blocked += ms;
+    this.advance(ms);
+  }
+}
+
+const BEAT = 5_000;
+const DOWN = 30_000;
+
+describe("membership", () => {
+  let clock: BlockingClock;
+  let log: string[];
+  let owner: { isUp: boolean; sendBeat(): void; onNodeGone(node: string): void; onNodeForgotten(node: string): void };
+  let membership: Membership;
+
+  beforeEach(() => {
+    clock = new BlockingClock();
+    log = [];
+    const add = (what: string): void => void log.push(`${clock.now()} ${what}`);
+    owner = {
+      isUp: true,
+      sendBeat: () => add("beat"),
+      onNodeGone: (node) => add(`gone ${node}`),
+      onNodeForgotten: (node) => add(`forgotten ${node}`),
+    };
+    membership = new Membership(owner, { clock, beat: BEAT, down: DOWN });
+    membership.start();
+  });
+
+  const gone = (): string[] => log.filter((line) => !line.endsWith("beat"));
+
+  test("a beat at each interval, and none while the engine is away, or after close", () => {
+    clock.advance(12_000);
+    owner.isUp = false;
+    clock.advance(10_000);
+    owner.isUp = true;
+    membership.start();
+    clock.advance(5_000);
+    membership.close();
+    clock.advance(60_000);
+    expect(log).toEqual(["5000 beat", "10000 beat", "27000 beat"]);
+  });
+
+  test("a node is gone when it was silent for `down`, to the millisecond, and is forgotten ten minutes later", () => {
+    clock.advance(1_234);
+    membership.heard("a");
+    clock.advance(3_000);
+    membership.heard("a");
+    membership.heard("b");
+    clock.advance(20_000);
+    membership.heard("b");
+    clock.advance(20_000);
+    expect(gone()).toEqual(["34234 gone a"]);
+    expect([...membership.nodes]).toEqual(["b"]);
+    clock.advance(620_000);
+    expect(gone()).toEqual(["34234 gone a", "54234 gone b", "635000 forgotten a", "655000 forgotten b"]);
+  });
+
+  test("whoever is gone comes back with a beat, not with a message that was late", () => {
+    membership.heard("a");
+    membership.goodbye("a");
+    membership.goodbye("a");
+    membership.goodbye("unknown");
+    membership.heard("a");
+    expect(membership.has("a")).toBe(false);
+    membership.alive("a");
+    expect(membership.has("a")).toBe(true);
+    clock.advance(29_999);
+    expect(gone()).toEqual(["0 gone a"]);
+    clock.advance(1);
+    expect(gone()).toEqual(["0 gone a", "30000 gone a"]);
+  });
+
+  test("while the engine is away nobody is gone, and `down` begins again when it is up", () => {
+    membership.heard("a");
+    clock.advance(20_000);
+    owner.isUp = false;
+    clock.advance(100_000);
+    expect(membership.has("a")).toBe(true);
+    owner.isUp = true;
+    membership.start();
+    clock.advance(29_999);
+    expect(membership.has("a")).toBe(true);
+    clock.advance(1);
+    expect(gone()).toEqual(["150000 gone a"]);
+  });
+
+  test("while this process was blocked, the others were not silent", () => {
+    membership.heard("a");
+    clock.advance(10_000);
+    clock.block(60_000);
+    clock.advance(19_999);
+    expect(gone()).toEqual([]);
+    clock.advance(1);
+    expect(gone()).toEqual(["90000 gone a"]);
+  });
+});
