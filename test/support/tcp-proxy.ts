@@ -20,7 +20,10 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** Nothing is read in either direction, until this is called with `false`: a half-open connection. */
   freeze(frozen: boolean): void;
-  /** New connections are accepted, and nothing is forwarded on them as long as they live, until this is called with `false`. */
+  /**
+   * New connections are accepted, and nothing is forwarded on them as long as they live, until this is called with
+   * `false`.
+   */
   hold(connections: boolean): void;
   /** New connections are destroyed, until this is called with `false`. */
   refuse(connections: boolean): void;

@@ -97,7 +97,7 @@ const COMMANDS = {
     flood,
   }),
   publish: ({ content }) => pubsub.topic("room").publish(text(content)),
-  /** Publishes numbered messages of `size` characters to the room, `bytesPerSecond` in all, or less on a slow machine. */
+  /** Publishes numbered messages of `size` characters to the room: `bytesPerSecond`, or less on a slow machine. */
   flood: ({ bytesPerSecond, size }) => {
     const INTERVAL = 10;
     const count = Math.round((bytesPerSecond * INTERVAL) / 1_000 / size);

@@ -1,5 +1,6 @@
 /** Outages of real engines in full length, and very many topics (PUBSUB.md §4). */
 import { describe, expect, test } from "vitest";
+import { watchTicks } from "../../support/longest-tick.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 import { join } from "../members.ts";
 import {
@@ -19,27 +20,6 @@ failOnUncaught();
 cleanUpAfterEach();
 
 const DEFAULT_PROBE = 15_000;
-
-/**
- * Measures the longest event-loop tick until the returned function is called, in milliseconds of CPU time: other
- * processes that use the same cores do not count.
- */
-const watchTicks = (eachTick: () => void): (() => number) => {
-  let [longest, isWatching] = [0, true];
-  let before = process.cpuUsage();
-  const tick = (): void => {
-    const { user, system } = process.cpuUsage(before);
-    longest = Math.max(longest, (user + system) / 1_000);
-    eachTick();
-    before = process.cpuUsage();
-    if (isWatching) setImmediate(tick);
-  };
-  setImmediate(tick);
-  return () => {
-    isWatching = false;
-    return Math.round(longest);
-  };
-};
 
 describe.each(CLIENTS)("%s", (name) => {
   test("2: nothing that is published while the engine is away for 7 s arrives later", { timeout: 60_000 }, () =>
