@@ -10,6 +10,8 @@ export interface TcpProxy {
   readonly accepted: number;
   /** Where new connections lead to. Those that exist stay where they are, unless they are cut. */
   upstream(port: number): void;
+  /** The newest connection leads to another port from now on, and its client does not notice. */
+  divert(port: number): void;
   /** Destroys all connections, in both directions. */
   cut(): void;
   /** Replies are read from the engine and thrown away, until this is called with `false`. */
@@ -18,7 +20,10 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** Nothing is read in either direction, until this is called with `false`: a half-open connection. */
   freeze(frozen: boolean): void;
-  /** New connections are accepted, and nothing is forwarded on them as long as they live, until this is called with `false`. */
+  /**
+   * New connections are accepted, and nothing is forwarded on them as long as they live, until this is called with
+   * `false`.
+   */
   hold(connections: boolean): void;
   /** New connections are destroyed, until this is called with `false`. */
   refuse(connections: boolean): void;
@@ -30,7 +35,7 @@ export interface TcpProxy {
 
 interface Pair {
   readonly client: Socket;
-  readonly server: Socket;
+  server: Socket;
 }
 
 interface Watch {
@@ -63,25 +68,11 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
     pairs.clear();
   };
 
-  const listener = createServer({ noDelay: true }, (client) => {
-    accepted++;
-    client.on("error", () => undefined);
-    if (refusing) return void client.destroy();
-    const server = connect({ port: target, host: "127.0.0.1", noDelay: true });
+  /** Connects to the engine for a client. */
+  const dial = (client: Socket, port: number): Socket => {
+    const server = connect({ port, host: "127.0.0.1", noDelay: true });
     server.on("error", () => undefined);
-    const pair = { client, server };
-    pairs.add(pair);
-    const end = (): void => {
-      pairs.delete(pair);
-      client.destroy();
-      server.destroy();
-    };
-    client.on("close", end);
-    server.on("close", end);
-    client.on("data", (bytes) => {
-      watch(bytes);
-      server.write(bytes);
-    });
+    server.on("close", () => client.destroy());
     server.on("data", (bytes) => {
       if (swallowing) return;
       if (delayed === 0) return void client.write(bytes);
@@ -92,9 +83,26 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
       }, delayed);
       timers.add(timer);
     });
+    return server;
+  };
+
+  const listener = createServer({ noDelay: true }, (client) => {
+    accepted++;
+    client.on("error", () => undefined);
+    if (refusing) return void client.destroy();
+    const pair: Pair = { client, server: dial(client, target) };
+    pairs.add(pair);
+    client.on("close", () => {
+      pairs.delete(pair);
+      pair.server.destroy();
+    });
+    client.on("data", (bytes) => {
+      watch(bytes);
+      pair.server.write(bytes);
+    });
     if (frozen || holding) {
       client.pause();
-      server.pause();
+      pair.server.pause();
     }
   }).listen(0, "127.0.0.1");
   await once(listener, "listening");
@@ -116,6 +124,12 @@ export const startProxy = async (port: number): Promise<TcpProxy & AsyncDisposab
     },
     upstream: (other) => {
       target = other;
+    },
+    divert: (other) => {
+      const pair = [...pairs].at(-1);
+      if (pair === undefined) throw new Error("there is no connection");
+      pair.server.removeAllListeners("close").destroy();
+      pair.server = dial(pair.client, other);
     },
     cut,
     swallow: (replies) => {

@@ -56,6 +56,8 @@ export class Engine implements BackplaneLink, Timed {
   /** The backplane says that it is connected. */
   private isConnected = false;
   private isClosed = false;
+  /** What the owner knows. That it cannot connect at the start is news, too, although the status does not change. */
+  private reported: EngineStatus | undefined = undefined;
   private unacknowledged = 0;
   /** When something was last acknowledged, or began to wait for it. */
   private acknowledgedAt = 0;
@@ -237,12 +239,14 @@ export class Engine implements BackplaneLink, Timed {
   private goAway(cause: unknown, status: "away" | "closed" = "away"): void {
     this.probeSentAt = undefined;
     // A client that was closed for good may say later that it is not connected.
-    if (this.status === "closed" || this.status === status) return;
+    if (this.reported === "closed" || this.reported === status) return;
     this.change(status);
     this.owner.onAway(cause, status);
   }
 
   private change(status: EngineStatus): void {
+    this.reported = status;
+    if (this.status === status) return;
     this.status = status;
     this.since = Date.now();
   }

@@ -1,6 +1,7 @@
 /** What takes the Redis backplane long: very many channels, and servers that answer nothing. */
 import { afterEach, describe, expect, test } from "vitest";
 import { redisBackplane } from "websock-js/pubsub/redis";
+import { watchTicks } from "../../support/longest-tick.ts";
 import { haveRedis, startRedis } from "../../support/redis-server.ts";
 import { startProxy } from "../../support/tcp-proxy.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
@@ -13,26 +14,6 @@ const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-/**
- * Measures the longest event-loop tick until the returned function is called, in milliseconds of CPU time: other
- * processes that use the same cores do not count.
- */
-const watchTicks = (): (() => number) => {
-  let [longest, watching] = [0, true];
-  let before = process.cpuUsage();
-  const tick = (): void => {
-    const { user, system } = process.cpuUsage(before);
-    longest = Math.max(longest, (user + system) / 1_000);
-    before = process.cpuUsage();
-    if (watching) setImmediate(tick);
-  };
-  setImmediate(tick);
-  return () => {
-    watching = false;
-    return Math.round(longest);
-  };
-};
 
 describe.skipIf(!haveRedis()).each(Object.keys(CLIENTS))("%s", (name) => {
   const connect = (port: number, retry: TestClientOptions["retry"] = 50) => {

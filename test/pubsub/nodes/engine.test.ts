@@ -310,6 +310,17 @@ describe("a backplane", () => {
     expect(raw.pubsub.status).toBe("closed");
   });
 
+  test("that cannot connect at the start: away is reported once, and then up", () => {
+    const { backplane, pubsub, types } = setUpRaw();
+    expect(pubsub.status).toBe("away");
+    expect(types()).toEqual([]);
+    backplane.link.away("wrong password");
+    backplane.link.away("wrong password");
+    expect(types()).toEqual(["away"]);
+    backplane.comeUp();
+    expect(types()).toEqual(["away", "up"]);
+  });
+
   test("that settles a publish twice, at once or late: nothing is counted twice", () => {
     const { clock, backplane, pubsub } = setUpRaw();
     backplane.comeUp();

@@ -44,6 +44,8 @@ export interface Cluster extends Emitter {
 const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
 const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
 
+const CLOSED = "the client was closed";
+
 const noop = (): void => undefined;
 
 /**
@@ -66,8 +68,9 @@ const watch = (client: Redis | Cluster, advice: string, { changed, weak }: Watch
       cause = undefined;
       changed();
     },
-    close: () => changed(cause ?? new Error("the connection to Redis is lost")),
-    end: () => changed(cause ?? new Error("the client was closed")),
+    // When it will not connect again, its status is "end" before "close" is emitted.
+    close: () => changed(cause ?? new Error(client.status === "end" ? CLOSED : "the connection to Redis is lost")),
+    end: () => changed(cause ?? new Error(CLOSED)),
     reconnecting: (delay: unknown) => {
       if (typeof delay !== "number" || delay <= LONGEST_DELAY) return;
       weak(`the client waits for ${delay} ms before it connects to Redis again: ${advice}`);
