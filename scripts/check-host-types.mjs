@@ -1,4 +1,4 @@
-// Compiles a minimal program against the newest types of every host, as its users do: each in a strict project of its
+// Compiles a minimal program against the newest types of every host and client of an engine, as its users do: each in a strict project of its
 // own, because the types of the hosts contradict each other, and with `skipLibCheck: false`, so that our own are
 // checked too.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -83,6 +83,35 @@ export class Room extends DurableObject<object> {
 export default { fetch: (request) => upgrade(request, Echo, "hello") } satisfies ExportedHandler;
 `;
 
+const BACKPLANES = `
+import { connect } from "@nats-io/transport-node";
+import { Cluster, Redis } from "ioredis";
+import { Redis as IOValkey } from "iovalkey";
+import { createClient, createCluster, createSentinel } from "redis";
+import { Presence, PubSub } from "websock-js/pubsub";
+import { clusterBackplane, setupPrimary } from "websock-js/pubsub/cluster";
+import { natsBackplane } from "websock-js/pubsub/nats";
+import { redisBackplane } from "websock-js/pubsub/redis";
+import { ThreadHub, threadsBackplane } from "websock-js/pubsub/threads";
+const nodes = [{ host: "localhost", port: 6379 }];
+const clients = [
+  createClient({ RESP: 3 }),
+  createCluster({ rootNodes: [{ url: "redis://localhost" }] }),
+  createSentinel({ name: "main", sentinelRootNodes: nodes }),
+  new Redis(),
+  new Cluster(nodes),
+  new IOValkey(),
+];
+export const pubsubs = [
+  ...clients.map((client) => new PubSub({ backplane: redisBackplane({ client, prefix: "app" }) })),
+  new PubSub({ backplane: natsBackplane({ connection: await connect(), prefix: "app" }) }),
+  new PubSub({ backplane: threadsBackplane(new ThreadHub().connect()) }),
+  new PubSub({ backplane: clusterBackplane() }),
+];
+setupPrimary();
+export const presence = new Presence<{ name: string }>(new PubSub());
+`;
+
 /**
  * The project for each host. `lib`: the types of some hosts declare the DOM, and others need TypeScript's.
  *
@@ -98,6 +127,14 @@ const PROJECTS = {
       { packages: [`@types/bun@${version}`], types: ["bun"], lib: "esnext", program: BUN },
     ]),
   ),
+  backplanes: {
+    packages: ["@types/node", "@nats-io/transport-node", "ioredis", "iovalkey", "redis"].map(
+      (name) => `${name}@latest`,
+    ),
+    types: ["node"],
+    lib: ["es2022", "dom"],
+    program: BACKPLANES,
+  },
   deno: { packages: ["@types/deno@latest"], types: ["deno"], lib: ["esnext", "dom"], program: DENO },
   cloudflare: {
     packages: ["@cloudflare/workers-types@latest"],

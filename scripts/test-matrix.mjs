@@ -22,8 +22,9 @@ for (const version of [22, 24, 26]) {
     "conformance/{bun,deno,cloudflare}.test.ts",
     "adapters/{bun,deno,cloudflare}/**",
   );
-  const excluded = [...left.map((path) => `test/${path}`), ...(version === 26 ? [] : ["packages/**", "test/pubsub/processes/**"])].flatMap(
-    (path) => ["--exclude", path],
-  );
+  const excluded = [
+    ...left.map((path) => `test/${path}`),
+    ...(version === 26 ? [] : ["packages/**", "test/pubsub/processes/**"]),
+  ].flatMap((path) => ["--exclude", path]);
   run(node, ["node_modules/vitest/vitest.mjs", "run", ...excluded, "--reporter", "dot"]);
 }
