@@ -157,6 +157,8 @@ export class Engine implements BackplaneLink, Timed {
     if (this.isUp) this.goAway(new Error("the client has connected again"));
     this.isConnected = true;
     this.probeSentAt = undefined;
+    // What an earlier connection has not acknowledged says nothing about this one: it gets the whole interval.
+    this.acknowledgedAt = this.clock.activeNow();
     this.verify();
   }
 
@@ -238,7 +240,7 @@ export class Engine implements BackplaneLink, Timed {
 
   private goAway(cause: unknown, status: "away" | "closed" = "away"): void {
     this.probeSentAt = undefined;
-    // A client that was closed for good may say later that it is not connected.
+    // A client that was closed may say later that it is not connected.
     if (this.reported === "closed" || this.reported === status) return;
     this.change(status);
     this.owner.onAway(cause, status);
