@@ -133,7 +133,7 @@ export class PubSub {
     const { here, encoded } = hub.prepareInfo(info, hub.nodes !== undefined);
     if (hub.closed) return false;
     const reached = hub.nodes?.broadcastToNodes(encoded!) ?? true;
-    hub.notifyNodeListeners(here, this.node);
+    hub.notifyInfoListeners(here, this.node);
     return reached;
   }
 
@@ -145,10 +145,10 @@ export class PubSub {
    * @returns a function that removes the listener
    */
   onNodesInfo(listener: (info: unknown, node: string) => void): () => void {
-    const { nodeListeners } = this.#hub;
+    const { infoListeners } = this.#hub;
     const own = (info: unknown, node: string): void => listener(info, node);
-    nodeListeners.add(own);
-    return () => void nodeListeners.delete(own);
+    infoListeners.add(own);
+    return () => void infoListeners.delete(own);
   }
 
   /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */

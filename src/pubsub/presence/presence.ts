@@ -266,21 +266,9 @@ export class Presence<Meta> {
 
   #notify(): void {
     for (const [topic, diff] of this.#view.takeDiffs()) {
-      this.#callEach(this.#listeners, (listener) => listener(topic, diff));
+      this.#hub.callEach(this.#listeners, (listener) => listener(topic, diff));
       const subscribers = this.#subscribers.get(topic);
-      if (subscribers !== undefined) this.#callEach(subscribers, (subscriber) => subscriber(diff));
-    }
-  }
-
-  /** Each of them may add and remove others: those are called that were there before, and still are. */
-  #callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
-    for (const listener of [...listeners]) {
-      if (!listeners.has(listener)) continue;
-      try {
-        call(listener);
-      } catch (error) {
-        this.#hub.emit({ type: "error", error });
-      }
+      if (subscribers !== undefined) this.#hub.callEach(subscribers, (subscriber) => subscriber(diff));
     }
   }
 
@@ -345,11 +333,8 @@ export class Presence<Meta> {
   }
 
   #place(node: string, { number, topic, key, meta }: Join): Placed<Meta> | undefined {
-    let placed: Placed<Meta> | undefined;
-    this.#hub.decode(meta, topic, (decoded) => {
-      placed = { topic, key, tracked: trackedBy(node, number, decoded as Meta) };
-    });
-    return placed;
+    const decoded = this.#hub.decode(meta, topic);
+    return decoded && { topic, key, tracked: trackedBy(node, number, decoded.info as Meta) };
   }
 
   #clear(): void {
