@@ -13,7 +13,7 @@ import { isExcepted } from "./except.ts";
 import type { Entry, Member } from "./member.ts";
 import type { StopRequest } from "./nodes/bodies.ts";
 import { type EntryOptions, PLAIN } from "./nodes/envelope.ts";
-import { type NodeListener, Nodes, type NodesOwner } from "./nodes/nodes.ts";
+import { Nodes, type NodesOwner, type PresenceReplica } from "./nodes/nodes.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { checkPubSubOptions } from "./pubsub-options.ts";
 import { Registry } from "./registry.ts";
@@ -57,7 +57,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   readonly #strict: boolean;
   readonly #onEvent: ((event: PubSubEvent) => void) | undefined;
   readonly #registry = new Registry(this.delivery);
-  readonly #presences = new Map<string, NodeListener>();
+  readonly #presences = new Map<string, PresenceReplica>();
   readonly #reportedTopics = new Set<string | undefined>();
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
@@ -122,10 +122,10 @@ export class Hub implements DeliveryOwner, NodesOwner {
   }
 
   /** @throws TypeError if there is a presence of this name */
-  addPresence(name: string, presence: NodeListener): void {
+  addPresence(name: string, presence: PresenceReplica): void {
     if (this.#presences.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
     this.#presences.set(name, presence);
-    this.nodes?.listen(name, presence);
+    this.nodes?.addReplica(name, presence);
   }
 
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */

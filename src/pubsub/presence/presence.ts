@@ -4,7 +4,7 @@ import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
 import type { Self } from "../../websock.ts";
 import type { Hub } from "../hub.ts";
-import type { NodeListener } from "../nodes/nodes.ts";
+import type { PresenceReplica } from "../nodes/nodes.ts";
 import type { Subscription } from "../options.ts";
 import { PubSub } from "../pubsub.ts";
 import { reachableSessionOf, sessionOf } from "../session-of.ts";
@@ -274,7 +274,7 @@ export class Presence<Meta> {
 
   // --- entries of other nodes
 
-  #listener(): NodeListener {
+  #listener(): PresenceReplica {
     const version = (): number => this.#version;
     return {
       get version() {
