@@ -19,8 +19,9 @@ import {
   writePart,
   writeRequest,
 } from "./messages.ts";
+import { NumberedMap } from "./numbered-map.ts";
 import { Remote } from "./remote.ts";
-import { type Diff, getOrSet, type Placed, type PresenceList, type Tracked, View } from "./view.ts";
+import { type Diff, getOrSet, type PresenceEntry, type PresenceList, type Tracked, View } from "./view.ts";
 
 /** Options of `new Presence`. */
 export interface PresenceOptions {
@@ -29,7 +30,7 @@ export interface PresenceOptions {
 }
 
 /** An entry of a connection of this node. */
-interface Own<Meta> extends Placed<Meta> {
+interface Own<Meta> extends PresenceEntry<Meta> {
   readonly number: number;
   /** Its join as other nodes get it; empty if there are none. */
   readonly join: Uint8Array;
@@ -73,8 +74,8 @@ export class Presence<Meta> {
   readonly #hub: Hub;
   readonly #name: string;
   readonly #view = new View<Meta>();
-  /** In the order of their numbers. */
-  readonly #own = new Map<number, Own<Meta>>();
+  /** The entries of this node by number. */
+  readonly #own = new NumberedMap<Own<Meta>>();
   readonly #connections = new Map<TopicSession, Connection<Meta>>();
   readonly #remotes = new Map<string, Remote<Meta>>();
   readonly #listeners = new Set<(topic: string, diff: Diff<Meta>) => void>();
@@ -92,7 +93,7 @@ export class Presence<Meta> {
     checkString('option "name"', name);
     this.#hub = PubSub.hubOf(pubsub);
     this.#name = name;
-    this.#hub.addPresence(name, this.#listener());
+    this.#hub.addPresence(name, this.#replica());
   }
 
   /**
@@ -123,7 +124,7 @@ export class Presence<Meta> {
     if (known !== undefined) this.#remove(known);
     const own = { number, topic, key, join, tracked: trackedBy(this.#hub.node, number, here as Meta) };
     keys.set(key, own);
-    this.#own.set(number, own);
+    this.#own.add(number, own);
     this.#view.add(own);
     this.#changes.set(number, join);
     this.#schedule();
@@ -274,7 +275,7 @@ export class Presence<Meta> {
 
   // --- entries of other nodes
 
-  #listener(): PresenceReplica {
+  #replica(): PresenceReplica {
     const version = (): number => this.#version;
     return {
       get version() {
@@ -303,8 +304,7 @@ export class Presence<Meta> {
     const joins: Uint8Array[] = [];
     let size = 0;
     let next: number | undefined;
-    for (const { number, join } of this.#own.values()) {
-      if (number < from) continue;
+    for (const { number, join } of this.#own.from(from)) {
       size += join.length;
       if (size > MAX_CHANGES_SIZE) {
         next = number;
@@ -318,21 +318,21 @@ export class Presence<Meta> {
   #remoteOf(node: string): Remote<Meta> {
     const { clock, nodes } = this.#hub;
     return getOrSet(this.#remotes, node, () => {
-      const change = (what: "add" | "remove", placed: Placed<Meta>): void => {
-        this.#view[what](placed);
+      const change = (what: "add" | "remove", entry: PresenceEntry<Meta>): void => {
+        this.#view[what](entry);
         this.#schedule();
       };
       return new Remote<Meta>({
         now: () => clock.now(),
-        place: (join) => this.#place(node, join),
-        add: (placed) => change("add", placed),
-        remove: (placed) => change("remove", placed),
+        decode: (join) => this.#decode(node, join),
+        add: (entry) => change("add", entry),
+        remove: (entry) => change("remove", entry),
         request: (from) => nodes!.sendToNodes(this.#name, writeRequest(from), node),
       });
     });
   }
 
-  #place(node: string, { number, topic, key, meta }: Join): Placed<Meta> | undefined {
+  #decode(node: string, { number, topic, key, meta }: Join): PresenceEntry<Meta> | undefined {
     const decoded = this.#hub.decode(meta, topic);
     return decoded && { topic, key, tracked: trackedBy(node, number, decoded.info as Meta) };
   }
