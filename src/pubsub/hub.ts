@@ -24,8 +24,8 @@ const SEND_OPTIONS = ["except", "local", "volatile"];
 
 /**
  * To how many members the return of the engine is announced in an event-loop tick, so that not all clients load their
- * state at once. A gap in what another node has published is announced immediately instead, to all members of its topic,
- * because it must be announced before the first info that follows it.
+ * state at once. A gap in what another node has published is announced immediately instead, to all members of its
+ * topic, because it must be announced before the first info that follows it.
  */
 const GAPS_PER_TICK = 1_000;
 

@@ -1,6 +1,6 @@
 /**
- * The channels to which this node is subscribed: those of topics that have members here, or had some until recently, its
- * own, and that of all nodes.
+ * The channels to which this node is subscribed: its own, that of all nodes, and those of topics that have members
+ * here, or had some until recently.
  */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 

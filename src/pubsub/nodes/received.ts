@@ -1,6 +1,6 @@
 /**
  * Reads the entries of a received envelope. All are read before any of them has an effect, so that an envelope that no
- * node can have sent has none. Entries of a type that is not known here are read as `unknown`, so that they still count.
+ * node can have sent has none. Entries of a type that is not known here are read as `unknown`, because they count, too.
  */
 import type { OutMessage } from "../../message.ts";
 import {

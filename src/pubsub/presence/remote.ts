@@ -32,9 +32,9 @@ interface Resync {
 }
 
 /**
- * Applies the diffs of one node. If a diff is missing, requests all entries, in parts. Parts may have different versions,
- * and may overtake diffs: an entry joins once and leaves once, so the order does not matter, provided that no diff after
- * the first part's version is missing.
+ * Applies the diffs of one node. If a diff is missing, requests all entries, in parts. Parts may have different
+ * versions, and may overtake diffs: an entry joins once and leaves once, so the order does not matter, provided that no
+ * diff after the first part's version is missing.
  */
 export class Remote<Meta> {
   private readonly owner: RemoteOwner<Meta>;

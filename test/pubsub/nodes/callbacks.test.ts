@@ -109,7 +109,7 @@ test("a listener of nodes may broadcast to nodes again", async () => {
   for (const infos of seen) expect(infos.toSorted()).toEqual(["ping of 0", "pong1 of 1", "pong2 of 2"]);
 });
 
-test("a listener of nodes may add and remove listeners, itself included: each is called at most once for an info", async () => {
+test("a listener of nodes may add and remove listeners, also itself: each is called once at most", async () => {
   const { cluster, nodes } = await setUp(1);
   const { pubsub } = nodes[0]!;
   const calls: string[] = [];
