@@ -1,11 +1,11 @@
 /**
- * The contract between a `PubSub` and a backplane: what carries bytes between processes.
+ * The contract between a `PubSub` and a backplane, the code that connects it to an engine.
  *
- * A backplane only moves bytes. Everything else is done once, in `nodes/`: numbers, duplicates, gaps, envelopes,
+ * A backplane only passes bytes on. Everything else is done once, in `nodes/`: numbers, duplicates, gaps, envelopes,
  * interest, probes and limits. `backplaneCases` of `websock-js/testing` checks an implementation.
  */
 
-/** A way to other processes, to be passed to `new PubSub({ backplane })`. */
+/** Connects nodes to an engine. To be passed to `new PubSub({ backplane })`. */
 export interface Backplane {
   /**
    * Starts to connect. Called once for each `PubSub`. It must not throw because the engine is absent, and must not call
@@ -34,8 +34,8 @@ export interface BackplaneLink {
    * The engine cannot be reached. What was published meanwhile by others may be lost.
    *
    * @param cause usually an error
-   * @param forever the client will not connect again by itself: the application closed it, or it has given up. Default:
-   * `false`
+   * @param forever the client will not connect again by itself: the application closed it, or it has given up. This is
+   * not final: `up()` may be called later, when the application has connected the client again. Default: `false`
    */
   away(cause: unknown, forever?: boolean): void;
   /** Reports a setting of the client that weakens what this package guarantees. */
@@ -47,8 +47,8 @@ export interface BackplaneConnection {
   /** The maximum size of a published message in bytes. It may change with each connection to the engine. */
   readonly maxBytes: number;
   /**
-   * How many bytes may be published that are not settled, if the client cannot cope with as many as the `PubSub`
-   * allows. Default: no limit but the one of the `PubSub`.
+   * The maximum number of bytes that may be unsettled at once, for a client that copes with fewer than the `PubSub`
+   * allows. Default: the limit of the `PubSub`.
    */
   readonly maxUnacknowledged?: number;
   /**
@@ -60,9 +60,9 @@ export interface BackplaneConnection {
    *
    * @param channel a string of 1 to 2 100 UTF-16 units without lone surrogates; it may contain any other character
    * @param bytes belong to the backplane: they are not modified after the call
-   * @param settled must be called exactly once: with `true` when the engine has accepted the bytes, with `false` when
-   * it is known or likely that it has not, also if the connection is lost. The sum of what is not settled is limited by
-   * the `PubSub`
+   * @param settled must be called exactly once: with `true` when the engine has acknowledged the bytes, that is,
+   * accepted them; with `false` when it is known or likely that it has not, also if the connection is lost. The
+   * `PubSub` limits how many bytes are unsettled
    */
   publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void;
   /**
@@ -70,7 +70,7 @@ export interface BackplaneConnection {
    * all wanted channels whenever it connects, and calls `link.up()` only afterwards.
    *
    * @returns resolves when the engine has confirmed the subscriptions, with this connection or a later one. It never
-   * rejects. It may remain pending after `close()`, or if the engine is away for ever
+   * rejects. It may remain pending after `close()`, or as long as the engine is away
    */
   subscribe(channels: readonly string[]): Promise<void>;
   /** Removes channels from the wanted ones. Called at any time. */

@@ -50,13 +50,13 @@ export class HubTopic<Info> implements Topic<Info> {
   broadcast(info: Info, options?: SendOptions): boolean {
     const hub = this.#hub;
     const selection = hub.select(options);
-    const nodes = this.nodesFor(options);
+    const nodes = this.#nodesFor(options);
     const { here, encoded } = hub.prepareInfo(info, nodes !== undefined);
     if (hub.closed) return false;
     hub.broadcasts++;
     const topic = hub.registry.find(this.name);
     // Before the members get it, because `onGap` of a member may broadcast.
-    const reached = nodes?.broadcast(this.name, encoded!, hub.selectElsewhere(options)) ?? true;
+    const reached = nodes?.broadcast(this.name, encoded!, hub.entryOptionsFor(options)) ?? true;
     if (topic !== undefined) hub.delivery.broadcast(topic, here, selection);
     return reached;
   }
@@ -68,7 +68,7 @@ export class HubTopic<Info> implements Topic<Info> {
     if (hub.closed) return false;
     hub.publishes++;
     const topic = hub.registry.find(this.name);
-    const reached = this.nodesFor(options)?.publish(this.name, messages, hub.selectElsewhere(options)) ?? true;
+    const reached = this.#nodesFor(options)?.publish(this.name, messages, hub.entryOptionsFor(options)) ?? true;
     if (topic !== undefined) hub.delivery.publish(topic, messages, selection);
     return reached;
   }
@@ -78,7 +78,7 @@ export class HubTopic<Info> implements Topic<Info> {
     const selection = hub.select(options);
     checkStop(reason, detail);
     if (hub.closed) return;
-    this.nodesFor(options)?.stop(this.name, reason, detail, hub.selectElsewhere(options));
+    this.#nodesFor(options)?.stop(this.name, reason, detail, hub.entryOptionsFor(options));
     hub.stopMembers(this.name, selection, reason, detail);
   }
 
@@ -90,8 +90,8 @@ export class HubTopic<Info> implements Topic<Info> {
     return selves;
   }
 
-  /** The other nodes, if something is for them, too. */
-  private nodesFor(options: SendOptions | undefined): Nodes | undefined {
+  /** The other nodes; `undefined` with the option `local`, and without a backplane. */
+  #nodesFor(options: SendOptions | undefined): Nodes | undefined {
     return options?.local ? undefined : this.#hub.nodes;
   }
 }

@@ -13,7 +13,7 @@ import { isExcepted } from "./except.ts";
 import type { Entry, Member } from "./member.ts";
 import type { StopRequest } from "./nodes/bodies.ts";
 import { type EntryOptions, PLAIN } from "./nodes/envelope.ts";
-import { type NodeListener, Nodes, type NodesOwner } from "./nodes/nodes.ts";
+import { Nodes, type NodesOwner, type PresenceReplica } from "./nodes/nodes.ts";
 import type { Gap, PubSubEvent, PubSubOptions, SendOptions } from "./options.ts";
 import { checkPubSubOptions } from "./pubsub-options.ts";
 import { Registry } from "./registry.ts";
@@ -22,7 +22,11 @@ import { reachableSessionOf, sessionOf } from "./session-of.ts";
 const EVERYBODY: Selection = { except: undefined, volatile: false };
 const SEND_OPTIONS = ["except", "local", "volatile"];
 
-/** To how many members a gap is announced in an event-loop tick, so that not all clients load their state at once. */
+/**
+ * To how many members the return of the engine is announced in an event-loop tick, so that not all clients load their
+ * state at once. A gap in what another node has published is announced immediately instead, to all members of its
+ * topic, because it must be announced before the first info that follows it.
+ */
 const GAPS_PER_TICK = 1_000;
 
 /** The ids of a node and of a connection, both UUIDs. */
@@ -43,27 +47,30 @@ export interface PreparedInfo {
 export class Hub implements DeliveryOwner, NodesOwner {
   readonly delivery = new Delivery(this);
   readonly nodes: Nodes | undefined;
-  readonly nodeListeners = new Set<(info: unknown, node: string) => void>();
+  readonly clock: Clock;
+  /** The listeners of `pubsub.onNodesInfo`. */
+  readonly infoListeners = new Set<(info: unknown, node: string) => void>();
+  closed = false;
+  publishes = 0;
+  broadcasts = 0;
+  readonly #codec: Codec;
+  readonly #strict: boolean;
+  readonly #onEvent: ((event: PubSubEvent) => void) | undefined;
   readonly #registry = new Registry(this.delivery);
-  readonly #presences = new Map<string, NodeListener>();
+  readonly #presences = new Map<string, PresenceReplica>();
+  readonly #reportedTopics = new Set<string | undefined>();
   #home: TopicHome | undefined = undefined;
   #isRestored = false;
   #node: string | undefined = undefined;
   #closing: Promise<void> | undefined = undefined;
-  closed = false;
-  publishes = 0;
-  broadcasts = 0;
-  private readonly codec: Codec;
-  private readonly strict: boolean;
-  private readonly onEvent: ((event: PubSubEvent) => void) | undefined;
-  readonly clock: Clock;
-  private readonly reportedTopics = new Set<string | undefined>();
+  /** How often the engine has come back. */
+  #returns = 0;
 
   constructor(options: PubSubOptions) {
     const { codec = jsonCodec, strict = false, onEvent, backplane, clock, ...times } = checkPubSubOptions(options);
-    this.codec = codec;
-    this.strict = strict;
-    this.onEvent = onEvent;
+    this.#codec = codec;
+    this.#strict = strict;
+    this.#onEvent = onEvent;
     this.clock = clock;
     this.nodes = backplane && new Nodes(this, { node: this.node, clock, backplane, ...times });
     this.#registry.interest = this.nodes;
@@ -115,10 +122,10 @@ export class Hub implements DeliveryOwner, NodesOwner {
   }
 
   /** @throws TypeError if there is a presence of this name */
-  addPresence(name: string, presence: NodeListener): void {
+  addPresence(name: string, presence: PresenceReplica): void {
     if (this.#presences.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
     this.#presences.set(name, presence);
-    this.nodes?.listen(name, presence);
+    this.nodes?.addReplica(name, presence);
   }
 
   /** The session with an address. In a Durable Object, its address may have been asked for before hibernation. */
@@ -141,9 +148,9 @@ export class Hub implements DeliveryOwner, NodesOwner {
 
   /** @throws the error of the codec */
   prepareInfo(info: unknown, isForNodes: boolean): PreparedInfo {
-    if (!this.strict && !isForNodes) return { here: info, encoded: undefined };
-    const encoded = this.codec.encode(info);
-    const here = this.strict ? decodeInfo(this.codec, encoded) : info;
+    if (!this.#strict && !isForNodes) return { here: info, encoded: undefined };
+    const encoded = this.#codec.encode(info);
+    const here = this.#strict ? decodeInfo(this.#codec, encoded) : info;
     return { here, encoded: isForNodes ? encoded : undefined };
   }
 
@@ -152,23 +159,23 @@ export class Hub implements DeliveryOwner, NodesOwner {
     if (options === undefined) return EVERYBODY;
     checkKeys(options, SEND_OPTIONS);
     const { except, volatile = false } = options;
-    if (!Array.isArray(except)) return { except: except && this.sessionOf(except as Excepted), volatile };
-    return { except: this.sessionsOf(except), volatile };
+    if (!Array.isArray(except)) return { except: except && this.#sessionOf(except as Excepted), volatile };
+    return { except: this.#sessionsOf(except), volatile };
   }
 
-  /** The same for other nodes. */
-  selectElsewhere(options: SendOptions | undefined): EntryOptions {
+  /** The options as other nodes get them: only addresses of other nodes are left in `except`. */
+  entryOptionsFor(options: SendOptions | undefined): EntryOptions {
     if (options === undefined) return PLAIN;
     const { except = [], volatile = false } = options;
     const all: readonly Excepted[] = Array.isArray(except) ? except : [except as Excepted];
     return { except: all.filter((one) => typeof one === "string" && !this.isOwn(one)) as string[], volatile };
   }
 
-  private sessionsOf(excepted: readonly Excepted[]): ReadonlySet<TopicSession> {
-    return new Set(excepted.map((one) => this.sessionOf(one)).filter((session) => session !== undefined));
+  #sessionsOf(excepted: readonly Excepted[]): ReadonlySet<TopicSession> {
+    return new Set(excepted.map((one) => this.#sessionOf(one)).filter((session) => session !== undefined));
   }
 
-  private sessionOf(one: Excepted): TopicSession | undefined {
+  #sessionOf(one: Excepted): TopicSession | undefined {
     return typeof one === "string" ? this.findAddress(one) : sessionOf(one);
   }
 
@@ -184,14 +191,23 @@ export class Hub implements DeliveryOwner, NodesOwner {
   }
 
   close(): Promise<void> {
-    if (!this.closed) {
-      this.closed = true;
-      this.registry.clear();
-      for (const presence of this.#presences.values()) presence.onClose();
-      this.emit({ type: "closed" });
-      this.#closing = this.nodes?.close();
+    if (this.#closing === undefined) {
+      let settle!: (shutDown: Promise<void>) => void;
+      // Before any code of the application runs, because that may call this method again.
+      this.#closing = new Promise((resolve) => {
+        settle = resolve;
+      });
+      settle(this.#shutDown());
     }
-    return this.#closing ?? Promise.resolve();
+    return this.#closing;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.closed = true;
+    this.registry.clear();
+    for (const presence of this.#presences.values()) presence.onClose();
+    this.emit({ type: "closed" });
+    await this.nodes?.close();
   }
 
   // --- what other nodes publish
@@ -202,22 +218,25 @@ export class Hub implements DeliveryOwner, NodesOwner {
 
   publishHere(topic: string, messages: readonly OutMessage[], options: EntryOptions): void {
     const members = this.registry.find(topic);
-    if (members !== undefined) this.delivery.publish(members, messages, this.selectHere(options));
+    if (members !== undefined) this.delivery.publish(members, messages, this.#selectHere(options));
   }
 
   broadcastHere(topic: string, bytes: Uint8Array, options: EntryOptions): void {
     const members = this.registry.find(topic);
     if (members === undefined) return;
-    this.decode(bytes, topic, (info) => this.delivery.broadcast(members, info, this.selectHere(options)));
+    const decoded = this.decode(bytes, topic);
+    if (decoded !== undefined) this.delivery.broadcast(members, decoded.info, this.#selectHere(options));
   }
 
   stopHere(topic: string, { reason, detail }: StopRequest, options: EntryOptions): void {
-    this.stopMembers(topic, this.selectHere(options), reason, detail);
+    this.stopMembers(topic, this.#selectHere(options), reason, detail);
   }
 
   sendHere(address: string, bytes: Uint8Array): void {
     const session = this.findAddress(address);
-    if (session !== undefined) this.decode(bytes, undefined, (info) => session.deliver(info));
+    if (session === undefined) return;
+    const decoded = this.decode(bytes, undefined);
+    if (decoded !== undefined) session.deliver(decoded.info);
   }
 
   stopAddressHere(address: string, { reason, detail }: StopRequest): void {
@@ -225,13 +244,23 @@ export class Hub implements DeliveryOwner, NodesOwner {
   }
 
   onNodesInfo(bytes: Uint8Array, node: string): void {
-    this.decode(bytes, undefined, (info) => this.notifyNodeListeners(info, node));
+    const decoded = this.decode(bytes, undefined);
+    if (decoded !== undefined) this.notifyInfoListeners(decoded.info, node);
   }
 
-  notifyNodeListeners(info: unknown, node: string): void {
-    for (const listener of this.nodeListeners) {
+  notifyInfoListeners(info: unknown, node: string): void {
+    this.callEach(this.infoListeners, (listener) => listener(info, node));
+  }
+
+  /**
+   * Calls listeners, and reports what they throw. Each may add and remove listeners: those are called that were there
+   * before the first call, and have not been removed since.
+   */
+  callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
+    for (const listener of [...listeners]) {
+      if (!listeners.has(listener)) continue;
       try {
-        listener(info, node);
+        call(listener);
       } catch (error) {
         this.emit({ type: "error", error });
       }
@@ -245,40 +274,45 @@ export class Hub implements DeliveryOwner, NodesOwner {
     this.delivery.announceTo(members, () => gap);
   }
 
-  private selectHere({ except, volatile }: EntryOptions): Selection {
-    return except.length === 0 && !volatile ? EVERYBODY : { except: this.sessionsOf(except as Address[]), volatile };
+  #selectHere({ except, volatile }: EntryOptions): Selection {
+    return except.length === 0 && !volatile ? EVERYBODY : { except: this.#sessionsOf(except as Address[]), volatile };
   }
 
-  /** Calls `use` with what the codec makes of the bytes. An error of the codec is reported once for each topic. */
-  decode(bytes: Uint8Array, topic: string | undefined, use: (info: unknown) => void): void {
-    let info: unknown;
+  /**
+   * Decodes an info with the codec. An error of the codec is reported once for each topic.
+   *
+   * @returns `undefined` if the codec throws
+   */
+  decode(bytes: Uint8Array, topic: string | undefined): { readonly info: unknown } | undefined {
     try {
-      info = this.codec.decode(bytes);
+      return { info: this.#codec.decode(bytes) };
     } catch (error) {
-      if (this.reportedTopics.has(topic) || this.reportedTopics.size >= MAX_REPORTED) return;
-      this.reportedTopics.add(topic);
+      if (this.#reportedTopics.has(topic) || this.#reportedTopics.size >= MAX_REPORTED) return undefined;
+      this.#reportedTopics.add(topic);
       this.emit({ type: "error", error, ...(topic !== undefined && { topic }) });
-      return;
+      return undefined;
     }
-    use(info);
   }
 
   // --- the connection to other nodes
 
   onUp(): void {
     this.emit({ type: "up" });
-    this.announceReturn([...this.registry.withOnGap()]);
+    this.#announceReturn([...this.registry.withOnGap()], 0, ++this.#returns);
   }
 
   /** Whatever was published elsewhere while the engine was away has not arrived here. */
-  private announceReturn(entries: readonly Entry[]): void {
-    this.delivery.announceTo(entries.slice(0, GAPS_PER_TICK), ({ topic }) => ({
+  #announceReturn(entries: readonly Entry[], from: number, returns: number): void {
+    // The engine has come back again since: that is announced to everybody, and is enough.
+    if (returns !== this.#returns) return;
+    const to = from + GAPS_PER_TICK;
+    this.delivery.announceTo(entries.slice(from, to), ({ topic }) => ({
       topic: topic.name,
       cause: "engine",
       missed: undefined,
       node: undefined,
     }));
-    if (entries.length > GAPS_PER_TICK) this.clock.defer(() => this.announceReturn(entries.slice(GAPS_PER_TICK)));
+    if (to < entries.length) this.clock.defer(() => this.#announceReturn(entries, to, returns));
   }
 
   onAway(cause: unknown, status: "away" | "closed"): void {
@@ -296,7 +330,7 @@ export class Hub implements DeliveryOwner, NodesOwner {
   emit(event: PubSubEvent): void {
     publishEvent(this.node, event);
     try {
-      this.onEvent?.(event);
+      this.#onEvent?.(event);
     } catch {
       // A publisher must not get an exception of a listener.
     }

@@ -29,7 +29,8 @@ export interface Gap {
  *
  * - `up`: other nodes can be reached. Members may have missed something: each one with `onGap` is told so.
  * - `away`: other nodes cannot be reached. What is published meanwhile reaches the members in this process only.
- * - `closed`: `pubsub.close()` was called; or, with a `cause`, the engine's client library was closed for good.
+ * - `closed`: `pubsub.close()` was called; or, with a `cause`, the engine's client was closed by the application or has
+ *   given up. In these two cases, `up` follows if the application connects the client again.
  * - `gap`: members have missed something; each one with `onGap` is told so. Not reported for the cause `"engine"`: such
  *   a gap concerns all topics, and the event `up` stands for it.
  * - `error`: an info of another node could not be decoded (reported once for each topic), or a listener of
@@ -65,12 +66,12 @@ export interface PubSubOptions {
   /**
    * With a backplane: if nothing is received for this long, the node sends a message to itself, a probe. If the probe
    * does not come back within the same time, or the engine acknowledges nothing for this long while published bytes
-   * wait for it, the engine counts as away, and the node connects again. Default: 15 000.
+   * wait for that, the engine counts as away, and the node connects again. Default: 15 000.
    */
   readonly probe?: number;
   /**
-   * With a backplane: the maximum number of published bytes that the engine has not acknowledged yet. If more would be
-   * published, the engine counts as away until it has acknowledged all of them, and a probe has come back. Default:
+   * With a backplane: the maximum number of published bytes that wait to be acknowledged by the engine. If more would
+   * be published, the engine counts as away until none of them waits any more, and a probe has come back. Default:
    * 8 MiB.
    */
   readonly maxUnacknowledged?: number;

@@ -54,8 +54,9 @@ export class PubSub {
 
   /**
    * `"alone"`: without the option `backplane`. `"up"`: other nodes can be reached. `"away"`: not at present.
-   * `"closed"`: {@link close} was called; or the client of the engine was closed for good, and only connections in this
-   * process can be reached.
+   * `"closed"`: {@link close} was called; or the client of the engine was closed by the application, or has given up,
+   * and only connections in this process can be reached. In the last two cases, the status becomes `"up"` again if the
+   * application connects the client again.
    */
   get status(): "alone" | "up" | "away" | "closed" {
     const { closed, nodes } = this.#hub;
@@ -88,8 +89,10 @@ export class PubSub {
   /**
    * Sends an info to the `handleInfo` of the connection with this address, on whichever node it is.
    *
-   * @returns `false` if it is known that the info does not arrive: no connection in this process has the address, or it
-   * is one of another node and the engine is away. `true` is no promise that the info is handled
+   * @returns `false` if it is certain that the info does not arrive: {@link close} was called; or the address is not
+   * one of another node, and no connection in this process has it; or it is one of another node, and the engine is
+   * away, too many bytes wait to be acknowledged, or the info is too large for the engine. `true` is no promise that
+   * the info is handled
    * @throws TypeError for an address that is not a string; the error of the codec
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
@@ -104,7 +107,7 @@ export class PubSub {
   /**
    * Ends the connection with this address, on whichever node it is, as `self.stop` does.
    *
-   * @returns `false` if it is known that no connection is ended, as {@link send} does
+   * @returns `false` if it is certain that no connection is ended; the reasons are those of {@link send}
    * @throws TypeError or RangeError as `self.stop` does, and TypeError for an address that is not a string
    */
   stop(to: Address<never>, reason: string, detail: StopDetail = {}): boolean {
@@ -133,7 +136,7 @@ export class PubSub {
     const { here, encoded } = hub.prepareInfo(info, hub.nodes !== undefined);
     if (hub.closed) return false;
     const reached = hub.nodes?.broadcastToNodes(encoded!) ?? true;
-    hub.notifyNodeListeners(here, this.node);
+    hub.notifyInfoListeners(here, this.node);
     return reached;
   }
 
@@ -145,10 +148,10 @@ export class PubSub {
    * @returns a function that removes the listener
    */
   onNodesInfo(listener: (info: unknown, node: string) => void): () => void {
-    const { nodeListeners } = this.#hub;
+    const { infoListeners } = this.#hub;
     const own = (info: unknown, node: string): void => listener(info, node);
-    nodeListeners.add(own);
-    return () => void nodeListeners.delete(own);
+    infoListeners.add(own);
+    return () => void infoListeners.delete(own);
   }
 
   /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */

@@ -55,7 +55,7 @@ export interface EntryOptions {
 
 export const PLAIN: EntryOptions = { volatile: false, except: [] };
 
-export interface Entry extends EntryOptions {
+export interface EnvelopeEntry extends EntryOptions {
   /** Also a type of a later version. */
   readonly type: number;
   readonly body: Uint8Array;
@@ -65,7 +65,7 @@ export interface Envelope {
   readonly node: string;
   readonly epoch: number;
   readonly first: number;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EnvelopeEntry[];
 }
 
 /** An upper bound of the bytes that an entry adds to an envelope. */
@@ -76,8 +76,9 @@ export const entrySize = (bodySize: number, { except }: EntryOptions): number =>
 export const ENVELOPE_OVERHEAD = HEADER_SIZE;
 
 export class EnvelopeWriter {
+  /** How many entries were added. */
+  count = 0;
   private readonly writer = new ByteWriter();
-  private count = 0;
 
   /** @param node the bytes of the node's UUID */
   constructor(node: Uint8Array, epoch: number, first: number) {
@@ -126,13 +127,13 @@ export const readEnvelope = (bytes: Uint8Array): Envelope | undefined => {
   const first = reader.uint(6);
   const count = reader.uint(2);
   if (first === 0 || count === 0) throw new MalformedError("an envelope without a number or entries");
-  const entries: Entry[] = [];
+  const entries: EnvelopeEntry[] = [];
   for (let i = 0; i < count; i++) entries.push(readEntry(reader));
   if (!reader.isAtEnd) throw new MalformedError("bytes after the last entry");
   return { node, epoch, first, entries };
 };
 
-const readEntry = (reader: ByteReader): Entry => {
+const readEntry = (reader: ByteReader): EnvelopeEntry => {
   const flags = reader.uint(1);
   let except = PLAIN.except;
   if ((flags & HAS_EXCEPTIONS) !== 0) {

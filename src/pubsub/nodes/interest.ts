@@ -1,10 +1,13 @@
-/** Which channels this node receives: those of topics that have members here. */
+/**
+ * The channels to which this node is subscribed: its own, that of all nodes, and those of topics that have members
+ * here, or had some until recently.
+ */
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 
-/** What an interest needs of the engine. */
+/** What an interest needs of the connection to the engine. */
 export interface Subscriber {
   readonly isUp: boolean;
-  /** Resolves when the engine has confirmed it. Never rejects. */
+  /** Resolves when the engine has confirmed the subscription. Never rejects. */
   subscribe(channel: string): Promise<void>;
   unsubscribe(channels: readonly string[]): void;
 }

@@ -4,24 +4,25 @@ import type { StopDetail } from "../../result.ts";
 import type { Clock } from "../../session/clock.ts";
 import type { Backplane } from "../backplane.ts";
 import type { Gap } from "../options.ts";
-import { listOf, readMessage, readStop, type StopRequest, typeOf, writeStop } from "./bodies.ts";
-import { ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
-import { ALL_NODES, nodeChannel, topicChannel, topicOf } from "./channels.ts";
-import { Engine, type EngineOwner } from "./engine.ts";
 import {
-  type Entry,
-  type EntryOptions,
-  EntryType,
-  type Envelope,
-  isFrom,
-  PLAIN,
-  readEnvelope,
-  uuidBytes,
-} from "./envelope.ts";
+  listOf,
+  prefixed,
+  type StopRequest,
+  typeOf,
+  type Version,
+  writeProbe,
+  writeStop,
+  writeVersions,
+} from "./bodies.ts";
+import { MalformedError } from "./bytes.ts";
+import { ALL_NODES, nodeChannel, topicChannel, topicOf } from "./channels.ts";
+import { EngineConnection, type EngineConnectionOwner } from "./engine-connection.ts";
+import { type EntryOptions, EntryType, type Envelope, isFrom, PLAIN, readEnvelope, uuidBytes } from "./envelope.ts";
 import { Interest } from "./interest.ts";
-import { Membership, type MembershipOwner } from "./membership.ts";
+import { LiveNodes, type LiveNodesOwner } from "./live-nodes.ts";
 import { ReceivedNumbers, SentNumbers } from "./numbers.ts";
 import { Outbox } from "./outbox.ts";
+import { isSentAlike, type NodeEntry, readNodeEntry, readTopicEntry, type TopicEntry } from "./received.ts";
 import type { BackplaneStats } from "./stats.ts";
 
 export interface NodesOptions {
@@ -51,33 +52,33 @@ export interface NodesOwner {
   onWarning(message: string): void;
 }
 
-/** What presence needs: messages between nodes, and which of them are alive. */
-export interface NodeListener {
+/** A presence on this node. It exchanges messages with the presences of the same name on other nodes. */
+export interface PresenceReplica {
   /** How many changes this node has published. Each beat tells the others. */
   readonly version: number;
   /** @throws MalformedError for a message that no node has sent */
   onMessage(node: string, body: Uint8Array): void;
-  /** A node is alive, and has published so many changes. */
+  /** A node is alive, and has published as many changes as `version` says. */
   onBeat(node: string, version: number): void;
   onNodeGone(node: string): void;
   /** The `PubSub` closes. */
   onClose(): void;
 }
 
-/** How long {@link Nodes.close} waits for the engine to take the goodbye, in milliseconds. */
+/** How long {@link Nodes.close} waits until the goodbye is settled, in milliseconds. */
 const GOODBYE_TIMEOUT = 1_000;
 
-export class Nodes implements EngineOwner, MembershipOwner {
+export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
   private readonly owner: NodesOwner;
   private readonly node: string;
   private readonly nodeBytes: Uint8Array;
   private readonly clock: Clock;
-  private readonly engine: Engine;
+  private readonly connection: EngineConnection;
   private readonly outbox: Outbox;
   private readonly interest: Interest;
-  private readonly membership: Membership;
+  private readonly liveNodes: LiveNodes;
   private readonly received = new ReceivedNumbers();
-  private readonly listeners = new Map<string, NodeListener>();
+  private readonly replicas = new Map<string, PresenceReplica>();
   private readonly counters = { envelopes: 0, entries: 0, bytes: 0, duplicates: 0, gaps: 0, missed: 0 };
   private echoes = 0;
   private malformed = 0;
@@ -90,27 +91,27 @@ export class Nodes implements EngineOwner, MembershipOwner {
     this.node = node;
     this.nodeBytes = uuidBytes(node);
     this.clock = clock;
-    this.engine = new Engine(backplane, this, { node, clock, probeInterval: probe, maxUnacknowledged });
-    this.outbox = new Outbox(this.engine, new SentNumbers(), clock);
-    this.interest = new Interest(this.engine, clock, linger, (channel) => this.received.forgetChannel(channel));
-    this.membership = new Membership(this, options);
+    this.connection = new EngineConnection(backplane, this, { node, clock, probeInterval: probe, maxUnacknowledged });
+    this.outbox = new Outbox(this.nodeBytes, this.connection, new SentNumbers(), clock);
+    this.interest = new Interest(this.connection, clock, linger, (channel) => this.received.forgetChannel(channel));
+    this.liveNodes = new LiveNodes(this, options);
     this.interest.hold(nodeChannel(node));
     this.interest.hold(ALL_NODES);
   }
 
   get status(): "up" | "away" | "closed" {
-    return this.engine.status;
+    return this.connection.status;
   }
 
   get isUp(): boolean {
-    return this.engine.isUp;
+    return this.connection.isUp;
   }
 
   get stats(): BackplaneStats {
-    const { engine, outbox, interest, counters } = this;
+    const { connection, outbox, interest, counters } = this;
     return {
-      since: new Date(engine.since),
-      nodes: [...this.membership.nodes].length + 1,
+      since: new Date(connection.since),
+      nodes: [...this.liveNodes.nodes].length + 1,
       channels: interest.size,
       sentEnvelopes: outbox.envelopes,
       sentMessages: outbox.entries,
@@ -118,8 +119,8 @@ export class Nodes implements EngineOwner, MembershipOwner {
       receivedEnvelopes: counters.envelopes,
       receivedMessages: counters.entries,
       receivedBytes: counters.bytes,
-      unacknowledgedBytes: engine.unacknowledgedBytes,
-      rejected: engine.rejected,
+      unacknowledgedBytes: connection.unsettled,
+      rejected: connection.rejected,
       droppedAway: outbox.droppedAway,
       droppedTooLarge: outbox.droppedTooLarge,
       droppedBacklog: outbox.droppedBacklog,
@@ -130,8 +131,8 @@ export class Nodes implements EngineOwner, MembershipOwner {
       malformed: this.malformed,
       unknownVersion: this.unknownVersion,
       subscribed: interest.subscribes,
-      probes: engine.probes,
-      probeRoundTrip: engine.roundTrip,
+      probes: connection.probes,
+      probeRoundTrip: connection.roundTrip,
     };
   }
 
@@ -151,10 +152,11 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   publish(topic: string, messages: Messages, options: EntryOptions): boolean {
     const channel = topicChannel(topic);
-    let sent = true;
+    // While the engine is away, an empty list does not reach other nodes, either.
+    let sent = this.isUp;
     for (const message of listOf(messages))
       sent = this.outbox.add(channel, typeOf(message), message.data ?? "", options) && sent;
-    return sent && this.engine.isUp;
+    return sent;
   }
 
   broadcast(topic: string, info: IoData, options: EntryOptions): boolean {
@@ -176,9 +178,7 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   private addToAddress(node: string, address: string, type: EntryType, rest: IoData): boolean {
-    const writer = new ByteWriter();
-    writer.sized(address);
-    return this.outbox.add(nodeChannel(node), type, [writer.written, rest], PLAIN);
+    return this.outbox.add(nodeChannel(node), type, prefixed(address, rest), PLAIN);
   }
 
   // --- nodes
@@ -187,10 +187,9 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.outbox.add(ALL_NODES, EntryType.info, info, PLAIN);
   }
 
-  /** Adds a listener: to messages that other nodes send with this name. */
-  listen(name: string, listener: NodeListener): void {
-    this.listeners.set(name, listener);
-    // So that the listener learns of the other nodes immediately.
+  addReplica(name: string, replica: PresenceReplica): void {
+    this.replicas.set(name, replica);
+    // So that the replica learns of the other nodes immediately.
     if (this.isUp && !this.isClosed) this.sendBeat(EntryType.hello);
   }
 
@@ -199,25 +198,19 @@ export class Nodes implements EngineOwner, MembershipOwner {
     return this.interest.ready(ALL_NODES);
   }
 
-  /** Sends a message of the listener `name` to one node, or to all. */
+  /** Sends a message of the presence `name` to one node, or to all. */
   sendToNodes(name: string, body: IoData, node?: string): boolean {
-    const writer = new ByteWriter();
-    writer.sized(name);
     const channel = node === undefined ? ALL_NODES : nodeChannel(node);
-    return this.outbox.add(channel, EntryType.presence, [writer.written, body], PLAIN);
+    return this.outbox.add(channel, EntryType.presence, prefixed(name, body), PLAIN);
   }
 
   sendBeat(type: EntryType = EntryType.beat, channel = ALL_NODES): void {
-    const writer = new ByteWriter();
-    for (const [name, { version }] of this.listeners) {
-      writer.sized(name);
-      writer.uint(version, 6);
-    }
-    this.outbox.add(channel, type, writer.written, PLAIN);
+    const versions = Array.from(this.replicas, ([name, { version }]): Version => [name, version]);
+    this.outbox.add(channel, type, writeVersions(versions), PLAIN);
   }
 
   onNodeGone(node: string): void {
-    for (const listener of this.listeners.values()) listener.onNodeGone(node);
+    for (const replica of this.replicas.values()) replica.onNodeGone(node);
   }
 
   onNodeForgotten(node: string): void {
@@ -226,41 +219,39 @@ export class Nodes implements EngineOwner, MembershipOwner {
 
   /** Says goodbye, and closes the connection to the engine. */
   async close(): Promise<void> {
-    const { engine, outbox } = this;
+    const { connection, outbox } = this;
     this.isClosed = true;
-    this.membership.close();
+    this.liveNodes.close();
     this.interest.close();
-    if (engine.isUp) {
+    if (connection.isUp) {
       outbox.add(ALL_NODES, EntryType.goodbye, "", PLAIN);
       outbox.flush();
-      if (engine.unacknowledgedBytes > 0) await this.acknowledgement();
+      if (connection.unsettled > 0) await this.settlement();
     }
-    await engine.close();
+    await connection.close();
   }
 
-  private acknowledgement(): Promise<void> {
-    const { engine, clock } = this;
+  private settlement(): Promise<void> {
+    const { connection, clock } = this;
     return new Promise((resolve) => {
       const timeout = { slot: 0, tick: () => resolve() };
       clock.schedule(timeout, clock.now() + GOODBYE_TIMEOUT);
-      engine.onAcknowledged = () => {
+      connection.onSettled = () => {
         clock.cancel(timeout);
         resolve();
       };
     });
   }
 
-  // --- what the engine reports. While this node says goodbye, it may still report something: nothing is done then
+  // --- what the connection reports. While this node says goodbye, it may still report something: nothing is done then
 
   probe(id: number): Uint8Array {
-    const writer = new ByteWriter();
-    writer.uint(id, 4);
-    return this.outbox.single(EntryType.probe, writer.written);
+    return this.outbox.single(EntryType.probe, writeProbe(id));
   }
 
   onUp(): void {
     if (this.isClosed) return;
-    this.membership.start();
+    this.liveNodes.start();
     this.sendBeat(EntryType.hello);
     this.owner.onUp();
   }
@@ -301,24 +292,38 @@ export class Nodes implements EngineOwner, MembershipOwner {
   }
 
   /** @throws MalformedError before anything of the envelope is delivered */
-  private onEnvelope(channel: string, { node, epoch, first, entries }: Envelope, size: number): void {
+  private onEnvelope(channel: string, envelope: Envelope, size: number): void {
+    const { node, entries } = envelope;
     const topic = topicOf(channel);
-    const received =
-      topic === undefined
-        ? entries.map((entry) => this.readNodeEntry(channel, node, entry))
-        : this.owner.hasMembers(topic)
-          ? entries.map((entry) => this.readTopicEntry(topic, entry))
-          : [];
+    if (topic === undefined) {
+      const received = entries.map(readNodeEntry);
+      const duplicates = this.accept(channel, topic, envelope, size);
+      for (const entry of received.slice(duplicates)) this.onNodeEntry(channel, node, entry);
+    } else {
+      const received = this.owner.hasMembers(topic) ? entries.map(readTopicEntry) : [];
+      const duplicates = this.accept(channel, topic, envelope, size);
+      this.passOn(topic, received.slice(duplicates));
+    }
+  }
+
+  /**
+   * Counts an envelope, and reports a gap before it.
+   *
+   * @returns how many entries at its start were received before
+   */
+  private accept(
+    channel: string,
+    topic: string | undefined,
+    { node, epoch, first, entries }: Envelope,
+    size: number,
+  ): number {
     const { counters } = this;
     counters.envelopes++;
     counters.entries += entries.length;
     counters.bytes += size;
-    if (node === this.node) {
-      // A probe. This node is none of the others, and lost probes are nothing that was missed.
-      this.pass(topic, received);
-      return;
-    }
-    this.membership.heard(node);
+    // A probe. This node is none of the others, and lost probes are nothing that was missed.
+    if (node === this.node) return 0;
+    this.liveNodes.heard(node);
     const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
     counters.duplicates += duplicates;
     if (missed > 0) {
@@ -326,95 +331,59 @@ export class Nodes implements EngineOwner, MembershipOwner {
       counters.missed += missed;
       if (topic !== undefined) this.owner.onRemoteGap({ topic, cause: "publisher", missed, node });
     }
-    this.pass(topic, received.slice(duplicates));
+    return duplicates;
   }
 
-  private readTopicEntry(topic: string, entry: Entry): Received {
-    const { type, body } = entry;
-    if (type <= EntryType.pong) return { entry, message: readMessage(type, body) };
-    if (type === EntryType.info) return { entry, run: () => this.owner.broadcastHere(topic, body, entry) };
-    if (type !== EntryType.stop) return { entry };
-    const request = readStop(body);
-    return { entry, run: () => this.owner.stopHere(topic, request, entry) };
-  }
-
-  /** An entry in the channel of this node, or of all nodes. */
-  private readNodeEntry(channel: string, node: string, entry: Entry): Received {
-    const reader = new ByteReader(entry.body);
-    const { owner, membership } = this;
-    const isForAll = channel === ALL_NODES;
-    switch (entry.type) {
-      case EntryType.probe: {
-        const id = reader.uint(4);
-        return { entry, run: () => node === this.node && this.engine.probeReturned(id) };
-      }
-      case EntryType.addressInfo: {
-        const address = reader.sizedText();
-        const info = reader.rest();
-        return { entry, run: () => owner.sendHere(address, info) };
-      }
-      case EntryType.addressStop: {
-        const address = reader.sizedText();
-        const request = readStop(reader.rest());
-        return { entry, run: () => owner.stopAddressHere(address, request) };
-      }
-      case EntryType.info:
-        return { entry, run: () => isForAll && owner.onNodesInfo(entry.body, node) };
-      case EntryType.presence: {
-        const listener = this.listeners.get(reader.sizedText());
-        const body = reader.rest();
-        // A message of a node that is gone may be late.
-        return {
-          entry,
-          run: () => membership.has(node) && this.guard(() => listener?.onMessage(node, body)),
-        };
-      }
-      case EntryType.goodbye:
-        return { entry, run: () => membership.goodbye(node) };
-      case EntryType.hello:
-      case EntryType.beat: {
-        const versions: (readonly [NodeListener | undefined, number])[] = [];
-        while (!reader.isAtEnd) versions.push([this.listeners.get(reader.sizedText()), reader.uint(6)]);
-        return {
-          entry,
-          run: () => {
-            membership.alive(node);
-            // So that a node that has just started learns of this one at once. To it alone: when an engine comes back,
-            // all nodes say hello.
-            if (entry.type === EntryType.hello) this.sendBeat(EntryType.beat, nodeChannel(node));
-            for (const [listener, version] of versions) listener?.onBeat(node, version);
-          },
-        };
-      }
-      default:
-        return { entry };
-    }
-  }
-
-  /** Passes on what was received, consecutive messages together. */
-  private pass(topic: string | undefined, received: readonly Received[]): void {
+  /** Passes on what was received in the channel of a topic, consecutive messages together. */
+  private passOn(topic: string, received: readonly TopicEntry[]): void {
+    const { owner } = this;
     // A listener may close this node.
     for (let i = 0; i < received.length && !this.isClosed; ) {
-      const { entry, message, run } = received[i++]!;
-      run?.();
-      if (message === undefined) continue;
-      const messages = [message];
+      const entry = received[i++]!;
+      if (entry.type === "info") owner.broadcastHere(topic, entry.info, entry.options);
+      if (entry.type === "stop") owner.stopHere(topic, entry.request, entry.options);
+      if (entry.type !== "message") continue;
+      const messages = [entry.message];
       for (; i < received.length; i++) {
-        const { entry: next, message: more } = received[i]!;
-        if (more === undefined || !isSentAlike(entry, next)) break;
-        messages.push(more);
+        const next = received[i]!;
+        if (next.type !== "message" || !isSentAlike(entry.options, next.options)) break;
+        messages.push(next.message);
       }
-      this.owner.publishHere(topic!, messages, entry);
+      owner.publishHere(topic, messages, entry.options);
+    }
+  }
+
+  private onNodeEntry(channel: string, node: string, entry: NodeEntry): void {
+    const { owner, liveNodes, replicas } = this;
+    // A listener may have closed this node.
+    if (this.isClosed) return;
+    switch (entry.type) {
+      case "info":
+        if (channel === ALL_NODES) owner.onNodesInfo(entry.info, node);
+        break;
+      case "addressInfo":
+        owner.sendHere(entry.address, entry.info);
+        break;
+      case "addressStop":
+        owner.stopAddressHere(entry.address, entry.request);
+        break;
+      case "hello":
+      case "beat":
+        liveNodes.alive(node);
+        // So that a node that has just started learns of this one at once. To it alone: when an engine comes back, all
+        // nodes say hello.
+        if (entry.type === "hello") this.sendBeat(EntryType.beat, nodeChannel(node));
+        for (const [name, version] of entry.versions) replicas.get(name)?.onBeat(node, version);
+        break;
+      case "goodbye":
+        liveNodes.markGone(node);
+        break;
+      case "probe":
+        if (node === this.node) this.connection.probeReturned(entry.id);
+        break;
+      case "presence":
+        // A message of a node that is gone may be late.
+        if (liveNodes.has(node)) this.guard(() => replicas.get(entry.name)?.onMessage(node, entry.body));
     }
   }
 }
-
-/** What an entry is, once its body has been read: a message, or something to do. Neither, if its type is unknown. */
-interface Received {
-  readonly entry: Entry;
-  readonly message?: OutMessage;
-  readonly run?: () => unknown;
-}
-
-const isSentAlike = (a: EntryOptions, b: EntryOptions): boolean =>
-  a.volatile === b.volatile && a.except.length + b.except.length === 0;

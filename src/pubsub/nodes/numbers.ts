@@ -1,5 +1,5 @@
 /**
- * The numbers of what is published: for each node and channel from 1, without holes, so that a receiver recognises what
+ * The numbers of what is published: for each node and channel from 1, without holes, so that a receiver recognizes what
  * it has already received, and what is missing.
  */
 

@@ -2,16 +2,8 @@
 import type { IoData } from "../../message.ts";
 import { ioLength } from "../../protocol/io-data.ts";
 import type { Clock } from "../../session/clock.ts";
-import type { Engine } from "./engine.ts";
-import {
-  ENVELOPE_OVERHEAD,
-  type EntryOptions,
-  type EntryType,
-  EnvelopeWriter,
-  entrySize,
-  PLAIN,
-  uuidBytes,
-} from "./envelope.ts";
+import type { EngineConnection } from "./engine-connection.ts";
+import { ENVELOPE_OVERHEAD, type EntryOptions, type EntryType, EnvelopeWriter, entrySize, PLAIN } from "./envelope.ts";
 import type { SentNumbers } from "./numbers.ts";
 
 /** When this many bytes are collected, they are published without waiting for the end of the event-loop tick. */
@@ -21,9 +13,8 @@ interface OpenEnvelope {
   readonly channel: string;
   readonly writer: EnvelopeWriter;
   readonly epoch: number;
-  /** The number of the next entry. */
-  next: number;
-  count: number;
+  /** The number of the first entry. */
+  readonly first: number;
 }
 
 export class Outbox {
@@ -33,7 +24,7 @@ export class Outbox {
   droppedAway = 0;
   droppedTooLarge = 0;
   droppedBacklog = 0;
-  private readonly engine: Engine;
+  private readonly connection: EngineConnection;
   private readonly numbers: SentNumbers;
   private readonly clock: Clock;
   private readonly node: Uint8Array;
@@ -45,11 +36,12 @@ export class Outbox {
   private isScheduled = false;
   private isOverloaded = false;
 
-  constructor(engine: Engine, numbers: SentNumbers, clock: Clock) {
-    this.engine = engine;
+  /** @param node the bytes of the node's UUID */
+  constructor(node: Uint8Array, connection: EngineConnection, numbers: SentNumbers, clock: Clock) {
+    this.node = node;
+    this.connection = connection;
     this.numbers = numbers;
     this.clock = clock;
-    this.node = uuidBytes(engine.node);
   }
 
   /**
@@ -58,14 +50,14 @@ export class Outbox {
    * @returns `false` if no other node gets it. Its number is used nevertheless, so that they know that it is missing
    */
   add(channel: string, type: EntryType, body: IoData, options: EntryOptions): boolean {
-    const { engine } = this;
+    const { connection } = this;
     const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
-    if (!engine.isUp) return this.dropped("droppedAway");
+    if (!connection.isUp) return this.dropped("droppedAway");
     const bodySize = ioLength(body);
     const size = entrySize(bodySize, options);
-    const { maxBytes } = engine;
+    const { maxBytes } = connection;
     if (ENVELOPE_OVERHEAD + size > maxBytes) return this.dropped("droppedTooLarge");
-    if (!engine.hasRoom(this.queuedBytes + size)) {
+    if (!connection.hasRoom(this.queuedBytes + size)) {
       // The engine counts as away at the end of the tick: whoever publishes is not interrupted by listeners.
       this.isOverloaded = true;
       this.schedule();
@@ -75,17 +67,15 @@ export class Outbox {
     if (
       envelope === undefined ||
       envelope.epoch !== epoch ||
-      envelope.next !== first ||
+      envelope.first + envelope.writer.count !== first ||
       envelope.writer.isFull ||
       envelope.writer.size + size > maxBytes
     ) {
-      envelope = { channel, writer: new EnvelopeWriter(this.node, epoch, first), epoch, next: first, count: 0 };
+      envelope = { channel, writer: new EnvelopeWriter(this.node, epoch, first), epoch, first };
       this.open.set(channel, envelope);
       this.queue.push(envelope);
     }
     envelope.writer.add(type, body, bodySize, options);
-    envelope.next++;
-    envelope.count++;
     this.queuedBytes += size;
     if (this.queuedBytes >= FLUSH_THRESHOLD) this.flush();
     else this.schedule();
@@ -101,20 +91,20 @@ export class Outbox {
 
   /** Publishes everything that was added. */
   flush(): void {
-    const { queue, engine } = this;
+    const { queue, connection } = this;
     this.queue = [];
     this.open.clear();
     this.queuedBytes = 0;
-    for (const { channel, writer, count } of queue) {
-      if (!engine.isUp) {
-        this.droppedAway += count;
+    for (const { channel, writer } of queue) {
+      if (!connection.isUp) {
+        this.droppedAway += writer.count;
         continue;
       }
       const bytes = writer.finish();
       this.envelopes++;
-      this.entries += count;
+      this.entries += writer.count;
       this.bytes += bytes.length;
-      engine.publish(channel, bytes);
+      connection.publish(channel, bytes);
     }
   }
 
@@ -129,7 +119,7 @@ export class Outbox {
     this.clock.defer(() => {
       this.isScheduled = false;
       this.flush();
-      if (this.isOverloaded) this.engine.overload();
+      if (this.isOverloaded) this.connection.overload();
       this.isOverloaded = false;
     });
   }

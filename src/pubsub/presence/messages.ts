@@ -6,7 +6,9 @@
  * |---|---|
  * | diff | type (1), version (6), changes |
  * | request | type (1), from (6): asks for the entries from this number on |
- * | part | type (1), version (6), from (6), next (6), joins: the entries from `from` up to `next`; 0: the last part |
+ * | part | type (1), version (6), from (6), next (6), joins: the entries with numbers from `from` to before `next` |
+ *
+ * In the last part, `next` is 0, and the joins are all entries from `from` on.
  *
  * A change is its kind (1) and the number of the entry (6), and for a join the topic and the key as JSON, which unlike
  * UTF-8 represents lone surrogates, and the meta as the codec encodes it; each with its length in bytes (varint) first.
@@ -111,13 +113,13 @@ const readChanges = (reader: ByteReader): Pick<DiffMessage, "joins" | "leaves"> 
     const kind = reader.uint(1);
     const number = reader.uint(6);
     if (kind === Kind.leave) leaves.push(number);
-    else if (kind === Kind.join) joins.push({ number, ...readPlace(reader.sizedText()), meta: reader.sized() });
+    else if (kind === Kind.join) joins.push({ number, ...readTopicAndKey(reader.sizedText()), meta: reader.sized() });
     else throw new MalformedError("neither a join nor a leave");
   }
   return { joins, leaves };
 };
 
-const readPlace = (json: string): Pick<Join, "topic" | "key"> => {
+const readTopicAndKey = (json: string): Pick<Join, "topic" | "key"> => {
   const [topic, key] = parseList(json);
   if (typeof topic !== "string" || typeof key !== "string") throw new MalformedError("not a topic and a key");
   return { topic, key };

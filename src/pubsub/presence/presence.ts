@@ -4,7 +4,7 @@ import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
 import type { Self } from "../../websock.ts";
 import type { Hub } from "../hub.ts";
-import type { NodeListener } from "../nodes/nodes.ts";
+import type { PresenceReplica } from "../nodes/nodes.ts";
 import type { Subscription } from "../options.ts";
 import { PubSub } from "../pubsub.ts";
 import { reachableSessionOf, sessionOf } from "../session-of.ts";
@@ -19,8 +19,9 @@ import {
   writePart,
   writeRequest,
 } from "./messages.ts";
+import { NumberedMap } from "./numbered-map.ts";
 import { Remote } from "./remote.ts";
-import { type Diff, getOrSet, type Placed, type PresenceList, type Tracked, View } from "./view.ts";
+import { type Diff, getOrSet, type PresenceEntry, type PresenceList, type Tracked, View } from "./view.ts";
 
 /** Options of `new Presence`. */
 export interface PresenceOptions {
@@ -29,7 +30,7 @@ export interface PresenceOptions {
 }
 
 /** An entry of a connection of this node. */
-interface Own<Meta> extends Placed<Meta> {
+interface Own<Meta> extends PresenceEntry<Meta> {
   readonly number: number;
   /** Its join as other nodes get it; empty if there are none. */
   readonly join: Uint8Array;
@@ -73,8 +74,8 @@ export class Presence<Meta> {
   readonly #hub: Hub;
   readonly #name: string;
   readonly #view = new View<Meta>();
-  /** In the order of their numbers. */
-  readonly #own = new Map<number, Own<Meta>>();
+  /** The entries of this node by number. */
+  readonly #own = new NumberedMap<Own<Meta>>();
   readonly #connections = new Map<TopicSession, Connection<Meta>>();
   readonly #remotes = new Map<string, Remote<Meta>>();
   readonly #listeners = new Set<(topic: string, diff: Diff<Meta>) => void>();
@@ -92,7 +93,7 @@ export class Presence<Meta> {
     checkString('option "name"', name);
     this.#hub = PubSub.hubOf(pubsub);
     this.#name = name;
-    this.#hub.addPresence(name, this.#listener());
+    this.#hub.addPresence(name, this.#replica());
   }
 
   /**
@@ -123,7 +124,7 @@ export class Presence<Meta> {
     if (known !== undefined) this.#remove(known);
     const own = { number, topic, key, join, tracked: trackedBy(this.#hub.node, number, here as Meta) };
     keys.set(key, own);
-    this.#own.set(number, own);
+    this.#own.add(number, own);
     this.#view.add(own);
     this.#changes.set(number, join);
     this.#schedule();
@@ -266,27 +267,15 @@ export class Presence<Meta> {
 
   #notify(): void {
     for (const [topic, diff] of this.#view.takeDiffs()) {
-      this.#callEach(this.#listeners, (listener) => listener(topic, diff));
+      this.#hub.callEach(this.#listeners, (listener) => listener(topic, diff));
       const subscribers = this.#subscribers.get(topic);
-      if (subscribers !== undefined) this.#callEach(subscribers, (subscriber) => subscriber(diff));
-    }
-  }
-
-  /** Each of them may add and remove others: those are called that were there before, and still are. */
-  #callEach<Listener>(listeners: ReadonlySet<Listener>, call: (listener: Listener) => void): void {
-    for (const listener of [...listeners]) {
-      if (!listeners.has(listener)) continue;
-      try {
-        call(listener);
-      } catch (error) {
-        this.#hub.emit({ type: "error", error });
-      }
+      if (subscribers !== undefined) this.#hub.callEach(subscribers, (subscriber) => subscriber(diff));
     }
   }
 
   // --- entries of other nodes
 
-  #listener(): NodeListener {
+  #replica(): PresenceReplica {
     const version = (): number => this.#version;
     return {
       get version() {
@@ -315,8 +304,7 @@ export class Presence<Meta> {
     const joins: Uint8Array[] = [];
     let size = 0;
     let next: number | undefined;
-    for (const { number, join } of this.#own.values()) {
-      if (number < from) continue;
+    for (const { number, join } of this.#own.from(from)) {
       size += join.length;
       if (size > MAX_CHANGES_SIZE) {
         next = number;
@@ -330,26 +318,23 @@ export class Presence<Meta> {
   #remoteOf(node: string): Remote<Meta> {
     const { clock, nodes } = this.#hub;
     return getOrSet(this.#remotes, node, () => {
-      const change = (what: "add" | "remove", placed: Placed<Meta>): void => {
-        this.#view[what](placed);
+      const change = (what: "add" | "remove", entry: PresenceEntry<Meta>): void => {
+        this.#view[what](entry);
         this.#schedule();
       };
       return new Remote<Meta>({
         now: () => clock.now(),
-        place: (join) => this.#place(node, join),
-        add: (placed) => change("add", placed),
-        remove: (placed) => change("remove", placed),
+        decode: (join) => this.#decode(node, join),
+        add: (entry) => change("add", entry),
+        remove: (entry) => change("remove", entry),
         request: (from) => nodes!.sendToNodes(this.#name, writeRequest(from), node),
       });
     });
   }
 
-  #place(node: string, { number, topic, key, meta }: Join): Placed<Meta> | undefined {
-    let placed: Placed<Meta> | undefined;
-    this.#hub.decode(meta, topic, (decoded) => {
-      placed = { topic, key, tracked: trackedBy(node, number, decoded as Meta) };
-    });
-    return placed;
+  #decode(node: string, { number, topic, key, meta }: Join): PresenceEntry<Meta> | undefined {
+    const decoded = this.#hub.decode(meta, topic);
+    return decoded && { topic, key, tracked: trackedBy(node, number, decoded.info as Meta) };
   }
 
   #clear(): void {

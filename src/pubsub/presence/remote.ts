@@ -1,43 +1,44 @@
 /** The entries of another node. */
 import type { DiffMessage, Join, PartMessage } from "./messages.ts";
-import type { Placed } from "./view.ts";
+import type { PresenceEntry } from "./view.ts";
 
 /** A part that has not arrived after this many milliseconds is requested again at the next beat. */
 const REQUEST_TIMEOUT = 1_000;
 
-/** What a remote needs of its presence. */
+/** What {@link Remote} needs of its presence. */
 export interface RemoteOwner<Meta> {
   now(): number;
   /** Decodes an entry; `undefined` if that is not possible. */
-  place(join: Join): Placed<Meta> | undefined;
-  add(placed: Placed<Meta>): void;
-  remove(placed: Placed<Meta>): void;
+  decode(join: Join): PresenceEntry<Meta> | undefined;
+  add(entry: PresenceEntry<Meta>): void;
+  remove(entry: PresenceEntry<Meta>): void;
   /** Requests a part of the entries of the node, from this number on. */
   request(from: number): void;
 }
 
 /** All entries are being requested, one part after the other. */
 interface Resync {
-  /** The number from which on the next part is. */
+  /** The number from which the next part begins. */
   from: number;
   requestedAt: number;
   /**
-   * The entries that the parts contain unless they have left, each with the version of the diff with which it has
-   * joined since; 0: before. A part that contains an entry removes it.
+   * The entries that are known here and that no part has contained so far; once the first part has arrived, without
+   * those that are newer than it. What remains after the last part has left. The value is the version of the diff that
+   * added the entry during this resync; 0: it was known before.
    */
-  readonly unconfirmed: Map<number, number>;
-  /** The entries that have left since: a part that is older than that may contain them. */
+  readonly absent: Map<number, number>;
+  /** The entries that have left during this resync: a part that is older may contain them. */
   readonly left: Set<number>;
 }
 
 /**
- * Follows the diffs of a node. If one is missing, all entries are requested. Each part is as of another version, but
- * because an entry joins and leaves only once, it does not matter which of the diffs and parts arrive first, as long as
- * no diff after the version of the first part is missing.
+ * Applies the diffs of one node. If a diff is missing, requests all entries, in parts. Parts may have different
+ * versions, and may overtake diffs: an entry joins once and leaves once, so the order does not matter, provided that no
+ * diff after the first part's version is missing.
  */
 export class Remote<Meta> {
   private readonly owner: RemoteOwner<Meta>;
-  private readonly entries = new Map<number, Placed<Meta>>();
+  private readonly entries = new Map<number, PresenceEntry<Meta>>();
   private version = 0;
   /** No diff between this version and {@link version} is missing. */
   private completeAfter = 0;
@@ -61,7 +62,7 @@ export class Remote<Meta> {
     this.version = version;
     for (const join of joins) {
       this.add(join);
-      if (this.resync?.from === 0) this.resync.unconfirmed.set(join.number, version);
+      if (this.resync?.from === 0) this.resync.absent.set(join.number, version);
     }
     for (const number of leaves) this.remove(number);
   }
@@ -74,12 +75,11 @@ export class Remote<Meta> {
         this.request(resync, 0);
         return;
       }
-      for (const [number, joinedWith] of resync.unconfirmed)
-        if (joinedWith > version) resync.unconfirmed.delete(number);
+      for (const [number, joinedWith] of resync.absent) if (joinedWith > version) resync.absent.delete(number);
       this.version = Math.max(this.version, version);
     }
     for (const join of joins) {
-      resync.unconfirmed.delete(join.number);
+      resync.absent.delete(join.number);
       if (!resync.left.has(join.number)) this.add(join);
     }
     if (next !== undefined) {
@@ -87,12 +87,12 @@ export class Remote<Meta> {
       return;
     }
     this.resync = undefined;
-    for (const number of resync.unconfirmed.keys()) this.remove(number);
+    for (const number of resync.absent.keys()) this.remove(number);
   }
 
   /** Removes all entries. */
   clear(): void {
-    for (const placed of this.entries.values()) this.owner.remove(placed);
+    for (const entry of this.entries.values()) this.owner.remove(entry);
     this.entries.clear();
   }
 
@@ -100,8 +100,8 @@ export class Remote<Meta> {
   private startResync(completeAfter: number): void {
     const { resync } = this;
     this.completeAfter = completeAfter;
-    const unconfirmed = new Map(Array.from(this.entries.keys(), (number) => [number, 0]));
-    this.resync = { from: 0, requestedAt: 0, unconfirmed, left: new Set() };
+    const absent = new Map(Array.from(this.entries.keys(), (number) => [number, 0]));
+    this.resync = { from: 0, requestedAt: 0, absent, left: new Set() };
     const isRequested = resync !== undefined && resync.from === 0 && !this.isOverdue(resync);
     if (isRequested) this.resync.requestedAt = resync.requestedAt;
     else this.request(this.resync, 0);
@@ -119,17 +119,17 @@ export class Remote<Meta> {
 
   private add(join: Join): void {
     if (this.entries.has(join.number)) return;
-    const placed = this.owner.place(join);
-    if (placed === undefined) return;
-    this.entries.set(join.number, placed);
-    this.owner.add(placed);
+    const entry = this.owner.decode(join);
+    if (entry === undefined) return;
+    this.entries.set(join.number, entry);
+    this.owner.add(entry);
   }
 
   private remove(number: number): void {
     this.resync?.left.add(number);
-    const placed = this.entries.get(number);
-    if (placed === undefined) return;
+    const entry = this.entries.get(number);
+    if (entry === undefined) return;
     this.entries.delete(number);
-    this.owner.remove(placed);
+    this.owner.remove(entry);
   }
 }

@@ -22,7 +22,8 @@ export interface Diff<Meta> {
 /** The entries of a topic by key. */
 export type PresenceList<Meta> = ReadonlyMap<string, readonly Tracked<Meta>[]>;
 
-export interface Placed<Meta> {
+/** An entry, and where it is. */
+export interface PresenceEntry<Meta> {
   readonly topic: string;
   readonly key: string;
   readonly tracked: Tracked<Meta>;
@@ -33,28 +34,28 @@ type TopicDiff<Meta> = readonly [topic: string, diff: Diff<Meta>];
 /** The entries of all nodes, and the changes since they were last taken. */
 export class View<Meta> {
   private readonly topics = new Map<string, Map<string, Map<string, Tracked<Meta>>>>();
-  private joins = new Map<string, Placed<Meta>>();
-  private leaves = new Map<string, Placed<Meta>>();
+  private joins = new Map<string, PresenceEntry<Meta>>();
+  private leaves = new Map<string, PresenceEntry<Meta>>();
   /** The topics that were read after the first of these changes. */
   private readonly read = new Set<string>();
   /** Changes that later ones must not cancel out, because they were read. */
   private earlier: TopicDiff<Meta>[] = [];
 
-  add(placed: Placed<Meta>): void {
-    const { topic, key, tracked } = placed;
+  add(entry: PresenceEntry<Meta>): void {
+    const { topic, key, tracked } = entry;
     const keys = getOrSet(this.topics, topic, () => new Map<string, Map<string, Tracked<Meta>>>());
     getOrSet(keys, key, () => new Map<string, Tracked<Meta>>()).set(tracked.ref, tracked);
-    this.record(placed, "joins", "leaves");
+    this.record(entry, "joins", "leaves");
   }
 
-  remove(placed: Placed<Meta>): void {
-    const { topic, key, tracked } = placed;
+  remove(entry: PresenceEntry<Meta>): void {
+    const { topic, key, tracked } = entry;
     const keys = this.topics.get(topic);
     const entries = keys?.get(key);
     if (!entries?.delete(tracked.ref)) return;
     if (entries.size === 0) keys!.delete(key);
     if (keys!.size === 0) this.topics.delete(topic);
-    this.record(placed, "leaves", "joins");
+    this.record(entry, "leaves", "joins");
   }
 
   list(topic: string): PresenceList<Meta> {
@@ -83,16 +84,16 @@ export class View<Meta> {
   }
 
   /** What has joined and left again meanwhile was never there, unless somebody has seen it. */
-  private record(placed: Placed<Meta>, kind: "joins" | "leaves", opposite: "joins" | "leaves"): void {
-    const { ref } = placed.tracked;
+  private record(entry: PresenceEntry<Meta>, kind: "joins" | "leaves", opposite: "joins" | "leaves"): void {
+    const { ref } = entry.tracked;
     if (this[opposite].has(ref)) {
-      if (!this.read.has(placed.topic)) {
+      if (!this.read.has(entry.topic)) {
         this[opposite].delete(ref);
         return;
       }
       this.cut();
     }
-    this[kind].set(ref, placed);
+    this[kind].set(ref, entry);
   }
 
   private onRead(topic: string): void {

@@ -108,3 +108,24 @@ test("a listener of nodes may broadcast to nodes again", async () => {
   await cluster.settle();
   for (const infos of seen) expect(infos.toSorted()).toEqual(["ping of 0", "pong1 of 1", "pong2 of 2"]);
 });
+
+test("a listener of nodes may add and remove listeners, also itself: each is called once at most", async () => {
+  const { cluster, nodes } = await setUp(1);
+  const { pubsub } = nodes[0]!;
+  const calls: string[] = [];
+  const again = (): void => {
+    calls.push("again");
+    if (calls.length > 10) return;
+    offAgain();
+    offAgain = pubsub.onNodesInfo(again);
+    offRemoved();
+  };
+  let offAgain = pubsub.onNodesInfo(again);
+  const offRemoved = pubsub.onNodesInfo(() => calls.push("removed"));
+  pubsub.onNodesInfo(() => calls.push("last"));
+  pubsub.broadcastToNodes("info");
+  expect(calls).toEqual(["again", "last"]);
+  pubsub.broadcastToNodes("info");
+  expect(calls).toEqual(["again", "last", "last", "again"]);
+  await cluster.settle();
+});

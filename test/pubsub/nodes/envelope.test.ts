@@ -5,9 +5,9 @@ import { text } from "../../../src/message.ts";
 import { readStop, writeStop } from "../../../src/pubsub/nodes/bodies.ts";
 import { MalformedError } from "../../../src/pubsub/nodes/bytes.ts";
 import {
-  type Entry,
   EntryType,
   type Envelope,
+  type EnvelopeEntry,
   EnvelopeWriter,
   entrySize,
   readEnvelope,
@@ -29,7 +29,7 @@ const write = ({ node, epoch, first, entries }: Envelope): Uint8Array => {
 };
 
 const entries = fc.array(
-  fc.record<Entry>({
+  fc.record<EnvelopeEntry>({
     type: fc.constantFrom(...Object.values(EntryType)),
     body: fc.uint8Array({ maxLength: 300 }),
     volatile: fc.boolean(),

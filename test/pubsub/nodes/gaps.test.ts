@@ -1,9 +1,11 @@
 /** What members are told when messages of other nodes are missing. */
 import { describe, expect, test } from "vitest";
 import { text } from "../../../src/message.ts";
-import type { Gap, PubSubEvent } from "../../../src/pubsub/index.ts";
+import { type Gap, PubSub, type PubSubEvent } from "../../../src/pubsub/index.ts";
+import { DeferringClock } from "../../support/deferring-clock.ts";
 import { join } from "../members.ts";
 import { TestCluster } from "./cluster.ts";
+import { RawBackplane } from "./raw-backplane.ts";
 import { gapText, messagesOf, scheduledOn, setUp } from "./rooms.ts";
 
 describe("gaps", () => {
@@ -116,6 +118,27 @@ describe("gaps", () => {
       inTick = 0;
     }
     expect(told).toEqual([1_000, 1_000, 200]);
+  });
+
+  test("an engine that comes back again within these ticks: nobody is told twice of the second time", async () => {
+    const clock = new DeferringClock();
+    const backplane = new RawBackplane();
+    const pubsub = new PubSub({ backplane, clock });
+    const { self } = await join(pubsub, []);
+    const told: number[] = [];
+    for (let i = 0; i < 2_500; i++) {
+      const onGap = (): string => {
+        told.push(i);
+        return "";
+      };
+      pubsub.topic<string>(`room${i}`).subscribe(self, { onGap });
+    }
+    const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+    backplane.comeUp();
+    expect(told.splice(0)).toEqual(numbers(1_000));
+    backplane.comeUp();
+    while (clock.turn());
+    expect(told).toEqual(numbers(2_500));
   });
 
   test("onGap may subscribe, publish, leave, or close the PubSub", async () => {

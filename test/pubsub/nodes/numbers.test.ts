@@ -1,4 +1,4 @@
-/** Numbers: what a receiver concludes from them, and that nothing is remembered for ever. */
+/** Numbers: what a receiver concludes from them, and that nothing is remembered forever. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { text } from "../../../src/message.ts";

@@ -1,6 +1,6 @@
 /** A backplane that does nothing by itself: a test plays the engine. */
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../../../src/pubsub/index.ts";
-import { type Entry, readEnvelope } from "../../../src/pubsub/nodes/envelope.ts";
+import { type EnvelopeEntry, readEnvelope } from "../../../src/pubsub/nodes/envelope.ts";
 
 export interface Published {
   readonly channel: string;
@@ -64,4 +64,4 @@ export class RawBackplane implements Backplane, BackplaneConnection {
   }
 }
 
-export const entriesOf = ({ bytes }: Published): readonly Entry[] => readEnvelope(bytes)!.entries;
+export const entriesOf = ({ bytes }: Published): readonly EnvelopeEntry[] => readEnvelope(bytes)!.entries;

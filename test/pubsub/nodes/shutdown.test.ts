@@ -4,6 +4,7 @@ import { text } from "../../../src/message.ts";
 import { PubSub } from "../../../src/pubsub/index.ts";
 import { EntryType } from "../../../src/pubsub/nodes/envelope.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
+import { ByteHost } from "../byte-members.ts";
 import { join } from "../members.ts";
 import { entriesOf, RawBackplane } from "./raw-backplane.ts";
 import { envelope, scheduledOn, setUp, strangerOn } from "./rooms.ts";
@@ -93,7 +94,7 @@ describe("close()", () => {
   test.each([
     ["away", () => undefined],
     ["connecting", (backplane: RawBackplane) => backplane.link.up()],
-    ["closed for ever", (backplane: RawBackplane) => backplane.link.away("closed", true)],
+    ["closed forever", (backplane: RawBackplane) => backplane.link.away("closed", true)],
   ])("while %s: at once, without a goodbye", async (_, prepare) => {
     const clock = new DeferringClock();
     const backplane = new RawBackplane();
@@ -145,6 +146,42 @@ describe("close()", () => {
       for (const { settled } of backplane.published) settled(false);
       expect(backplane.published).toHaveLength(types.length);
     }
+  });
+
+  test("again, from onGap or onEvent while it closes: waits as well", async () => {
+    const host = new ByteHost();
+    const backplane = new RawBackplane();
+    const again: Promise<void>[] = [];
+    const closeAgain = (): string => {
+      again.push(pubsub.close());
+      return "gap";
+    };
+    const pubsub = new PubSub({
+      backplane,
+      clock: host.clock,
+      onEvent: ({ type }) => type === "closed" && closeAgain(),
+    });
+    backplane.comeUp();
+    host.tick();
+    backplane.returnAll();
+    const room = pubsub.topic("room");
+    const subscribe = { slow: "drop", maxBuffered: 10, onGap: closeAgain } as const;
+    const { stream } = host.join(pubsub, ["room"], { subscribe });
+    stream.stalled = true;
+    room.publish([text("12345678"), text("dropped")]);
+    host.tick();
+    stream.stalled = false;
+    stream.drain();
+    backplane.returnAll();
+    // Is sent when the member leaves, and announces the gap.
+    room.publish(text("last"));
+    expect(again).toEqual([]);
+    const closing = pubsub.close();
+    expect(again).toHaveLength(2);
+    for (const promise of again) expect(await isSettled(promise)).toBe(false);
+    backplane.returnAll();
+    await Promise.all([closing, ...again]);
+    expect(backplane.isClosed).toBe(true);
   });
 
   test("an engine that acknowledges within publish: at once", async () => {

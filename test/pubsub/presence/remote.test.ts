@@ -25,7 +25,7 @@ class World {
   private readonly channels = { all: [] as Sent[], parts: [] as Sent[], requests: [] as number[] };
   private readonly remote = new Remote<number>({
     now: () => this.time,
-    place: ({ number, topic, key }) => ({ topic, key, tracked: { ref: key, meta: number, node: "n" } }),
+    decode: ({ number, topic, key }) => ({ topic, key, tracked: { ref: key, meta: number, node: "n" } }),
     add: ({ tracked: { meta } }) => {
       if (this.view.has(meta)) this.mistakes.push(`${meta} joins twice`);
       this.view.add(meta);

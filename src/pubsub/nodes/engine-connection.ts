@@ -1,11 +1,11 @@
 /**
- * The connection to the engine, as the rest sees it: up or away.
+ * The connection to the engine, which is up or away.
  *
  * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a
  * server that gets no messages. So the connection counts as up only once a message to the node's own channel has come
- * back (a probe), and as away when too much is not acknowledged, when nothing is acknowledged any more, or when a probe
- * is lost. While it is away, the client is not called: clients keep what they are given without limit, and send it
- * later.
+ * back (a probe), and as away when too many bytes are unsettled, when nothing is settled any more, or when a probe is
+ * lost. While it is away, nothing is published but probes, and nothing is kept for later: a client would keep without
+ * limit what it is given, and send it later.
  *
  * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may
  * have arrived without having been read: that is no reason to count it as away.
@@ -14,18 +14,21 @@ import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import { nodeChannel } from "./channels.ts";
 
-export type EngineStatus = "up" | "away" | "closed";
+export type ConnectionStatus = "up" | "away" | "closed";
 
-export interface EngineOptions {
+export interface EngineConnectionOptions {
   readonly node: string;
   readonly clock: Clock;
-  /** After how many milliseconds without a message a probe is sent, and after how many more it counts as lost. */
+  /**
+   * In milliseconds: how long nothing is received before a probe is sent, and how long the node then waits for it to
+   * return.
+   */
   readonly probeInterval: number;
   readonly maxUnacknowledged: number;
 }
 
-/** What an engine needs of its node. */
-export interface EngineOwner {
+/** What the connection needs of its node. */
+export interface EngineConnectionOwner {
   onUp(): void;
   onAway(cause: unknown, status: "away" | "closed"): void;
   onWarning(message: string): void;
@@ -34,20 +37,22 @@ export interface EngineOwner {
   probe(id: number): Uint8Array;
 }
 
-export class Engine implements BackplaneLink, Timed {
-  status: EngineStatus = "away";
+export class EngineConnection implements BackplaneLink, Timed {
+  status: ConnectionStatus = "away";
   /** Since when the status has been what it is, in milliseconds since 1970. */
   since = Date.now();
   slot = 0;
   probes = 0;
-  /** How many publishes the engine has not accepted, as far as that is known. */
+  /** The bytes that were published and are not settled. */
+  unsettled = 0;
+  /** How many publishes have failed, as far as that is known. */
   rejected = 0;
   /** How long the last probe took, in milliseconds. */
   roundTrip: number | undefined = undefined;
-  /** Is called when everything that was published is acknowledged. */
-  onAcknowledged: (() => void) | undefined = undefined;
+  /** Is called when everything that was published is settled. */
+  onSettled: (() => void) | undefined = undefined;
   readonly node: string;
-  private readonly owner: EngineOwner;
+  private readonly owner: EngineConnectionOwner;
   private readonly ownChannel: string;
   private readonly clock: Clock;
   private readonly probeInterval: number;
@@ -57,17 +62,16 @@ export class Engine implements BackplaneLink, Timed {
   private isConnected = false;
   private isClosed = false;
   /** What the owner knows. That it cannot connect at the start is news, too, although the status does not change. */
-  private reported: EngineStatus | undefined = undefined;
-  private unacknowledged = 0;
-  /** When something was last acknowledged, or began to wait for it. */
-  private acknowledgedAt = 0;
+  private reported: ConnectionStatus | undefined = undefined;
+  /** When something was last settled, or began to wait for that on the present connection. */
+  private settledAt = 0;
   private heardAt = 0;
   private probeSentAt: number | undefined = undefined;
 
   constructor(
     backplane: Backplane,
-    owner: EngineOwner,
-    { node, clock, probeInterval, maxUnacknowledged }: EngineOptions,
+    owner: EngineConnectionOwner,
+    { node, clock, probeInterval, maxUnacknowledged }: EngineConnectionOptions,
   ) {
     this.node = node;
     this.owner = owner;
@@ -86,37 +90,31 @@ export class Engine implements BackplaneLink, Timed {
     return this.connection.maxBytes;
   }
 
-  /** The bytes that the engine has not acknowledged. */
-  get unacknowledgedBytes(): number {
-    return this.unacknowledged;
-  }
-
   /** Whether `size` more bytes may be published. If nothing is waiting, any number may. */
   hasRoom(size: number): boolean {
-    const { unacknowledged, maxUnacknowledged, connection } = this;
+    const { unsettled, maxUnacknowledged, connection } = this;
     const limit = Math.min(maxUnacknowledged, connection.maxUnacknowledged ?? Number.POSITIVE_INFINITY);
-    return unacknowledged === 0 || unacknowledged + size <= limit;
+    return unsettled === 0 || unsettled + size <= limit;
   }
 
-  /** There was no room: the engine counts as away until it has acknowledged everything. */
+  /** There was no room: the engine counts as away until everything is settled. */
   overload(): void {
-    if (this.unacknowledged > 0)
-      this.goAway(new Error(`${this.unacknowledged} bytes are not acknowledged by the engine`));
+    if (this.unsettled > 0) this.goAway(new Error(`${this.unsettled} bytes are not acknowledged by the engine`));
   }
 
   publish(channel: string, bytes: Uint8Array): void {
     const { clock } = this;
-    if (this.unacknowledged === 0) this.acknowledgedAt = clock.activeNow();
-    this.unacknowledged += bytes.length;
+    if (this.unsettled === 0) this.settledAt = clock.activeNow();
+    this.unsettled += bytes.length;
     let isSettled = false;
     const settled = (ok: boolean): void => {
       if (isSettled) return;
       isSettled = true;
-      this.unacknowledged -= bytes.length;
-      this.acknowledgedAt = clock.activeNow();
+      this.unsettled -= bytes.length;
+      this.settledAt = clock.activeNow();
       if (!ok) this.rejected++;
-      if (this.unacknowledged > 0) return;
-      this.onAcknowledged?.();
+      if (this.unsettled > 0) return;
+      this.onSettled?.();
       if (this.isConnected && !this.isUp) this.verify();
     };
     try {
@@ -157,6 +155,8 @@ export class Engine implements BackplaneLink, Timed {
     if (this.isUp) this.goAway(new Error("the client has connected again"));
     this.isConnected = true;
     this.probeSentAt = undefined;
+    // What an earlier connection has not settled says nothing about this one: it gets the whole interval.
+    this.settledAt = this.clock.activeNow();
     this.verify();
   }
 
@@ -197,7 +197,7 @@ export class Engine implements BackplaneLink, Timed {
     if (!this.isConnected) return;
     const now = this.clock.activeNow();
     if (now >= this.probeDeadline) this.reconnect("a probe did not come back");
-    else if (now >= this.acknowledgementDeadline) this.reconnect("the engine acknowledges nothing");
+    else if (now >= this.settlementDeadline) this.reconnect("the engine acknowledges nothing");
     else if (now >= this.silenceDeadline) this.sendProbe();
     this.schedule();
   }
@@ -206,8 +206,8 @@ export class Engine implements BackplaneLink, Timed {
     return this.probeSentAt === undefined ? NEVER : this.probeSentAt + this.probeInterval;
   }
 
-  private get acknowledgementDeadline(): number {
-    return this.unacknowledged === 0 ? NEVER : this.acknowledgedAt + this.probeInterval;
+  private get settlementDeadline(): number {
+    return this.unsettled === 0 ? NEVER : this.settledAt + this.probeInterval;
   }
 
   /** When a probe is due, because nothing was received. */
@@ -220,7 +220,7 @@ export class Engine implements BackplaneLink, Timed {
     if (!this.isConnected) return;
     const { clock, probeInterval } = this;
     const now = clock.activeNow();
-    const wait = Math.min(this.probeDeadline, this.acknowledgementDeadline, this.silenceDeadline) - now;
+    const wait = Math.min(this.probeDeadline, this.settlementDeadline, this.silenceDeadline) - now;
     clock.schedule(this, clock.now() + Math.min(wait, probeInterval));
   }
 
@@ -238,13 +238,13 @@ export class Engine implements BackplaneLink, Timed {
 
   private goAway(cause: unknown, status: "away" | "closed" = "away"): void {
     this.probeSentAt = undefined;
-    // A client that was closed for good may say later that it is not connected.
+    // A client that was closed may say later that it is not connected.
     if (this.reported === "closed" || this.reported === status) return;
     this.change(status);
     this.owner.onAway(cause, status);
   }
 
-  private change(status: EngineStatus): void {
+  private change(status: ConnectionStatus): void {
     this.reported = status;
     if (this.status === status) return;
     this.status = status;

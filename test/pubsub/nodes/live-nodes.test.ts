@@ -1,7 +1,7 @@
 /** Which nodes are alive. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { ManualClock } from "websock-js/testing";
-import { Membership } from "../../../src/pubsub/nodes/membership.ts";
+import { LiveNodes } from "../../../src/pubsub/nodes/live-nodes.ts";
 
 /** Its active time stands still while the event loop is blocked. */
 class BlockingClock extends ManualClock {
@@ -20,11 +20,11 @@ class BlockingClock extends ManualClock {
 const BEAT = 5_000;
 const DOWN = 30_000;
 
-describe("membership", () => {
+describe("live nodes", () => {
   let clock: BlockingClock;
   let log: string[];
   let owner: { isUp: boolean; sendBeat(): void; onNodeGone(node: string): void; onNodeForgotten(node: string): void };
-  let membership: Membership;
+  let liveNodes: LiveNodes;
 
   beforeEach(() => {
     clock = new BlockingClock();
@@ -36,8 +36,8 @@ describe("membership", () => {
       onNodeGone: (node) => add(`gone ${node}`),
       onNodeForgotten: (node) => add(`forgotten ${node}`),
     };
-    membership = new Membership(owner, { clock, beat: BEAT, down: DOWN });
-    membership.start();
+    liveNodes = new LiveNodes(owner, { clock, beat: BEAT, down: DOWN });
+    liveNodes.start();
   });
 
   const gone = (): string[] => log.filter((line) => !line.endsWith("beat"));
@@ -47,37 +47,37 @@ describe("membership", () => {
     owner.isUp = false;
     clock.advance(10_000);
     owner.isUp = true;
-    membership.start();
+    liveNodes.start();
     clock.advance(5_000);
-    membership.close();
+    liveNodes.close();
     clock.advance(60_000);
     expect(log).toEqual(["5000 beat", "10000 beat", "27000 beat"]);
   });
 
   test("a node is gone when it was silent for `down`, to the millisecond, and is forgotten ten minutes later", () => {
     clock.advance(1_234);
-    membership.heard("a");
+    liveNodes.heard("a");
     clock.advance(3_000);
-    membership.heard("a");
-    membership.heard("b");
+    liveNodes.heard("a");
+    liveNodes.heard("b");
     clock.advance(20_000);
-    membership.heard("b");
+    liveNodes.heard("b");
     clock.advance(20_000);
     expect(gone()).toEqual(["34234 gone a"]);
-    expect([...membership.nodes]).toEqual(["b"]);
+    expect([...liveNodes.nodes]).toEqual(["b"]);
     clock.advance(620_000);
     expect(gone()).toEqual(["34234 gone a", "54234 gone b", "635000 forgotten a", "655000 forgotten b"]);
   });
 
   test("whoever is gone comes back with a beat, not with a message that was late", () => {
-    membership.heard("a");
-    membership.goodbye("a");
-    membership.goodbye("a");
-    membership.goodbye("unknown");
-    membership.heard("a");
-    expect(membership.has("a")).toBe(false);
-    membership.alive("a");
-    expect(membership.has("a")).toBe(true);
+    liveNodes.heard("a");
+    liveNodes.markGone("a");
+    liveNodes.markGone("a");
+    liveNodes.markGone("unknown");
+    liveNodes.heard("a");
+    expect(liveNodes.has("a")).toBe(false);
+    liveNodes.alive("a");
+    expect(liveNodes.has("a")).toBe(true);
     clock.advance(29_999);
     expect(gone()).toEqual(["0 gone a"]);
     clock.advance(1);
@@ -85,21 +85,21 @@ describe("membership", () => {
   });
 
   test("while the engine is away nobody is gone, and `down` begins again when it is up", () => {
-    membership.heard("a");
+    liveNodes.heard("a");
     clock.advance(20_000);
     owner.isUp = false;
     clock.advance(100_000);
-    expect(membership.has("a")).toBe(true);
+    expect(liveNodes.has("a")).toBe(true);
     owner.isUp = true;
-    membership.start();
+    liveNodes.start();
     clock.advance(29_999);
-    expect(membership.has("a")).toBe(true);
+    expect(liveNodes.has("a")).toBe(true);
     clock.advance(1);
     expect(gone()).toEqual(["150000 gone a"]);
   });
 
   test("while this process was blocked, the others were not silent", () => {
-    membership.heard("a");
+    liveNodes.heard("a");
     clock.advance(10_000);
     clock.block(60_000);
     clock.advance(19_999);

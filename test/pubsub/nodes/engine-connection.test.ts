@@ -288,7 +288,42 @@ test("an engine that comes back: each node learns of all others at once, with fe
 });
 
 describe("a backplane", () => {
-  test("away for ever: closed, with the cause, also if it says later that it is away", async () => {
+  test("that never settles what it published before it connected again: a new connection gets the whole time", () => {
+    const { clock, backplane, pubsub } = setUpRaw();
+    const reconnectedAt: number[] = [];
+    backplane.reconnect = () => {
+      reconnectedAt.push(clock.now());
+      if (reconnectedAt.length < 10) backplane.link.up();
+    };
+    backplane.comeUp();
+    pubsub.topic("room").publish(text("never settled"));
+    clock.turn();
+    const start = clock.now();
+    clock.advance(5 * PROBE);
+    expect(reconnectedAt.map((at) => at - start)).toEqual([1, 2, 3, 4, 5].map((i) => i * PROBE));
+    // The probe comes back, but is not settled, either.
+    const probe = backplane.published.at(-1)!;
+    backplane.link.receive(probe.channel, probe.bytes);
+    expect(pubsub.status).toBe("up");
+  });
+
+  test("closed, and then connected again by the application: up", async () => {
+    const { backplane, pubsub, types } = setUpRaw();
+    const member = await join(pubsub, ["room"], { onGap: gapText });
+    backplane.comeUp();
+    backplane.link.away("closed by the application", true);
+    expect(pubsub.status).toBe("closed");
+    backplane.link.up();
+    expect(pubsub.status).toBe("closed");
+    backplane.returnAll();
+    await tick();
+    expect(pubsub.status).toBe("up");
+    backplane.link.away("cut");
+    expect(types()).toEqual(["up", "closed", "up", "away"]);
+    expect(member.texts()).toEqual(["info:gap:engine:?:-", "info:gap:engine:?:-"]);
+  });
+
+  test("away forever: closed, with the cause, also if it says later that it is away", async () => {
     const { cluster, nodes, members } = await setUp(1, QUIET);
     const { pubsub, events } = nodes[0]!;
     cluster.engine.away(true);

@@ -1,5 +1,5 @@
 /**
- * Which other nodes there are: each says so at an interval, and says goodbye when it closes.
+ * The other nodes that are alive: each publishes a beat at an interval, and a goodbye when it closes.
  *
  * All times are active ones. When this process was suspended, or its event loop blocked, the beats of the others may
  * have arrived without having been read.
@@ -12,7 +12,7 @@ import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
  */
 const REMEMBERED = 600_000;
 
-export interface MembershipOptions {
+export interface LiveNodesOptions {
   readonly clock: Clock;
   /** The interval of beats in milliseconds. */
   readonly beat: number;
@@ -20,8 +20,8 @@ export interface MembershipOptions {
   readonly down: number;
 }
 
-/** What a membership needs of its node. */
-export interface MembershipOwner {
+/** What the live nodes need of this node. */
+export interface LiveNodesOwner {
   readonly isUp: boolean;
   sendBeat(): void;
   /** A node has said goodbye, or is silent. */
@@ -30,9 +30,9 @@ export interface MembershipOwner {
   onNodeForgotten(node: string): void;
 }
 
-export class Membership implements Timed {
+export class LiveNodes implements Timed {
   slot = 0;
-  private readonly owner: MembershipOwner;
+  private readonly owner: LiveNodesOwner;
   private readonly clock: Clock;
   private readonly beat: number;
   private readonly down: number;
@@ -42,7 +42,7 @@ export class Membership implements Timed {
   /** The nodes that are gone, with the time at which that was found out, in this order. */
   private readonly gone = new Map<string, number>();
 
-  constructor(owner: MembershipOwner, { clock, beat, down }: MembershipOptions) {
+  constructor(owner: LiveNodesOwner, { clock, beat, down }: LiveNodesOptions) {
     this.owner = owner;
     this.clock = clock;
     this.beat = beat;
@@ -67,7 +67,7 @@ export class Membership implements Timed {
 
   /** A node has published something. */
   heard(node: string): void {
-    if (!this.gone.has(node) || this.heardAt.has(node)) this.heardAt.set(node, this.clock.activeNow());
+    if (!this.gone.has(node)) this.heardAt.set(node, this.clock.activeNow());
   }
 
   /** A node has said that it is alive: also one that was silent for too long. */
@@ -76,7 +76,8 @@ export class Membership implements Timed {
     this.heardAt.set(node, this.clock.activeNow());
   }
 
-  goodbye(node: string): void {
+  /** A node has said goodbye, or is silent. */
+  markGone(node: string): void {
     if (!this.heardAt.delete(node)) return;
     this.gone.set(node, this.clock.activeNow());
     this.owner.onNodeGone(node);
@@ -89,7 +90,7 @@ export class Membership implements Timed {
     // While the engine is away, nobody can be heard: the others may well be alive.
     if (this.owner.isUp) {
       if (isBeat) this.owner.sendBeat();
-      for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.goodbye(node);
+      for (const [node, heardAt] of this.heardAt) if (heardAt + this.down <= now) this.markGone(node);
     }
     for (const [node, goneAt] of this.gone) {
       if (goneAt + REMEMBERED > now) break;
