@@ -103,7 +103,7 @@ export class MemoryEngine {
     for (const connection of this.chosen(node)) connection.lose(cause, forever);
   }
 
-  /** Connects nodes again, except those that are away for ever. */
+  /** Connects nodes again, except those that are away forever. */
   up({ node }: MemoryUpOptions = {}): void {
     if (node === undefined) this.isUp = true;
     for (const connection of this.chosen(node)) connection.open();

@@ -2,10 +2,10 @@
 import { later, microtask } from "../../adapters/shared/timers.ts";
 import type { BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import {
+  BatchWriter,
   type FromBroker,
   forEachMessage,
   MAX_BATCH,
-  Outbox,
   type Port,
   type PortEvents,
   type ToBroker,
@@ -27,7 +27,7 @@ export class BrokerConnection implements BackplaneConnection {
   /**
    * - joining: the broker has not answered
    * - subscribing: it has, and has not confirmed all wanted channels
-   * - gone: for ever, but the `PubSub` has not called `close()`
+   * - gone: the broker will not come back, but the `PubSub` has not called `close()`
    */
   private state: "joining" | "subscribing" | "up" | "gone" | "closed" = "joining";
 
@@ -41,7 +41,7 @@ export class BrokerConnection implements BackplaneConnection {
   private unconfirmed: { readonly id: number; readonly resolve: readonly (() => void)[] }[] = [];
   private lastId = 0;
 
-  private readonly outbox = new Outbox();
+  private readonly writer = new BatchWriter();
   private collected: Settled[] = [];
   /** Of batches that were sent, and that the other side has not taken. */
   private readonly unsettled = new Set<readonly Settled[]>();
@@ -58,10 +58,10 @@ export class BrokerConnection implements BackplaneConnection {
       microtask(() => settled(false));
       return;
     }
-    if (this.outbox.isEmpty) microtask(() => this.flushMessages());
-    this.outbox.add(channel, bytes);
+    if (this.writer.isEmpty) microtask(() => this.flushMessages());
+    this.writer.add(channel, bytes);
     this.collected.push(settled);
-    if (this.outbox.size >= MAX_BATCH) this.flushMessages();
+    if (this.writer.size >= MAX_BATCH) this.flushMessages();
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
@@ -172,9 +172,9 @@ export class BrokerConnection implements BackplaneConnection {
   }
 
   private flushMessages(): void {
-    if (this.outbox.isEmpty) return;
+    if (this.writer.isEmpty) return;
     const batch = this.collected;
-    const message = this.outbox.take();
+    const message = this.writer.take();
     this.collected = [];
     if (this.isEnded) return;
     this.unsettled.add(batch);

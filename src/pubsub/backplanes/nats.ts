@@ -2,12 +2,13 @@
 import { later, microtask, systemTimers } from "../../adapters/shared/timers.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
+import { nodeChannel } from "../nodes/channels.ts";
 import {
   isNatsConnection,
   type NatsConnection,
   type NatsStatus,
   type NatsSubscription,
-  weakSettings,
+  settingsWarning,
 } from "./nats/client.ts";
 import { FlushWindow } from "./nats/flush-window.ts";
 import { tokenOf } from "./nats/subject.ts";
@@ -122,7 +123,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
     this.link = link;
     this.connection = connection;
     this.prefix = `${prefix}.`;
-    this.ownChannel = connection.options?.noEcho === true ? `n:${link.node}` : undefined;
+    this.ownChannel = connection.options?.noEcho === true ? nodeChannel(link.node) : undefined;
     this.window = new FlushWindow(async () => connection.flush());
     this.statuses = connection.status();
     void this.watch();
@@ -213,8 +214,8 @@ class NatsBackplaneConnection implements BackplaneConnection {
 
   private async start(): Promise<void> {
     await undefined; // the link must not be called before `connect` has returned
-    const weak = weakSettings(this.connection.options ?? {});
-    if (weak !== undefined) this.link.warn(weak);
+    const warning = settingsWarning(this.connection.options ?? {});
+    if (warning !== undefined) this.link.warn(warning);
     await (this.connection.isClosed() ? this.end() : this.confirm());
   }
 

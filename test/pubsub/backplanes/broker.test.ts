@@ -4,9 +4,9 @@ import { Broker } from "../../../src/pubsub/backplanes/broker.ts";
 import { BrokerConnection } from "../../../src/pubsub/backplanes/broker-connection.ts";
 import {
   type Batch,
+  BatchWriter,
   type FromBroker,
   forEachMessage,
-  Outbox,
   type PortEvents,
   type ToBroker,
 } from "../../../src/pubsub/backplanes/broker-messages.ts";
@@ -19,9 +19,9 @@ failOnUncaught();
 const join = (node: string, version = 1): ToBroker => ({ kind: "join", version, node, binary: new Uint8Array(1) });
 
 const batch = (...messages: readonly (readonly [channel: string, text: string])[]): Batch => {
-  const outbox = new Outbox();
-  for (const [channel, text] of messages) outbox.add(channel, Buffer.from(text));
-  return outbox.take();
+  const writer = new BatchWriter();
+  for (const [channel, text] of messages) writer.add(channel, Buffer.from(text));
+  return writer.take();
 };
 
 /** A broker, and what it sends to each node, which takes a batch when it is told to. */

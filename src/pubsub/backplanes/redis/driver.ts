@@ -1,5 +1,4 @@
 /** What a backplane needs of a Redis client. `ioredis.ts` and `node-redis.ts` provide it for each kind of client. */
-import { Buffer } from "node:buffer";
 
 /** The client that was handed in. */
 export interface RedisDriver {
@@ -85,14 +84,6 @@ export const serversByClient = <Client extends object>(
     return server;
   };
 };
-
-/** A view of the same bytes as a Node `Buffer`. */
-export const bufferView = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer =>
-  Buffer.from(buffer, byteOffset, byteLength);
-
-/** A plain view of the bytes of a Node `Buffer`, whose methods differ in part from those of `Uint8Array`. */
-export const plainView = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** A random server, if possible another one than `except`, and one that is ready. */
 export const choose = (servers: readonly RedisServer[], except: RedisServer | undefined): RedisServer | undefined => {

@@ -1,15 +1,14 @@
 /** The drivers for the clients of ioredis and iovalkey. */
 import type { Buffer } from "node:buffer";
 import { later } from "../../../adapters/shared/timers.ts";
+import { bufferView, plainView } from "../views.ts";
 import {
-  bufferView,
   choose,
   clientClosed,
   connectionLost,
   LONGEST_DELAY,
   noop,
   noRetryWarning,
-  plainView,
   type RedisDriver,
   type RedisServer,
   type Subscriber,

@@ -1,7 +1,8 @@
 /** The wanted channels, and the connection that subscribes to them: a new one after each loss. */
 import { later } from "../../../adapters/shared/timers.ts";
+import { Timer } from "../timer.ts";
 import type { RedisDriver, RedisServer, Subscriber } from "./driver.ts";
-import { Retry, Timer } from "./retry.ts";
+import { Retry } from "./retry.ts";
 
 /** The number of channels in one SUBSCRIBE. */
 const CHUNK = 512;
