@@ -77,7 +77,7 @@ const SCRIPT = `
   };
 `;
 
-test("a worker that disconnects from the primary process is away for ever", async () => {
+test("a worker that disconnects from the primary process is away forever", async () => {
   const { code, stdout, stderr } = await runScript(`${SCRIPT}
     if (cluster.isPrimary) {
       setupPrimary();

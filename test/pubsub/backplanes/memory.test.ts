@@ -81,7 +81,7 @@ test("an engine that is frozen does nothing, and continues where it was", async 
   expect([settled, confirmed]).toEqual([[true], ["a"]]);
 });
 
-test("one node can be away while the others are up, and for ever", () => {
+test("one node can be away while the others are up, and forever", () => {
   const { engine, settle, connect } = stepped();
   const [one, two] = [connect("one"), connect("two")];
   settle();
