@@ -100,8 +100,10 @@ class NatsBackplaneConnection implements BackplaneConnection {
   private readonly channels = new WantedChannels(() => this.confirmed());
   /** The client renews them whenever it connects again. */
   private readonly subscriptions = new Map<string, NatsSubscription>();
+  /** The channels of the subscriptions, for `channels`. */
   private readonly subscribed = new Set<string>();
-  private readonly unconfirmed = new Timer();
+  /** Runs until the server has confirmed all subscriptions. */
+  private readonly confirming = new Timer();
   private lastMaxBytes = DEFAULT_MAX_PAYLOAD;
   private ending = false;
   private refused = false;
@@ -193,6 +195,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
 
   private async start(): Promise<void> {
     await undefined; // the link must not be called before `connect` has returned
+    if (this.state === "closed") return;
     const warning = settingsWarning(this.connection.options ?? {});
     if (warning !== undefined) this.link.warn(warning);
     if (this.connection.isClosed()) await this.end();
@@ -233,7 +236,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
   /** The client has sent all subscriptions again: waits until the server has confirmed them. */
   private confirm(): void {
     const startTimer = (): void =>
-      this.unconfirmed.start(() => {
+      this.confirming.start(() => {
         this.reconnect();
         startTimer();
       }, CONFIRM_TIMEOUT);
@@ -242,7 +245,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
   }
 
   private confirmed(): void {
-    this.unconfirmed.stop();
+    this.confirming.stop();
     if (this.connection.isClosed()) void this.end();
     if (this.state === "closed" || this.state === "up" || this.ending) return;
     this.state = "up";
@@ -250,7 +253,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
   }
 
   private disconnected(): void {
-    this.unconfirmed.stop();
+    this.confirming.stop();
     this.channels.disconnected();
     this.window.lose();
   }
