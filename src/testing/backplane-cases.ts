@@ -42,12 +42,17 @@ export const backplaneCases = (target: BackplaneTarget): readonly BackplaneCase[
     name,
     run: async () => {
       const context = new Context(target);
-      try {
-        await test(context);
-        context.check();
-      } finally {
-        await context.close();
+      const steps = [() => test(context), () => context.check(), () => context.restored(), () => context.close()];
+      // A case that has failed ends its nodes, too. Only its first error is reported.
+      const errors: unknown[] = [];
+      for (const step of steps) {
+        try {
+          await step();
+        } catch (error) {
+          errors.push(error);
+        }
       }
+      if (errors.length > 0) throw errors[0];
     },
   }));
 
@@ -134,9 +139,11 @@ class Context {
     for (const node of this.nodes) node.check();
   }
 
+  /** Closes all nodes, also if one of them cannot be closed. */
   async close(): Promise<void> {
-    await this.restored();
-    for (const node of this.nodes) await node.close();
+    const outcomes = await Promise.allSettled(this.nodes.map((node) => node.close()));
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 }
 
@@ -158,7 +165,8 @@ class Node {
   private isSilent = false;
   private readonly problems: string[] = [];
   private readonly timeout: number;
-  private wake: () => void = () => undefined;
+  /** Of the calls of `until`. */
+  private readonly waiting = new Set<() => void>();
 
   constructor(backplane: Backplane, timeout: number) {
     this.timeout = timeout;
@@ -183,7 +191,6 @@ class Node {
         }),
       up: () =>
         record("link.up()", () => {
-          if (this.events.at(-1) === "away forever") this.problems.push("link.up() was called after away(…, true)");
           this.events.push("up");
           this.up = true;
         }),
@@ -233,14 +240,13 @@ class Node {
   }
 
   async until(condition: () => boolean, what: string): Promise<void> {
-    while (!condition()) {
-      await this.within(
-        new Promise<void>((resolve) => {
-          this.wake = resolve;
-        }),
-        what,
-      );
-    }
+    while (!condition()) await this.within(new Promise<void>((wake) => this.waiting.add(wake)), what);
+  }
+
+  private wake(): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const wake of waiting) wake();
   }
 
   check(): void {
@@ -388,7 +394,7 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    name: "returns what a node publishes to its own channel, and only there",
+    name: "returns to a node what it publishes to its own channel, and to no other node",
     test: async (context) => {
       const [one, two] = await connectAll(context, 2);
       await Promise.all([one!.subscribe(one!.own), two!.subscribe(two!.own)]);

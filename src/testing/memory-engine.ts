@@ -27,6 +27,20 @@ export interface MemoryMessage {
 /** What an engine can hold back: what nodes ask for, and the two kinds of its answers. */
 export type MemorySteps = "commands" | "confirmations" | "settlements";
 
+/** Options of {@link MemoryEngine.away}. */
+export interface MemoryAwayOptions {
+  /** Disconnects only this node. Default: all nodes, and those that connect later, until {@link MemoryEngine.up}. */
+  readonly node?: string | undefined;
+  /** The nodes do not connect again, also after {@link MemoryEngine.up}. Default: `false`. */
+  readonly forever?: boolean;
+}
+
+/** Options of {@link MemoryEngine.up}. */
+export interface MemoryUpOptions {
+  /** Connects only this node. It has no effect while the engine is away for all nodes. Default: all nodes. */
+  readonly node?: string | undefined;
+}
+
 /** How often nodes have asked the engine for something. */
 export interface MemoryEngineStats {
   readonly publishes: number;
@@ -74,7 +88,7 @@ export class MemoryEngine {
   backplane(): Backplane {
     return {
       connect: (link) => {
-        const connection = new MemoryConnection(this.port, link);
+        const connection = new MemoryConnection(this.access, link);
         this.connections.add(connection);
         this.defer(() => connection.open());
         return connection;
@@ -82,24 +96,15 @@ export class MemoryEngine {
     };
   }
 
-  /**
-   * Disconnects nodes. What they have published and the engine has not received is lost.
-   *
-   * @param forever the nodes will not connect again. Default: `false`
-   * @param node disconnects only this node. Default: all nodes, and those that connect later, until {@link up}
-   */
-  away(forever = false, node?: string): void {
+  /** Disconnects nodes. What they have published and the engine has not received is lost. */
+  away({ node, forever = false }: MemoryAwayOptions = {}): void {
     if (node === undefined) this.isUp = false;
     const cause = new Error("the memory engine is away");
     for (const connection of this.chosen(node)) connection.lose(cause, forever);
   }
 
-  /**
-   * Connects nodes again: all, or one.
-   *
-   * @param node connects only this node. It has no effect while the engine is away for all nodes
-   */
-  up(node?: string): void {
+  /** Connects nodes again, except those that are away forever. */
+  up({ node }: MemoryUpOptions = {}): void {
     if (node === undefined) this.isUp = true;
     for (const connection of this.chosen(node)) connection.open();
   }
@@ -137,7 +142,7 @@ export class MemoryEngine {
     return [...this.connections].filter((each) => node === undefined || each.node === node);
   }
 
-  private readonly port: EnginePort = {
+  private readonly access: EngineAccess = {
     isUp: () => this.isUp,
     maxBytes: () => this.maxBytes,
     defer: (run) => this.defer(run),
@@ -157,7 +162,7 @@ export class MemoryEngine {
 }
 
 /** What a connection needs of its engine. */
-interface EnginePort {
+interface EngineAccess {
   isUp(): boolean;
   maxBytes(): number;
   defer(run: () => void): void;
@@ -210,7 +215,7 @@ class MemoryConnection implements BackplaneConnection {
   /** The channels that the engine delivers to this node. */
   readonly channels = new Set<string>();
   private readonly wanted = new Set<string>();
-  private readonly engine: EnginePort;
+  private readonly engine: EngineAccess;
   private readonly link: BackplaneLink;
   private readonly unsettled = new Set<(ok: boolean) => void>();
   /** Of the calls of `subscribe` that are not confirmed. */
@@ -219,7 +224,7 @@ class MemoryConnection implements BackplaneConnection {
   private epoch = 0;
   private state: "away" | "opening" | "up" | "ended" = "away";
 
-  constructor(engine: EnginePort, link: BackplaneLink) {
+  constructor(engine: EngineAccess, link: BackplaneLink) {
     this.engine = engine;
     this.link = link;
     this.node = link.node;

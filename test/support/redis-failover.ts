@@ -3,10 +3,13 @@ import { freePort, type RedisServer, startRedis } from "./redis-server.ts";
 
 const SLOTS = 16_384;
 
-/** Repeats a command until its reply is like this. */
+/** Repeats a command until its reply is like this. A sentinel disconnects all clients of a server that it promotes. */
 const untilReply = async (server: RedisServer, like: RegExp, ...command: readonly string[]): Promise<string> => {
   for (;;) {
-    const reply = await server.command(...command);
+    const reply = await server.command(...command).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ECONNRESET") throw error;
+      return "";
+    });
     if (like.test(reply)) return reply;
     await new Promise(setImmediate);
   }

@@ -1,22 +1,20 @@
 /** The connection of a node to a broker. */
-import { later, microtask } from "../../adapters/shared/timers.ts";
+import { microtask } from "../../adapters/shared/timers.ts";
 import type { BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import {
+  BatchWriter,
   type FromBroker,
   forEachMessage,
   MAX_BATCH,
-  Outbox,
   type Port,
   type PortEvents,
   type ToBroker,
   VERSION,
 } from "./broker-messages.ts";
+import { WantedChannels } from "./wanted-channels.ts";
 
 /** The largest message: it is copied several times on its way, so the limit is far below that of the platform. */
 const MAX_BYTES = 16 * 1024 * 1024;
-
-/** So many channels are subscribed to with one message; other events can be handled between two of them. */
-const CHUNK = 512;
 
 type Settled = (ok: boolean) => void;
 
@@ -27,21 +25,16 @@ export class BrokerConnection implements BackplaneConnection {
   /**
    * - joining: the broker has not answered
    * - subscribing: it has, and has not confirmed all wanted channels
-   * - gone: for ever, but the `PubSub` has not called `close()`
+   * - gone: the broker will not come back, but the `PubSub` has not called `close()`
    */
   private state: "joining" | "subscribing" | "up" | "gone" | "closed" = "joining";
 
-  private readonly wanted = new Set<string>();
-  /** What the broker has to be told, while it is reachable: whether a channel is wanted. */
-  private readonly changes = new Map<string, boolean>();
-  private isFlushing = false;
-  /** Of calls of `subscribe` whose channels are among `changes`, or which wait for the broker. */
-  private waiting: (() => void)[] = [];
-  /** Of calls of `subscribe` that the broker has to confirm, with the number that it will confirm. */
-  private unconfirmed: { readonly id: number; readonly resolve: readonly (() => void)[] }[] = [];
+  private readonly channels = new WantedChannels(() => this.confirmed());
+  /** The messages that the broker has to confirm, with their numbers. */
+  private unconfirmed: { readonly id: number; readonly resolve: () => void }[] = [];
   private lastId = 0;
 
-  private readonly outbox = new Outbox();
+  private readonly writer = new BatchWriter();
   private collected: Settled[] = [];
   /** Of batches that were sent, and that the other side has not taken. */
   private readonly unsettled = new Set<readonly Settled[]>();
@@ -58,28 +51,18 @@ export class BrokerConnection implements BackplaneConnection {
       microtask(() => settled(false));
       return;
     }
-    if (this.outbox.isEmpty) microtask(() => this.flushMessages());
-    this.outbox.add(channel, bytes);
+    if (this.writer.isEmpty) microtask(() => this.flushMessages());
+    this.writer.add(channel, bytes);
     this.collected.push(settled);
-    if (this.outbox.size >= MAX_BATCH) this.flushMessages();
+    if (this.writer.size >= MAX_BATCH) this.flushMessages();
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
-    for (const channel of channels) {
-      this.wanted.add(channel);
-      if (this.isReachable) this.changes.set(channel, true);
-    }
-    return new Promise((resolve) => {
-      if (this.isEnded) return;
-      this.waiting.push(resolve);
-      this.scheduleChanges();
-    });
+    return this.channels.subscribe(channels);
   }
 
   unsubscribe(channels: readonly string[]): void {
-    for (const channel of channels)
-      if (this.wanted.delete(channel) && this.isReachable) this.changes.set(channel, false);
-    this.scheduleChanges();
+    this.channels.unsubscribe(channels);
   }
 
   reconnect(): void {
@@ -96,13 +79,13 @@ export class BrokerConnection implements BackplaneConnection {
     if (wasReachable) this.port.send({ kind: "leave" });
     this.port.close();
     this.end();
+    this.channels.close();
   }
 
   /** Introduces the node to the broker, which forgets what it knew of it. */
   private join(): void {
     this.state = "joining";
-    this.changes.clear();
-    for (const { resolve } of this.unconfirmed) this.waiting.push(...resolve);
+    this.channels.disconnected();
     this.unconfirmed = [];
     this.port.send({ kind: "join", version: VERSION, node: this.link.node, binary: new Uint8Array(1) });
   }
@@ -121,9 +104,7 @@ export class BrokerConnection implements BackplaneConnection {
       case "welcome":
         if (this.state !== "joining") return;
         this.state = "subscribing";
-        for (const channel of this.wanted) this.changes.set(channel, true);
-        this.isFlushing = true;
-        this.flushChanges();
+        this.channels.connected((add, remove) => this.sendInterest(add, remove));
         return;
       case "refused": {
         const versions = `version ${message.version}, this process ${VERSION}`;
@@ -131,7 +112,8 @@ export class BrokerConnection implements BackplaneConnection {
         return;
       }
       case "confirmed":
-        this.confirmed(message.id);
+        while (this.unconfirmed.length > 0 && this.unconfirmed[0]!.id <= message.id)
+          this.unconfirmed.shift()!.resolve();
         return;
       case "lost":
         if (this.state !== "up") return;
@@ -140,16 +122,21 @@ export class BrokerConnection implements BackplaneConnection {
         return;
       case "messages":
         forEachMessage(message, (channel, bytes) => {
-          if (this.wanted.has(channel)) this.link.receive(channel, bytes);
+          if (this.channels.has(channel)) this.link.receive(channel, bytes);
         });
     }
   }
 
-  private confirmed(id: number): void {
-    while (this.unconfirmed.length > 0 && this.unconfirmed[0]!.id <= id) {
-      for (const resolve of this.unconfirmed.shift()!.resolve) resolve();
-    }
-    if (this.state !== "subscribing" || this.unconfirmed.length > 0 || this.changes.size > 0) return;
+  /** Resolves when the broker has confirmed the message; it remains pending if the connection ends before. */
+  private sendInterest(add: readonly string[], remove: readonly string[]): Promise<void> {
+    const id = ++this.lastId;
+    const confirmation = new Promise<void>((resolve) => this.unconfirmed.push({ id, resolve }));
+    this.port.send({ kind: "interest", id, add, remove });
+    return confirmation;
+  }
+
+  private confirmed(): void {
+    if (this.state !== "subscribing") return;
     this.state = "up";
     this.link.up();
   }
@@ -163,8 +150,8 @@ export class BrokerConnection implements BackplaneConnection {
   }
 
   private end(): void {
-    this.wanted.clear();
-    this.changes.clear();
+    this.channels.disconnected();
+    this.unconfirmed = [];
     const batches = [...this.unsettled, this.collected];
     this.unsettled.clear();
     this.collected = [];
@@ -172,43 +159,14 @@ export class BrokerConnection implements BackplaneConnection {
   }
 
   private flushMessages(): void {
-    if (this.outbox.isEmpty) return;
+    if (this.writer.isEmpty) return;
     const batch = this.collected;
-    const message = this.outbox.take();
+    const message = this.writer.take();
     this.collected = [];
     if (this.isEnded) return;
     this.unsettled.add(batch);
     this.port.send(message, (ok) => {
       if (this.unsettled.delete(batch)) for (const settled of batch) settled(ok);
     });
-  }
-
-  private scheduleChanges(): void {
-    if (this.isFlushing || !this.isReachable) return;
-    this.isFlushing = true;
-    microtask(() => this.flushChanges());
-  }
-
-  /** Sends the next chunk of changes, also if there is none: something may wait for the confirmation. */
-  private flushChanges(): void {
-    if (!this.isReachable) {
-      this.isFlushing = false;
-      return;
-    }
-    const [add, remove]: [string[], string[]] = [[], []];
-    for (const [channel, isWanted] of this.changes) {
-      if (add.length + remove.length === CHUNK) break;
-      (isWanted ? add : remove).push(channel);
-      this.changes.delete(channel);
-    }
-    const id = ++this.lastId;
-    if (this.changes.size > 0) {
-      later(() => this.flushChanges());
-    } else {
-      this.isFlushing = false;
-      this.unconfirmed.push({ id, resolve: this.waiting });
-      this.waiting = [];
-    }
-    this.port.send({ kind: "interest", id, add, remove });
   }
 }

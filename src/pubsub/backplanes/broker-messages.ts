@@ -55,7 +55,7 @@ export interface Port<Message> {
 /** What a {@link Port} calls, never within a call of its own methods. */
 export interface PortEvents<Message> {
   message(message: Message): void;
-  /** The other side is gone for ever. */
+  /** The other side is gone, and will not come back. */
   closed(cause: Error): void;
 }
 
@@ -63,7 +63,7 @@ export interface PortEvents<Message> {
 export const MAX_BATCH = 256 * 1024;
 
 /** Collects the messages of a {@link Batch}. */
-export class Outbox {
+export class BatchWriter {
   /** The sum of the messages' sizes, and of what each costs besides. */
   size = 0;
   private channels: string[] = [];

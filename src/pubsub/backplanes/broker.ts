@@ -6,13 +6,14 @@
  */
 import { later } from "../../adapters/shared/timers.ts";
 import { show } from "../../known-keys.ts";
+import { nodeChannel } from "../nodes/channels.ts";
 import {
   type Batch,
+  BatchWriter,
   costOf,
   type FromBroker,
   forEachMessage,
   MAX_BATCH,
-  Outbox,
   type Port,
   type ToBroker,
   VERSION,
@@ -80,7 +81,7 @@ export class Peer {
   /** The node's own channel; `undefined` before it has joined. */
   own: string | undefined;
   private readonly channels = new Set<string>();
-  private readonly outbox = new Outbox();
+  private readonly writer = new BatchWriter();
   private readonly broker: Broker;
   private readonly port: Port<FromBroker>;
   private readonly maxBacklog: number;
@@ -104,7 +105,7 @@ export class Peer {
           this.port.send({ kind: "refused", version: VERSION });
           return;
         }
-        this.own = `n:${message.node}`;
+        this.own = nodeChannel(message.node);
         this.port.send({ kind: "welcome", binary: new Uint8Array(1) });
         return;
       case "interest":
@@ -163,15 +164,15 @@ export class Peer {
       return;
     }
     this.backlog += cost;
-    if (this.outbox.isEmpty) later(() => this.flush());
-    this.outbox.add(channel, bytes);
-    if (this.outbox.size >= MAX_BATCH) this.flush();
+    if (this.writer.isEmpty) later(() => this.flush());
+    this.writer.add(channel, bytes);
+    if (this.writer.size >= MAX_BATCH) this.flush();
   }
 
   private flush(): void {
-    if (this.outbox.isEmpty) return;
-    const { size } = this.outbox;
-    this.port.send(this.outbox.take(), () => this.taken(size));
+    if (this.writer.isEmpty) return;
+    const { size } = this.writer;
+    this.port.send(this.writer.take(), () => this.taken(size));
   }
 
   private taken(size: number): void {

@@ -5,12 +5,14 @@
 import { Buffer } from "node:buffer";
 import cluster, { type Worker } from "node:cluster";
 import process from "node:process";
-import { later, systemTimers } from "../../adapters/shared/timers.ts";
+import { later } from "../../adapters/shared/timers.ts";
 import { checkKeys } from "../../known-keys.ts";
 import type { Backplane, BackplaneLink } from "../backplane.ts";
 import { Broker, type BrokerOptions, checkedBacklog, type Peer } from "./broker.ts";
 import { BrokerConnection } from "./broker-connection.ts";
-import type { Batch, FromBroker, Port, PortEvents, ToBroker } from "./broker-messages.ts";
+import type { FromBroker, Port, PortEvents, ToBroker } from "./broker-messages.ts";
+import { Timer } from "./timer.ts";
+import { bufferView } from "./views.ts";
 
 export type { BrokerOptions } from "./broker.ts";
 
@@ -53,16 +55,17 @@ export const setupPrimary = (options: BrokerOptions = {}): void => {
   const workers = new Map<number, Map<string, Peer>>();
   cluster.on("message", (worker, wrapped: unknown) => {
     const message = unwrap<ToBroker>(wrapped);
-    if (message?.node === undefined) return;
+    if (message?.content === undefined) return;
+    const { node, content } = message;
     let peers = workers.get(worker.id);
-    if (peers === undefined) workers.set(worker.id, (peers = new Map()));
-    let peer = peers.get(message.node);
-    if (message.content.kind === "join")
-      peer ??= created.connect(new WorkerPort(worker, message.node, message.content));
-    if (peer === undefined) return;
-    peers.set(message.node, peer);
-    peer.receive(message.content);
-    if (message.content.kind === "leave") peers.delete(message.node);
+    let peer = peers?.get(node);
+    if (content.kind === "join" && peer === undefined) {
+      peer = created.connect(new WorkerPort(worker, node, content));
+      if (peers === undefined) workers.set(worker.id, (peers = new Map()));
+      peers.set(node, peer);
+    }
+    peer?.receive(content);
+    if (content.kind === "leave") peers?.delete(node);
   });
   const forget = ({ id }: Worker): void => {
     for (const peer of workers.get(id)?.values() ?? []) peer.leave();
@@ -98,33 +101,35 @@ export const clusterBackplane = (): Backplane => {
 const MARK = "websock-js";
 
 interface Wrapped<Message> {
-  /** Which `PubSub` of the worker it is from or for. Missing: the primary process asks all of them to join. */
-  readonly node?: string;
+  /** Which `PubSub` of the worker it is from or for. */
+  readonly node: string;
   readonly content: Message;
 }
 
-const unwrap = <Message>(value: unknown): Wrapped<Message> | undefined => {
+/** The primary process asks all nodes of a worker to join. */
+interface JoinRequest {
+  readonly node?: undefined;
+  readonly content?: undefined;
+}
+
+const unwrap = <Message>(value: unknown): Wrapped<Message> | JoinRequest | undefined => {
   if (!isObject(value) || !isObject(value[MARK])) return undefined;
-  const wrapped = value[MARK] as unknown as Wrapped<Message>;
-  const { content } = wrapped;
-  if (!isBatch(content) || typeof content.bytes !== "string") return wrapped;
+  const { node, content } = value[MARK];
+  if (node === undefined) return {};
+  if (typeof node !== "string" || !isObject(content)) return undefined;
+  if (content.kind !== "messages" || typeof content.bytes !== "string") return { node, content: content as Message };
   // Not the memory that Buffer shares among small buffers.
-  return { ...wrapped, content: { ...content, bytes: new Uint8Array(Buffer.from(content.bytes, "base64")) } };
+  const bytes = new Uint8Array(Buffer.from(content.bytes, "base64"));
+  return { node, content: { ...content, bytes } as Message };
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
-const isBatch = (content: unknown): content is { readonly bytes: unknown } =>
-  isObject(content) && content.kind === "messages";
-
 /** @param isBinary whether bytes arrive as such; with the default serialization, JSON, they do not */
 const wrap = (node: string, content: FromBroker | ToBroker, isBinary: boolean): object => {
   if (isBinary || content.kind !== "messages") return { [MARK]: { node, content } };
-  return { [MARK]: { node, content: { ...content, bytes: base64(content) } } };
+  return { [MARK]: { node, content: { ...content, bytes: bufferView(content.bytes).toString("base64") } } };
 };
-
-const base64 = ({ bytes }: Batch): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
 
 /** From the primary process to one node of a worker. */
 class WorkerPort implements Port<FromBroker> {
@@ -154,7 +159,7 @@ const ANSWER_MS = 10_000;
 class PrimaryPort implements Port<ToBroker> {
   private readonly node: string;
   private readonly events: PortEvents<FromBroker>;
-  private readonly unanswered: ReturnType<typeof systemTimers.startTimeout>;
+  private readonly unanswered = new Timer();
   /** The message that the primary process has not answered. */
   private joining: ToBroker | undefined;
   private isBinary = false;
@@ -165,11 +170,8 @@ class PrimaryPort implements Port<ToBroker> {
     process.on("message", this.onMessage);
     process.on("disconnect", this.onDisconnect);
     if (!process.connected) later(this.onDisconnect);
-    this.unanswered = systemTimers.startTimeout(
-      () => link.warn("the primary process does not answer: it has to call setupPrimary()"),
-      ANSWER_MS,
-    );
-    if (typeof this.unanswered === "object") this.unanswered.unref();
+    const warn = (): void => link.warn("the primary process does not answer: it has to call setupPrimary()");
+    this.unanswered.start(warn, ANSWER_MS);
   }
 
   send(message: ToBroker, taken?: (ok: boolean) => void): void {
@@ -181,7 +183,7 @@ class PrimaryPort implements Port<ToBroker> {
   }
 
   close(): void {
-    systemTimers.stopTimeout(this.unanswered);
+    this.unanswered.stop();
     process.off("message", this.onMessage);
     process.off("disconnect", this.onDisconnect);
   }
@@ -190,7 +192,7 @@ class PrimaryPort implements Port<ToBroker> {
     const message = unwrap<FromBroker>(value);
     if (message === undefined) return;
     const { node, content } = message;
-    if (node === undefined) {
+    if (content === undefined) {
       // setupPrimary() was called after this process was forked.
       if (this.joining !== undefined) this.send(this.joining);
     } else if (node === this.node) {
@@ -200,7 +202,7 @@ class PrimaryPort implements Port<ToBroker> {
   };
 
   private answered({ binary }: { readonly binary: unknown }): void {
-    systemTimers.stopTimeout(this.unanswered);
+    this.unanswered.stop();
     this.joining = undefined;
     this.isBinary = binary instanceof Uint8Array;
   }

@@ -1,16 +1,19 @@
 /** `websock-js/pubsub/nats`: a backplane over NATS. */
-import { later, microtask, systemTimers } from "../../adapters/shared/timers.ts";
+import { microtask } from "../../adapters/shared/timers.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
+import { nodeChannel } from "../nodes/channels.ts";
 import {
   isNatsConnection,
   type NatsConnection,
   type NatsStatus,
   type NatsSubscription,
-  weakSettings,
+  settingsWarning,
 } from "./nats/client.ts";
 import { FlushWindow } from "./nats/flush-window.ts";
 import { tokenOf } from "./nats/subject.ts";
+import { Timer } from "./timer.ts";
+import { CHUNK, nextTick, WantedChannels } from "./wanted-channels.ts";
 
 export type { NatsConnection, NatsOptions, NatsStatus, NatsSubscription } from "./nats/client.ts";
 
@@ -72,24 +75,11 @@ const prefixTokenOf = (prefix: unknown): string => {
   );
 };
 
-/** The number of subscriptions that are made or ended in one event-loop tick. */
-const CHUNK = 512;
-
 /** NATS's default, until the server has told its own. */
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /** How long the server may take to confirm all subscriptions, in milliseconds. Then another connection is tried. */
 const CONFIRM_TIMEOUT = 15_000;
-
-const tick = (): Promise<void> => new Promise(later);
-
-/** Visits the items in chunks, between which the event loop runs. The first chunk is visited synchronously. */
-const inChunks = async <T>(items: readonly T[], visit: (item: T) => void): Promise<void> => {
-  for (const [index, item] of items.entries()) {
-    if (index > 0 && index % CHUNK === 0) await tick();
-    visit(item);
-  }
-};
 
 /**
  * `reconnect` of the client waits until the socket has taken what was written. If the server is frozen, or the network
@@ -107,13 +97,13 @@ class NatsBackplaneConnection implements BackplaneConnection {
   private readonly window: FlushWindow;
   private readonly statuses: AsyncIterable<NatsStatus> & { stop?(): void };
   private state: "connecting" | "up" | "away" | "closed" = "connecting";
-  /** The wanted channels. `undefined`: not yet subscribed to. */
-  private readonly wanted = new Map<string, NatsSubscription | undefined>();
-  /** Resolves when all wanted channels are subscribed to. */
-  private opening: Promise<void> = Promise.resolve();
-  /** Resolves when the client has been told to end all subscriptions to channels that are not wanted any more. */
-  private removing: Promise<void> = Promise.resolve();
-  private onUp: (() => void)[] = [];
+  private readonly channels = new WantedChannels(() => this.confirmed());
+  /** The client renews them whenever it connects again. */
+  private readonly subscriptions = new Map<string, NatsSubscription>();
+  /** The channels of the subscriptions, for `channels`. */
+  private readonly subscribed = new Set<string>();
+  /** Runs until the server has confirmed all subscriptions. */
+  private readonly confirming = new Timer();
   private lastMaxBytes = DEFAULT_MAX_PAYLOAD;
   private ending = false;
   private refused = false;
@@ -122,7 +112,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
     this.link = link;
     this.connection = connection;
     this.prefix = `${prefix}.`;
-    this.ownChannel = connection.options?.noEcho === true ? `n:${link.node}` : undefined;
+    this.ownChannel = connection.options?.noEcho === true ? nodeChannel(link.node) : undefined;
     this.window = new FlushWindow(async () => connection.flush());
     this.statuses = connection.status();
     void this.watch();
@@ -144,29 +134,17 @@ class NatsBackplaneConnection implements BackplaneConnection {
     if (channel !== this.ownChannel) this.window.add(settled);
     else
       this.window.add((accepted) => {
-        if (accepted && this.wanted.has(channel)) this.link.receive(channel, bytes);
+        if (accepted && this.channels.has(channel)) this.link.receive(channel, bytes);
         settled(accepted);
       });
   }
 
-  async subscribe(channels: readonly string[]): Promise<void> {
-    const added = channels.filter((channel) => !this.wanted.has(channel));
-    for (const channel of added) this.wanted.set(channel, undefined);
-    this.opening = this.opening.then(() => inChunks(added, (channel) => this.open(channel)));
-    await this.opening;
-    for (;;) {
-      await this.whenUp();
-      if (await this.accepted()) return;
-      await tick(); // `watch` is about to know that the connection was lost
-    }
+  subscribe(channels: readonly string[]): Promise<void> {
+    return this.channels.subscribe(channels);
   }
 
   unsubscribe(channels: readonly string[]): void {
-    const subscriptions = channels.map((channel) => this.wanted.get(channel));
-    for (const channel of channels) this.wanted.delete(channel);
-    this.removing = Promise.all([this.removing, inChunks(subscriptions, (one) => one?.unsubscribe())]).then(
-      () => undefined,
-    );
+    this.channels.unsubscribe(channels);
   }
 
   reconnect(): void {
@@ -176,46 +154,52 @@ class NatsBackplaneConnection implements BackplaneConnection {
   async close(): Promise<void> {
     if (this.state === "closed") return;
     this.state = "closed";
-    this.window.lose();
+    this.disconnected();
+    this.channels.close();
     // Without `stop`, which the client does not declare, the listener remains until the next status.
     this.statuses.stop?.();
-    this.unsubscribe([...this.wanted.keys()]);
-    await this.removing;
+    for (const [index, subscription] of [...this.subscriptions.values()].entries()) {
+      if (index > 0 && index % CHUNK === 0) await nextTick();
+      subscription.unsubscribe();
+    }
   }
 
   private subjectOf(channel: string): string {
     return this.prefix + tokenOf(channel);
   }
 
+  /** Remains pending if the connection is lost: `watch` is about to know. */
+  private async send(added: readonly string[], removed: readonly string[]): Promise<void> {
+    for (const channel of removed) {
+      this.subscriptions.get(channel)?.unsubscribe();
+      this.subscriptions.delete(channel);
+    }
+    for (const channel of added) this.open(channel);
+    return new Promise((resolve) => this.window.add((accepted) => accepted && resolve()));
+  }
+
   private open(channel: string): void {
-    if (this.state === "closed" || !this.wanted.has(channel) || this.wanted.get(channel) !== undefined) return;
     try {
       const subscription = this.connection.subscribe(this.subjectOf(channel), {
         callback: (error, { data }) => {
           // After `unsubscribe`, messages may still arrive, also while there is a newer subscription to the channel.
-          if (error === null && this.wanted.get(channel) === subscription) this.link.receive(channel, data);
+          if (error !== null || this.subscriptions.get(channel) !== subscription || !this.channels.has(channel)) return;
+          this.link.receive(channel, data);
         },
       });
-      this.wanted.set(channel, subscription);
+      this.subscriptions.set(channel, subscription);
     } catch {
       // The application has closed the connection, or is about to.
     }
   }
 
-  /** Whether the server has accepted what has been sent until now. `false`: the connection was lost. */
-  private accepted(): Promise<boolean> {
-    return new Promise((resolve) => this.window.add(resolve));
-  }
-
-  private whenUp(): Promise<void> | undefined {
-    return this.state === "up" ? undefined : new Promise((resolve) => this.onUp.push(resolve));
-  }
-
   private async start(): Promise<void> {
     await undefined; // the link must not be called before `connect` has returned
-    const weak = weakSettings(this.connection.options ?? {});
-    if (weak !== undefined) this.link.warn(weak);
-    await (this.connection.isClosed() ? this.end() : this.confirm());
+    if (this.state === "closed") return;
+    const warning = settingsWarning(this.connection.options ?? {});
+    if (warning !== undefined) this.link.warn(warning);
+    if (this.connection.isClosed()) await this.end();
+    else this.confirm();
   }
 
   private async watch(): Promise<void> {
@@ -241,7 +225,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
       case "reconnect":
         // A connection that was handed in while the client connected has not reported what came before.
         this.lost(new Error("the client has connected again"));
-        void this.confirm();
+        this.confirm();
         break;
       case "error":
         if (error !== undefined) this.reportRefusal(error);
@@ -250,25 +234,35 @@ class NatsBackplaneConnection implements BackplaneConnection {
   }
 
   /** The client has sent all subscriptions again: waits until the server has confirmed them. */
-  private async confirm(): Promise<void> {
-    const timer = systemTimers.startInterval(() => this.reconnect(), CONFIRM_TIMEOUT);
-    await this.opening;
-    const confirmed = await this.accepted();
-    systemTimers.stopInterval(timer);
-    if (this.connection.isClosed()) return this.end();
-    if (!confirmed || this.state === "closed" || this.state === "up") return;
+  private confirm(): void {
+    const startTimer = (): void =>
+      this.confirming.start(() => {
+        this.reconnect();
+        startTimer();
+      }, CONFIRM_TIMEOUT);
+    startTimer();
+    this.channels.connected((added, removed) => this.send(added, removed), this.subscribed);
+  }
+
+  private confirmed(): void {
+    this.confirming.stop();
+    if (this.connection.isClosed()) void this.end();
+    if (this.state === "closed" || this.state === "up" || this.ending) return;
     this.state = "up";
     this.link.up();
-    const waiting = this.onUp;
-    this.onUp = [];
-    for (const resolve of waiting) resolve();
+  }
+
+  private disconnected(): void {
+    this.confirming.stop();
+    this.channels.disconnected();
+    this.window.lose();
   }
 
   private lost(cause: unknown, forever = false): void {
     if (this.state === "closed") return;
     const isKnown = this.state === "away" && !forever;
     this.state = "away";
-    this.window.lose();
+    this.disconnected();
     if (!isKnown) this.link.away(cause, forever);
   }
 
@@ -277,7 +271,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
     if (this.state === "closed" || this.ending) return;
     this.ending = true;
     this.state = "away";
-    this.window.lose();
+    this.disconnected();
     const cause = await this.connection.closed();
     this.lost(cause ?? new Error("the application has closed the connection to the NATS server"), true);
   }

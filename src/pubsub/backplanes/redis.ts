@@ -2,9 +2,9 @@
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane } from "../backplane.ts";
 import { RedisConnection } from "./redis/connection.ts";
+import type { RedisDriver } from "./redis/driver.ts";
 import * as ioredis from "./redis/ioredis.ts";
 import * as nodeRedis from "./redis/node-redis.ts";
-import type { RedisPort } from "./redis/port.ts";
 
 /** A client of node-redis ≥ 5 (the package `redis`): what `createClient`, `createCluster` or `createSentinel` returns. */
 export interface NodeRedisClient {
@@ -35,7 +35,8 @@ export interface RedisBackplaneOptions {
   readonly client: NodeRedisClient | IORedisClient;
   /**
    * Separates this application from others on the same Redis, because databases do not separate channels: the names of
-   * all channels begin with it and a colon. 1 to 200 characters except colons.
+   * all channels begin with it and a colon. 1 to 200 characters except colons and
+   * lone surrogates.
    */
   readonly prefix: string;
 }
@@ -49,20 +50,20 @@ const has = (object: object, ...methods: string[]): boolean =>
   methods.every((method) => typeof (object as Record<string, unknown>)[method] === "function");
 
 /** Recognizes the kind of a client by its methods. */
-const portOf = (client: unknown): RedisPort => {
+const driverOf = (client: unknown): RedisDriver => {
   if (typeof client === "object" && client !== null && has(client, "on", "off")) {
     if (has(client, "pSubscribe", "sendCommand")) {
-      if (has(client, "nodeClient")) return nodeRedis.clusterPort(client as nodeRedis.Cluster);
-      if (has(client, "getSentinelNode", "_execute")) return nodeRedis.sentinelPort(client as nodeRedis.Sentinel);
-      if (has(client, "destroy", "duplicate")) return nodeRedis.clientPort(client as nodeRedis.Client);
+      if (has(client, "nodeClient")) return nodeRedis.clusterDriver(client as nodeRedis.Cluster);
+      if (has(client, "getSentinelNode", "_execute")) return nodeRedis.sentinelDriver(client as nodeRedis.Sentinel);
+      if (has(client, "destroy", "duplicate")) return nodeRedis.clientDriver(client as nodeRedis.Client);
     }
     if (has(client, "psubscribe", "publish", "duplicate")) {
-      if (has(client, "nodes")) return ioredis.clusterPort(client as ioredis.Cluster);
-      return ioredis.redisPort(client as ioredis.Redis);
+      if (has(client, "nodes")) return ioredis.clusterDriver(client as ioredis.Cluster);
+      return ioredis.redisDriver(client as ioredis.Redis);
     }
   }
   throw new TypeError(
-    `client must be a client of redis (5 or later), ioredis (5 or later) or iovalkey, not ${show(client)}`,
+    `option "client" must be a client of redis (5 or later), ioredis (5 or later) or iovalkey, not ${show(client)}`,
   );
 };
 
@@ -92,8 +93,10 @@ export const redisBackplane = (options: RedisBackplaneOptions): Backplane => {
   checkKeys(options, KEYS);
   const { client, prefix } = options;
   if (typeof prefix !== "string" || !PREFIX.test(prefix)) {
-    throw new TypeError(`prefix must be a string of 1 to 200 characters except colons, not ${show(prefix)}`);
+    throw new TypeError(
+      `option "prefix" must be a string of 1 to 200 characters except colons, without lone surrogates, not ${show(prefix)}`,
+    );
   }
-  portOf(client);
-  return { connect: (link) => new RedisConnection(link, portOf(client), `${prefix}:`) };
+  driverOf(client);
+  return { connect: (link) => new RedisConnection(link, driverOf(client), `${prefix}:`) };
 };

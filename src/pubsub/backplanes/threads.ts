@@ -58,7 +58,7 @@ export class ThreadHub {
     return port2;
   }
 
-  /** Closes all ports: the nodes are away for ever. */
+  /** Closes all ports: the nodes are away forever. */
   close(): void {
     for (const port of this.ports) port.close();
   }

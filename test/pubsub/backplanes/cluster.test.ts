@@ -77,7 +77,7 @@ const SCRIPT = `
   };
 `;
 
-test("a worker that disconnects from the primary process is away for ever", async () => {
+test("a worker that disconnects from the primary process is away forever", async () => {
   const { code, stdout, stderr } = await runScript(`${SCRIPT}
     if (cluster.isPrimary) {
       setupPrimary();
@@ -109,7 +109,8 @@ test("setupPrimary() can be called after the workers have connected; other messa
       const worker = cluster.fork();
       const [message] = await once(worker, "message");
       console.log(Object.keys(message));
-      for (const strange of [1, "x", {}, [], { "websock-js": 1 }, { "websock-js": {} }]) worker.send(strange);
+      const strange = [1, "x", {}, [], { "websock-js": 1 }, { "websock-js": {} }, { "websock-js": { node: "x" } }];
+      for (const message of strange) worker.send(message);
       setupPrimary();
       try {
         setupPrimary();
@@ -119,7 +120,8 @@ test("setupPrimary() can be called after the workers have connected; other messa
     } else {
       link.up = () => {
         console.log("up");
-        for (const strange of [1, "x", {}, [], { "websock-js": 1 }]) process.send(strange);
+        const strange = [1, "x", {}, [], { "websock-js": 1 }, { "websock-js": { node: "x" } }];
+        for (const message of strange) process.send(message);
         connection.publish(\`n:\${link.node}\`, Buffer.from("hello"), (ok) => console.log("settled", ok));
       };
       link.receive = async () => {

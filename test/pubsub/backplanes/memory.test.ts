@@ -81,15 +81,15 @@ test("an engine that is frozen does nothing, and continues where it was", async 
   expect([settled, confirmed]).toEqual([[true], ["a"]]);
 });
 
-test("one node can be away while the others are up, and for ever", () => {
+test("one node can be away while the others are up, and forever", () => {
   const { engine, settle, connect } = stepped();
   const [one, two] = [connect("one"), connect("two")];
   settle();
-  engine.away(false, "one");
+  engine.away({ node: "one" });
   two.connection.publish("a", new Uint8Array(), () => undefined);
-  engine.up("one");
+  engine.up({ node: "one" });
   settle();
-  engine.away(true, "two");
+  engine.away({ node: "two", forever: true });
   engine.up();
   settle();
   expect([one.events, two.events]).toEqual([
@@ -160,4 +160,27 @@ test.each(Object.keys(MISTAKES))("a case finds a backplane that %s", async (mist
   const cases = backplaneCases({ backplane: () => backplane, timeout: 200 });
   const outcomes = await Promise.allSettled(cases.map(({ run }) => run()));
   expect(outcomes.filter(({ status }) => status === "rejected").length).toBeGreaterThan(0);
+});
+
+test("a case closes all its nodes, also those that cannot be closed, and reports its own error first", async () => {
+  const engine = new MemoryEngine();
+  let [connects, closes] = [0, 0];
+  const backplane: Backplane = {
+    connect: (link) => {
+      const connection = engine.backplane().connect(link);
+      connects++;
+      const close = async (): Promise<void> => {
+        closes++;
+        await connection.close();
+        throw new Error("it cannot be closed");
+      };
+      return { ...methodsOf(connection), maxBytes: 0, close };
+    },
+  };
+  const cases = backplaneCases({ backplane: () => backplane });
+  const run = (name: RegExp): Promise<void> | undefined => cases.find((one) => name.test(one.name))?.run();
+  await expect(run(/^connects, and is up/)).rejects.toThrow("maxBytes is 0");
+  expect([connects, closes]).toEqual([1, 1]);
+  await expect(run(/^delivers bytes unchanged/)).rejects.toThrow("it cannot be closed");
+  expect([connects, closes]).toEqual([5, 5]);
 });

@@ -535,7 +535,7 @@ describe.skipIf(!have)("a backplane over NATS", () => {
     own.pause();
     const big = Array.from({ length: 24 }, () => a.publish("t:x", new Uint8Array(1_000_000)));
     await nextTick();
-    a.backplane.reconnect(); // the client waits until its socket has written everything: for ever
+    a.backplane.reconnect(); // the client waits until its socket has written everything: forever
     expect(await Promise.all(big)).toEqual(big.map(() => false));
     const up = a.link.next("up");
     own.resume();

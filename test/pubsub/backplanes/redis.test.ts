@@ -320,6 +320,26 @@ describe.skipIf(!have).each(Object.keys(CLIENTS))("%s", (name) => {
     await connection.close();
   });
 
+  test("reconnect gives up what is unsettled: the connection may be half-open", async () => {
+    const redis = await server();
+    const proxy = await proxyTo(redis);
+    const { link, connection, app } = await up({ port: proxy.port }, ["x"]);
+    proxy.delay(300);
+    const settlements = [publish(connection, "x", "1"), publish(connection, "x", "2")];
+    // It is answered after them: what comes later is ignored, and `publish` allows no second settlement.
+    const later = app.ping();
+    let answered = false;
+    void later.then(() => {
+      answered = true;
+    });
+    connection.reconnect();
+    expect(await Promise.all(settlements)).toEqual([false, false]);
+    expect(answered).toBe(false);
+    await later;
+    await link.until(() => link.ups === 2);
+    expect(await publish(connection, "x", "3")).toBe(true);
+  });
+
   test("reconnect moves the subscriptions to a new connection", async () => {
     const [one, two] = [await server(), await server()];
     const proxy = await proxyTo(one);
@@ -376,7 +396,11 @@ describe("options", () => {
   test.each([
     ["none", undefined, /options must be an object/],
     ["misspelt", { client, prefix: "a", prefx: "b" }, /unknown option "prefx"/],
-    ["no prefix", { client }, /prefix must be a string of 1 to 200 characters except colons, not undefined/],
+    [
+      "no prefix",
+      { client },
+      /option "prefix" must be a string of 1 to 200 characters except colons, without lone surrogates, not undefined/,
+    ],
     ["empty prefix", { client, prefix: "" }, /prefix/],
     ["a colon", { client, prefix: "a:b" }, /prefix/],
     ["a lone surrogate", { client, prefix: "\ud800" }, /prefix/],
@@ -384,7 +408,7 @@ describe("options", () => {
     [
       "no client",
       { prefix: "a" },
-      /client must be a client of redis \(5 or later\), ioredis \(5 or later\) or iovalkey, not/,
+      /option "client" must be a client of redis \(5 or later\), ioredis \(5 or later\) or iovalkey, not/,
     ],
     ["another object", { client: new Map(), prefix: "a" }, /not a Map/],
     ["half a client", { client: { on() {}, off() {}, duplicate() {}, pSubscribe() {} }, prefix: "a" }, /not an object/],

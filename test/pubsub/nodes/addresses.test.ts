@@ -62,7 +62,7 @@ describe("addresses", () => {
     const closing = closed!.close();
     await cluster.settle();
     await closing;
-    cluster.engine.away(true, dead!.node);
+    cluster.engine.away({ node: dead!.node, forever: true });
     const restarted = cluster.node();
     const member = await join(restarted.pubsub);
     restarted.pubsub.address(member.self);

@@ -259,7 +259,7 @@ describe("time", () => {
     const { cluster, nodes } = await setUp(3, { probe: 15_000, beat: 5_000, down: 30_000 });
     const counts = (): number[] => nodes.map(({ pubsub }) => pubsub.stats.backplane!.nodes);
     expect(counts()).toEqual([3, 3, 3]);
-    cluster.engine.away(true, nodes[2]!.pubsub.node);
+    cluster.engine.away({ node: nodes[2]!.pubsub.node, forever: true });
     await cluster.advance(40_000, 1_000);
     expect(counts()).toEqual([2, 2, 3]);
     cluster.engine.away();
@@ -326,7 +326,7 @@ describe("a backplane", () => {
   test("away forever: closed, with the cause, also if it says later that it is away", async () => {
     const { cluster, nodes, members } = await setUp(1, QUIET);
     const { pubsub, events } = nodes[0]!;
-    cluster.engine.away(true);
+    cluster.engine.away({ forever: true });
     expect(pubsub.status).toBe("closed");
     cluster.engine.up();
     await cluster.advance(10 * PROBE);

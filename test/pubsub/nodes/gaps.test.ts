@@ -15,12 +15,12 @@ describe("gaps", () => {
     const room = pubsub.topic<string>("room");
     room.publish(text("before"));
     await cluster.settle();
-    cluster.engine.away(false, pubsub.node);
+    cluster.engine.away({ node: pubsub.node });
     for (let i = 0; i < 35; i++) {
       expect(i % 2 === 0 ? room.publish(text(`stale${i}`)) : room.broadcast(`stale${i}`)).toBe(false);
       await cluster.advance(200, 200);
     }
-    cluster.engine.up(pubsub.node);
+    cluster.engine.up({ node: pubsub.node });
     await cluster.settle();
     room.publish(text("after"));
     await cluster.settle();
@@ -44,8 +44,8 @@ describe("gaps", () => {
     nodes[0]!.pubsub.topic("room").publish([text("lost"), text("lost")]);
     await cluster.settle();
     cluster.engine.onMessage = undefined;
-    cluster.engine.away(false, nodes[1]!.pubsub.node);
-    cluster.engine.up(nodes[1]!.pubsub.node);
+    cluster.engine.away({ node: nodes[1]!.pubsub.node });
+    cluster.engine.up({ node: nodes[1]!.pubsub.node });
     await cluster.settle();
     expect(members[0]!.texts()).toEqual(["a", "lost", "lost"]);
     expect(members[1]!.texts()).toEqual(["a", "info:gap:engine:?:-"]);

@@ -183,7 +183,7 @@ describe("over nodes", () => {
     const { cluster, nodes, members } = await setUp(2);
     for (const name of ["a", "b"]) nodes[0]!.pubsub.topic("room").publish(text(name));
     await cluster.settle();
-    cluster.engine.away(true, nodes[0]!.pubsub.node);
+    cluster.engine.away({ node: nodes[0]!.pubsub.node, forever: true });
     const restarted = cluster.node();
     await cluster.settle();
     restarted.pubsub.topic("room").publish(text("c"));

@@ -161,7 +161,7 @@ describe("nodes that come and go", () => {
     trackAll(nodes);
     await cluster.advance(7_000, 500);
     const [crashed, ...others] = nodes as [PresenceNode, PresenceNode, PresenceNode, PresenceNode];
-    cluster.engine.away(true, crashed.pubsub.node);
+    cluster.engine.away({ node: crashed.pubsub.node, forever: true });
     const ref = crashed.presence.get("room", "user0")[0]!.ref;
     // Its last beat was two seconds ago.
     await cluster.advance(27_500, 500);
@@ -215,7 +215,7 @@ describe("nodes that come and go", () => {
     one.presence.track(one.member.self, "room", "ben", 1);
     await cluster.settle();
     expect(metasOf(two.presence)).toEqual({});
-    cluster.engine.away(true, one.pubsub.node);
+    cluster.engine.away({ node: one.pubsub.node, forever: true });
     await cluster.advance(60_000, 1_000);
     expect(metasOf(two.presence)).toEqual({});
     expect(two.watcher.mistakes).toEqual([]);
@@ -245,7 +245,7 @@ describe("nodes that come and go", () => {
     const [old, other] = (await cluster.start(2)) as [PresenceNode, PresenceNode];
     old.presence.track(old.member.self, "room", "ada", "old");
     await cluster.settle();
-    cluster.engine.away(true, old.pubsub.node);
+    cluster.engine.away({ node: old.pubsub.node, forever: true });
     const [young] = (await cluster.start(1)) as [PresenceNode];
     young.presence.track(young.member.self, "room", "ada", "new");
     await cluster.settle();
@@ -342,7 +342,7 @@ describe("traffic", () => {
     const [one, two] = (await cluster.start(2)) as [PresenceNode, PresenceNode];
     for (let j = 0; j < 2_000; j++) one.presence.track(one.member.self, "room", `${j}`, j);
     await cluster.settle();
-    cluster.engine.away(false, two.pubsub.node);
+    cluster.engine.away({ node: two.pubsub.node });
     one.presence.untrack(one.member.self, "room", "7");
     await cluster.settle();
     cluster.messages.length = 0;

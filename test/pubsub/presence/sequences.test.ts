@@ -119,12 +119,12 @@ const run = async (world: World, step: Command): Promise<void> => {
     if (step.do === "add" && world.alive.length < 4) await world.add();
     return;
   }
-  if (step.do === "crash") return world.engine.away(true, world.take(step.place.node)?.id ?? "none");
+  if (step.do === "crash") return world.engine.away({ node: world.take(step.place.node)?.id ?? "none", forever: true });
   if (step.do === "close") return void world.take(step.place.node)?.close();
   const node = world.alive[step.place.node % (world.alive.length || 1)];
   if (node === undefined) return;
-  if (step.do === "cut") return world.engine.away(false, node.id);
-  if (step.do === "heal") return world.engine.up(node.id);
+  if (step.do === "cut") return world.engine.away({ node: node.id });
+  if (step.do === "heal") return world.engine.up({ node: node.id });
   const { presence, entries } = node;
   const { self } = node.members[step.place.member]!;
   const topic = TOPICS[step.place.topic]!;

@@ -48,8 +48,8 @@ export const isNatsConnection = (value: unknown): value is NatsConnection =>
   value !== null &&
   METHODS.every((name) => typeof (value as Partial<NatsConnection>)[name] === "function");
 
-/** Settings of the client with which nodes may be separated for long, or for ever. `undefined`: there are none. */
-export const weakSettings = (options: NatsOptions): string | undefined => {
+/** A warning about settings of the client with which nodes may be separated for long, or forever. */
+export const settingsWarning = (options: NatsOptions): string | undefined => {
   const { reconnect = true, maxReconnectAttempts = -1, reconnectTimeWait = 0, pingInterval = 0 } = options;
   const found: string[] = [];
   if (!reconnect) found.push("reconnect is false, so the client never connects again: set true");
@@ -61,5 +61,5 @@ export const weakSettings = (options: NatsOptions): string | undefined => {
     found.push(`reconnectTimeWait is ${reconnectTimeWait} ms, the pause between two attempts: set 250`);
   if (pingInterval > 30_000)
     found.push(`pingInterval is ${pingInterval} ms, so the client detects a frozen server late: set 10000`);
-  return found.length === 0 ? undefined : `weak settings of the NATS connection: ${found.join("; ")}`;
+  return found.length === 0 ? undefined : `change settings of the NATS connection: ${found.join("; ")}`;
 };

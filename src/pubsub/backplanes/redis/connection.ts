@@ -1,13 +1,13 @@
 /** The connection of one node to Redis: publishes through the client, and subscribes through a connection of its own. */
 import { runInRoot } from "../../../adapters/shared/async-context.ts";
 import type { BackplaneConnection, BackplaneLink } from "../../backplane.ts";
-import type { RedisPort } from "./port.ts";
+import type { RedisDriver } from "./driver.ts";
 import { Publisher } from "./publisher.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 /**
- * Half of the amount at which Redis by default disconnects a subscriber that is slow (`client-output-buffer-limit pubsub
- * 32mb 8mb 60`): one message of twice this size would be enough.
+ * Half of the hard limit at which Redis, by default, disconnects a slow subscriber (`client-output-buffer-limit pubsub
+ * 32mb 8mb 60`): a single message of 32 MiB would exceed it.
  */
 const MAX_BYTES = 16 * 1024 * 1024;
 
@@ -15,32 +15,33 @@ export class RedisConnection implements BackplaneConnection {
   readonly maxBytes = MAX_BYTES;
   readonly #link: BackplaneLink;
   readonly #prefix: string;
-  readonly #port: RedisPort;
+  readonly #driver: RedisDriver;
   readonly #publisher: Publisher;
   readonly #subscriptions: Subscriptions;
   /** What the link knows. */
   #told: "nothing" | "up" | "away" | "forever" = "nothing";
   #warned = false;
+  #settingsChecked = false;
   #closed = false;
 
   /** @param prefix is put in front of every channel */
-  constructor(link: BackplaneLink, port: RedisPort, prefix: string) {
+  constructor(link: BackplaneLink, driver: RedisDriver, prefix: string) {
     this.#link = link;
     this.#prefix = prefix;
-    this.#port = port;
-    this.#subscriptions = new Subscriptions(port, prefix, {
+    this.#driver = driver;
+    this.#subscriptions = new Subscriptions(driver, prefix, {
       message: (channel, bytes) => link.receive(channel, bytes),
       changed: (cause) => this.#tell(cause),
     });
     this.#publisher = runInRoot(
       () =>
-        new Publisher(port, {
+        new Publisher(driver, {
           changed: (cause) => {
-            if (port.closed) this.#subscriptions.stop();
+            if (driver.closed) this.#subscriptions.stop();
             else this.#subscriptions.start();
             this.#tell(cause);
           },
-          weak: (message) => this.#warn(message),
+          warn: (message) => this.#warn(message),
         }),
     );
     this.#subscriptions.start();
@@ -79,16 +80,23 @@ export class RedisConnection implements BackplaneConnection {
     if (this.#publisher.ready && this.#subscriptions.confirmed) {
       if (this.#told === "up") return;
       this.#told = "up";
-      this.#warn(this.#port.weakness);
+      this.#checkSettings();
       this.#link.up();
       return;
     }
-    const { closed } = this.#port;
+    const { closed } = this.#driver;
     // Before the first connection, only failures are news.
     const isNews = this.#told === "up" || (this.#told === "nothing" && cause !== undefined);
     if (!isNews && !(this.#told === "away" && closed)) return;
     this.#told = closed ? "forever" : "away";
     this.#link.away(cause ?? new Error(closed ? "the client was closed" : "the connection to Redis is lost"), closed);
+  }
+
+  /** Once: the driver may have to make a client to find out. */
+  #checkSettings(): void {
+    if (this.#settingsChecked) return;
+    this.#settingsChecked = true;
+    this.#warn(this.#driver.settingsWarning);
   }
 
   /** One warning is enough. */

@@ -1,17 +1,23 @@
-/** The ports for the clients of ioredis and iovalkey. */
-import { Buffer } from "node:buffer";
+/** The drivers for the clients of ioredis and iovalkey. */
+import type { Buffer } from "node:buffer";
 import { later } from "../../../adapters/shared/timers.ts";
-import { type Emitter, listen } from "./emitter.ts";
+import { bufferView, plainView } from "../views.ts";
 import {
   choose,
+  clientClosed,
+  connectionLost,
   LONGEST_DELAY,
-  plainView,
-  type RedisNode,
-  type RedisPort,
+  noop,
+  noRetryWarning,
+  type RedisDriver,
+  type RedisServer,
   type Subscriber,
   type SubscriberEvents,
+  serversByClient,
+  slowRetryWarning,
   type WatchEvents,
-} from "./port.ts";
+} from "./driver.ts";
+import { type Emitter, listen } from "./emitter.ts";
 
 type RetryStrategy = (times: number) => unknown;
 
@@ -19,7 +25,7 @@ interface Options {
   readonly retryStrategy?: RetryStrategy | null;
 }
 
-/** `Redis`: one server, with or without sentinels; or a node of a `Cluster`. */
+/** `Redis`: one server, with or without sentinels; or a server of a `Cluster`. */
 export interface Redis extends Emitter {
   readonly status: string;
   readonly options: Options;
@@ -44,10 +50,6 @@ export interface Cluster extends Emitter {
 const ADVICE = "set retryStrategy: (times) => Math.min(50 * times, 1000)";
 const CLUSTER_ADVICE = "set clusterRetryStrategy: (times) => Math.min(50 * times, 1000)";
 
-const CLOSED = "the client was closed";
-
-const noop = (): void => undefined;
-
 /**
  * Connects a client with the option `lazyConnect`, as its first command would. It is done in the next tick: the
  * application may call `connect`, which would reject.
@@ -57,7 +59,7 @@ const connectLazy = (client: Redis | Cluster): void =>
     if (client.status === "wait") client.connect().catch(noop);
   });
 
-const watch = (client: Redis | Cluster, advice: string, { changed, weak }: WatchEvents): (() => void) => {
+const watch = (client: Redis | Cluster, advice: string, { changed, warn }: WatchEvents): (() => void) => {
   let cause: unknown;
   return listen(client, {
     error: (error: unknown) => {
@@ -69,11 +71,10 @@ const watch = (client: Redis | Cluster, advice: string, { changed, weak }: Watch
       changed();
     },
     // When it will not connect again, its status is "end" before "close" is emitted.
-    close: () => changed(cause ?? new Error(client.status === "end" ? CLOSED : "the connection to Redis is lost")),
-    end: () => changed(cause ?? new Error(CLOSED)),
+    close: () => changed(cause ?? (client.status === "end" ? clientClosed() : connectionLost())),
+    end: () => changed(cause ?? clientClosed()),
     reconnecting: (delay: unknown) => {
-      if (typeof delay !== "number" || delay <= LONGEST_DELAY) return;
-      weak(`the client waits for ${delay} ms before it connects to Redis again: ${advice}`);
+      if (typeof delay === "number" && delay > LONGEST_DELAY) warn(slowRetryWarning(delay, advice));
     },
   });
 };
@@ -97,8 +98,8 @@ const openSubscriber = (client: Redis, { message, lost }: SubscriberEvents): Sub
     error: (error: unknown) => {
       cause = error;
     },
-    close: () => lost(cause ?? new Error("the connection to Redis is lost")),
-    end: () => lost(cause ?? new Error("the connection to Redis is lost")),
+    close: () => lost(cause ?? connectionLost()),
+    end: () => lost(cause ?? connectionLost()),
     messageBuffer: (channel: Buffer, bytes: Buffer) => message(channel.toString(), plainView(bytes)),
   });
   return {
@@ -117,7 +118,7 @@ const openSubscriber = (client: Redis, { message, lost }: SubscriberEvents): Sub
   };
 };
 
-class Node implements RedisNode {
+class Server implements RedisServer {
   readonly #client: Redis;
 
   constructor(client: Redis) {
@@ -129,7 +130,7 @@ class Node implements RedisNode {
   }
 
   publish(channel: string, bytes: Uint8Array): Promise<unknown> {
-    return this.#client.publish(channel, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    return this.#client.publish(channel, bufferView(bytes));
   }
 
   watch(events: WatchEvents): () => void {
@@ -142,58 +143,50 @@ class Node implements RedisNode {
   }
 }
 
-const weaknessOf = (strategy: unknown, advice: string): string | undefined =>
-  typeof strategy === "function"
-    ? undefined
-    : `the client does not connect to Redis again when it is disconnected: ${advice}`;
+const warningOf = (strategy: unknown, advice: string): string | undefined =>
+  typeof strategy === "function" ? undefined : noRetryWarning(advice);
 
 /** The strategy that a client has by default may be called to learn its delays; the application's may not. */
-const weaknessOfDefault = (client: Redis): string | undefined => {
+const defaultWarning = (client: Redis): string | undefined => {
   const { retryStrategy } = client.options;
   // It does not connect.
   const { options } = client.duplicate({ retryStrategy: undefined, lazyConnect: true });
   if (typeof retryStrategy !== "function" || retryStrategy !== options.retryStrategy) return undefined;
   const delay = retryStrategy(100);
   if (typeof delay !== "number" || delay <= LONGEST_DELAY) return undefined;
-  return `the client waits for up to ${delay} ms before it connects to Redis again: ${ADVICE}`;
+  return slowRetryWarning(`up to ${delay}`, ADVICE);
 };
 
-/** The port of a `Redis`. */
-export const redisPort = (client: Redis): RedisPort => {
-  const node = new Node(client);
+/** The driver of a `Redis`. */
+export const redisDriver = (client: Redis): RedisDriver => {
+  const server = new Server(client);
   return {
     get closed() {
       return client.status === "end";
     },
-    get weakness() {
-      return weaknessOf(client.options.retryStrategy, ADVICE) ?? weaknessOfDefault(client);
+    opensSilently: false,
+    get settingsWarning() {
+      return warningOf(client.options.retryStrategy, ADVICE) ?? defaultWarning(client);
     },
-    node: () => node,
+    server: () => server,
     watch: () => noop,
   };
 };
 
-/** The port of a `Cluster`. */
-export const clusterPort = (cluster: Cluster): RedisPort => {
-  const nodes = new WeakMap<Redis, Node>();
-  const nodeOf = (client: Redis): Node => {
-    const node = nodes.get(client) ?? new Node(client);
-    nodes.set(client, node);
-    return node;
-  };
+/** The driver of a `Cluster`. */
+export const clusterDriver = (cluster: Cluster): RedisDriver => {
+  const serverOf = serversByClient((client: Redis) => new Server(client));
   return {
     get closed() {
       return cluster.status === "end";
     },
-    get weakness() {
-      return weaknessOf(cluster.options.clusterRetryStrategy, CLUSTER_ADVICE);
+    opensSilently: false,
+    get settingsWarning() {
+      return warningOf(cluster.options.clusterRetryStrategy, CLUSTER_ADVICE);
     },
-    node: (except) => {
-      const known = cluster
-        .nodes("all")
-        .filter(({ status }) => status !== "end")
-        .map(nodeOf);
-      return choose(known, except);
+    server: (except) => {
+      const clients = cluster.nodes("all").filter(({ status }) => status !== "end");
+      return choose(clients.map(serverOf), except);
     },
     watch: (events) => {
       connectLazy(cluster);

@@ -1,17 +1,23 @@
-/** The ports for the clients of node-redis. */
-import { Buffer } from "node:buffer";
+/** The drivers for the clients of node-redis. */
+import type { Buffer } from "node:buffer";
 import { systemTimers } from "../../../adapters/shared/timers.ts";
-import { type Emitter, listen } from "./emitter.ts";
+import { bufferView, plainView } from "../views.ts";
 import {
   choose,
+  clientClosed,
+  connectionLost,
   LONGEST_DELAY,
-  plainView,
-  type RedisNode,
-  type RedisPort,
+  noop,
+  noRetryWarning,
+  type RedisDriver,
+  type RedisServer,
   type Subscriber,
   type SubscriberEvents,
+  serversByClient,
+  slowRetryWarning,
   type WatchEvents,
-} from "./port.ts";
+} from "./driver.ts";
+import { type Emitter, listen } from "./emitter.ts";
 
 type Command = readonly (string | Buffer)[];
 
@@ -37,7 +43,7 @@ export interface Client extends Emitter {
 }
 
 interface ClusterNode {
-  /** Exists once the cluster has connected to the node. */
+  /** Exists once the cluster has connected to this server. */
   readonly client?: Client;
 }
 
@@ -64,8 +70,6 @@ const ADVICE = "set socket.reconnectStrategy: (retries) => Math.min(50 * retries
  */
 const NO_TIMEOUT: CommandOptions = { timeout: undefined };
 
-const noop = (): void => undefined;
-
 /** A connection of a client, for subscriptions alone. */
 const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Subscriber => {
   const own = client.duplicate({
@@ -85,7 +89,7 @@ const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Su
   };
   listen(own, {
     error: (error: unknown) => lost(error),
-    end: () => lost(new Error("the connection to Redis is lost")),
+    end: () => lost(connectionLost()),
     connect: () => {
       connected = true;
       if (ended) destroy();
@@ -106,7 +110,7 @@ const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Su
   };
 };
 
-class Node implements RedisNode {
+class Server implements RedisServer {
   readonly #client: Client;
 
   constructor(client: Client) {
@@ -118,18 +122,17 @@ class Node implements RedisNode {
   }
 
   publish(channel: string, bytes: Uint8Array): Promise<unknown> {
-    const message = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return this.#client.sendCommand(["PUBLISH", channel, message], NO_TIMEOUT);
+    return this.#client.sendCommand(["PUBLISH", channel, bufferView(bytes)], NO_TIMEOUT);
   }
 
-  watch({ changed, weak }: WatchEvents): () => void {
+  watch({ changed, warn }: WatchEvents): () => void {
     let cause: unknown;
-    let failed = 0;
+    let failedAt = 0;
     return listen(this.#client, {
       // Without a listener, it would end the process.
       error: (error: unknown) => {
         cause = error;
-        failed = systemTimers.now();
+        failedAt = systemTimers.now();
         changed(error);
       },
       ready: () => {
@@ -137,13 +140,11 @@ class Node implements RedisNode {
         changed();
       },
       reconnecting: () => {
-        const delay = Math.round(systemTimers.now() - failed);
-        if (cause !== undefined && delay > LONGEST_DELAY) {
-          weak(`the client waits for ${delay} ms before it connects to Redis again: ${ADVICE}`);
-        }
+        const delay = Math.round(systemTimers.now() - failedAt);
+        if (cause !== undefined && delay > LONGEST_DELAY) warn(slowRetryWarning(delay, ADVICE));
         changed(cause);
       },
-      end: () => changed(cause ?? new Error("the client was closed")),
+      end: () => changed(cause ?? clientClosed()),
     });
   }
 
@@ -152,60 +153,52 @@ class Node implements RedisNode {
   }
 }
 
-/** The objects that represent clients. */
-const createNodes = (): ((client: Client) => Node) => {
-  const nodes = new WeakMap<Client, Node>();
-  return (client) => {
-    const node = nodes.get(client) ?? new Node(client);
-    nodes.set(client, node);
-    return node;
-  };
+const warningOf = (strategy: unknown): string | undefined => {
+  if (strategy === false) return noRetryWarning(ADVICE);
+  return typeof strategy === "number" && strategy > LONGEST_DELAY ? slowRetryWarning(strategy, ADVICE) : undefined;
 };
 
-const weaknessOf = (strategy: unknown): string | undefined => {
-  if (strategy === false) return `the client does not connect to Redis again when it is disconnected: ${ADVICE}`;
-  if (typeof strategy !== "number" || strategy <= LONGEST_DELAY) return undefined;
-  return `the client waits for ${strategy} ms before it connects to Redis again: ${ADVICE}`;
-};
-
-/** The port of a client of one server. */
-export const clientPort = (client: Client): RedisPort => {
-  const node = new Node(client);
+/** The driver of a client of one server. */
+export const clientDriver = (client: Client): RedisDriver => {
+  const server = new Server(client);
   return {
     get closed() {
       return !client.isOpen;
     },
-    get weakness() {
-      return weaknessOf(client.options?.socket?.reconnectStrategy);
+    opensSilently: false,
+    get settingsWarning() {
+      return warningOf(client.options?.socket?.reconnectStrategy);
     },
-    node: () => node,
+    server: () => server,
     watch: () => noop,
   };
 };
 
-/** The port of a client of a cluster. */
-export const clusterPort = (cluster: Cluster): RedisPort => {
-  const nodeOf = createNodes();
+/** The driver of a client of a cluster. */
+export const clusterDriver = (cluster: Cluster): RedisDriver => {
+  const serverOf = serversByClient((client: Client) => new Server(client));
   return {
     get closed() {
       return !cluster.isOpen;
     },
-    weakness: undefined,
-    node: (except) => {
+    // Version 5.0 emits nothing when it connects.
+    opensSilently: true,
+    settingsWarning: undefined,
+    server: (except) => {
       const clients = [...cluster.masters, ...cluster.replicas].flatMap((node) => {
         // With the option `minimizeConnections`, clients are made when they are needed.
         if (node.client === undefined && cluster.isOpen) cluster.nodeClient(node).catch(noop);
         return node.client ?? [];
       });
-      return choose(clients.map(nodeOf), except);
+      return choose(clients.map(serverOf), except);
     },
     watch: ({ changed }) => listen(cluster, { error: (error: unknown) => changed(error) }),
   };
 };
 
-/** The port of a client that sentinels tell which server is the primary. */
-export const sentinelPort = (sentinel: Sentinel): RedisPort => {
-  const nodeOf = createNodes();
+/** The driver of a client that sentinels tell which server is the primary. */
+export const sentinelDriver = (sentinel: Sentinel): RedisDriver => {
+  const serverOf = serversByClient((client: Client) => new Server(client));
   let primary: Client | undefined;
   let asked = false;
   /** The client has no property for its connection to the primary. */
@@ -225,15 +218,17 @@ export const sentinelPort = (sentinel: Sentinel): RedisPort => {
     get closed() {
       return !sentinel.isOpen;
     },
-    weakness: undefined,
-    node: () => {
+    // Version 5 emits nothing when it connects.
+    opensSilently: true,
+    settingsWarning: undefined,
+    server: () => {
       if (primary?.isReady !== true) ask();
-      return primary === undefined ? undefined : nodeOf(primary);
+      return primary === undefined ? undefined : serverOf(primary);
     },
     watch: ({ changed }) =>
       listen(sentinel, {
         error: (error: unknown) => changed(error),
-        end: () => changed(new Error("the client was closed")),
+        end: () => changed(clientClosed()),
         ready: () => changed(),
         // Another server is the primary now: it is asked for again.
         "topology-change": () => {

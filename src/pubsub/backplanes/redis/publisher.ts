@@ -1,5 +1,5 @@
 /** Publishes through the client that was handed in. */
-import type { RedisNode, RedisPort, WatchEvents } from "./port.ts";
+import type { RedisDriver, RedisServer, WatchEvents } from "./driver.ts";
 import { Retry } from "./retry.ts";
 
 interface Unsettled {
@@ -7,22 +7,22 @@ interface Unsettled {
 }
 
 export class Publisher {
-  readonly #port: RedisPort;
+  readonly #driver: RedisDriver;
   readonly #events: WatchEvents;
   readonly #unsettled = new Set<Unsettled>();
   readonly #retry = new Retry();
-  readonly #unwatchPort: () => void;
-  #node: RedisNode | undefined;
-  #unwatchNode: (() => void) | undefined;
+  readonly #unwatchDriver: () => void;
+  #server: RedisServer | undefined;
+  #unwatchServer: (() => void) | undefined;
   #ready = false;
 
-  /** `events.changed` is called after each change of `ready`, and when the client has been closed. */
-  constructor(port: RedisPort, events: WatchEvents) {
-    this.#port = port;
+  /** `events.changed` is called after each event of the client and each attempt to find a server. */
+  constructor(driver: RedisDriver, events: WatchEvents) {
+    this.#driver = driver;
     this.#events = events;
-    this.#unwatchPort = port.watch({ changed: (cause) => this.#check(cause), weak: events.weak });
-    this.#use(port.node());
-    this.#ready = this.#node?.ready === true;
+    this.#unwatchDriver = driver.watch({ changed: (cause) => this.#check(cause), warn: events.warn });
+    this.#use(driver.server());
+    this.#ready = this.#server?.ready === true;
     if (!this.#ready) this.#search();
   }
 
@@ -31,16 +31,16 @@ export class Publisher {
   }
 
   publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void {
-    const node = this.#node;
+    const server = this.#server;
     // The client would queue it, and would send it after the next connection: too late.
-    if (node?.ready !== true) return void settled(false);
+    if (server?.ready !== true) return void settled(false);
     const entry: Unsettled = { settled };
     this.#unsettled.add(entry);
     const settle = (ok: boolean): void => {
       if (this.#unsettled.delete(entry)) settled(ok);
     };
     try {
-      node.publish(channel, bytes).then(
+      server.publish(channel, bytes).then(
         () => settle(true),
         () => settle(false),
       );
@@ -49,44 +49,49 @@ export class Publisher {
     }
   }
 
-  /** Publishes through another node, if there are several. */
+  /**
+   * Gives up what is unsettled: the connection to the server may be half-open, and later replies are ignored. Publishes
+   * through another server, if there are several.
+   */
   move(): void {
-    const other = this.#port.node(this.#node);
-    if (other === undefined || other === this.#node) return;
-    this.#use(other);
-    this.#check();
+    const other = this.#driver.server(this.#server);
+    if (other !== undefined && other !== this.#server) {
+      this.#use(other);
+      this.#check();
+    }
     this.#fail();
   }
 
   close(): void {
     this.#retry.stop();
-    this.#unwatchPort();
+    this.#unwatchDriver();
     this.#use(undefined);
     this.#ready = false;
     this.#fail();
   }
 
-  #use(node: RedisNode | undefined): void {
-    this.#unwatchNode?.();
-    this.#node = node;
-    this.#unwatchNode = node?.watch({ changed: (cause) => this.#check(cause), weak: this.#events.weak });
+  #use(server: RedisServer | undefined): void {
+    this.#unwatchServer?.();
+    this.#server = server;
+    this.#unwatchServer = server?.watch({ changed: (cause) => this.#check(cause), warn: this.#events.warn });
   }
 
   #check(cause?: unknown): void {
     const before = this.#ready;
-    this.#ready = this.#node?.ready === true;
+    this.#ready = this.#server?.ready === true;
     if (this.#ready) this.#retry.reset();
     else this.#search();
     this.#events.changed(cause);
     if (before && !this.#ready) this.#fail();
   }
 
-  /** Waits for this node, and looks for another one. */
+  /** Waits for this server, and looks for another one. A client that is closed emits an event when it is opened. */
   #search(): void {
-    if (this.#retry.waiting) return;
+    const { closed, opensSilently } = this.#driver;
+    if (this.#retry.waiting || (closed && !opensSilently)) return;
     this.#retry.schedule(() => {
-      const node = this.#port.node(this.#node);
-      if (node !== undefined && node !== this.#node && this.#node?.ready !== true) this.#use(node);
+      const server = this.#driver.server(this.#server);
+      if (server !== undefined && server !== this.#server && this.#server?.ready !== true) this.#use(server);
       this.#check();
     });
   }

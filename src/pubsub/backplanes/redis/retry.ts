@@ -1,32 +1,8 @@
 /** The delays between attempts to connect. */
-import { systemTimers } from "../../../adapters/shared/timers.ts";
+import { Timer } from "../timer.ts";
 
 /** Milliseconds. */
 const [STEP, LONGEST] = [50, 1_000];
-
-/** One timer at a time, which does not keep the process alive. */
-export class Timer {
-  #timer: ReturnType<typeof systemTimers.startTimeout> | undefined;
-
-  get running(): boolean {
-    return this.#timer !== undefined;
-  }
-
-  /** Replaces the timer that runs. */
-  start(run: () => void, ms: number): void {
-    this.stop();
-    this.#timer = systemTimers.startTimeout(() => {
-      this.#timer = undefined;
-      run();
-    }, ms);
-    if (typeof this.#timer === "object") this.#timer.unref?.();
-  }
-
-  stop(): void {
-    systemTimers.stopTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-}
 
 /** Calls a function again and again, with growing delays up to one second, until `stop` or `reset` is called. */
 export class Retry {

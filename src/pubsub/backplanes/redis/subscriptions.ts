@@ -1,16 +1,8 @@
-/** The wanted channels, and the connection that subscribes to them: a new one after each loss. */
-import { later } from "../../../adapters/shared/timers.ts";
-import type { RedisNode, RedisPort, Subscriber } from "./port.ts";
-import { Retry, Timer } from "./retry.ts";
-
-/** The number of channels in one SUBSCRIBE. */
-const CHUNK = 512;
-
-/**
- * The number of commands that are sent before the first of them is confirmed. All replies that have arrived are parsed in
- * one event-loop tick, so this bounds how long that takes.
- */
-const AHEAD = 4;
+/** The connection that subscribes to the wanted channels: a new one after each loss. */
+import { Timer } from "../timer.ts";
+import { WantedChannels } from "../wanted-channels.ts";
+import type { RedisDriver, RedisServer, Subscriber } from "./driver.ts";
+import { Retry } from "./retry.ts";
 
 /** A new connection is given up when it makes no progress for so many milliseconds. */
 const STALLED = 10_000;
@@ -22,79 +14,50 @@ export interface SubscriptionsEvents {
 }
 
 /** One connection. */
-interface Session {
+interface SubscriberConnection {
   readonly subscriber: Subscriber;
-  /** The channels that the engine has been asked for. */
-  readonly sent: Set<string>;
-  /** The confirmations of the commands that were sent, in this order. None rejects. */
-  readonly unconfirmed: Promise<void>[];
-  /** The calls of `subscribe` that wait for a confirmation, in the order of the commands. */
-  batches: (readonly (() => void)[])[];
-  /** The connection is ready, and its first commands have been sent. */
-  begun: boolean;
-  /** Commands are being sent. */
-  sending: boolean;
   /** The subscriptions to all channels that were wanted when it connected are confirmed. */
-  confirmed: boolean;
+  isConfirmed: boolean;
 }
 
-const nextTick = (): Promise<void> => new Promise(later);
-
 export class Subscriptions {
-  readonly #port: RedisPort;
+  readonly #driver: RedisDriver;
   readonly #prefix: string;
   readonly #events: SubscriptionsEvents;
   /** Without the prefix. */
-  readonly #wanted = new Set<string>();
+  readonly #channels = new WantedChannels(() => this.#confirmed());
   readonly #retry = new Retry();
   readonly #stalled = new Timer();
-  #node: RedisNode | undefined;
-  #session: Session | undefined;
-  /** The channels that were added or removed since commands were last sent; none while there is no connection. */
-  #changed = new Set<string>();
-  /** The calls of `subscribe` since then. */
-  #waiting: (() => void)[] = [];
-  #scheduled = false;
+  #server: RedisServer | undefined;
+  #connection: SubscriberConnection | undefined;
   #closed = false;
 
   /** @param prefix is put in front of every channel */
-  constructor(port: RedisPort, prefix: string, events: SubscriptionsEvents) {
-    this.#port = port;
+  constructor(driver: RedisDriver, prefix: string, events: SubscriptionsEvents) {
+    this.#driver = driver;
     this.#prefix = prefix;
     this.#events = events;
   }
 
   get confirmed(): boolean {
-    return this.#session?.confirmed === true;
+    return this.#connection?.isConfirmed === true;
   }
 
   subscribe(channels: readonly string[]): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    for (const channel of channels) {
-      this.#wanted.add(channel);
-      if (this.#session?.begun === true) this.#changed.add(channel);
-    }
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#schedule();
-    });
+    return this.#channels.subscribe(channels);
   }
 
   unsubscribe(channels: readonly string[]): void {
-    for (const channel of channels) {
-      this.#wanted.delete(channel);
-      if (this.#session?.begun === true) this.#changed.add(channel);
-    }
-    this.#schedule();
+    this.#channels.unsubscribe(channels);
   }
 
   /** Connects, unless that is being done or the client is closed. */
   start(): void {
-    if (this.#closed || this.#port.closed || this.#session !== undefined || this.#retry.waiting) return;
+    if (this.#closed || this.#driver.closed || this.#connection !== undefined || this.#retry.waiting) return;
     this.#retry.now(() => this.#connect());
   }
 
-  /** Ends the connection. `start` makes a new one, if possible to another node. */
+  /** Ends the connection. `start` makes a new one, if possible to another server. */
   stop(): void {
     this.#retry.stop();
     this.#end();
@@ -103,144 +66,90 @@ export class Subscriptions {
   close(): void {
     this.#closed = true;
     this.stop();
-    this.#wanted.clear();
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    this.#channels.close();
   }
 
   #connect(): void {
-    if (this.#port.closed) return;
-    this.#node = this.#port.node(this.#node);
-    let session: Session | undefined;
+    if (this.#driver.closed) return;
+    this.#server = this.#driver.server(this.#server);
+    let connection: SubscriberConnection | undefined;
     try {
-      if (this.#node === undefined) throw new Error("the client knows no node that it could connect to");
-      const subscriber = this.#node.open({
+      if (this.#server === undefined) throw new Error("the client knows no server that it could connect to");
+      const subscriber = this.#server.open({
         message: (channel, bytes) => {
-          if (session === undefined || session !== this.#session) return;
+          if (connection === undefined || connection !== this.#connection) return;
           this.#events.message(channel.slice(this.#prefix.length), bytes);
         },
         lost: (cause) => {
-          if (session !== undefined) this.#lost(session, cause);
+          if (connection !== undefined) this.#lost(connection, cause);
         },
       });
-      const [sent, unconfirmed, batches] = [new Set<string>(), [], []];
-      session = { subscriber, sent, unconfirmed, batches, begun: false, sending: false, confirmed: false };
+      connection = { subscriber, isConfirmed: false };
     } catch (error) {
       this.#failed(error);
       return;
     }
-    this.#session = session;
-    this.#progress(session);
-    void this.#begin(session);
+    this.#connection = connection;
+    this.#progress(connection);
+    void this.#begin(connection);
   }
 
-  async #begin(session: Session): Promise<void> {
+  async #begin(connection: SubscriberConnection): Promise<void> {
     try {
-      await session.subscriber.ready;
+      await connection.subscriber.ready;
     } catch (error) {
-      return this.#lost(session, error);
+      return this.#lost(connection, error);
     }
-    if (session !== this.#session) return;
-    this.#progress(session);
-    session.begun = true;
-    void this.#send(session, this.#wanted);
+    if (connection !== this.#connection) return;
+    this.#progress(connection);
+    this.#channels.connected((added, removed) => this.#send(connection, added, removed));
   }
 
   #end(): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    this.#session = undefined;
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#connection = undefined;
     this.#stalled.stop();
-    // The next connection subscribes to all channels.
-    this.#changed.clear();
-    this.#waiting = [...session.batches.flat(), ...this.#waiting];
-    session.batches = [];
-    session.subscriber.end();
+    this.#channels.disconnected();
+    connection.subscriber.end();
   }
 
-  #lost(session: Session, cause: unknown): void {
-    if (session !== this.#session) return;
+  #lost(connection: SubscriberConnection, cause: unknown): void {
+    if (connection !== this.#connection) return;
     this.#end();
     this.#failed(cause);
   }
 
   #failed(cause: unknown): void {
-    if (!this.#port.closed) this.#retry.schedule(() => this.#connect());
+    if (!this.#driver.closed) this.#retry.schedule(() => this.#connect());
     this.#events.changed(cause);
   }
 
   /** A connection that is being established has made progress. */
-  #progress(session: Session): void {
-    if (session.confirmed) return;
-    const run = (): void => this.#lost(session, new Error(`the engine has not answered for ${STALLED} ms`));
+  #progress(connection: SubscriberConnection): void {
+    if (connection.isConfirmed) return;
+    const run = (): void => this.#lost(connection, new Error(`the engine has not answered for ${STALLED} ms`));
     this.#stalled.start(run, STALLED);
   }
 
-  /** What is changed in one event-loop tick is sent together. */
-  #schedule(): void {
-    if (this.#scheduled || this.#session?.begun !== true) return;
-    this.#scheduled = true;
-    later(() => {
-      this.#scheduled = false;
-      if (this.#session?.begun === true) void this.#send(this.#session);
-    });
-  }
-
-  /** Tells the engine what has changed. It does not reject. */
-  async #send(session: Session, first?: ReadonlySet<string>): Promise<void> {
-    if (session.sending) return;
-    session.sending = true;
-    let changed = first ?? this.#take();
-    do {
-      session.batches.push(this.#waiting);
-      this.#waiting = [];
-      let [added, removed]: [string[], string[]] = [[], []];
-      // While others use the event loop, channels may be added to the wanted ones and removed from them: they are also
-      // in the next set of changes.
-      for (const channel of changed) {
-        const wanted = this.#wanted.has(channel);
-        if (wanted === session.sent.has(channel)) continue;
-        if (wanted) session.sent.add(channel);
-        else session.sent.delete(channel);
-        (wanted ? added : removed).push(this.#prefix + channel);
-        if (added.length === CHUNK) added = await this.#command(session, "subscribe", added);
-        if (removed.length === CHUNK) removed = await this.#command(session, "unsubscribe", removed);
-        if (session !== this.#session) return;
-      }
-      await this.#command(session, "unsubscribe", removed);
-      await this.#command(session, "subscribe", added);
-      void Promise.all(session.unconfirmed).then(() => this.#confirmed(session));
-      changed = this.#take();
-    } while (session === this.#session && (changed.size > 0 || this.#waiting.length > 0));
-    session.sending = false;
-  }
-
-  /** What has changed since the last call. */
-  #take(): ReadonlySet<string> {
-    const changed = this.#changed;
-    this.#changed = new Set();
-    return changed;
-  }
-
-  /** Sends one command, and lets others use the event loop. Returns an empty list for the next command. */
-  async #command(session: Session, name: "subscribe" | "unsubscribe", channels: string[]): Promise<string[]> {
-    if (channels.length === 0) return [];
-    if (session.unconfirmed.length >= AHEAD) await session.unconfirmed.shift();
-    if (session !== this.#session) return [];
-    const confirmation = new Promise((resolve) => resolve(session.subscriber[name](channels))).then(
-      () => this.#progress(session),
-      (error) => this.#lost(session, error),
+  /** Removes channels and adds others. Remains pending if the connection is lost. */
+  #send(connection: SubscriberConnection, added: readonly string[], removed: readonly string[]): Promise<void> {
+    const command = async (name: "subscribe" | "unsubscribe", channels: readonly string[]): Promise<void> => {
+      if (channels.length > 0) await connection.subscriber[name](channels.map((channel) => this.#prefix + channel));
+    };
+    return Promise.all([command("unsubscribe", removed), command("subscribe", added)]).then(
+      () => this.#progress(connection),
+      (error) => {
+        this.#lost(connection, error);
+        return new Promise(() => undefined);
+      },
     );
-    session.unconfirmed.push(confirmation);
-    await nextTick();
-    return [];
   }
 
-  /** The commands of the oldest batch are confirmed. */
-  #confirmed(session: Session): void {
-    if (session !== this.#session) return;
-    for (const resolve of session.batches.shift() ?? []) resolve();
-    if (session.confirmed) return;
-    session.confirmed = true;
+  #confirmed(): void {
+    const connection = this.#connection;
+    if (connection === undefined || connection.isConfirmed) return;
+    connection.isConfirmed = true;
     this.#stalled.stop();
     this.#retry.reset();
     this.#events.changed();

@@ -58,7 +58,7 @@ const attach = (connection: NatsConnection) => {
     node: "a",
     receive: () => undefined,
     up: () => events.push("up"),
-    away: (cause, forever) => events.push(forever === true ? `away for ever: ${(cause as Error).message}` : "away"),
+    away: (cause, forever) => events.push(forever === true ? `away forever: ${(cause as Error).message}` : "away"),
     warn: () => undefined,
   });
   return { backplane, events };
@@ -110,16 +110,16 @@ it("settles what is in flight as soon as the connection is being closed, and is 
   expect(events).toEqual(["up"]);
   resolveClosed(new Error("given up"));
   await nextTick();
-  expect(events).toEqual(["up", "away for ever: given up"]);
+  expect(events).toEqual(["up", "away forever: given up"]);
 });
 
-it("is away for ever once, if the connection is closed while it starts", async () => {
+it("is away forever once, if the connection is closed while it starts", async () => {
   const { connection, close, resolveClosed } = fakeClient();
   const { events } = attach(connection);
   close();
   resolveClosed(new Error("given up"));
   await nextTick();
-  expect(events).toEqual(["away for ever: given up"]);
+  expect(events).toEqual(["away forever: given up"]);
 });
 
 it("does nothing after close", async () => {
