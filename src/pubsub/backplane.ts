@@ -77,7 +77,7 @@ export interface BackplaneConnection {
   unsubscribe(channels: readonly string[]): void;
   /**
    * A probe was lost: the connection looks healthy, but does not deliver. The backplane connects again, if possible to
-   * another server. It calls `link.up()` when it has.
+   * another server, and calls `link.up()` when it has. It may settle what is unsettled with `false`.
    */
   reconnect(): void;
   /**

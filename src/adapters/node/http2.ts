@@ -236,7 +236,7 @@ class Http2ByteStream extends NodeStream {
     this.updateShare(this.bytesInNode);
   }
 
-  /** The number of bytes in Node's buffers. A destroyed stream may report a `writableLength` above 0 for ever. */
+  /** The number of bytes in Node's buffers. A destroyed stream may report a `writableLength` above 0 forever. */
   private get bytesInNode(): number {
     return this.pendingCallbacks > 0 ? this.unflushed : 0;
   }
