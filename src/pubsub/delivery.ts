@@ -254,7 +254,7 @@ export class Delivery {
 
   // --- gaps in what other nodes have published
 
-  /** Announces gaps in what other nodes have published to those of the entries that have `onGap`. */
+  /** Announces gaps in what other nodes have published. Entries without `onGap` are skipped. */
   announceTo(entries: Iterable<Entry>, gapOf: (entry: Entry) => Gap): void {
     for (const entry of entries)
       if (entry.onGap !== undefined) this.later.push(() => entry.holders > 0 && this.deliverGap(entry, gapOf(entry)));
