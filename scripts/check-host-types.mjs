@@ -1,6 +1,6 @@
-// Compiles a minimal program against the newest types of every host and client of an engine, as its users do: each in a strict project of its
-// own, because the types of the hosts contradict each other, and with `skipLibCheck: false`, so that our own are
-// checked too.
+// Compiles a minimal program against the newest types of every host and client of an engine, as its users do: each in a
+// strict project of its own, because the types of the hosts contradict each other, and with `skipLibCheck: false`, so
+// that our own are checked too.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,6 @@
-/** A browser whose page was loaded over HTTP/2 opens its WebSocket on the same connection. The test checks both sides. */
+/**
+ * A browser whose page was loaded over HTTP/2 opens its WebSocket on the same connection. The test checks both sides.
+ */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";

@@ -11,8 +11,8 @@ const file = process.env.REDIS_SERVER_PATH ?? "/usr/bin/redis-server";
 const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
 /**
- * Whether there is a Redis server to test with. In CI, a missing one is a failure; elsewhere its tests are skipped with a
- * message.
+ * Whether there is a Redis server to test with. In CI, a missing one is a failure; elsewhere its tests are skipped with
+ * a message.
  *
  * @throws Error in CI, if there is none
  */

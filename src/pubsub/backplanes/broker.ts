@@ -48,7 +48,10 @@ export class Broker {
     this.maxBacklog = maxBacklog;
   }
 
-  /** Serves a node that is at the other end of `port`. Its owner calls `receive` for each message, and `leave` at the end. */
+  /**
+   * Serves a node that is at the other end of `port`. Its owner calls `receive` for each message, and `leave` at the
+   * end.
+   */
   connect(port: Port<FromBroker>): Peer {
     return new Peer(this, port, this.maxBacklog);
   }
@@ -152,8 +155,8 @@ export class Peer {
   }
 
   /**
-   * For the broker: sends a message at the end of the event-loop tick, together with what other batches contain for this
-   * node, or when enough is collected.
+   * For the broker: sends a message at the end of the event-loop tick, together with what other batches contain for
+   * this node, or when enough is collected.
    */
   deliver(channel: string, bytes: Uint8Array): void {
     if (this.own === undefined) return;

@@ -20,8 +20,8 @@ export type { NatsConnection, NatsOptions, NatsStatus, NatsSubscription } from "
 /** Options of {@link natsBackplane}. */
 export interface NatsBackplaneOptions {
   /**
-   * A connection of `@nats-io/transport-node`, `@nats-io/transport-deno` or `wsconnect`, version 3 or later. It is never
-   * closed. Recommended settings: `{ maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 10_000 }`.
+   * A connection of `@nats-io/transport-node`, `@nats-io/transport-deno` or `wsconnect`, version 3 or later. It is
+   * never closed. Recommended settings: `{ maxReconnectAttempts: -1, reconnectTimeWait: 250, pingInterval: 10_000 }`.
    */
   readonly connection: NatsConnection;
   /**

@@ -6,7 +6,9 @@ import type { RedisDriver } from "./redis/driver.ts";
 import * as ioredis from "./redis/ioredis.ts";
 import * as nodeRedis from "./redis/node-redis.ts";
 
-/** A client of node-redis ≥ 5 (the package `redis`): what `createClient`, `createCluster` or `createSentinel` returns. */
+/**
+ * A client of node-redis ≥ 5 (the package `redis`): what `createClient`, `createCluster` or `createSentinel` returns.
+ */
 export interface NodeRedisClient {
   readonly isOpen: boolean;
   on(...args: never[]): unknown;

@@ -43,8 +43,8 @@ export class WantedChannels {
   #isClosed = false;
 
   /**
-   * @param onConfirmed is called when the engine has confirmed all channels that were wanted when it connected, and again
-   * after each later confirmation
+   * @param onConfirmed is called when the engine has confirmed all channels that were wanted when it connected, and
+   * again after each later confirmation
    */
   constructor(onConfirmed: () => void) {
     this.#onConfirmed = onConfirmed;

@@ -1,4 +1,6 @@
-/** A whole process with the Redis backplane: nothing that happens to the server ends it, and it ends when it is closed. */
+/**
+ * A whole process with the Redis backplane: nothing that happens to the server ends it, and it ends when it is closed.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";

@@ -14,7 +14,9 @@ import { type Engine, engineKilled, exactlyOnce, serverKilled } from "./scenario
 
 const DEFAULT_DOWN = 30_000;
 const CLIENTS = 10_000;
-/** Four servers that publish to 10 000 clients each: 200 000 messages in a second are enough for one process to check. */
+/**
+ * Four servers that publish to 10 000 clients each: 200 000 messages in a second are enough for one process to check.
+ */
 const LOAD = { every: 200, before: 5, meanwhile: 25 };
 
 type Stoppable = Engine & { stop(): Promise<void> };

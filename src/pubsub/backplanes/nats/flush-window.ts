@@ -1,7 +1,7 @@
 /**
  * Finds out what the server has accepted. NATS acknowledges neither publishes nor subscriptions. But a server answers a
- * flush (PING) after it has processed everything that was sent before. One flush is in flight at a time, and answers for
- * everything that was sent before it.
+ * flush (PING) after it has processed everything that was sent before. One flush is in flight at a time, and answers
+ * for everything that was sent before it.
  */
 import { microtask } from "../../../adapters/shared/timers.ts";
 

@@ -1,4 +1,6 @@
-/** The connection of one node to Redis: publishes through the client, and subscribes through a connection of its own. */
+/**
+ * The connection of one node to Redis: publishes through the client, and subscribes through a connection of its own.
+ */
 import { runInRoot } from "../../../adapters/shared/async-context.ts";
 import type { BackplaneConnection, BackplaneLink } from "../../backplane.ts";
 import type { RedisDriver } from "./driver.ts";

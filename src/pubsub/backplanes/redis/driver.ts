@@ -9,8 +9,8 @@ export interface RedisDriver {
   /** A warning about the client's settings, which says what to change. */
   readonly settingsWarning: string | undefined;
   /**
-   * A connection of the client to one of its servers. A cluster has several: a random one is chosen, if possible another
-   * one than `except`, and one that is ready.
+   * A connection of the client to one of its servers. A cluster has several: a random one is chosen, if possible
+   * another one than `except`, and one that is ready.
    */
   server(except?: RedisServer): RedisServer | undefined;
   /** Watches what concerns all servers. Returns a function that removes all listeners. */

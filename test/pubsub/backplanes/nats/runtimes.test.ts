@@ -1,4 +1,7 @@
-/** Processes of their own that use the backplane over NATS, on Node, Bun and Deno: what happens to them, and that they exit. */
+/**
+ * Processes of their own that use the backplane over NATS, on Node, Bun and Deno: what happens to them, and that they
+ * exit.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
