@@ -89,8 +89,9 @@ export interface WebSockOptions {
    */
   readonly compress?: boolean | CompressOptions;
   /**
-   * The maximum payload size of a received frame in bytes, before inflation. A larger frame closes the connection with
-   * 1009 as soon as its header is received. Default: `Infinity`.
+   * The maximum payload size of a received data frame in bytes, before inflation. A larger one closes the connection
+   * with 1009 as soon as its header is received. Control frames are not affected: they have at most 125 bytes (RFC 6455
+   * §5.5). Default: `Infinity`.
    */
   readonly maxFrameSize?: number;
   /**
