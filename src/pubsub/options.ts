@@ -30,7 +30,7 @@ export interface Gap {
  * - `up`: other nodes can be reached. Members may have missed something: each one with `onGap` is told so.
  * - `away`: other nodes cannot be reached. What is published meanwhile reaches the members in this process only.
  * - `closed`: `pubsub.close()` was called; or, with a `cause`, the engine's client was closed by the application or has
- *   given up. In these two cases, `up` follows if the application connects the client again.
+ *   given up. With a `cause`, `up` follows if the application connects the client again.
  * - `gap`: members have missed something; each one with `onGap` is told so. Not reported for the cause `"engine"`: such
  *   a gap concerns all topics, and the event `up` stands for it.
  * - `error`: an info of another node could not be decoded (reported once for each topic), or a listener of
@@ -49,7 +49,7 @@ export type PubSubEvent =
 export interface PubSubOptions {
   /**
    * The connection to other processes and machines, through an engine: the server (Redis, NATS) or process that carries
-   * bytes between them. Default: none, the `PubSub` belongs to this process alone.
+   * bytes between them. Default: none; the `PubSub` then belongs to this process alone.
    */
   readonly backplane?: Backplane;
   /** Encodes infos for other nodes. Default: JSON. */

@@ -586,7 +586,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
    * Whether a message of `size` bytes is handled although more than the outbound high-water mark is buffered. It is, if
    * a reply of the same size fits into `maxBuffered`, and either
    *
-   * - the host answers the peer's close frame itself (it lacks the capability `answersClose`). It would do so while
+   * - the host, and not the library, answers the peer's close frame (`answersClose` is `false`). It would do so while
    *   messages are still held back, and the replies to those messages would be lost, or
    * - the peer has sent its close frame: it sends no more messages, so there is no reason to hold these back.
    */
@@ -1027,7 +1027,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /**
    * Whether the session closes the connection when nothing is received for `timeout`: not after the peer's close frame,
-   * and not on hosts without the capability `idleClock`. A client that reads nothing for `timeout` is always closed.
+   * and not on hosts without the capability `idleClock`. In either case, the connection is closed if bytes are buffered,
+   * and the client reads none of them for `timeout`.
    */
   private get checksIdle(): boolean {
     return !this.closeReceived && this.environment.capabilities.idleClock;
