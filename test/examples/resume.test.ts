@@ -92,8 +92,10 @@ for (const { engine: name, have, start } of ENGINES)
 
     test("an invalid message ends the connection, and an invalid id is refused", async () => {
       const ada = await visit();
+      // It may have connected more than once, if the engine was slow to answer.
+      const before = ada.connections;
       ada.send({ from: "ada" });
-      await ada.until(() => ada.connections === 2);
+      await ada.until(() => ada.connections > before);
       const response = await fetch(`${nodes[0].url}/room?last=$`);
       expect(response.status).toBe(400);
     });
