@@ -3,7 +3,7 @@
  *
  * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a
  * server that gets no messages. So the connection counts as up only once a message to the node's own channel has come
- * back (a probe), and as away when too many bytes are unsettled, when nothing is settled any more, or when a probe is
+ * back (a probe), and as away when nothing is settled any more, or when a probe is
  * lost. While it is away, nothing is published but probes, and nothing is kept for later: a client would keep without
  * limit what it is given, and send it later.
  *
@@ -15,6 +15,9 @@ import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane
 import { nodeChannel } from "./channels.ts";
 
 export type ConnectionStatus = "up" | "away" | "closed";
+
+/** What a publish takes in memory besides its bytes, about, until it is settled. */
+const OVERHEAD = 256;
 
 export interface EngineConnectionOptions {
   readonly node: string;
@@ -45,6 +48,7 @@ export class EngineConnection implements BackplaneLink, Timed {
   probes = 0;
   /** The bytes that were published and are not settled. */
   unsettled = 0;
+  private unsettledCount = 0;
   /** How many publishes have failed, as far as that is known. */
   rejected = 0;
   /** How long the last probe took, in milliseconds. */
@@ -90,27 +94,28 @@ export class EngineConnection implements BackplaneLink, Timed {
     return this.connection.maxBytes;
   }
 
-  /** Whether `size` more bytes may be published. If nothing is waiting, any number may. */
-  hasRoom(size: number): boolean {
-    const { unsettled, maxUnacknowledged, connection } = this;
-    const limit = Math.min(maxUnacknowledged, connection.maxUnacknowledged ?? Number.POSITIVE_INFINITY);
-    return unsettled === 0 || unsettled + size <= limit;
-  }
-
-  /** There was no room: the engine counts as away until everything is settled. */
-  overload(): void {
-    if (this.unsettled > 0) this.goAway(new Error(`${this.unsettled} bytes are not acknowledged by the engine`));
+  /**
+   * Whether more may be published, if `bytes` in `count` envelopes are about to be. The limits may be exceeded by one
+   * message, so that a large one is not dropped because a small one is unsettled.
+   */
+  hasRoomAfter(bytes: number, count: number): boolean {
+    const unsettled = this.unsettled + bytes;
+    const overhead = (this.unsettledCount + count) * OVERHEAD;
+    const { maxUnacknowledged = Number.POSITIVE_INFINITY } = this.connection;
+    return unsettled < maxUnacknowledged && unsettled + overhead < this.maxUnacknowledged;
   }
 
   publish(channel: string, bytes: Uint8Array): void {
     const { clock } = this;
     if (this.unsettled === 0) this.settledAt = clock.activeNow();
     this.unsettled += bytes.length;
+    this.unsettledCount++;
     let isSettled = false;
     const settled = (ok: boolean): void => {
       if (isSettled) return;
       isSettled = true;
       this.unsettled -= bytes.length;
+      this.unsettledCount--;
       this.settledAt = clock.activeNow();
       if (!ok) this.rejected++;
       if (this.unsettled > 0) return;

@@ -37,8 +37,11 @@ export class LiveNodes implements Timed {
   private readonly beat: number;
   private readonly down: number;
   private beatAt = NEVER;
+  private awaySince: number | undefined = undefined;
   /** The nodes that are alive, with the time at which they were last heard. */
   private readonly heardAt = new Map<string, number>();
+  /** The nodes that were given more time to be heard, and have not been heard since. */
+  private readonly spared = new Set<string>();
   /** The nodes that are gone, with the time at which that was found out, in this order. */
   private readonly gone = new Map<string, number>();
 
@@ -57,28 +60,47 @@ export class LiveNodes implements Timed {
     return this.heardAt.has(node);
   }
 
-  /** The engine is up: the other nodes have had no chance to be heard before. */
+  /**
+   * The engine is up. While it was away, the other nodes had no chance to be heard: that time does not count. They may
+   * also take longer to connect again: once after it was heard, each has at least two beats to be heard again.
+   */
   start(): void {
+    const { beat, down, spared } = this;
     const now = this.clock.activeNow();
-    for (const node of this.heardAt.keys()) this.heardAt.set(node, now);
+    const away = now - (this.awaySince ?? now);
+    this.awaySince = undefined;
+    for (const [node, heardAt] of this.heardAt) {
+      const spare = now - down + Math.min(2 * beat, down);
+      const isSpared = heardAt + away < spare && !spared.has(node);
+      if (isSpared) spared.add(node);
+      this.heardAt.set(node, isSpared ? spare : heardAt + away);
+    }
     this.beatAt = now + this.beat;
     this.schedule();
   }
 
+  /** The engine is away. */
+  pause(): void {
+    this.awaySince ??= this.clock.activeNow();
+  }
+
   /** A node has published something. */
   heard(node: string): void {
-    if (!this.gone.has(node)) this.heardAt.set(node, this.clock.activeNow());
+    if (this.gone.has(node)) return;
+    this.spared.delete(node);
+    this.heardAt.set(node, this.clock.activeNow());
   }
 
   /** A node has said that it is alive: also one that was silent for too long. */
   alive(node: string): void {
     this.gone.delete(node);
-    this.heardAt.set(node, this.clock.activeNow());
+    this.heard(node);
   }
 
   /** A node has said goodbye, or is silent. */
   markGone(node: string): void {
     if (!this.heardAt.delete(node)) return;
+    this.spared.delete(node);
     this.gone.set(node, this.clock.activeNow());
     this.owner.onNodeGone(node);
   }

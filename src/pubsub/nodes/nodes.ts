@@ -93,7 +93,9 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
     this.clock = clock;
     this.connection = new EngineConnection(backplane, this, { node, clock, probeInterval: probe, maxUnacknowledged });
     this.outbox = new Outbox(this.nodeBytes, this.connection, new SentNumbers(), clock);
-    this.interest = new Interest(this.connection, clock, linger, (channel) => this.received.forgetChannel(channel));
+    this.interest = new Interest(this.connection, clock, linger, (channel) =>
+      this.received.leaveChannel(channel, clock.now()),
+    );
     this.liveNodes = new LiveNodes(this, options);
     this.interest.hold(nodeChannel(node));
     this.interest.hold(ALL_NODES);
@@ -259,6 +261,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
   onAway(cause: unknown, status: "away" | "closed"): void {
     if (this.isClosed) return;
     this.interest.onAway();
+    this.liveNodes.pause();
     this.owner.onAway(cause, status);
   }
 
@@ -341,6 +344,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
     for (let i = 0; i < received.length && !this.isClosed; ) {
       const entry = received[i++]!;
       if (entry.type === "info") owner.broadcastHere(topic, entry.info, entry.options);
+      if (entry.type === "unknown") this.unknownVersion++;
       if (entry.type === "stop") owner.stopHere(topic, entry.request, entry.options);
       if (entry.type !== "message") continue;
       const messages = [entry.message];

@@ -56,33 +56,55 @@ interface Position {
   next: number;
 }
 
+/**
+ * After a channel was left, its numbers are kept for this many milliseconds, at least. A client library that repeats
+ * messages does so when it connects again, and a member may have come back before.
+ */
+const LEFT_EXPIRY = 60_000;
+
 /** The numbers of what other nodes have published. */
 export class ReceivedNumbers {
   private readonly channels = new Map<string, Map<string, Position>>();
+  /** The numbers of channels that were left, in two maps: see {@link SentNumbers}. */
+  private left = new Map<string, Map<string, Position>>();
+  private older = new Map<string, Map<string, Position>>();
+  private replacedAt = 0;
 
   /** Records that `count` entries have come from a node, from the number `first` on. */
   accept(channel: string, node: string, epoch: number, first: number, count: number): Receipt {
     let nodes = this.channels.get(channel);
     if (nodes === undefined) this.channels.set(channel, (nodes = new Map()));
-    const position = nodes.get(node);
-    const end = first + count;
-    if (position === undefined) {
-      // What was published before this channel was listened to is not missing.
-      nodes.set(node, { epoch, next: end });
-      return { duplicates: 0, missed: 0 };
-    }
-    if (epoch < position.epoch) return { duplicates: count, missed: 0 };
-    const expected = epoch > position.epoch ? 1 : position.next;
-    position.epoch = epoch;
-    position.next = Math.max(expected, end);
-    return { duplicates: Math.min(count, Math.max(0, expected - first)), missed: Math.max(0, first - expected) };
+    const known = nodes.get(node);
+    if (known !== undefined) return advance(known, epoch, first, count);
+    // What was published before the channel was joined is not missing; what was received before it was left is known.
+    const earlier = this.left.get(channel)?.get(node) ?? this.older.get(channel)?.get(node);
+    const position = { ...(earlier ?? { epoch, next: first }) };
+    nodes.set(node, position);
+    return { ...advance(position, epoch, first, count), missed: 0 };
   }
 
-  forgetChannel(channel: string): void {
+  leaveChannel(channel: string, now: number): void {
+    const nodes = this.channels.get(channel);
     this.channels.delete(channel);
+    if (now >= this.replacedAt + LEFT_EXPIRY) {
+      this.older = now >= this.replacedAt + 2 * LEFT_EXPIRY ? new Map() : this.left;
+      this.left = new Map();
+      this.replacedAt = now;
+    }
+    if (nodes !== undefined && nodes.size > 0) this.left.set(channel, nodes);
   }
 
   forgetNode(node: string): void {
-    for (const nodes of this.channels.values()) nodes.delete(node);
+    for (const channels of [this.channels, this.left, this.older])
+      for (const nodes of channels.values()) nodes.delete(node);
   }
 }
+
+/** Moves a position behind the entries that have come. */
+const advance = (position: Position, epoch: number, first: number, count: number): Receipt => {
+  if (epoch < position.epoch) return { duplicates: count, missed: 0 };
+  const expected = epoch > position.epoch ? 1 : position.next;
+  position.epoch = epoch;
+  position.next = Math.max(expected, first + count);
+  return { duplicates: Math.min(count, Math.max(0, expected - first)), missed: Math.max(0, first - expected) };
+};

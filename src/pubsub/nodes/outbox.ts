@@ -34,7 +34,6 @@ export class Outbox {
   private queue: OpenEnvelope[] = [];
   private queuedBytes = 0;
   private isScheduled = false;
-  private isOverloaded = false;
 
   /** @param node the bytes of the node's UUID */
   constructor(node: Uint8Array, connection: EngineConnection, numbers: SentNumbers, clock: Clock) {
@@ -57,12 +56,7 @@ export class Outbox {
     const size = entrySize(bodySize, options);
     const { maxBytes } = connection;
     if (ENVELOPE_OVERHEAD + size > maxBytes) return this.dropped("droppedTooLarge");
-    if (!connection.hasRoom(this.queuedBytes + size)) {
-      // The engine counts as away at the end of the tick: whoever publishes is not interrupted by listeners.
-      this.isOverloaded = true;
-      this.schedule();
-      return this.dropped("droppedBacklog");
-    }
+    if (!connection.hasRoomAfter(this.queuedBytes, this.queue.length)) return this.dropped("droppedBacklog");
     let envelope = this.open.get(channel);
     if (
       envelope === undefined ||
@@ -119,8 +113,6 @@ export class Outbox {
     this.clock.defer(() => {
       this.isScheduled = false;
       this.flush();
-      if (this.isOverloaded) this.connection.overload();
-      this.isOverloaded = false;
     });
   }
 }

@@ -42,7 +42,7 @@ export interface BackplaneStats {
   readonly echoes: number;
   /** Envelopes that no node can have sent, and that were dropped. */
   readonly malformed: number;
-  /** Envelopes of another version of the format, which were dropped. */
+  /** Envelopes of another version of the format, and entries of a later one in a topic, which were dropped. */
   readonly unknownVersion: number;
   /** How many subscriptions to channels the engine was asked for. */
   readonly subscribed: number;

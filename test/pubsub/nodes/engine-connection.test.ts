@@ -25,7 +25,7 @@ const setUpRaw = (options: PubSubOptions = {}) => {
 };
 
 describe("a frozen engine", () => {
-  test("away at the bound of what is not acknowledged, and nothing is sent; then back, and nothing twice", async () => {
+  test("at the bound of what is not acknowledged nothing more is sent, and then nothing twice", async () => {
     const limit = 64 * 1_024;
     const { cluster, nodes, members } = await setUp(2, { ...QUIET, maxUnacknowledged: limit });
     const { engine } = cluster;
@@ -43,10 +43,11 @@ describe("a frozen engine", () => {
     };
     for (let i = 0; i < 20; i++) {
       await publishSome();
-      expect(pubsub.stats.backplane!.unacknowledgedBytes).toBeLessThanOrEqual(limit + 10 * 29);
+      expect(pubsub.stats.backplane!.unacknowledgedBytes).toBeLessThanOrEqual(limit + 1_100);
     }
-    expect(pubsub.status).toBe("away");
-    expect(events.map(({ type }) => type)).toEqual(["up", "away"]);
+    expect(pubsub.status).toBe("up");
+    expect(pubsub.stats.backplane!.droppedBacklog).toBe(unreached);
+    expect(events.map(({ type }) => type)).toEqual(["up"]);
     expect(reached).toBeGreaterThan(50);
     expect(members[0]!.texts()).toHaveLength(200);
     const { publishes } = engine.stats;
@@ -108,35 +109,6 @@ describe("a frozen engine", () => {
       await cluster.settle();
     }
     expect(nodes[0]!.events).toEqual([{ type: "up" }]);
-  });
-
-  test("publishers are not interrupted by a listener: a message that it publishes comes after theirs", async () => {
-    const cluster = new TestCluster();
-    const rooms = await setUp(
-      2,
-      {
-        ...QUIET,
-        maxUnacknowledged: 3_000,
-        onEvent: ({ type }) => {
-          if (type === "away") for (const { pubsub } of rooms.nodes) pubsub.topic("room").publish(text("listener"));
-        },
-      },
-      cluster,
-    );
-    cluster.engine.hold();
-    const room = rooms.nodes[0]!.pubsub.topic("room");
-    for (const name of ["a", "b", "c", "d"]) {
-      room.publish(text(name + KIB));
-      if (name === "b") await cluster.settle();
-    }
-    await cluster.settle();
-    expect(rooms.members[0]!.texts().map((each) => each.slice(0, 8).replaceAll("x", ""))).toEqual([
-      "a",
-      "b",
-      "c",
-      "d",
-      "listener",
-    ]);
   });
 });
 

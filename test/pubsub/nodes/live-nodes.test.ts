@@ -84,18 +84,34 @@ describe("live nodes", () => {
     expect(gone()).toEqual(["0 gone a", "30000 gone a"]);
   });
 
-  test("while the engine is away nobody is gone, and `down` begins again when it is up", () => {
-    liveNodes.heard("a");
-    clock.advance(20_000);
+  const interrupt = (ms: number): void => {
     owner.isUp = false;
-    clock.advance(100_000);
-    expect(liveNodes.has("a")).toBe(true);
+    liveNodes.pause();
+    clock.advance(ms);
     owner.isUp = true;
     liveNodes.start();
-    clock.advance(29_999);
+  };
+
+  test("while the engine is away nobody is gone, and that time does not count", () => {
+    liveNodes.heard("a");
+    clock.advance(15_000);
+    interrupt(100_000);
+    expect(liveNodes.has("a")).toBe(true);
+    clock.advance(14_999);
     expect(liveNodes.has("a")).toBe(true);
     clock.advance(1);
-    expect(gone()).toEqual(["150000 gone a"]);
+    expect(gone()).toEqual(["130000 gone a"]);
+  });
+
+  test("when the engine is up again, each node has two beats to be heard; but only once", () => {
+    liveNodes.heard("a");
+    clock.advance(29_000);
+    interrupt(1_000);
+    clock.advance(9_000);
+    expect(liveNodes.has("a")).toBe(true);
+    interrupt(1_000);
+    clock.advance(1_000);
+    expect(gone()).toEqual(["41000 gone a"]);
   });
 
   test("while this process was blocked, the others were not silent", () => {

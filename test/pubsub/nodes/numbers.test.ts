@@ -152,11 +152,32 @@ describe("ReceivedNumbers", () => {
   test("nodes and channels do not disturb each other, and can be forgotten", () => {
     const numbers = new ReceivedNumbers();
     for (const channel of ["a", "b"]) for (const node of ["m", "n"]) numbers.accept(channel, node, 1, 1, 1);
-    numbers.forgetChannel("a");
+    numbers.leaveChannel("a", 0);
     numbers.forgetNode("n");
     expect(numbers.accept("a", "m", 1, 9, 1).missed).toBe(0);
     expect(numbers.accept("b", "n", 1, 9, 1).missed).toBe(0);
     expect(numbers.accept("b", "m", 1, 9, 1).missed).toBe(7);
+  });
+
+  test("what was received before a channel was left is not received again; for a while, and without a gap", () => {
+    const minute = 60_000;
+    const join = (...left: readonly number[]): ReceivedNumbers => {
+      const numbers = new ReceivedNumbers();
+      numbers.accept("a", "n", 1, 1, 3);
+      numbers.leaveChannel("a", minute);
+      for (const now of left) numbers.leaveChannel("b", now);
+      return numbers;
+    };
+    expect(join().accept("a", "n", 1, 2, 4)).toEqual({ duplicates: 2, missed: 0 });
+    expect(join().accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 3, missed: 0 });
+    expect(join().accept("a", "n", 1, 9, 1)).toEqual({ duplicates: 0, missed: 0 });
+    expect(join().accept("a", "n", 2, 9, 1)).toEqual({ duplicates: 0, missed: 0 });
+    expect(join().accept("a", "n", 0, 9, 1)).toEqual({ duplicates: 1, missed: 0 });
+    expect(join(2 * minute).accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 3, missed: 0 });
+    expect(join(2 * minute, 3 * minute).accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 0, missed: 0 });
+    const again = join();
+    again.accept("a", "n", 1, 2, 2);
+    expect(again.accept("a", "n", 1, 6, 1)).toEqual({ duplicates: 0, missed: 2 });
   });
 });
 
