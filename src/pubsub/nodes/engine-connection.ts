@@ -17,7 +17,7 @@ import { nodeChannel } from "./channels.ts";
 export type ConnectionStatus = "up" | "away" | "closed";
 
 /** What a publish takes in memory besides its bytes, about, until it is settled. */
-const OVERHEAD = 256;
+const OVERHEAD = 512;
 
 export interface EngineConnectionOptions {
   readonly node: string;
@@ -105,7 +105,8 @@ export class EngineConnection implements BackplaneLink, Timed {
     return unsettled < maxUnacknowledged && unsettled + overhead < this.maxUnacknowledged;
   }
 
-  publish(channel: string, bytes: Uint8Array): void {
+  /** @param onLost is called if the engine has not accepted it, as far as that is known */
+  publish(channel: string, bytes: Uint8Array, onLost?: () => void): void {
     const { clock } = this;
     if (this.unsettled === 0) this.settledAt = clock.activeNow();
     this.unsettled += bytes.length;
@@ -117,7 +118,10 @@ export class EngineConnection implements BackplaneLink, Timed {
       this.unsettled -= bytes.length;
       this.unsettledCount--;
       this.settledAt = clock.activeNow();
-      if (!ok) this.rejected++;
+      if (!ok) {
+        this.rejected++;
+        onLost?.();
+      }
       if (this.unsettled > 0) return;
       this.onSettled?.();
       if (this.isConnected && !this.isUp) this.verify();

@@ -8,6 +8,7 @@
  * | 4 | epoch of the numbers |
  * | 6 | number of the first entry |
  * | 2 | how many entries follow |
+ * | 6 | the number of the first entry before this envelope that was lost since the last envelope; 0: none |
  * | … | the entries: flags (1), exceptions if {@link HAS_EXCEPTIONS} is set, length (varint), body |
  *
  * Numbers are big-endian. The exceptions are addresses: their number (varint), and for each its length in bytes
@@ -19,7 +20,7 @@ import type { IoData } from "../../message.ts";
 import { ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
 
 const VERSION = 1;
-const HEADER_SIZE = 29;
+const HEADER_SIZE = 35;
 const COUNT_AT = 27;
 /** Their count has two bytes. */
 const MAX_ENTRIES = 0xffff;
@@ -65,6 +66,8 @@ export interface Envelope {
   readonly node: string;
   readonly epoch: number;
   readonly first: number;
+  /** The number of the first entry that the node has lost since its last envelope; 0: none. */
+  readonly lost: number;
   readonly entries: readonly EnvelopeEntry[];
 }
 
@@ -80,13 +83,17 @@ export class EnvelopeWriter {
   count = 0;
   private readonly writer = new ByteWriter();
 
-  /** @param node the bytes of the node's UUID */
-  constructor(node: Uint8Array, epoch: number, first: number) {
+  /**
+   * @param node the bytes of the node's UUID
+   * @param lost the number of the first entry that was lost since the last envelope; 0: none
+   */
+  constructor(node: Uint8Array, epoch: number, first: number, lost = 0) {
     this.writer.uint(VERSION, 1);
     this.writer.raw(node);
     this.writer.uint(epoch, 4);
     this.writer.uint(first, 6);
     this.writer.uint(0, 2);
+    this.writer.uint(lost, 6);
   }
 
   get size(): number {
@@ -126,11 +133,12 @@ export const readEnvelope = (bytes: Uint8Array): Envelope | undefined => {
   const epoch = reader.uint(4);
   const first = reader.uint(6);
   const count = reader.uint(2);
+  const lost = reader.uint(6);
   if (first === 0 || count === 0) throw new MalformedError("an envelope without a number or entries");
   const entries: EnvelopeEntry[] = [];
   for (let i = 0; i < count; i++) entries.push(readEntry(reader));
   if (!reader.isAtEnd) throw new MalformedError("bytes after the last entry");
-  return { node, epoch, first, entries };
+  return { node, epoch, first, lost, entries };
 };
 
 const readEntry = (reader: ByteReader): EnvelopeEntry => {

@@ -305,7 +305,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
     } else {
       const received = this.owner.hasMembers(topic) ? entries.map(readTopicEntry) : [];
       const duplicates = this.accept(channel, topic, envelope, size);
-      this.passOn(topic, received.slice(duplicates));
+      this.passOn(topic, node, received.slice(duplicates));
     }
   }
 
@@ -317,7 +317,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
   private accept(
     channel: string,
     topic: string | undefined,
-    { node, epoch, first, entries }: Envelope,
+    { node, epoch, first, lost, entries }: Envelope,
     size: number,
   ): number {
     const { counters } = this;
@@ -327,7 +327,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
     // A probe. This node is none of the others, and lost probes are nothing that was missed.
     if (node === this.node) return 0;
     this.liveNodes.heard(node);
-    const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length);
+    const { duplicates, missed } = this.received.accept(channel, node, epoch, first, entries.length, lost);
     counters.duplicates += duplicates;
     if (missed > 0) {
       counters.gaps++;
@@ -338,13 +338,16 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
   }
 
   /** Passes on what was received in the channel of a topic, consecutive messages together. */
-  private passOn(topic: string, received: readonly TopicEntry[]): void {
+  private passOn(topic: string, node: string, received: readonly TopicEntry[]): void {
     const { owner } = this;
     // A listener may close this node.
     for (let i = 0; i < received.length && !this.isClosed; ) {
       const entry = received[i++]!;
       if (entry.type === "info") owner.broadcastHere(topic, entry.info, entry.options);
-      if (entry.type === "unknown") this.unknownVersion++;
+      if (entry.type === "unknown") {
+        this.unknownVersion++;
+        owner.onRemoteGap({ topic, cause: "publisher", missed: 1, node });
+      }
       if (entry.type === "stop") owner.stopHere(topic, entry.request, entry.options);
       if (entry.type !== "message") continue;
       const messages = [entry.message];

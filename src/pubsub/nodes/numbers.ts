@@ -12,6 +12,8 @@ export const SENDER_EXPIRY = 600_000;
 interface Counter {
   readonly epoch: number;
   next: number;
+  /** The first number that was lost since the last envelope; 0: none. */
+  lost: number;
 }
 
 /**
@@ -34,12 +36,26 @@ export class SentNumbers {
     let counter = this.recent.get(channel);
     if (counter === undefined) {
       // An epoch is greater than all earlier ones, so that its numbers can begin again.
-      counter = this.older.get(channel) ?? { epoch: ++this.epochs, next: 1 };
+      counter = this.older.get(channel) ?? { epoch: ++this.epochs, next: 1, lost: 0 };
       this.recent.set(channel, counter);
     }
     const first = counter.next;
     counter.next += count;
     return { epoch: counter.epoch, first };
+  }
+
+  /** A number was lost. The next envelope says so, also to nodes that have received nothing of this channel yet. */
+  markLost(channel: string, epoch: number, number: number): void {
+    const counter = this.recent.get(channel) ?? this.older.get(channel);
+    if (counter?.epoch === epoch && (counter.lost === 0 || number < counter.lost)) counter.lost = number;
+  }
+
+  /** The first number that was lost since the last call; 0: none. */
+  takeLost(channel: string): number {
+    const counter = this.recent.get(channel) ?? this.older.get(channel);
+    const lost = counter?.lost ?? 0;
+    if (counter !== undefined) counter.lost = 0;
+    return lost;
   }
 }
 
@@ -70,17 +86,23 @@ export class ReceivedNumbers {
   private older = new Map<string, Map<string, Position>>();
   private replacedAt = 0;
 
-  /** Records that `count` entries have come from a node, from the number `first` on. */
-  accept(channel: string, node: string, epoch: number, first: number, count: number): Receipt {
+  /**
+   * Records that `count` entries have come from a node, from the number `first` on.
+   *
+   * @param lost the first number that the node has lost since its last envelope; 0: none
+   */
+  accept(channel: string, node: string, epoch: number, first: number, count: number, lost = 0): Receipt {
     let nodes = this.channels.get(channel);
     if (nodes === undefined) this.channels.set(channel, (nodes = new Map()));
     const known = nodes.get(node);
     if (known !== undefined) return advance(known, epoch, first, count);
-    // What was published before the channel was joined is not missing; what was received before it was left is known.
+    // What was published before the channel was joined is not missing, unless the node says that it has just been lost.
+    // What was received before the channel was left is known.
     const earlier = this.left.get(channel)?.get(node) ?? this.older.get(channel)?.get(node);
     const position = { ...(earlier ?? { epoch, next: first }) };
     nodes.set(node, position);
-    return { ...advance(position, epoch, first, count), missed: 0 };
+    const { duplicates } = advance(position, epoch, first, count);
+    return { duplicates, missed: lost === 0 ? 0 : Math.max(0, first - Math.max(lost, earlier?.next ?? 0)) };
   }
 
   leaveChannel(channel: string, now: number): void {

@@ -15,6 +15,8 @@ interface OpenEnvelope {
   readonly epoch: number;
   /** The number of the first entry. */
   readonly first: number;
+  /** See {@link SentNumbers.takeLost}. */
+  readonly lost: number;
 }
 
 export class Outbox {
@@ -51,12 +53,17 @@ export class Outbox {
   add(channel: string, type: EntryType, body: IoData, options: EntryOptions): boolean {
     const { connection } = this;
     const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
-    if (!connection.isUp) return this.dropped("droppedAway");
+    const drop = (counter: "droppedAway" | "droppedTooLarge" | "droppedBacklog"): false => {
+      this.numbers.markLost(channel, epoch, first);
+      this[counter]++;
+      return false;
+    };
+    if (!connection.isUp) return drop("droppedAway");
     const bodySize = ioLength(body);
     const size = entrySize(bodySize, options);
     const { maxBytes } = connection;
-    if (ENVELOPE_OVERHEAD + size > maxBytes) return this.dropped("droppedTooLarge");
-    if (!connection.hasRoomAfter(this.queuedBytes, this.queue.length)) return this.dropped("droppedBacklog");
+    if (ENVELOPE_OVERHEAD + size > maxBytes) return drop("droppedTooLarge");
+    if (!connection.hasRoomAfter(this.queuedBytes, this.queue.length)) return drop("droppedBacklog");
     let envelope = this.open.get(channel);
     if (
       envelope === undefined ||
@@ -65,7 +72,8 @@ export class Outbox {
       envelope.writer.isFull ||
       envelope.writer.size + size > maxBytes
     ) {
-      envelope = { channel, writer: new EnvelopeWriter(this.node, epoch, first), epoch, first };
+      const lost = this.numbers.takeLost(channel);
+      envelope = { channel, writer: new EnvelopeWriter(this.node, epoch, first, lost), epoch, first, lost };
       this.open.set(channel, envelope);
       this.queue.push(envelope);
     }
@@ -89,22 +97,19 @@ export class Outbox {
     this.queue = [];
     this.open.clear();
     this.queuedBytes = 0;
-    for (const { channel, writer } of queue) {
+    for (const { channel, writer, epoch, first, lost } of queue) {
+      const onLost = (): void => this.numbers.markLost(channel, epoch, lost || first);
       if (!connection.isUp) {
         this.droppedAway += writer.count;
+        onLost();
         continue;
       }
       const bytes = writer.finish();
       this.envelopes++;
       this.entries += writer.count;
       this.bytes += bytes.length;
-      connection.publish(channel, bytes);
+      connection.publish(channel, bytes, onLost);
     }
-  }
-
-  private dropped(counter: "droppedAway" | "droppedTooLarge" | "droppedBacklog"): false {
-    this[counter]++;
-    return false;
   }
 
   private schedule(): void {

@@ -35,9 +35,9 @@ describe.each(CLIENTS)("%s", (name) => {
     later[0] = 2;
     const tooLong = Uint8Array.from(envelope);
     // The length of the body.
-    expect(tooLong[30]).toBe("before".length);
-    tooLong[30]!++;
-    const longest = Uint8Array.from([...envelope.subarray(0, 30), 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3]);
+    expect(tooLong[36]).toBe("before".length);
+    tooLong[36]!++;
+    const longest = Uint8Array.from([...envelope.subarray(0, 36), 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3]);
     const manyEntries = Uint8Array.from(envelope);
     manyEntries.set([0xff, 0xff], 27);
     const prefixes = Array.from(envelope, (_, length) => envelope.subarray(0, length));

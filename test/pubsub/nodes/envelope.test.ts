@@ -14,12 +14,12 @@ import {
   uuidBytes,
 } from "../../../src/pubsub/nodes/envelope.ts";
 import { join } from "../members.ts";
-import { envelope, type Rooms, setUp, strangerOn } from "./rooms.ts";
+import { envelope, messagesOf, type Rooms, setUp, strangerOn } from "./rooms.ts";
 
 const NODE = "00112233-4455-6677-8899-aabbccddeeff";
 
-const write = ({ node, epoch, first, entries }: Envelope): Uint8Array => {
-  const writer = new EnvelopeWriter(uuidBytes(node), epoch, first);
+const write = ({ node, epoch, first, lost, entries }: Envelope): Uint8Array => {
+  const writer = new EnvelopeWriter(uuidBytes(node), epoch, first, lost);
   for (const entry of entries) {
     const before = writer.size;
     writer.add(entry.type as EntryType, entry.body, entry.body.length, entry);
@@ -42,6 +42,7 @@ const envelopes = fc.record<Envelope>({
   node: fc.uuid(),
   epoch: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   first: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
+  lost: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   entries,
 });
 
@@ -53,6 +54,7 @@ describe("the format", () => {
       node: NODE,
       epoch: 7,
       first: 300,
+      lost: 258,
       entries: [
         { type: EntryType.text, body: Buffer.from("hé"), volatile: false, except: [] },
         { type: EntryType.binary, body: Uint8Array.of(1, 2), volatile: true, except: [] },
@@ -61,7 +63,7 @@ describe("the format", () => {
       ],
     };
     const golden = bytesOf(
-      `01 00112233445566778899aabbccddeeff 00000007 00000000012c 0004
+      `01 00112233445566778899aabbccddeeff 00000007 00000000012c 0004 000000000102
        00 03 68c3a9
        11 02 0102
        24 02 03 613a62 02 c3bc 02 7b7d
@@ -196,8 +198,8 @@ describe("from somebody else", () => {
   });
 
   test.each([
-    ["a length beyond the end", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.with(30, 200)],
-    ["a length that does not end", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.fill(0xff, 30)],
+    ["a length beyond the end", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.with(36, 200)],
+    ["a length that does not end", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.fill(0xff, 36)],
     ["a number of 0", [[EntryType.text, "one"]], (bytes: Uint8Array) => bytes.fill(0, 21, 27)],
     ["no entries", [], (bytes: Uint8Array) => bytes],
     [
@@ -266,20 +268,23 @@ describe("from somebody else", () => {
     expect(malformedOf(await receiveFromStranger("t:room", ...random))).toEqual([500, 500]);
   });
 
-  test("flags and types of a later version are ignored, beside those of this one", async () => {
+  test("flags of a later version are ignored; entries of a later version are counted, and are a gap in a topic", async () => {
     const { cluster, nodes, members } = await setUp(2);
     const publish = strangerOn(cluster);
     await cluster.settle();
     const node = crypto.randomUUID();
     const list = [13, 14, 15].map((type) => [type, "later"] as const);
     const mixed = envelope([[EntryType.text, "a"], ...list, [EntryType.text, "b"]], { node });
-    mixed[29]! |= 0xc0;
+    mixed[35]! |= 0xc0;
     publish("t:room", mixed);
     publish("t:room", envelope([[EntryType.text, "c"]], { node, first: 6 }));
     publish("all", envelope(list, { node }));
     await cluster.settle();
-    for (const { texts } of members) expect(texts()).toEqual(["a", "b", "c"]);
-    for (const { pubsub } of nodes) expect(pubsub.stats.backplane).toMatchObject({ malformed: 0, missed: 0 });
+    for (const member of members) {
+      expect(messagesOf(member)).toEqual(["a", "b", "c"]);
+      expect(member.texts().filter((each) => each === "info:gap:publisher:1:n")).toHaveLength(3);
+    }
+    for (const { pubsub } of nodes) expect(pubsub.stats.backplane).toMatchObject({ malformed: 0, unknownVersion: 3 });
   });
 
   test("entries that belong into another kind of channel do nothing", async () => {
@@ -303,7 +308,7 @@ describe("from somebody else", () => {
       ]),
     );
     await cluster.settle();
-    expect(members[0]!.texts()).toEqual([]);
+    expect(messagesOf(members[0]!)).toEqual([]);
     expect(members[0]!.self.push(text("open"))).toBe(true);
   });
 

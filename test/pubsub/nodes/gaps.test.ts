@@ -9,6 +9,40 @@ import { RawBackplane } from "./raw-backplane.ts";
 import { gapText, messagesOf, scheduledOn, setUp } from "./rooms.ts";
 
 describe("gaps", () => {
+  test("a loss is reported also to nodes that have received nothing of the publisher in this topic yet", async () => {
+    const { cluster, nodes, members } = await setUp(2);
+    const room = nodes[0]!.pubsub.topic("room");
+    cluster.engine.away({ node: nodes[0]!.pubsub.node });
+    for (const each of ["one", "two"]) expect(room.publish(text(each))).toBe(false);
+    cluster.engine.up({ node: nodes[0]!.pubsub.node });
+    await cluster.settle();
+    room.publish(text("three"));
+    await cluster.settle();
+    expect(members[1]!.texts()).toEqual(["three", "info:gap:publisher:2:n"]);
+    // It is said once: who joins later has missed nothing.
+    const late = await join(nodes[1]!.pubsub, ["room"], { onGap: gapText });
+    room.publish(text("four"));
+    await cluster.settle();
+    expect(late.texts()).toEqual(["four"]);
+  });
+
+  test("what the engine has not accepted is reported, too: at first contact, and if the report itself is lost", async () => {
+    const { cluster, nodes, members } = await setUp(2);
+    const room = nodes[0]!.pubsub.topic("room");
+    for (const each of ["one", "two"]) {
+      cluster.engine.hold();
+      expect(room.publish(text(each))).toBe(true);
+      await cluster.settle();
+      cluster.engine.away({ node: nodes[0]!.pubsub.node });
+      cluster.engine.release();
+      cluster.engine.up({ node: nodes[0]!.pubsub.node });
+      await cluster.settle();
+    }
+    room.publish(text("three"));
+    await cluster.settle();
+    expect(members[1]!.texts()).toEqual(["three", "info:gap:publisher:2:n"]);
+  });
+
   test("no stale flood: what is published while away never arrives, and is counted and reported exactly", async () => {
     const { cluster, nodes, members } = await setUp(3);
     const { pubsub } = nodes[0]!;
