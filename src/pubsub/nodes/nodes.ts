@@ -378,8 +378,8 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
       case "beat":
         liveNodes.alive(node);
         // So that a node that has just started learns of this one at once. To it alone: when an engine comes back, all
-        // nodes say hello.
-        if (entry.type === "hello") this.sendBeat(EntryType.beat, nodeChannel(node));
+        // nodes say hello. So does this one, if it is not up yet.
+        if (entry.type === "hello" && this.isUp) this.sendBeat(EntryType.beat, nodeChannel(node));
         for (const [name, version] of entry.versions) replicas.get(name)?.onBeat(node, version);
         break;
       case "goodbye":

@@ -7,7 +7,7 @@ import { DeferringClock } from "../../support/deferring-clock.ts";
 import { join, tick } from "../members.ts";
 import { TestCluster } from "./cluster.ts";
 import { entriesOf, RawBackplane } from "./raw-backplane.ts";
-import { gapText, messagesOf, scheduledOn, setUp } from "./rooms.ts";
+import { envelope, gapText, messagesOf, scheduledOn, setUp } from "./rooms.ts";
 
 const PROBE = 1_000;
 /** So that beats and their silence do not matter. */
@@ -395,6 +395,16 @@ describe("a backplane", () => {
     clock.turn();
     expect(backplane.published.map((each) => entriesOf(each)[0]!.type)).toEqual([EntryType.hello]);
     expect(pubsub.stats.backplane).toMatchObject({ droppedAway: 2 });
+  });
+
+  test("a hello of another node that comes before the own probe is not answered, and nothing is dropped", () => {
+    const { clock, backplane, pubsub } = setUpRaw();
+    backplane.link.up();
+    backplane.link.receive("all", envelope([[EntryType.hello, ""]]));
+    backplane.returnAll();
+    clock.turn();
+    expect(backplane.published.map((each) => entriesOf(each)[0]!.type)).toEqual([EntryType.hello]);
+    expect(pubsub.stats.backplane).toMatchObject({ droppedAway: 0, nodes: 2 });
   });
 
   test("that connects again without having said that it was away: members are told", async () => {
