@@ -70,9 +70,9 @@ export interface PubSubOptions {
    */
   readonly probe?: number;
   /**
-   * With a backplane: the maximum number of published bytes that the engine has not acknowledged yet, where each envelope
-   * counts 512 bytes more. If it is reached, what is published does not reach other nodes (`publish` returns `false`) until
-   * the engine has acknowledged some of it. Default: 8 MiB.
+   * With a backplane: the maximum number of published bytes that the engine has not acknowledged yet, where each
+   * envelope counts 512 bytes more. If it is reached, what is published does not reach other nodes (`publish` returns
+   * `false`) until the engine has acknowledged some of it. Default: 8 MiB.
    */
   readonly maxUnacknowledged?: number;
   /** With a backplane: the interval at which the node tells the others that it is alive. Default: 5 000. */

@@ -3,9 +3,9 @@
  *
  * A client of an engine may look healthy and deliver nothing: the engine is frozen, or the client is attached to a
  * server that gets no messages. So the connection counts as up only once a message to the node's own channel has come
- * back (a probe), and as away when nothing is settled any more, or when a probe is
- * lost. While it is away, nothing is published but probes, and nothing is kept for later: a client would keep without
- * limit what it is given, and send it later.
+ * back (a probe), and as away when nothing is settled any more, or when a probe is lost. While it is away, nothing is
+ * published but probes, and nothing is kept for later: a client would keep without limit what it is given, and send it
+ * later.
  *
  * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may
  * have arrived without having been read: that is no reason to count it as away.
