@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freeze } from "./freeze.ts";
 
 const path = process.env.NATS_SERVER_PATH ?? "/usr/sbin/nats-server";
 
@@ -122,7 +123,7 @@ export const startNatsServer = async (options: NatsServerOptions = {}): Promise<
     start: async () => {
       running = await launch(file);
     },
-    pause: () => void running.child.kill("SIGSTOP"),
+    pause: () => freeze(running.child),
     resume: () => void running.child.kill("SIGCONT"),
     stop: async () => {
       await kill("SIGTERM");

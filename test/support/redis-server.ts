@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freeze } from "./freeze.ts";
 
 const file = process.env.REDIS_SERVER_PATH ?? "/usr/bin/redis-server";
 
@@ -152,7 +153,7 @@ export const startRedis = async ({
       await kill9();
       await start();
     },
-    pause: () => void child?.kill("SIGSTOP"),
+    pause: () => child && freeze(child),
     resume: () => void child?.kill("SIGCONT"),
     stop,
     [Symbol.asyncDispose]: stop,

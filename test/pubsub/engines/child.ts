@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { PubSubEvent, PubSubOptions } from "websock-js/pubsub";
 import type { BackplaneStats } from "../../../src/pubsub/nodes/stats.ts";
+import { freeze } from "../../support/freeze.ts";
 import { type ClientName, cleanUp, PREFIX, until } from "./engines.ts";
 
 export interface ChildOptions {
@@ -93,7 +94,7 @@ export class Child {
 
   /** Stops it (SIGSTOP), like a blocked event loop: its connections remain open, and nothing is read. */
   pause(): void {
-    this.process.kill("SIGSTOP");
+    freeze(this.process);
   }
 
   resume(): void {
