@@ -2,6 +2,7 @@
 import type { Messages, OutMessage } from "../message.ts";
 import { ioLength } from "../protocol/io-data.ts";
 import type { SharedSlice } from "../protocol/shared-messages.ts";
+import { messageList } from "../session/outgoing.ts";
 import type { TopicSession } from "../session/self.ts";
 import { Batch } from "./batch.ts";
 import { type Except, isExcepted } from "./except.ts";
@@ -142,7 +143,7 @@ export class Delivery {
   // --- messages that are sent when they are published
 
   private sendToSingle(topic: TopicMembers, messages: Messages, except: Except, volatile: boolean): void {
-    const list = Array.isArray(messages) ? (messages as readonly OutMessage[]) : [messages as OutMessage];
+    const list = messageList(messages);
     const sizes = list.map(({ data }) => ioLength(data ?? ""));
     for (const entry of topic.single) {
       const { member } = entry;

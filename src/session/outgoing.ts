@@ -43,6 +43,10 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
   }
 };
 
+/** One message, or several, as a list. */
+export const messageList = (messages: Messages): readonly OutMessage[] =>
+  Array.isArray(messages) ? messages : [messages as OutMessage];
+
 /**
  * Checks all messages, so that none is sent if one is invalid.
  *

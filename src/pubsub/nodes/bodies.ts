@@ -1,8 +1,8 @@
 /** The bodies of entries, written and read. */
-import type { IoData, Messages, OutMessage } from "../../message.ts";
+import type { IoData, OutMessage } from "../../message.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { defaultCloseCode, type StopDetail } from "../../result.ts";
-import { checkCloseDetail, checkMessages } from "../../session/outgoing.ts";
+import { checkCloseDetail, checkMessages, messageList } from "../../session/outgoing.ts";
 import { ByteReader, ByteWriter, MalformedError, textOf } from "./bytes.ts";
 import { EntryType } from "./envelope.ts";
 
@@ -13,9 +13,6 @@ export interface StopRequest {
   readonly reason: string;
   readonly detail: StopDetail;
 }
-
-export const listOf = (messages: Messages): readonly OutMessage[] =>
-  Array.isArray(messages) ? messages : [messages as OutMessage];
 
 export const typeOf = ({ opcode }: OutMessage): EntryType => EntryType[opcode];
 
@@ -34,7 +31,7 @@ export const readMessage = (type: number, body: Uint8Array): OutMessage => {
 export const writeStop = (reason: string, { code, text, abort, messages = [] }: StopDetail): IoData => {
   const writer = new ByteWriter();
   writer.sized(JSON.stringify({ reason, code, text, abort }));
-  for (const message of listOf(messages)) {
+  for (const message of messageList(messages)) {
     writer.uint(typeOf(message), 1);
     writer.sized(message.data ?? "");
   }

@@ -2,18 +2,10 @@
 import type { IoData, Messages, OutMessage } from "../../message.ts";
 import type { StopDetail } from "../../result.ts";
 import type { Clock } from "../../session/clock.ts";
+import { messageList } from "../../session/outgoing.ts";
 import type { Backplane } from "../backplane.ts";
 import type { Gap } from "../options.ts";
-import {
-  listOf,
-  prefixed,
-  type StopRequest,
-  typeOf,
-  type Version,
-  writeProbe,
-  writeStop,
-  writeVersions,
-} from "./bodies.ts";
+import { prefixed, type StopRequest, typeOf, type Version, writeProbe, writeStop, writeVersions } from "./bodies.ts";
 import { MalformedError } from "./bytes.ts";
 import { ALL_NODES, nodeChannel, topicChannel, topicOf } from "./channels.ts";
 import { EngineConnection, type EngineConnectionOwner } from "./engine-connection.ts";
@@ -156,7 +148,7 @@ export class Nodes implements EngineConnectionOwner, LiveNodesOwner {
     const channel = topicChannel(topic);
     // While the engine is away, an empty list does not reach other nodes, either.
     let sent = this.isUp;
-    for (const message of listOf(messages))
+    for (const message of messageList(messages))
       sent = this.outbox.add(channel, typeOf(message), message.data ?? "", options) && sent;
     return sent;
   }
