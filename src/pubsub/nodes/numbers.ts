@@ -17,27 +17,65 @@ interface Counter {
 }
 
 /**
- * The numbers of what this node publishes. They must not be kept for all channels that were ever used, so there are two
- * maps: every {@link SENDER_EXPIRY}, the recent one becomes the older one, which is forgotten.
+ * A map that keeps its entries for a time, at least, without a timer for each: when the time has passed, the recent
+ * entries become the older ones, which are then forgotten.
  */
-export class SentNumbers {
-  private recent = new Map<string, Counter>();
-  private older = new Map<string, Counter>();
+class ExpiringMap<Value> {
+  private readonly expiry: number;
+  private recent = new Map<string, Value>();
+  private older = new Map<string, Value>();
   private replacedAt = 0;
+
+  /** @param expiry in milliseconds */
+  constructor(expiry: number) {
+    this.expiry = expiry;
+  }
+
+  get(key: string): Value | undefined {
+    return this.recent.get(key) ?? this.older.get(key);
+  }
+
+  /** Like {@link get}; the value is kept for the whole time again. */
+  use(key: string): Value | undefined {
+    const recent = this.recent.get(key);
+    if (recent !== undefined) return recent;
+    const older = this.older.get(key);
+    if (older !== undefined) this.recent.set(key, older);
+    return older;
+  }
+
+  set(key: string, value: Value): void {
+    this.recent.set(key, value);
+  }
+
+  /** Forgets what has expired. */
+  expire(now: number): void {
+    if (now < this.replacedAt + this.expiry) return;
+    this.older = this.recent;
+    this.recent = new Map();
+    this.replacedAt = now;
+  }
+
+  *values(): Iterable<Value> {
+    yield* this.recent.values();
+    yield* this.older.values();
+  }
+}
+
+/** The numbers of what this node publishes. */
+export class SentNumbers {
+  private readonly counters = new ExpiringMap<Counter>(SENDER_EXPIRY);
   private epochs = 0;
 
   /** Takes the next `count` numbers of a channel. */
   take(channel: string, count: number, now: number): { readonly epoch: number; readonly first: number } {
-    if (now >= this.replacedAt + SENDER_EXPIRY) {
-      this.older = this.recent;
-      this.recent = new Map();
-      this.replacedAt = now;
-    }
-    let counter = this.recent.get(channel);
+    const { counters } = this;
+    counters.expire(now);
+    let counter = counters.use(channel);
     if (counter === undefined) {
       // An epoch is greater than all earlier ones, so that its numbers can begin again.
-      counter = this.older.get(channel) ?? { epoch: ++this.epochs, next: 1, lost: 0 };
-      this.recent.set(channel, counter);
+      counter = { epoch: ++this.epochs, next: 1, lost: 0 };
+      counters.set(channel, counter);
     }
     const first = counter.next;
     counter.next += count;
@@ -46,13 +84,13 @@ export class SentNumbers {
 
   /** A number was lost. The next envelope says so, also to nodes that have received nothing of this channel yet. */
   markLost(channel: string, epoch: number, number: number): void {
-    const counter = this.recent.get(channel) ?? this.older.get(channel);
+    const counter = this.counters.get(channel);
     if (counter?.epoch === epoch && (counter.lost === 0 || number < counter.lost)) counter.lost = number;
   }
 
   /** The first number that was lost since the last call; 0: none. */
   takeLost(channel: string): number {
-    const counter = this.recent.get(channel) ?? this.older.get(channel);
+    const counter = this.counters.get(channel);
     const lost = counter?.lost ?? 0;
     if (counter !== undefined) counter.lost = 0;
     return lost;
@@ -81,10 +119,8 @@ const LEFT_EXPIRY = 60_000;
 /** The numbers of what other nodes have published. */
 export class ReceivedNumbers {
   private readonly channels = new Map<string, Map<string, Position>>();
-  /** The numbers of channels that were left, in two maps: see {@link SentNumbers}. */
-  private left = new Map<string, Map<string, Position>>();
-  private older = new Map<string, Map<string, Position>>();
-  private replacedAt = 0;
+  /** The numbers of channels that were left. */
+  private readonly left = new ExpiringMap<Map<string, Position>>(LEFT_EXPIRY);
 
   /**
    * Records that `count` entries have come from a node, from the number `first` on.
@@ -98,7 +134,7 @@ export class ReceivedNumbers {
     if (known !== undefined) return advance(known, epoch, first, count);
     // What was published before the channel was joined is not missing, unless the node says that it has just been lost.
     // What was received before the channel was left is known.
-    const earlier = this.left.get(channel)?.get(node) ?? this.older.get(channel)?.get(node);
+    const earlier = this.left.get(channel)?.get(node);
     const position = { ...(earlier ?? { epoch, next: first }) };
     nodes.set(node, position);
     const { duplicates } = advance(position, epoch, first, count);
@@ -108,17 +144,14 @@ export class ReceivedNumbers {
   leaveChannel(channel: string, now: number): void {
     const nodes = this.channels.get(channel);
     this.channels.delete(channel);
-    if (now >= this.replacedAt + LEFT_EXPIRY) {
-      this.older = now >= this.replacedAt + 2 * LEFT_EXPIRY ? new Map() : this.left;
-      this.left = new Map();
-      this.replacedAt = now;
-    }
-    if (nodes !== undefined && nodes.size > 0) this.left.set(channel, nodes);
+    this.left.expire(now);
+    if (nodes === undefined || nodes.size === 0) return;
+    // Also of nodes of which nothing has come since the channel was left before.
+    this.left.set(channel, new Map([...(this.left.get(channel) ?? []), ...nodes]));
   }
 
   forgetNode(node: string): void {
-    for (const channels of [this.channels, this.left, this.older])
-      for (const nodes of channels.values()) nodes.delete(node);
+    for (const channels of [this.channels, this.left]) for (const nodes of channels.values()) nodes.delete(node);
   }
 }
 

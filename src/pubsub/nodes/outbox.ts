@@ -53,17 +53,13 @@ export class Outbox {
   add(channel: string, type: EntryType, body: IoData, options: EntryOptions): boolean {
     const { connection } = this;
     const { epoch, first } = this.numbers.take(channel, 1, this.clock.now());
-    const drop = (counter: "droppedAway" | "droppedTooLarge" | "droppedBacklog"): false => {
-      this.numbers.markLost(channel, epoch, first);
-      this[counter]++;
-      return false;
-    };
-    if (!connection.isUp) return drop("droppedAway");
+    if (!connection.isUp) return this.drop("droppedAway", channel, epoch, first);
     const bodySize = ioLength(body);
     const size = entrySize(bodySize, options);
     const { maxBytes } = connection;
-    if (ENVELOPE_OVERHEAD + size > maxBytes) return drop("droppedTooLarge");
-    if (!connection.hasRoomAfter(this.queuedBytes, this.queue.length)) return drop("droppedBacklog");
+    if (ENVELOPE_OVERHEAD + size > maxBytes) return this.drop("droppedTooLarge", channel, epoch, first);
+    if (!connection.hasRoomAfter(this.queuedBytes, this.queue.length))
+      return this.drop("droppedBacklog", channel, epoch, first);
     let envelope = this.open.get(channel);
     if (
       envelope === undefined ||
@@ -110,6 +106,18 @@ export class Outbox {
       this.bytes += bytes.length;
       connection.publish(channel, bytes, onLost);
     }
+  }
+
+  /** Counts an entry that no other node gets. */
+  private drop(
+    counter: "droppedAway" | "droppedTooLarge" | "droppedBacklog",
+    channel: string,
+    epoch: number,
+    number: number,
+  ): false {
+    this.numbers.markLost(channel, epoch, number);
+    this[counter]++;
+    return false;
   }
 
   private schedule(): void {

@@ -175,6 +175,10 @@ describe("ReceivedNumbers", () => {
     expect(join().accept("a", "n", 0, 9, 1)).toEqual({ duplicates: 1, missed: 0 });
     expect(join(2 * minute).accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 3, missed: 0 });
     expect(join(2 * minute, 3 * minute).accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 0, missed: 0 });
+    const twice = join();
+    twice.accept("a", "other", 1, 1, 1);
+    twice.leaveChannel("a", minute);
+    expect(twice.accept("a", "n", 1, 1, 3)).toEqual({ duplicates: 3, missed: 0 });
     const again = join();
     again.accept("a", "n", 1, 2, 2);
     expect(again.accept("a", "n", 1, 6, 1)).toEqual({ duplicates: 0, missed: 2 });
