@@ -1,10 +1,9 @@
 /** The Chromium that browser tests drive: `CHROMIUM_PATH`, or where Debian's package puts it. */
 import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
+import { isUsable } from "./installed.ts";
 
 const path = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
-
-const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
 
 /**
  * Whether there is a Chromium to test with. If there is none, the tests that need it are skipped with a message, except
@@ -12,13 +11,8 @@ const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(proces
  *
  * @throws Error in CI, if there is none
  */
-export const haveChromium = (): boolean => {
-  if (existsSync(path)) return true;
-  const problem = `there is no Chromium at ${path}: apt-get install chromium, or set CHROMIUM_PATH`;
-  if (isCi) throw new Error(problem);
-  console.warn(`SKIPPED, ${problem}`);
-  return false;
-};
+export const haveChromium = (): boolean =>
+  isUsable(existsSync(path), `there is no Chromium at ${path}: apt-get install chromium, or set CHROMIUM_PATH`);
 
 /** Starts a browser with a profile of its own, and without background connections. */
 export const launchChromium = (): Promise<Browser> =>

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { isUsable } from "../../scripts/installed.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const modules = `${root}runtimes/node_modules/`;
@@ -22,16 +23,9 @@ const RUNTIMES = {
 
 export type RuntimeName = keyof typeof RUNTIMES;
 
-const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
-
 /** Whether the runtime is installed. If not, a message is printed, and its tests are skipped; in CI, it throws. */
-export const haveRuntime = (name: RuntimeName): boolean => {
-  if (existsSync(RUNTIMES[name].file)) return true;
-  const problem = `${name} is not installed: cd runtimes && npm ci`;
-  if (isCi) throw new Error(problem);
-  console.warn(`SKIPPED, ${problem}`);
-  return false;
-};
+export const haveRuntime = (name: RuntimeName): boolean =>
+  isUsable(existsSync(RUNTIMES[name].file), `${name} is not installed: cd runtimes && npm ci`);
 
 /** The path of the runtime's binary. */
 export const fileOf = (name: RuntimeName): string => RUNTIMES[name].file;

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { isUsable } from "../../scripts/installed.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -10,16 +11,12 @@ export const TRACERS = { opentelemetry: "@opentelemetry/api", sentry: "@sentry/n
 
 export type Tracer = keyof typeof TRACERS;
 
-const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
-
 /** Whether the tracer is installed. If not, a message is printed, and its tests are skipped; in CI, it throws. */
-export const haveTracer = (name: Tracer): boolean => {
-  if (existsSync(`${root}tracers/node_modules/${TRACERS[name]}`)) return true;
-  const problem = `${name} is not installed: cd tracers && npm ci`;
-  if (isCi) throw new Error(problem);
-  console.warn(`SKIPPED, ${problem}`);
-  return false;
-};
+export const haveTracer = (name: Tracer): boolean =>
+  isUsable(
+    existsSync(`${root}tracers/node_modules/${TRACERS[name]}`),
+    `${name} is not installed: cd tracers && npm ci`,
+  );
 
 export interface Span {
   readonly name: string;

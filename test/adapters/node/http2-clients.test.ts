@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { isUsable } from "../../../scripts/installed.ts";
 import { servePage } from "../../support/http2-page.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
 
@@ -15,16 +16,8 @@ const node26 = `${root}runtimes/node_modules/node-26/bin/node`;
 const undici = `${root}runtimes/node_modules/undici/index.js`;
 const python = "/usr/bin/python3";
 
-const isCi = process.env.CI !== undefined && !["", "0", "false"].includes(process.env.CI);
-
-/** A missing client is a failure in CI, and skips its tests elsewhere. */
-const have = (what: string, there: () => boolean, cure: string): boolean => {
-  if (there()) return true;
-  const problem = `there is no ${what}: ${cure}`;
-  if (isCi) throw new Error(problem);
-  console.warn(`SKIPPED, ${problem}`);
-  return false;
-};
+const have = (what: string, there: () => boolean, cure: string): boolean =>
+  isUsable(there(), `there is no ${what}: ${cure}`);
 
 const havePython = have(
   "Python with h2 and wsproto",
