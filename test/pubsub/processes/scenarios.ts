@@ -1,15 +1,38 @@
 /** What server processes on one engine must do, for few clients and for many. */
-import { expect } from "vitest";
-import { type CheckingClient, openClients, type ServerProcess, until } from "./nodes.ts";
+import { afterEach, expect } from "vitest";
+import { startRedis } from "../../support/redis-server.ts";
+import { type CheckingClient, closeClients, openClients, type ServerProcess, stopServers, until } from "./nodes.ts";
 
 export interface Engine {
   readonly url: string;
   kill9(): Promise<void>;
   /** Starts the engine again on the same port. */
   start(): Promise<void>;
-  pause(): void;
-  resume(): void;
+  stop(): Promise<void>;
 }
+
+export const startRedisEngine = async (): Promise<Engine> => {
+  const server = await startRedis();
+  return Object.assign(server, { start: () => server.restart() });
+};
+
+/** What a test has started. It is ended after the test. */
+export interface Running {
+  engine: Engine | undefined;
+  servers: ServerProcess[];
+  clients: CheckingClient[];
+}
+
+export const endAfterEach = (timeout?: number): Running => {
+  const running: Running = { engine: undefined, servers: [], clients: [] };
+  afterEach(async () => {
+    closeClients(running.clients);
+    await stopServers(running.servers);
+    await running.engine?.stop();
+    Object.assign(running, { engine: undefined, servers: [], clients: [] });
+  }, timeout);
+  return running;
+};
 
 const sum = (numbers: Iterable<number>): number => [...numbers].reduce((total, one) => total + one, 0);
 
