@@ -1,4 +1,5 @@
 /** The port between a connection and the host's byte stream. */
+import type { ReceiveBuffer } from "./receive-buffer.ts";
 
 /** A host's duplex stream, as a connection uses it. None of these methods throws, in any state of the stream. */
 export interface ByteStream {
@@ -33,6 +34,13 @@ export interface ByteStreamEvents {
    * @param inContext the current code already runs in the AsyncLocalStorage context of the connection
    */
   onBytes(chunk: Uint8Array, inContext?: boolean): void;
+  /**
+   * `size` bytes arrived in memory that streams share. The connection unmasks them in place, and copies what it keeps.
+   *
+   * @param inContext the current code already runs in the AsyncLocalStorage context of the connection
+   * @returns the number of bytes of the current frame that have not arrived
+   */
+  onReceived(buffer: ReceiveBuffer, size: number, inContext?: boolean): number;
   /** The written parts are no longer referenced: their memory may be reused. Precedes {@link onDrain}. */
   onFlushed(): void;
   /** All written bytes are flushed. */

@@ -15,6 +15,7 @@ import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
 import { FrameWriter } from "./frame-writer.ts";
+import type { ReceiveBuffer } from "./receive-buffer.ts";
 import type { SharedSlice } from "./shared-messages.ts";
 import { decodeText } from "./text.ts";
 
@@ -96,6 +97,19 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private parseChunk(chunk: Uint8Array): void {
     this.session.onActivity();
     this.parser.feed(chunk);
+    this.parse();
+  }
+
+  onReceived(buffer: ReceiveBuffer, size: number, inContext = false): number {
+    if (this.discarding) return 0;
+    if (inContext) this.session.assumeContext(this.parseReceived, this, buffer, size);
+    else this.session.runInContext(this.parseReceived, this, buffer, size);
+    return this.parser.expected;
+  }
+
+  private parseReceived(buffer: ReceiveBuffer, size: number): void {
+    this.session.onActivity();
+    this.parser.feedShared(buffer, size);
     this.parse();
   }
 
@@ -256,7 +270,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private stopReading(): void {
-    this.discarding = this.parser.stopped = true;
+    this.discarding = true;
+    this.parser.discard();
   }
 
   // --- calls of the session

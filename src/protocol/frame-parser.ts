@@ -9,6 +9,7 @@ import { checkHeader, readLength16, readLength64 } from "./frame-header.ts";
 import { applyMask, applyMaskInView, copyUnmasked, copyUnmaskedInView } from "./mask.ts";
 import { PartialMessage } from "./partial-message.ts";
 import { pingsIn } from "./pings-ahead.ts";
+import type { ReceiveBuffer } from "./receive-buffer.ts";
 import { MAX_SHORT, maskRun, SHORT_HEADER, unmaskRun } from "./short-text/run.ts";
 import { decodeAscii, decodeText, decodeUtf8 } from "./text.ts";
 
@@ -38,11 +39,14 @@ const MIN_VIEW_CHUNK = 128;
 /** Payloads up to this size are unmasked through their chunk's DataView. */
 const MAX_UNMASK_IN_VIEW = 128;
 
+/** The same in a receive buffer, whose own function is faster from this size on. */
+const MAX_UNMASK_IN_SHARED_VIEW = 12;
+
 /**
- * The parser of one connection. {@link feed} adds received bytes, and {@link parse} reports the messages in them. It
- * unmasks the bytes in place, and throws a ProtocolError if they violate the protocol. Violations are found as early as
- * possible: the size of a data frame is checked as soon as its length has arrived, and an uncompressed text is
- * validated while its bytes arrive.
+ * The parser of one connection. {@link feed} and {@link feedShared} add received bytes, and {@link parse} reports the
+ * messages in them. It unmasks the bytes in place, and throws a ProtocolError if they violate the protocol. Violations
+ * are found as early as possible: the size of a data frame is checked as soon as its length has arrived, and an
+ * uncompressed text is validated while its bytes arrive.
  */
 export class FrameParser {
   /**
@@ -57,10 +61,14 @@ export class FrameParser {
   /** permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 §6). */
   private readonly compression: boolean;
 
+  /** The bytes from `offset` to `end` of this memory are not parsed yet. */
   private chunk: Uint8Array = NO_BYTES;
   private offset = 0;
+  private end = 0;
   /** A view of the chunk, if it is likely to contain several short frames. */
   private view: DataView | undefined = undefined;
+  /** Set while the chunk is the memory of this receive buffer, that is, until {@link parse} returns. */
+  private shared: ReceiveBuffer | undefined = undefined;
   /**
    * The end of the run (short texts that are decoded together, see {@link readTexts}) whose texts are being delivered;
    * 0 otherwise. All frames of the run are already unmasked.
@@ -80,18 +88,60 @@ export class FrameParser {
   /** Adds the next chunk. From now on, the chunk belongs to the parser, which unmasks its frames in place. */
   feed(chunk: Uint8Array): void {
     this.endRun();
-    const remaining = this.chunk.length - this.offset;
-    if (remaining === 0) {
-      this.chunk = chunk;
-    } else {
-      const joined = this.byteOps.alloc(remaining + chunk.length);
-      joined.set(this.chunk.subarray(this.offset));
-      joined.set(chunk, remaining);
-      this.chunk = joined;
+    this.setChunk(this.end === this.offset ? chunk : this.joinWith(chunk));
+  }
+
+  /** Adds the `size` bytes that have been read into a receive buffer. {@link parse} must be called immediately. */
+  feedShared(buffer: ReceiveBuffer, size: number): void {
+    const { start, bytes } = buffer;
+    const remaining = this.end - this.offset;
+    if (remaining > start) {
+      this.feed(copy(bytes, start, start + size));
+      return;
     }
+    this.endRun();
+    // The beginning of the frame is put before the rest of it.
+    if (remaining > 0) bytes.set(this.chunk.subarray(this.offset, this.end), start - remaining);
+    this.chunk = bytes;
+    this.view = buffer.view;
+    this.shared = buffer;
+    this.offset = start - remaining;
+    this.end = start + size;
+  }
+
+  private joinWith(chunk: Uint8Array): Uint8Array {
+    const remaining = this.end - this.offset;
+    const joined = this.byteOps.alloc(remaining + chunk.length);
+    joined.set(this.chunk.subarray(this.offset, this.end));
+    joined.set(chunk, remaining);
+    return joined;
+  }
+
+  private setChunk(chunk: Uint8Array): void {
+    const { length } = chunk;
+    this.chunk = chunk;
+    this.view = length < MIN_VIEW_CHUNK ? undefined : new DataView(chunk.buffer, chunk.byteOffset, length);
+    this.shared = undefined;
     this.offset = 0;
-    const { length } = this.chunk;
-    this.view = length < MIN_VIEW_CHUNK ? undefined : new DataView(this.chunk.buffer, this.chunk.byteOffset, length);
+    this.end = length;
+  }
+
+  /** Drops everything that has not been parsed, and stops. */
+  discard(): void {
+    this.stopped = true;
+    this.runEnd = 0;
+    this.dropChunk();
+  }
+
+  private dropChunk(): void {
+    this.chunk = NO_BYTES;
+    this.view = this.shared = undefined;
+    this.offset = this.end = 0;
+  }
+
+  /** The number of bytes of the current frame's payload that have not arrived. */
+  get expected(): number {
+    return this.partial === undefined ? 0 : this.partial.remaining;
   }
 
   /**
@@ -100,15 +150,15 @@ export class FrameParser {
    */
   parse(): void {
     while (!this.stopped && (this.partial?.inPayload ? this.readPayload(this.partial) : this.readFrame()));
-    // Don't keep the whole chunk in memory: drop it if all of it was parsed, and copy the rest if more bytes are
-    // needed.
-    const remaining = this.chunk.length - this.offset;
-    if (remaining === 0) this.chunk = NO_BYTES;
-    else if (!this.stopped && remaining < this.chunk.buffer.byteLength) {
-      this.chunk = copy(this.chunk, this.offset, this.chunk.length);
-    } else return;
-    this.view = undefined;
-    this.offset = 0;
+    const remaining = this.end - this.offset;
+    if (remaining === 0) this.dropChunk();
+    // Don't keep the whole chunk in memory if more bytes are needed. Other streams use a receive buffer after this one.
+    else if (this.shared !== undefined || (!this.stopped && remaining < this.chunk.buffer.byteLength)) {
+      this.chunk = copy(this.chunk, this.offset, this.end);
+      this.view = this.shared = undefined;
+      this.offset = 0;
+      this.end = remaining;
+    }
   }
 
   /**
@@ -130,7 +180,7 @@ export class FrameParser {
    */
   private readFrame(): boolean {
     const { chunk, offset } = this;
-    const available = chunk.length - offset;
+    const available = this.end - offset;
     if (available < 2) return false;
     const first = chunk[offset]!;
     const second = chunk[offset + 1]!;
@@ -156,12 +206,12 @@ export class FrameParser {
     const end = at + length;
 
     if (opcode >= OPCODE.close) {
-      if (end > chunk.length) return false;
+      if (end > this.end) return false;
       this.offset = end;
       this.readControl(opcode, at, end, key);
       return true;
     }
-    if (opcode !== OPCODE.continuation && (first & FIN) !== 0 && end <= chunk.length) {
+    if (opcode !== OPCODE.continuation && (first & FIN) !== 0 && end <= this.end) {
       this.offset = end;
       if (compressed) this.readCompressed(opcode, at, end, key);
       else this.readWhole(opcode, at, end, key);
@@ -186,7 +236,7 @@ export class FrameParser {
   }
 
   private readControl(opcode: number, start: number, end: number, key: number): void {
-    applyMask(this.chunk, start, end, key);
+    this.unmask(start, end, key);
     const data = copy(this.chunk, start, end);
     if (opcode === OPCODE.close) this.events.onClose(parseClose(data, this.byteOps));
     else if (opcode === OPCODE.pong) this.events.onControl({ opcode: "pong", data }, false);
@@ -197,9 +247,19 @@ export class FrameParser {
     }
   }
 
+  /** Unmasks bytes in place, and returns whether the result is ASCII. */
+  private unmask(start: number, end: number, key: number): boolean {
+    const { view, shared } = this;
+    const size = end - start;
+    if (shared !== undefined && size > MAX_UNMASK_IN_SHARED_VIEW) return shared.applyMask(start, end, key);
+    return view !== undefined && size <= MAX_UNMASK_IN_VIEW
+      ? applyMaskInView(view, start, end, key)
+      : applyMask(this.chunk, start, end, key);
+  }
+
   /** The common case: an unfragmented message whose frame is completely in this chunk. */
   private readWhole(opcode: number, start: number, end: number, key: number): void {
-    const { chunk, view } = this;
+    const { chunk, view, shared } = this;
     const size = end - start;
     if (opcode === OPCODE.text && size <= MAX_SHORT && view !== undefined) {
       this.readTexts(view, start, end, key);
@@ -211,18 +271,16 @@ export class FrameParser {
       this.events.onBinary(data);
       return;
     }
-    const ascii =
-      view !== undefined && size <= MAX_UNMASK_IN_VIEW
-        ? applyMaskInView(view, start, end, key)
-        : applyMask(chunk, start, end, key);
+    const ascii = this.unmask(start, end, key);
     if (opcode === OPCODE.text) {
       const { byteOps } = this;
+      const isShared = shared !== undefined;
       const data = ascii
-        ? decodeAscii(chunk, start, end, byteOps)
-        : decodeText(chunk.subarray(start, end), byteOps, this.limits.validateUtf8);
+        ? decodeAscii(chunk, start, end, byteOps, isShared)
+        : decodeText(chunk.subarray(start, end), byteOps, this.limits.validateUtf8, isShared);
       this.events.onText(data, size);
     } else {
-      this.events.onBinary(viewOrCopy(chunk, start, end));
+      this.events.onBinary(shared === undefined ? viewOrCopy(chunk, start, end) : copy(chunk, start, end));
     }
   }
 
@@ -233,17 +291,18 @@ export class FrameParser {
    */
   private readTexts(view: DataView, start: number, end: number, key: number): void {
     const { chunk, events, byteOps } = this;
+    const isShared = this.shared !== undefined;
     const { maxFrameSize, maxMessageSize, validateUtf8 } = this.limits;
-    if (!applyMaskInView(view, start, end, key)) {
-      events.onText(decodeText(chunk.subarray(start, end), byteOps, validateUtf8), end - start);
+    if (!this.unmask(start, end, key)) {
+      events.onText(decodeText(chunk.subarray(start, end), byteOps, validateUtf8, isShared), end - start);
       return;
     }
     const { lastText } = byteOps;
-    this.runEnd = unmaskRun(view, start, end, Math.min(MAX_SHORT, maxFrameSize, maxMessageSize));
+    this.runEnd = unmaskRun(view, start, end, this.end, Math.min(MAX_SHORT, maxFrameSize, maxMessageSize));
     const texts = byteOps.decodeAscii(chunk, start, this.runEnd);
     for (let at = start; ; at = end + SHORT_HEADER, end = at + (view.getUint8(end + 1) & 0x7f)) {
       const data = texts.substring(at - start, end - start);
-      lastText.set(data, chunk, at, end, view);
+      lastText.set(data, chunk, at, end, isShared, view);
       this.offset = end;
       events.onText(data, end - at);
       if (this.stopped || end >= this.runEnd) break;
@@ -258,7 +317,7 @@ export class FrameParser {
   }
 
   private readCompressed(opcode: number, start: number, end: number, key: number): void {
-    applyMask(this.chunk, start, end, key);
+    this.unmask(start, end, key);
     this.events.onCompressed(opcode, this.chunk.subarray(start, end));
   }
 
@@ -272,7 +331,14 @@ export class FrameParser {
 
   /** Reads the part of a data frame's payload that has arrived. `false`: more bytes are needed. */
   private readPayload(partial: PartialMessage): boolean {
-    this.offset += partial.append(this.chunk, this.offset);
+    const { chunk, offset } = this;
+    const size = Math.min(partial.remaining, this.end - offset);
+    if (size > 0) {
+      const ascii = this.unmask(offset, offset + size, partial.key);
+      this.offset += size;
+      partial.append(chunk, offset, offset + size, ascii);
+    }
+    partial.inPayload = partial.remaining > 0;
     if (partial.inPayload) return false;
     if (partial.final) {
       this.partial = undefined;

@@ -44,7 +44,8 @@ class Slab {
 const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, byteLength);
 
-const SHARED_SLAB_SIZE = 65_536;
+/** Room for a frame of 64 KiB. */
+const SHARED_SLAB_SIZE = 81_920;
 const OWN_SLAB_SIZE = 16_384;
 
 /** All connections of a host share one slab: nearly always, frames are flushed at the end of the event-loop tick. */
@@ -114,7 +115,7 @@ export class FrameWriter {
       }
     }
     if (this.pendingText !== "") this.writePendingText();
-    const copied = size < COPY_LIMIT;
+    const copied = size < COPY_LIMIT || this.byteOps.lastText.isTransient(data);
     const at = this.reserve(copied ? header + size : header);
     const { bytes } = this.slab;
     const payload = writeHeader(bytes, at, firstByte, size);
@@ -233,7 +234,7 @@ export class FrameWriter {
     this.endRegion();
     if (data instanceof Uint8Array) {
       this.addPart(data);
-    } else if (data === this.byteOps.lastText.text) {
+    } else if (data === this.byteOps.lastText.text && !this.byteOps.lastText.isTransient(data)) {
       this.addPart(this.byteOps.lastText.bytes);
     } else {
       const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : this.byteOps.allocOutput(size);

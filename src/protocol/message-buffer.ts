@@ -20,17 +20,16 @@ export class MessageBuffer {
   }
 
   /**
-   * Appends `source[start..end)`, and returns its position in {@link memory}.
+   * Appends `source[start..end)`.
    *
    * @param expected the length that the message will have at least
    */
-  append(source: Uint8Array, start: number, end: number, expected: number): number {
+  append(source: Uint8Array, start: number, end: number, expected: number): void {
     const at = this.length;
     const needed = at + end - start;
     if (needed > this.bytes.length) this.grow(needed, expected);
     this.bytes.set(source.subarray(start, end), at);
     this.length = needed;
-    return at;
   }
 
   /** The current memory. {@link append} may replace it. */

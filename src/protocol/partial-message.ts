@@ -1,7 +1,7 @@
 /** A message that has not arrived completely: the buffered fragments, and the frame whose payload is arriving. */
 import type { ByteOps } from "./byte-ops.ts";
 import { OPCODE } from "./frame.ts";
-import { applyMask, rotateKey } from "./mask.ts";
+import { rotateKey } from "./mask.ts";
 import { MessageBuffer } from "./message-buffer.ts";
 import { invalidUtf8 } from "./text.ts";
 import { Utf8Validator } from "./utf8.ts";
@@ -20,7 +20,8 @@ export class PartialMessage {
   remaining = 0;
   /** That frame is the last of the message. */
   final = false;
-  private key = 0;
+  /** The masking key, for the next byte of that payload. */
+  key = 0;
   /** Validates a text as it arrives. `undefined` for a compressed text: it is validated after inflation. */
   private readonly utf8: Utf8Validator | undefined;
 
@@ -41,23 +42,19 @@ export class PartialMessage {
   }
 
   /**
-   * Copies and unmasks the part of the payload that `chunk` contains from `start` on, and returns its length.
+   * Appends the next bytes of the payload, `source[start..end)`, which are unmasked.
    *
+   * @param ascii whether all of these bytes are ASCII
    * @throws ProtocolError 1007 as soon as the text can't become valid UTF-8
    */
-  append(chunk: Uint8Array, start: number): number {
+  append(source: Uint8Array, start: number, end: number, ascii: boolean): void {
+    this.validate(source, start, end, ascii);
     const { buffer } = this;
-    const size = Math.min(this.remaining, chunk.length - start);
-    if (size > 0) {
-      const at = buffer.append(chunk, start, start + size, buffer.length + this.remaining);
-      this.remaining -= size;
-      const ascii = applyMask(buffer.memory, at, at + size, this.key);
-      this.key = rotateKey(this.key, size);
-      this.ascii &&= ascii;
-      this.validate(at, at + size, ascii);
-    }
-    this.inPayload = this.remaining > 0;
-    return size;
+    buffer.append(source, start, end, buffer.length + this.remaining);
+    const size = end - start;
+    this.remaining -= size;
+    this.key = rotateKey(this.key, size);
+    this.ascii &&= ascii;
   }
 
   /** @throws ProtocolError 1007 if a text ends within a character */
@@ -65,9 +62,9 @@ export class PartialMessage {
     if (this.utf8?.complete === false) throw invalidUtf8();
   }
 
-  private validate(start: number, end: number, ascii: boolean): void {
+  private validate(source: Uint8Array, start: number, end: number, ascii: boolean): void {
     const { utf8 } = this;
     if (utf8 === undefined || (ascii && utf8.complete)) return;
-    if (!utf8.push(this.buffer.memory, start, end)) throw invalidUtf8();
+    if (!utf8.push(source, start, end)) throw invalidUtf8();
   }
 }

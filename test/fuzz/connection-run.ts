@@ -11,6 +11,7 @@ import { type Agreement, agree } from "../protocol/compression.ts";
 import { FakeSession, FakeStream } from "../protocol/fake-wire.ts";
 import { join, OP, type ServerFrame, serverFrames } from "../support/client-frames.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
+import { readInto, receiveBuffers } from "../support/receive-buffers.ts";
 import { SteppedDeflate } from "./stepped-deflate.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
@@ -29,6 +30,8 @@ export interface ConnectionHabits {
   readonly threads: readonly ("nothing" | "oldest" | "newest")[];
   /** The negotiated compression, if any. */
   readonly agreement: Agreement;
+  /** The receive buffer into which chunks are read; `undefined`: each has memory of its own. */
+  readonly receiveBuffer: (typeof receiveBuffers)[number] | undefined;
 }
 
 const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 6 });
@@ -52,6 +55,7 @@ export const connectionHabits: fc.Arbitrary<ConnectionHabits> = fc.record({
     serverMaxWindowBits: fc.constantFrom(8, 9, 15),
     maxInflation: fc.constantFrom(5, 250, 2_000),
   }),
+  receiveBuffer: fc.constantFrom(undefined, ...receiveBuffers),
 });
 
 const hex = (data: string | Uint8Array): string => Buffer.from(data).toString("hex");
@@ -84,7 +88,7 @@ export const runConnection = (
   wire: Uint8Array,
   split: Split,
   { host, limits, compression }: Conditions,
-  { actions, resumes, stalls, turns, threads, agreement }: ConnectionHabits,
+  { actions, resumes, stalls, turns, threads, agreement, receiveBuffer }: ConnectionHabits,
 ): ConnectionRun => {
   const deflate = new SteppedDeflate();
   const negotiated = compression ? agree({ ...agreement, maxMessageSize: limits.maxMessageSize, deflate }) : undefined;
@@ -156,7 +160,8 @@ export const runConnection = (
 
   within(A_LONG_TIME, () => {
     for (const [i, piece] of splitBy(wire, split).entries()) {
-      connection.onBytes(piece.slice());
+      if (receiveBuffer === undefined) connection.onBytes(piece.slice());
+      else readInto(receiveBuffer, piece, (buffer, size) => connection.onReceived(buffer, size));
       if (at(threads, i) !== "nothing") deflate.step(at(threads, i) === "newest");
       if (at(resumes, i)) resume();
       if (at(turns, i)) stream.tick();

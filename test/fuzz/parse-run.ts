@@ -5,12 +5,16 @@ import { ProtocolError } from "../../src/errors.ts";
 import { FrameParser } from "../../src/protocol/frame-parser.ts";
 import type { ParserEvent } from "../protocol/parsing.ts";
 import { A_LONG_TIME, within } from "../support/fuzz.ts";
+import { readInto, receiveBuffers } from "../support/receive-buffers.ts";
 import { type Conditions, type Split, splitBy } from "./streams.ts";
 
 /** How the host provides chunks, and what the application does with messages. */
 export interface Habits {
-  /** The offset of a chunk in a larger ArrayBuffer, as in a socket's slab. 0: it has an ArrayBuffer of its own. */
-  readonly slab: number;
+  /**
+   * The offset of a chunk in a larger ArrayBuffer, as in a socket's slab. 0: it has an ArrayBuffer of its own. Or the
+   * receive buffer into which chunks are read.
+   */
+  readonly slab: number | (typeof receiveBuffers)[number];
   /** Which messages the application modifies, as it may. */
   readonly scribbles: readonly boolean[];
   /** At which events the owner stops the parser, and after which chunks it lets it continue. */
@@ -21,7 +25,7 @@ export interface Habits {
 const flags = fc.array(fc.boolean(), { minLength: 1, maxLength: 6 });
 
 export const habits: fc.Arbitrary<Habits> = fc.record({
-  slab: fc.oneof(fc.constant(0), fc.nat(9)),
+  slab: fc.oneof(fc.constant(0), fc.nat(9), fc.constantFrom(...receiveBuffers)),
   scribbles: flags,
   stops: fc.oneof(fc.constant([false]), flags),
   resumes: flags,
@@ -69,7 +73,7 @@ export const runParser = (
     {
       onText: (data, size) => note(["message", { opcode: "text", data }, size]),
       onBinary: (data) => note(["message", { opcode: "binary", data: keep(data) }, data.length]),
-      onCompressed: (opcode, payload) => note(["compressed", opcode, payload.slice()]),
+      onCompressed: (opcode, payload) => note(["compressed", opcode, new Uint8Array(payload)]),
       onControl: ({ opcode, data }) => note(["control", { opcode, data: keep(data) }]),
       onClose: (frame) => note(["close", frame]),
     },
@@ -77,7 +81,7 @@ export const runParser = (
   );
 
   const slabs: { readonly memory: Uint8Array; readonly start: number; readonly end: number }[] = [];
-  const place = (piece: Uint8Array): Uint8Array => {
+  const place = (piece: Uint8Array, slab: number): Uint8Array => {
     if (slab === 0) return piece.slice();
     const memory = new Uint8Array(slab + piece.length + 64).fill(FOREIGN);
     memory.set(piece, slab);
@@ -92,8 +96,15 @@ export const runParser = (
     within(A_LONG_TIME, () => {
       for (const [i, piece] of splitBy(wire, split).entries()) {
         refused = { before: fed, after: (fed += piece.length) };
-        parser.feed(place(piece));
-        parser.parse();
+        if (typeof slab === "number") {
+          parser.feed(place(piece, slab));
+          parser.parse();
+        } else
+          readInto(slab, piece, (buffer, size) => {
+            parser.feedShared(buffer, size);
+            parser.parse();
+            return parser.expected;
+          });
         for (let more = at(resumes, i); more && parser.stopped; ) {
           parser.stopped = false;
           parser.parse();

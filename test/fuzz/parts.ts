@@ -142,7 +142,7 @@ export const parts = [
             const { piece, more } = step;
             const source = join(Uint8Array.of(FOREIGN), piece, Uint8Array.of(FOREIGN));
             const expected = content.length + piece.length + more;
-            assert.equal(buffer.append(source, 1, 1 + piece.length, expected), content.length);
+            buffer.append(source, 1, 1 + piece.length, expected);
             content.push(...piece);
             announced = Math.max(announced, Math.min(expected, MEGABYTE));
             assert.ok(buffer.memory.length <= Math.max(announced, 2 * content.length));

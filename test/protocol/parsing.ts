@@ -42,7 +42,7 @@ export class Recorder implements FrameEvents {
     this.onEvent();
   }
   onCompressed(opcode: number, payload: Uint8Array): void {
-    this.events.push(["compressed", opcode, payload.slice()]);
+    this.events.push(["compressed", opcode, new Uint8Array(payload)]);
     this.onEvent();
   }
   onControl(message: ControlMessage): void {

@@ -3,10 +3,12 @@ import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
 import { NO_BYTES } from "../../protocol/copy.ts";
+import type { ReceiveBuffer } from "../../protocol/receive-buffer.ts";
 import type { AsyncContext } from "../../session/async-context.ts";
 import { isInRootContext, rootContext } from "../shared/async-context.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
 import { wrapEndMethods } from "./closing.ts";
+import { copyOfRead, readsIntoSharedMemory, STOP } from "./receive-buffer/reading.ts";
 import { isNode } from "./runtime.ts";
 
 /**
@@ -35,6 +37,8 @@ export class NodeStream implements ByteStream {
    */
   protected readonly isDirect: boolean;
   private readonly flushesSynchronously: boolean;
+  /** Whether Node reads the socket into the shared receive buffer, and not into new memory for each chunk. */
+  private usesSharedMemory = false;
   protected events!: ByteStreamEvents;
   /**
    * The number of unflushed bytes that bypassed the socket's own queue. While it is above 0, nothing else is written.
@@ -70,7 +74,9 @@ export class NodeStream implements ByteStream {
     socket[STREAM] = this;
     // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
-    if (this.isDirect) socket.push = push;
+    if (!this.isDirect) return;
+    this.usesSharedMemory = readShared(socket);
+    if (!this.usesSharedMemory) socket.push = push;
   }
 
   /**
@@ -85,6 +91,11 @@ export class NodeStream implements ByteStream {
   /** Passes on a chunk that Node has read. */
   receive(chunk: Uint8Array): void {
     this.events.onBytes(chunk, (this.inContext ??= isInRootContext()));
+  }
+
+  /** Passes on what Node has read into the shared receive buffer. */
+  receiveShared(buffer: ReceiveBuffer, size: number): number {
+    return this.events.onReceived(buffer, size, (this.inContext ??= isInRootContext()));
   }
 
   /** From now on, if other code ends or destroys the socket, the session is shut down first. */
@@ -156,14 +167,18 @@ export class NodeStream implements ByteStream {
   }
 
   pause(): void {
-    this.socket.pause();
+    // The `pause` of a socket with `onread` stops reading. Readable's own goes on until its queue is full, and the end or
+    // the reset of the connection is noticed.
+    if (this.usesSharedMemory) Readable.prototype.pause.call(this.socket);
+    else this.socket.pause();
   }
 
   resume(): void {
     const { socket } = this;
     // Because chunks have bypassed Readable, it still considers a read pending, and would not start another one. The
     // empty chunk completes that read.
-    if (this.isDirect && !socket.readableFlowing) Readable.prototype.push.call(socket, NO_BYTES);
+    if (this.isDirect && !this.usesSharedMemory && !socket.readableFlowing)
+      Readable.prototype.push.call(socket, NO_BYTES);
     socket.resume();
   }
 
@@ -246,11 +261,24 @@ export class NodeStream implements ByteStream {
   }
 }
 
+/**
+ * Whether what was just read may bypass Readable's queue: the queue is empty, and no other code has added a `data`
+ * listener.
+ */
+const mayBypassQueue = (socket: HostedSocket): boolean =>
+  socket.readableFlowing === true &&
+  socket.readableLength === 0 &&
+  !socket.destroyed &&
+  socket.listenerCount("data") === 1;
+
+const readShared = readsIntoSharedMemory(function (this: HostedSocket, buffer, size): number {
+  if (mayBypassQueue(this)) return this[STREAM]!.receiveShared(buffer, size);
+  return Readable.prototype.push.call(this, copyOfRead(buffer, size)) ? 0 : STOP;
+});
+
 /** Replaces the socket's `push`: passes chunks directly to the connection if Readable's queue is empty. */
 function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
-  const isNext = this.readableFlowing && this.readableLength === 0 && !this.destroyed;
-  // Others may have added `data` listeners.
-  if (!isNext || !(chunk instanceof Uint8Array) || this.listenerCount("data") > 1)
+  if (!mayBypassQueue(this) || !(chunk instanceof Uint8Array))
     return Readable.prototype.push.call(this, chunk, encoding);
   this[STREAM]!.receive(chunk);
   // If the connection has paused the stream meanwhile, an empty chunk is pushed: Readable then ends its pending read,

@@ -11,12 +11,18 @@ export class LastText {
   private end = 0;
   /** A view of `memory`, only set for short texts. {@link copyTo} needs it. */
   view: DataView | undefined = undefined;
+  /** The bytes change after {@link forget}: they are in a receive buffer. */
+  private isShared = false;
 
-  /** The bytes must not change before {@link forget}, nor while a part that is being written refers to them. */
-  set(text: string, bytes: Uint8Array, start: number, end: number, view?: DataView): void {
+  /**
+   * The bytes must not change before {@link forget}, and, unless they are in shared memory, while a part that is being
+   * written refers to them.
+   */
+  set(text: string, bytes: Uint8Array, start: number, end: number, isShared: boolean, view?: DataView): void {
     this.text = text;
     this.start = start;
     this.end = end;
+    this.isShared = isShared;
     // Skip the store when the value is unchanged: the garbage collector's write barrier costs more than the comparison.
     if (this.memory !== bytes) this.memory = bytes;
     if (this.view !== view) this.view = view;
@@ -24,7 +30,7 @@ export class LastText {
 
   /** Drops the references to the text and its bytes. */
   forget(): void {
-    this.set("", NO_BYTES, 0, 0);
+    this.set("", NO_BYTES, 0, 0, false);
   }
 
   /** The length of the text in bytes. */
@@ -42,9 +48,14 @@ export class LastText {
     return at;
   }
 
-  /** A view of the text's bytes. */
+  /** A view of the text's bytes, valid until {@link forget}. */
   get bytes(): Uint8Array {
     return this.memory.subarray(this.start, this.end);
+  }
+
+  /** Whether `data` is this text, and its bytes must be copied to be sent, because they change after {@link forget}. */
+  isTransient(data: unknown): boolean {
+    return this.isShared && data === this.text;
   }
 }
 

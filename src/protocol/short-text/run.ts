@@ -26,9 +26,10 @@ export const TEXT_FRAME = FIN | OPCODE.text;
  *
  * @param start where the payload of the run's first frame begins
  * @param at where that frame ends
+ * @param chunkEnd where the received bytes end
  */
-export const unmaskRun = (view: DataView, start: number, at: number, maxSize: number): number => {
-  const limit = Math.min(view.byteLength, start + MAX_RUN);
+export const unmaskRun = (view: DataView, start: number, at: number, chunkEnd: number, maxSize: number): number => {
+  const limit = Math.min(chunkEnd, start + MAX_RUN);
   while (at + SHORT_HEADER <= limit && view.getUint8(at) === TEXT_FRAME) {
     const size = view.getUint8(at + 1) - MASKED;
     const payload = at + SHORT_HEADER;

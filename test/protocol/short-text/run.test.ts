@@ -145,7 +145,7 @@ describe("unmaskRun", () => {
   test("unmasks complete, short, ASCII texts, and nothing else; maskRun undoes it", () => {
     const run = bytes.slice();
     const view = new DataView(run.buffer);
-    expect(unmaskRun(view, 0, 0, 125)).toBe(endOf(3));
+    expect(unmaskRun(view, 0, 0, run.length, 125)).toBe(endOf(3));
     expect(new TextDecoder("latin1").decode(run.subarray(6, 9))).toBe("one");
     expect([...run.subarray(endOf(3))]).toEqual([...bytes.subarray(endOf(3))]);
     maskRun(view, 0, endOf(3));
@@ -173,7 +173,7 @@ describe("unmaskRun", () => {
     ],
   ])("ends before %s", (_, longest, input, expected) => {
     const run = input.slice();
-    expect(unmaskRun(new DataView(run.buffer), 0, 0, longest)).toBe(expected);
+    expect(unmaskRun(new DataView(run.buffer), 0, 0, run.length, longest)).toBe(expected);
     expect([...run.subarray(expected)]).toEqual([...input.subarray(expected)]);
   });
 });

@@ -1,0 +1,2 @@
+export declare const MODULE_FILE: string;
+export declare const assembleMask: () => Promise<string>;
