@@ -41,6 +41,8 @@ export interface ByteStreamEvents {
    * @returns the number of bytes of the current frame that have not arrived
    */
   onReceived(buffer: ReceiveBuffer, size: number, inContext?: boolean): number;
+  /** Bytes that {@link onReceived} has not parsed are lost, and the stream is about to be closed. */
+  onLost(): void;
   /** The written parts are no longer referenced: their memory may be reused. Precedes {@link onDrain}. */
   onFlushed(): void;
   /** All written bytes are flushed. */

@@ -113,6 +113,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.parse();
   }
 
+  onLost(): void {
+    this.stopReading();
+  }
+
   onFlushed(): void {
     if (this.writer.bytes === 0) this.writer.onFlushed();
   }

@@ -1,4 +1,5 @@
 /** The byte stream of a connection over a Duplex of Node: a TCP or TLS socket, or an HTTP/2 stream. */
+import { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import { type Duplex, Readable, Writable } from "node:stream";
 import type { ByteStream, ByteStreamEvents } from "../../protocol/byte-stream.ts";
@@ -8,7 +9,7 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import { isInRootContext, rootContext } from "../shared/async-context.ts";
 import { flushInBatch } from "../shared/flush-batch.ts";
 import { wrapEndMethods } from "./closing.ts";
-import { copyOfRead, readsIntoSharedMemory, STOP } from "./receive-buffer/reading.ts";
+import { type Reader, SharedReading, STOP } from "./receive-buffer/reading.ts";
 import { isNode } from "./runtime.ts";
 
 /**
@@ -75,7 +76,8 @@ export class NodeStream implements ByteStream {
     // Functions shared by all sockets: closures would account for most of a connection's memory.
     socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
     if (!this.isDirect) return;
-    this.usesSharedMemory = readShared(socket);
+    sharedReading ??= new SharedReading(reader);
+    this.usesSharedMemory = sharedReading.adopt(socket);
     if (!this.usesSharedMemory) socket.push = push;
   }
 
@@ -96,6 +98,15 @@ export class NodeStream implements ByteStream {
   /** Passes on what Node has read into the shared receive buffer. */
   receiveShared(buffer: ReceiveBuffer, size: number): number {
     return this.events.onReceived(buffer, size, (this.inContext ??= isInRootContext()));
+  }
+
+  /**
+   * Closes the connection, because received bytes that it has not parsed were overwritten: a callback of the application
+   * ran the event loop.
+   */
+  destroyOverwritten(): void {
+    this.events.onLost();
+    this.destroy();
   }
 
   /** From now on, if other code ends or destroys the socket, the session is shut down first. */
@@ -271,10 +282,17 @@ const mayBypassQueue = (socket: HostedSocket): boolean =>
   !socket.destroyed &&
   socket.listenerCount("data") === 1;
 
-const readShared = readsIntoSharedMemory(function (this: HostedSocket, buffer, size): number {
-  if (mayBypassQueue(this)) return this[STREAM]!.receiveShared(buffer, size);
-  return Readable.prototype.push.call(this, copyOfRead(buffer, size)) ? 0 : STOP;
-});
+const reader: Reader = {
+  onRead: (socket: HostedSocket, buffer, size) => {
+    if (mayBypassQueue(socket)) return socket[STREAM]!.receiveShared(buffer, size);
+    const { bytes, start } = buffer;
+    return Readable.prototype.push.call(socket, Buffer.from(bytes.subarray(start, start + size))) ? 0 : STOP;
+  },
+  onOverwritten: (socket: HostedSocket) => socket[STREAM]!.destroyOverwritten(),
+};
+
+/** Created for the first connection. */
+let sharedReading: SharedReading | undefined;
 
 /** Replaces the socket's `push`: passes chunks directly to the connection if Readable's queue is empty. */
 function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {

@@ -2,17 +2,22 @@
  * Reads from all sockets into the same memory, instead of into new memory for each chunk. This uses the mechanism behind
  * the option `onread` of `net.Socket`, which Node offers only for sockets that the application creates.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ReceiveBuffer } from "../../../protocol/receive-buffer.ts";
 import { instantiateMask, SocketReceiveBuffer } from "./receive-buffer.ts";
 
-/**
- * Called as a method of the socket, when `size` bytes have been read into the buffer. Returns the number of bytes of the
- * current frame that have not arrived, or {@link STOP}.
- */
-export type OnRead = (this: Duplex, buffer: ReceiveBuffer, size: number) => number;
+/** What uses the receive buffer. */
+export interface Reader {
+  /**
+   * `size` bytes are in the receive buffer. Returns the number of bytes of the current frame that have not arrived, or
+   * {@link STOP}.
+   */
+  onRead(socket: Duplex, buffer: ReceiveBuffer, size: number): number;
+  /** The bytes that {@link onRead} is working on have been overwritten. */
+  onOverwritten(socket: Duplex): void;
+}
 
 /** Nothing is read from the socket until it is resumed. */
 export const STOP = -1;
@@ -39,43 +44,58 @@ const findProperties = (): Properties | undefined => {
   return memory && onRead && nextMemory && { memory, onRead, nextMemory };
 };
 
-/**
- * Returns a function that makes Node read a socket into the shared memory. It returns `false` if that is not possible:
- * nothing has changed then.
- */
-export const readsIntoSharedMemory = (onRead: OnRead): ((socket: Duplex) => boolean) => {
-  const properties = findProperties();
-  if (properties === undefined) return () => false;
-  let buffer: SocketReceiveBuffer | undefined; // created for the first socket
-  let next: Buffer | undefined;
+/** The receive buffer of this thread, and the sockets that are read into it. */
+export class SharedReading {
+  private readonly buffer = new SocketReceiveBuffer(instantiateMask());
+  private readonly properties = findProperties();
+  private readonly reader: Reader;
+  /** The socket whose bytes are in the buffer, while they are being parsed. */
+  private current: Duplex | undefined = undefined;
+  private nextMemory: Buffer | undefined = undefined;
+  private readonly afterRead: (this: Duplex, size: number, memory: Buffer) => boolean;
+  private readonly takeNextMemory: () => Buffer | undefined;
 
-  function afterRead(this: Duplex, size: number, current: Buffer): boolean {
-    const expected = onRead.call(this, buffer!, size);
-    const wanted = buffer!.windowFor(expected);
-    next = wanted === current ? undefined : wanted;
-    return expected !== STOP;
+  constructor(reader: Reader) {
+    this.reader = reader;
+    const reading = this;
+    this.afterRead = function (size, memory): boolean {
+      const expected = reading.parse(this, size);
+      const wanted = reading.buffer.windowFor(expected);
+      reading.nextMemory = wanted === memory ? undefined : wanted;
+      return expected !== STOP;
+    };
+    this.takeNextMemory = () => {
+      const memory = this.nextMemory;
+      this.nextMemory = undefined;
+      return memory;
+    };
   }
 
-  const takeNext = (): Buffer | undefined => {
-    const memory = next;
-    next = undefined;
-    return memory;
-  };
-
-  return (socket) => {
+  /** Makes Node read a socket into the buffer. `false`: that is not possible, and nothing has changed. */
+  adopt(socket: Duplex): boolean {
+    const { properties } = this;
     const internals = socket as unknown as Internals;
     const { _handle: handle } = internals;
     // Sockets of other classes, and sockets that the application reads with `onread`.
-    if (typeof handle?.useUserBuffer !== "function" || internals[properties.memory] !== null) return false;
-    buffer ??= new SocketReceiveBuffer(instantiateMask());
-    internals[properties.memory] = buffer.window;
-    internals[properties.onRead] = afterRead;
-    internals[properties.nextMemory] = takeNext;
-    handle.useUserBuffer(buffer.window);
+    if (properties === undefined || typeof handle?.useUserBuffer !== "function") return false;
+    if (internals[properties.memory] !== null) return false;
+    const { window } = this.buffer;
+    internals[properties.memory] = window;
+    internals[properties.onRead] = this.afterRead;
+    internals[properties.nextMemory] = this.takeNextMemory;
+    handle.useUserBuffer(window);
     return true;
-  };
-};
+  }
 
-/** Copies what has been read, for code that keeps it. */
-export const copyOfRead = ({ bytes, start }: ReceiveBuffer, size: number): Buffer =>
-  Buffer.from(bytes.subarray(start, start + size));
+  private parse(socket: Duplex, size: number): number {
+    const { current, reader } = this;
+    // Some native modules (such as `deasync`) run the event loop inside a callback.
+    if (current !== undefined) reader.onOverwritten(current);
+    this.current = socket;
+    try {
+      return reader.onRead(socket, this.buffer, size);
+    } finally {
+      this.current = current;
+    }
+  }
+}

@@ -1,6 +1,11 @@
-/** Tests of sockets that are read into the shared memory, and of those that are not. Each in a process of its own. */
+/** Tests of sockets that are read into the shared memory, and of those that are not. */
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
+import { ok, push, text, upgrade } from "websock-js";
 import { compiledForChildren } from "../../../support/child.ts";
+import { serve } from "../../../support/node-server.ts";
+import { handshake, RawClient } from "../../../support/raw-client.ts";
+import { frame, TEXT } from "../../../support/raw-frames.ts";
 
 const runChild = compiledForChildren();
 
@@ -67,4 +72,38 @@ describe("messages of every size are echoed", () => {
     expect(stderr.replace(/^Warning: disabling flag --expose_wasm.*\n/, "")).toBe("");
     expect(stdout).toBe(`echoed 5 ${shared}\n`);
   });
+});
+
+test("if a callback runs the event loop, and another socket is read meanwhile, the connection is lost, and no other", async () => {
+  const sockets: Socket[] = [];
+  const seen: string[] = [];
+  /** Reads a frame from the socket, as the event loop would do. */
+  const readNow = (socket: Socket, bytes: Buffer): void => {
+    const internals = socket as unknown as Record<symbol, unknown>;
+    const property = (name: string): unknown =>
+      internals[Object.getOwnPropertySymbols(socket).find(({ description }) => description === name)!];
+    const memory = property("kBuffer") as Buffer;
+    bytes.copy(memory);
+    Reflect.apply(property("kBufferCb") as () => void, socket, [bytes.length, memory]);
+  };
+  const { port } = await serve((req) => {
+    const n = sockets.push(req.socket);
+    upgrade(req, {
+      init: () => ok(null),
+      handleIn: ({ data }) => {
+        seen.push(`${n} ${data}`);
+        if (data === "run the event loop") readNow(sockets[1]!, frame(TEXT, "nested"));
+        return push(text(`answer to ${data}`), null);
+      },
+      terminate: (reason) => void seen.push(`${n} ${reason instanceof Object && (reason.error as Error).name}`),
+    });
+  });
+  const [first, second] = [await RawClient.open(port), await RawClient.open(port)];
+  await first.send(handshake()).accepted();
+  await second.send(handshake()).accepted();
+  first.send(Buffer.concat(["run the event loop", "a", "b", "c"].map((message) => frame(TEXT, message))));
+  expect(await second.text()).toBe("answer to nested");
+  await first.ended;
+  expect(seen).toEqual(["1 run the event loop", "2 nested", "1 ConnectionLost"]);
+  expect(await second.send(frame(TEXT, "later")).text()).toBe("answer to later");
 });
