@@ -92,7 +92,7 @@ export class NodeStream implements ByteStream {
 
   /** Passes on a chunk that Node has read. */
   receive(chunk: Uint8Array): void {
-    this.events.onBytes(chunk, (this.inContext ??= isInRootContext()));
+    if (!sharedReading!.pass(this.socket, chunk)) this.events.onBytes(chunk, (this.inContext ??= isInRootContext()));
   }
 
   /** Passes on what Node has read into the shared receive buffer. */

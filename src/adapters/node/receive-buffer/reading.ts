@@ -87,6 +87,18 @@ export class SharedReading {
     return true;
   }
 
+  /**
+   * Copies a chunk into the buffer and passes it on, for sockets that Node cannot read into it. `false`: it is too large,
+   * or another chunk is being parsed.
+   */
+  pass(socket: Duplex, chunk: Uint8Array): boolean {
+    const { window } = this.buffer;
+    if (this.current !== undefined || chunk.length > window.length) return false;
+    window.set(chunk);
+    this.parse(socket, chunk.length);
+    return true;
+  }
+
   private parse(socket: Duplex, size: number): number {
     const { current, reader } = this;
     // Some native modules (such as `deasync`) run the event loop inside a callback.
