@@ -736,16 +736,32 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.closeReceived || this.isDisconnected) this.startAbandonTimeout();
     this.settlement ??= {
-      fulfilled: (result) => this.runInContext(this.settle, this, returnValue, result),
-      rejected: (error) => this.runInContext(this.settle, this, throwValue, error),
+      fulfilled: (result) => this.runInContext(this.onFulfilled, this, result),
+      rejected: (error) => this.runInContext(this.onRejected, this, error),
     };
     Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
-  private settle(settler: Callback, value: unknown): void {
+  private onFulfilled(result: unknown): void {
     if (this.phase === ENDED) return;
     const name = this.running!;
-    this.invoke(name, settler, value);
+    try {
+      this.interpret(result, name);
+    } catch (error) {
+      this.endWithError(error, name);
+    }
+    this.onSettled(name);
+  }
+
+  private onRejected(error: unknown): void {
+    if (this.phase === ENDED) return;
+    const name = this.running!;
+    this.endWithError(error, name);
+    this.onSettled(name);
+  }
+
+  private onSettled(name: CallbackName): void {
+    this.terminateIfReady();
     if (name === "init") this.notifyOpen();
     this.pump();
   }
@@ -1091,12 +1107,6 @@ interface Settlement {
   readonly fulfilled: (result: unknown) => void;
   readonly rejected: (error: unknown) => void;
 }
-
-const returnValue: Callback = (result) => result;
-
-const throwValue: Callback = (error) => {
-  throw error;
-};
 
 export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
