@@ -106,6 +106,13 @@ export interface TransportEvents {
   onProtocolError(error: ProtocolError): void;
   /** Bytes have been flushed: {@link Transport.buffered} may be lower, but is not necessarily 0. */
   onDrain(): void;
+  /**
+   * Called when a scheduled flush is due, on hosts that provide bytes. `true`: an answer to the next message is expected
+   * within the next event-loop tick, and the transport asks again in that tick, so that one write sends all of them.
+   *
+   * @param waiting the number of bytes that are not written yet
+   */
+  awaitsAnswers(waiting: number): boolean;
   /** The host closes the connection because it is idle. Only on hosts without the capability `idleClock`. */
   onIdle(): void;
   /** The host's server is stopping, and closes the connection. */

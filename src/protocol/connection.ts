@@ -123,7 +123,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   onDrain(): void {
     this.writer.useOwnSlab(false);
-    this.onScheduledFlush();
+    this.flush();
   }
 
   /**
@@ -147,6 +147,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   onScheduledFlush(): void {
     this.flushScheduled = false;
+    if (this.session.awaitsAnswers(this.writer.bytes)) this.scheduleFlush();
+    else this.flush();
+  }
+
+  private flush(): void {
     // While the stream has a backlog, small frames are collected in the writer's slab.
     if (this.stream.buffered > 0) return;
     this.writeOut();

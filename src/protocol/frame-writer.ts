@@ -104,7 +104,8 @@ export class FrameWriter {
     this.bytes += header + size;
     if (typeof data === "string" && size <= MAX_SHORT) {
       const { lastText } = this.byteOps;
-      if (data === lastText.text && lastText.view !== undefined) {
+      // Not behind a collected frame: writing that one first would be a call to the host for each message.
+      if (this.pendingText === "" && data === lastText.text && lastText.view !== undefined) {
         this.addLastText(firstByte, size);
         return;
       }
@@ -177,7 +178,6 @@ export class FrameWriter {
 
   /** Adds the short text that was decoded last, by copying the bytes that it was received as. */
   private addLastText(firstByte: number, size: number): void {
-    if (this.pendingText !== "") this.writePendingText();
     const at = this.reserve(2 + size);
     const { view } = this.slab;
     view.setUint16(at, (firstByte << 8) | size);

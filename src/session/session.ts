@@ -85,6 +85,9 @@ const UNPAUSABLE_LIMIT = { messages: 65_536, extraBytes: 1024 * 1024 } as const;
  */
 const OUTBOUND_HIGH_WATER_MARK = 65_536;
 
+/** Answers wait at most this long for those to the messages behind them, in milliseconds. See `awaitsAnswers`. */
+const MAX_ANSWER_DELAY = 2;
+
 /** A mailbox with more infos than this ends the connection. */
 const MAX_INFOS = 65_536;
 
@@ -164,6 +167,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   /** Created when the connection first waits in `self.drained()` or subscribes to a topic. */
   private extensions: Extensions | undefined = undefined;
   private paused = false;
+  /** The number of bytes that {@link awaitsAnswers} has held back, and since when. */
+  private delayedBytes = 0;
+  private delayedSince = 0;
   private infosScheduled = false;
   private overflowed = false;
   private reportedMissingHandleInfo = false;
@@ -521,6 +527,25 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.pump();
   }
 
+  /**
+   * While a promise is pending and messages are queued behind it, answers are sent together, as long as every event-loop
+   * tick adds one: a write costs more than all other work for a short message. The first tick without a new answer ends
+   * the wait.
+   */
+  awaitsAnswers(waiting: number): boolean {
+    const { delayedBytes } = this;
+    if (this.running !== undefined && this.mailbox.messages > 0 && waiting > delayedBytes) {
+      const now = this.clock.now();
+      if (delayedBytes === 0) this.delayedSince = now;
+      if (now - this.delayedSince < MAX_ANSWER_DELAY) {
+        this.delayedBytes = waiting;
+        return true;
+      }
+    }
+    this.delayedBytes = 0;
+    return false;
+  }
+
   onIdle(): void {
     this.endAndTerminate("timeout", CLOSE.goingAway, "idle timeout");
   }
@@ -711,16 +736,32 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (!isPromiseLike(promise)) refuseResult(promise, name);
     if (this.closeReceived || this.isDisconnected) this.startAbandonTimeout();
     this.settlement ??= {
-      fulfilled: (result) => this.runInContext(this.settle, this, returnValue, result),
-      rejected: (error) => this.runInContext(this.settle, this, throwValue, error),
+      fulfilled: (result) => this.runInContext(this.onFulfilled, this, result),
+      rejected: (error) => this.runInContext(this.onRejected, this, error),
     };
     Promise.resolve(promise).then(this.settlement.fulfilled, this.settlement.rejected);
   }
 
-  private settle(settler: Callback, value: unknown): void {
+  private onFulfilled(result: unknown): void {
     if (this.phase === ENDED) return;
     const name = this.running!;
-    this.invoke(name, settler, value);
+    try {
+      this.interpret(result, name);
+    } catch (error) {
+      this.endWithError(error, name);
+    }
+    this.onSettled(name);
+  }
+
+  private onRejected(error: unknown): void {
+    if (this.phase === ENDED) return;
+    const name = this.running!;
+    this.endWithError(error, name);
+    this.onSettled(name);
+  }
+
+  private onSettled(name: CallbackName): void {
+    this.terminateIfReady();
     if (name === "init") this.notifyOpen();
     this.pump();
   }
@@ -1066,12 +1107,6 @@ interface Settlement {
   readonly fulfilled: (result: unknown) => void;
   readonly rejected: (error: unknown) => void;
 }
-
-const returnValue: Callback = (result) => result;
-
-const throwValue: Callback = (error) => {
-  throw error;
-};
 
 export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

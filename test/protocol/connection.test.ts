@@ -125,6 +125,34 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       expect(stream.sent.at(-1)).toBe("text re: d");
     });
 
+    test("waits for another tick while the session expects answers", () => {
+      const { stream, session, send } = makeWire(byteOps);
+      const asked: number[] = [];
+      session.onEvent.flushing = (waiting) => asked.push(waiting) < 3;
+      for (const data of ["a", "b", "c"]) {
+        expect(stream.log).toEqual([]);
+        send(data);
+        stream.tick();
+      }
+      expect([asked, stream.log]).toEqual([[3, 6, 9], ["write"]]);
+      expect(stream.sent).toEqual(["text a", "text b", "text c"]);
+      stream.tick();
+      expect([asked.length, session.log]).toEqual([3, ["drained"]]);
+    });
+
+    test("does not wait for answers when the stream drains", () => {
+      const { stream, session, send } = makeWire(byteOps);
+      stream.stalled = true;
+      send("a");
+      stream.tick();
+      send("b");
+      stream.tick();
+      session.onEvent.flushing = () => true;
+      stream.stalled = false;
+      stream.drain();
+      expect(stream.sent).toEqual(["text a", "text b"]);
+    });
+
     test("writes after 64 KiB, without waiting for the end of the tick", () => {
       const { stream, send } = makeWire(byteOps);
       for (let i = 0; i < 70; i++) send("x".repeat(1000));

@@ -101,6 +101,7 @@ export class FakeSession implements TransportEvents {
     closing?: (code: number | undefined, text: string) => void;
     failed?: (error: ProtocolError) => void;
     drained?: () => void;
+    flushing?: (waiting: number) => boolean;
   } = {};
 
   onActivity(): void {
@@ -129,6 +130,9 @@ export class FakeSession implements TransportEvents {
   onDrain(): void {
     this.log.push("drained");
     this.onEvent.drained?.();
+  }
+  awaitsAnswers(waiting: number): boolean {
+    return this.onEvent.flushing?.(waiting) ?? false;
   }
   onIdle(): void {
     this.log.push("idle");

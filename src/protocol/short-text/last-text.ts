@@ -43,7 +43,7 @@ export class LastText {
     const { end } = this;
     const view = this.view!;
     let source = this.start;
-    for (; source + 3 < end; source += 4, at += 4) target.setInt32(at, view.getInt32(source, true), true);
+    for (; source + 3 < end; source += 4, at += 4) target.setUint32(at, view.getInt32(source, true), true);
     for (; source < end; source++, at++) target.setUint8(at, view.getUint8(source));
     return at;
   }

@@ -42,6 +42,42 @@ describe.each(allByteOps)("a text that is sent on, with $name", ({ byteOps }) =>
     },
   );
 
+  test("keeps its place among other texts, which are written by one call to the host", () => {
+    let writes = 0;
+    const counting = {
+      ...byteOps,
+      writeLatin1: (...args: Parameters<typeof byteOps.writeLatin1>) => {
+        writes++;
+        byteOps.writeLatin1(...args);
+      },
+    };
+    const { stream, session, connection, receive, send } = makeWire(counting);
+    const texts = Array.from({ length: 16 }, (_, i) => `message number ${i + 10}`);
+    session.onEvent.message = ({ data }) => {
+      send(`before ${data}`);
+      send(data as string);
+      send(`behind ${data}`);
+    };
+    receive(...texts.map((payload) => ({ opcode: OP.text, payload })));
+    stream.tick();
+    expect(stream.sent).toEqual(
+      texts.flatMap((text) => [`text before ${text}`, `text ${text}`, `text behind ${text}`]),
+    );
+    expect(writes).toBe(1);
+
+    session.onEvent.message = ({ data }) => {
+      send(data as string);
+      send("other");
+      connection.send("binary", data, (data as string).length);
+      send(data as string);
+    };
+    receive(...texts.map((payload) => ({ opcode: OP.text, payload })));
+    stream.tick();
+    expect(stream.sent.slice(3 * texts.length)).toEqual(
+      texts.flatMap((text) => [`text ${text}`, "text other", `binary ${text}`, `text ${text}`]),
+    );
+  });
+
   test("is written with U+FFFD where it was not valid UTF-8 and validateUtf8 is off", () => {
     const { stream, session, send, receive } = makeWire(byteOps, { validateUtf8: false });
     session.onEvent.message = ({ data }) => send(data as string);
