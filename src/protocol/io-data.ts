@@ -4,6 +4,7 @@
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
+import { MAX_LOOP_COPY } from "./copy.ts";
 
 /**
  * The length of `data` in bytes, strings as UTF-8.
@@ -104,7 +105,8 @@ export const writeIoData = (
     return at + size;
   }
   if (data instanceof Uint8Array) {
-    target.set(data, at);
+    if (size <= MAX_LOOP_COPY) for (let i = 0; i < size; i++) target[at + i] = data[i]!;
+    else target.set(data, at);
     return at + size;
   }
   return writeList(data, target, at, byteOps);
