@@ -63,7 +63,7 @@ import { type Clock, NEVER, type Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
 import { Extensions, type SessionListener } from "./extensions.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
-import { HEARTBEAT, Liveness } from "./liveness.ts";
+import { HEARTBEAT, Liveness, QUIET } from "./liveness.ts";
 import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
@@ -128,7 +128,7 @@ export interface SessionEnvironment {
 export class Session implements TransportEvents, Timed, TopicSession {
   // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something last arrived. Set by {@link onActivity}; {@link currentLiveness} passes it to {@link liveness}. */
+  /** When something was last received. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
@@ -154,7 +154,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   slot = 0;
   private readonly environment: SessionEnvironment;
   private readonly callbacks: Callbacks;
-  private readonly liveness: Liveness;
+  private liveness: Liveness = QUIET;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
   /** Set when the end is decided. */
@@ -182,7 +182,6 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.transport = transport;
     this.environment = environment;
     this.callbacks = callbacks;
-    this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
     this.outsideContext = asyncContext !== undefined;
   }
@@ -493,7 +492,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onControl(message: ControlMessage): void {
-    if (this.liveness.consumePong(message)) return;
+    if (this.liveness.consumePong(message)) {
+      this.releaseLiveness();
+      return;
+    }
     // The answer to a ping counts as outbound: a peer that sends pings without reading is held back, too.
     this.applyBackpressure();
     if (this.callbacks.handleControl !== undefined) this.receive(message, message.data.length);
@@ -834,10 +836,11 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.paused = shouldPause;
     const now = this.clock.activeNow();
     if (shouldPause) {
-      this.currentLiveness.pause(now);
+      this.ownLiveness.pause(now);
       this.transport.pause();
     } else {
-      this.currentLiveness.resume(now);
+      this.activeAt = this.liveness.resume(now, this.activeAt);
+      this.releaseLiveness();
       this.reschedule();
       this.transport.resume();
     }
@@ -1003,25 +1006,31 @@ export class Session implements TransportEvents, Timed, TopicSession {
     }
     if (!this.checksIdle) return;
     const now = this.clock.activeNow();
-    if (this.currentLiveness.isIdle(now, options)) this.onIdle();
-    else if (this.canPing && this.currentLiveness.isHeartbeatDue(now, options)) this.sendHeartbeat(now);
+    if (this.liveness.isIdle(now, this.activeAt, options)) this.onIdle();
+    else if (this.canPing && this.liveness.isHeartbeatDue(now, this.activeAt, options)) this.sendHeartbeat(now);
   }
 
-  /** {@link liveness}, up to date with {@link activeAt}. */
-  private get currentLiveness(): Liveness {
-    this.liveness.noteActivity(this.activeAt);
+  private get ownLiveness(): Liveness {
+    if (this.liveness === QUIET) this.liveness = new Liveness();
     return this.liveness;
+  }
+
+  private releaseLiveness(): void {
+    if (this.liveness.isQuiet(this.activeAt)) this.liveness = QUIET;
   }
 
   private isStalled(): boolean {
     const { buffered, bytesFlushed } = this.transport;
+    if (buffered === 0 && this.liveness === QUIET) return false;
     const { options } = this.environment;
-    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, bytesFlushed);
+    const isStalled = this.ownLiveness.isStalled(this.clock.activeNow(), options, buffered, bytesFlushed);
+    this.releaseLiveness();
+    return isStalled;
   }
 
   private sendHeartbeat(now: number): void {
     const send = this.transport.buffered === 0;
-    this.liveness.noteHeartbeat(now, send);
+    this.ownLiveness.noteHeartbeat(now, send);
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
@@ -1045,7 +1054,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
     let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
       const inactive = this.clock.now() - this.clock.activeNow();
-      next = Math.min(next, this.currentLiveness.nextDeadline(options, this.checksIdle, this.canPing) + inactive);
+      const deadline = this.liveness.nextDeadline(this.activeAt, options, this.checksIdle, this.canPing);
+      next = Math.min(next, deadline + inactive);
     }
     this.clock.schedule(this, next);
   }
