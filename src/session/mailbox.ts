@@ -54,6 +54,10 @@ export class Mailbox {
   messages = 0;
   /** Their size in bytes. */
   bytes = 0;
+  /** A call of {@link releaseInfos} is scheduled. */
+  releaseScheduled = false;
+  /** Too many infos were sent: the connection is about to be ended. */
+  overflowed = false;
 
   private readonly messageQueue = new Queue<QueuedMessage>();
   private readonly infoQueue = new Queue<unknown>();
@@ -92,6 +96,7 @@ export class Mailbox {
   /** Called in a later event-loop tick: the infos that were sent until now may be handled. */
   releaseInfos(): void {
     this.releasedInfos = this.sentInfos;
+    this.releaseScheduled = false;
   }
 
   /** The size of the next message in bytes; 0 if there is none. */

@@ -164,8 +164,6 @@ export class Session implements TransportEvents, Timed, TopicSession {
   /** Created when the connection first waits in `self.drained()` or subscribes to a topic. */
   private extensions: Extensions | undefined = undefined;
   private paused = false;
-  private infosScheduled = false;
-  private overflowed = false;
   private reportedMissingHandleInfo = false;
 
   constructor(
@@ -265,7 +263,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   deliver(info: unknown): boolean {
-    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
+    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.mailbox.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
       if (!this.reportedMissingHandleInfo)
         this.report(
@@ -278,20 +276,20 @@ export class Session implements TransportEvents, Timed, TopicSession {
     const { clock } = this;
     if (this.mailbox.infos >= MAX_INFOS) {
       // Deferred: no callback runs on the sender's stack.
-      this.overflowed = true;
+      this.mailbox.overflowed = true;
       clock.defer(() => this.overflow());
       return false;
     }
-    this.ownMailbox.addInfo(info);
-    if (!this.infosScheduled) {
-      this.infosScheduled = true;
+    const mailbox = this.ownMailbox;
+    mailbox.addInfo(info);
+    if (!mailbox.releaseScheduled) {
+      mailbox.releaseScheduled = true;
       clock.defer(() => this.drainInfos());
     }
     return true;
   }
 
   private drainInfos(): void {
-    this.infosScheduled = false;
     this.mailbox.releaseInfos();
     this.pump();
   }
