@@ -1,5 +1,6 @@
 /** Sockets before the upgrade, and after a refusal. */
 import http, { type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timed } from "../../session/clock.ts";
 
@@ -18,6 +19,18 @@ export const lingerAndClose = (socket: Duplex, clock: Clock, timeout: number): v
 /** Removes the timeout that the server has set. */
 export const stopTimeout = (socket: Duplex): void => {
   (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
+};
+
+type PeerOf<S> = S & { _peername?: unknown };
+
+/** The address and port of the peer, without the object in which Node would keep both until the socket is closed. */
+export const peerOf = (
+  socket: PeerOf<Pick<Socket, "remoteAddress" | "remotePort">>,
+): Pick<Socket, "remoteAddress" | "remotePort"> => {
+  const { remoteAddress, remotePort } = socket;
+  // Node gets them from the operating system again when they are read again.
+  if (socket._peername) socket._peername = undefined;
+  return { remoteAddress, remotePort };
 };
 
 type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
