@@ -14,7 +14,7 @@ import type { Decompressor } from "./deflate/decompressor.ts";
 import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
-import { FrameWriter } from "./frame-writer.ts";
+import { type FrameWriter, NO_FRAMES, recycleWriter, takeWriter } from "./frame-writer.ts";
 import type { ReceiveBuffer } from "./receive-buffer.ts";
 import type { SharedSlice } from "./shared-messages.ts";
 import { decodeText } from "./text.ts";
@@ -42,7 +42,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
   private readonly byteOps: ByteOps;
   private readonly parser: FrameParser;
-  private readonly writer: FrameWriter;
+  /** The frames that are not flushed. */
+  private writer: FrameWriter = NO_FRAMES;
   private readonly deflate: DeflateState | undefined;
   private session!: TransportEvents; // set by `open`
 
@@ -66,7 +67,6 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.stream = stream;
     this.byteOps = byteOps;
     this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
-    this.writer = new FrameWriter(byteOps);
     this.deflate = compression && {
       decompressor: compression.decompressor,
       output: new CompressedOutput(
@@ -118,7 +118,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   onFlushed(): void {
-    if (this.writer.bytes === 0) this.writer.onFlushed();
+    if (this.writer.bytes === 0) this.releaseWriter();
   }
 
   onDrain(): void {
@@ -176,7 +176,19 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.takeParts());
-    if (this.stream.buffered === 0) this.writer.onFlushed();
+    if (this.stream.buffered === 0) this.releaseWriter();
+  }
+
+  private get ownWriter(): FrameWriter {
+    if (this.writer === NO_FRAMES) this.writer = takeWriter(this.byteOps);
+    return this.writer;
+  }
+
+  /** Everything is flushed. */
+  private releaseWriter(): void {
+    if (this.writer === NO_FRAMES) return;
+    recycleWriter(this.writer);
+    this.writer = NO_FRAMES;
   }
 
   private scheduleFlush(): void {
@@ -324,19 +336,21 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private write(firstByte: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
+    const writer = this.ownWriter;
     // With a backlog, the frame may wait for a long time, so it must not occupy the shared slab.
-    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
-    this.writer.add(firstByte, data, size);
+    if (this.stream.buffered > 0) writer.useOwnSlab(true);
+    writer.add(firstByte, data, size);
     if (firstByte === (FIN | OPCODE.close)) this.onCloseWritten();
-    else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    else if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
     else this.flushLater();
   }
 
   private writeFrames(frames: Uint8Array): void {
     if (this.closeWritten) return;
-    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
-    this.writer.addFrames(frames);
-    if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    const writer = this.ownWriter;
+    if (this.stream.buffered > 0) writer.useOwnSlab(true);
+    writer.addFrames(frames);
+    if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
   }
 
   private onCloseWritten(): void {

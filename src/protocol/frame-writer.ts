@@ -73,7 +73,7 @@ export class FrameWriter {
   /** The number of bytes that wait for {@link takeParts}. */
   bytes = 0;
 
-  private readonly byteOps: ByteOps;
+  readonly byteOps: ByteOps;
   private slab: Slab;
   private hasOwnSlab = false;
   private parts: Uint8Array[] = NO_PARTS;
@@ -243,3 +243,24 @@ export class FrameWriter {
     }
   }
 }
+
+/** The maximum number of writers that are kept for reuse. */
+const MAX_IDLE_WRITERS = 256;
+
+const idleWriters: FrameWriter[] = [];
+
+/** Returns a writer for a connection that has something to send. */
+export const takeWriter = (byteOps: ByteOps): FrameWriter => {
+  const writer = idleWriters.pop();
+  return writer?.byteOps === byteOps ? writer : new FrameWriter(byteOps);
+};
+
+/** Everything that was added to the writer is flushed, and its connection does not use it any more. */
+export const recycleWriter = (writer: FrameWriter): void => {
+  writer.onFlushed();
+  writer.useOwnSlab(false);
+  if (idleWriters.length < MAX_IDLE_WRITERS) idleWriters.push(writer);
+};
+
+/** Stands in for the writer of a connection that has nothing to send. Never add to it. */
+export const NO_FRAMES = new FrameWriter(portableByteOps);
