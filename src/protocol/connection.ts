@@ -13,7 +13,7 @@ import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
 import { CompressedOutput } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
-import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
+import { type FrameEvents, type FrameParser, type ParserLimits, recycleParser, takeParser } from "./frame-parser.ts";
 import { type FrameWriter, NO_FRAMES, recycleWriter, takeWriter } from "./frame-writer.ts";
 import type { ReceiveBuffer } from "./receive-buffer.ts";
 import type { SharedSlice } from "./shared-messages.ts";
@@ -41,7 +41,9 @@ const FLUSH_THRESHOLD = 65_536;
 export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private readonly stream: ByteStream;
   private readonly byteOps: ByteOps;
-  private readonly parser: FrameParser;
+  private readonly limits: ParserLimits;
+  /** What has been received and is not parsed. `undefined`: nothing. */
+  private parser: FrameParser | undefined = undefined;
   /** The frames that are not flushed. */
   private writer: FrameWriter = NO_FRAMES;
   private readonly deflate: DeflateState | undefined;
@@ -66,7 +68,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   constructor(stream: ByteStream, byteOps: ByteOps, limits: ParserLimits, compression?: Compression) {
     this.stream = stream;
     this.byteOps = byteOps;
-    this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
+    this.limits = limits;
     this.deflate = compression && {
       decompressor: compression.decompressor,
       output: new CompressedOutput(
@@ -96,7 +98,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private parseChunk(chunk: Uint8Array): void {
     this.session.onActivity();
-    this.parser.feed(chunk);
+    this.ownParser.feed(chunk);
     this.parse();
   }
 
@@ -104,12 +106,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.discarding) return 0;
     if (inContext) this.session.assumeContext(this.parseReceived, this, buffer, size);
     else this.session.runInContext(this.parseReceived, this, buffer, size);
-    return this.parser.expected;
+    return this.parser?.expected ?? 0;
   }
 
   private parseReceived(buffer: ReceiveBuffer, size: number): void {
     this.session.onActivity();
-    this.parser.feedShared(buffer, size);
+    this.ownParser.feedShared(buffer, size);
     this.parse();
   }
 
@@ -157,7 +159,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.parsing) return;
     this.parsing = true;
     try {
-      this.parser.parse();
+      this.parser?.parse();
       if (this.paused || this.deflate?.inflating) this.answerPingsAhead();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -165,6 +167,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     } finally {
       this.parsing = false;
       this.byteOps.lastText.forget();
+    }
+    if (this.parser?.isEmpty) {
+      recycleParser(this.parser);
+      this.parser = undefined;
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
@@ -225,7 +231,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       this.deliver(opcode, message);
       return;
     }
-    deflate.inflating = this.parser.stopped = true;
+    deflate.inflating = true;
+    this.updateStopped();
     this.stream.pause();
   }
 
@@ -234,7 +241,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     const deflate = this.deflate!;
     deflate.inflating = false;
     // `resume` is not called here, because it would end a pause that the session has requested.
-    this.parser.stopped = this.paused || this.discarding;
+    this.updateStopped();
     try {
       if (result instanceof ProtocolError) throw result;
       if (!this.closeQueued) this.deliver(opcode, result);
@@ -250,7 +257,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private deliver(opcode: number, data: Uint8Array): void {
     if (opcode === OPCODE.text)
-      this.session.onText(decodeText(data, this.byteOps, this.parser.limits.validateUtf8), data.length);
+      this.session.onText(decodeText(data, this.byteOps, this.limits.validateUtf8), data.length);
     else this.session.onBinary(viewOrCopy(data, 0, data.length)); // zlib may have allocated more memory than it filled
   }
 
@@ -268,7 +275,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   /** While parsing is stopped, pings that have arrived behind the waiting messages are answered nevertheless. */
   private answerPingsAhead(): void {
     if (this.closeQueued || this.discarding) return;
-    for (const data of this.parser.takePingsAhead()) this.answerPing(data);
+    for (const data of this.parser?.takePingsAhead() ?? []) this.answerPing(data);
   }
 
   onClose({ code, text }: CloseFrame): void {
@@ -287,7 +294,20 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private stopReading(): void {
     this.discarding = true;
-    this.parser.discard();
+    this.parser?.discard();
+  }
+
+  private get ownParser(): FrameParser {
+    if (this.parser === undefined) {
+      this.parser = takeParser(this.byteOps, this.limits, this, this.deflate !== undefined);
+      this.updateStopped();
+    }
+    return this.parser;
+  }
+
+  private updateStopped(): void {
+    if (this.parser !== undefined)
+      this.parser.stopped = this.paused || this.discarding || this.deflate?.inflating === true;
   }
 
   // --- calls of the session
@@ -361,15 +381,15 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   pause(): void {
-    this.paused = this.parser.stopped = true;
+    this.paused = true;
+    this.updateStopped();
     this.stream.pause();
   }
 
   resume(): void {
     this.paused = false;
-    if (this.deflate?.inflating) return;
-    this.parser.stopped = this.discarding;
-    this.continueReading();
+    this.updateStopped();
+    if (!this.deflate?.inflating) this.continueReading();
   }
 
   private continueReading(): void {
