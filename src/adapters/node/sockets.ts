@@ -21,16 +21,20 @@ export const stopTimeout = (socket: Duplex): void => {
   (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
 };
 
-type PeerOf<S> = S & { _peername?: unknown };
+type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
 
-/** The address and port of the peer, without the object in which Node would keep both until the socket is closed. */
-export const peerOf = (
-  socket: PeerOf<Pick<Socket, "remoteAddress" | "remotePort">>,
-): Pick<Socket, "remoteAddress" | "remotePort"> => {
+/** The address of the peer that {@link peerOf} was called for last. */
+let lastAddress: string | undefined;
+
+/** Returns the address and port of the peer, so that they need as little memory as possible. */
+export const peerOf = (socket: Peer & { _peername?: unknown }): Peer => {
   const { remoteAddress, remotePort } = socket;
-  // Node gets them from the operating system again when they are read again.
+  // The object in which Node keeps both until the socket is closed. If they are read again, Node gets them again from
+  // the operating system.
   if (socket._peername) socket._peername = undefined;
-  return { remoteAddress, remotePort };
+  // Behind a proxy, all connections have the same address, which needs only one string.
+  if (remoteAddress !== lastAddress) lastAddress = remoteAddress;
+  return { remoteAddress: lastAddress, remotePort };
 };
 
 type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
