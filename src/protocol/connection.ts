@@ -11,7 +11,7 @@ import { type CloseFrame, closePayload } from "./close.ts";
 import { viewOrCopy } from "./copy.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
-import { CompressedOutput } from "./deflate/output.ts";
+import { CompressedOutput, type FrameSink } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
 import { type FrameEvents, type FrameParser, type ParserLimits, recycleParser, takeParser } from "./frame-parser.ts";
 import { type FrameWriter, NO_FRAMES, recycleWriter, takeWriter } from "./frame-writer.ts";
@@ -38,7 +38,7 @@ interface DeflateState {
 /** This many pending bytes are written to the stream without waiting for the end of the event-loop tick. */
 const FLUSH_THRESHOLD = 65_536;
 
-export class Connection implements Transport, ByteStreamEvents, FrameEvents {
+export class Connection implements Transport, ByteStreamEvents, FrameEvents, FrameSink {
   private readonly stream: ByteStream;
   private readonly byteOps: ByteOps;
   private readonly limits: ParserLimits;
@@ -71,14 +71,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     this.limits = limits;
     this.deflate = compression && {
       decompressor: compression.decompressor,
-      output: new CompressedOutput(
-        compression.compressor,
-        (firstByte, data, size) => this.write(firstByte, data, size),
-        (frames) => {
-          this.writeFrames(frames);
-          this.flushLater();
-        },
-      ),
+      output: new CompressedOutput(compression.compressor, this),
       inflating: false,
       disconnected: false,
     };
@@ -269,7 +262,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   /** RFC 6455 §5.5.2: a pong with the same payload, "as soon as is practical". */
   private answerPing(data: Uint8Array): void {
-    this.write(FIN | OPCODE.pong, data, data.length);
+    this.writeFrame(FIN | OPCODE.pong, data, data.length);
   }
 
   /** While parsing is stopped, pings that have arrived behind the waiting messages are answered nevertheless. */
@@ -336,7 +329,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       return;
     }
     for (const slice of slices)
-      if (deflate === undefined) this.writeFrames(slice.frames);
+      if (deflate === undefined) this.addFrames(slice.frames);
       else deflate.output.sendShared(slice);
     if (flush && stream.buffered === 0) this.writeOut();
     else this.flushLater();
@@ -350,11 +343,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private sendFrame(opcode: number, data: IoData, size: number): void {
-    if (this.deflate === undefined) this.write(FIN | opcode, data, size);
+    if (this.deflate === undefined) this.writeFrame(FIN | opcode, data, size);
     else this.deflate.output.send(opcode, data, size);
   }
 
-  private write(firstByte: number, data: IoData, size: number): void {
+  writeFrame(firstByte: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
     const writer = this.ownWriter;
     // With a backlog, the frame may wait for a long time, so it must not occupy the shared slab.
@@ -365,7 +358,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     else this.flushLater();
   }
 
-  private writeFrames(frames: Uint8Array): void {
+  writeFrames(frames: Uint8Array): void {
+    this.addFrames(frames);
+    this.flushLater();
+  }
+
+  private addFrames(frames: Uint8Array): void {
     if (this.closeWritten) return;
     const writer = this.ownWriter;
     if (this.stream.buffered > 0) writer.useOwnSlab(true);
