@@ -82,6 +82,11 @@ export class Mailbox {
     return this.messages === 0 && this.handledInfos >= this.infosAtArrival;
   }
 
+  /** Whether {@link EMPTY_MAILBOX} can stand for this object. */
+  get isUnused(): boolean {
+    return this.messages === 0 && this.handledInfos === this.sentInfos && !this.releaseScheduled && !this.overflowed;
+  }
+
   addMessage(event: InboundMessage, size: number): void {
     this.messageQueue.push({ event, size, infosBefore: this.infosAtArrival });
     this.messages++;
@@ -133,7 +138,7 @@ export class Mailbox {
 }
 
 /**
- * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection
+ * The shared empty mailbox, used while a connection has nothing to queue. It saves the memory of a mailbox per connection
  * and stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

@@ -648,6 +648,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
+    if (this.mailbox.isUnused) this.mailbox = EMPTY_MAILBOX;
     if (this.phase !== OPEN || this.running !== undefined || this.inSelfCall || this.mailbox.messages > 0) return;
     if (!this.closeReceived && !this.isDisconnected) return;
     this.endByPeer();
