@@ -386,7 +386,7 @@ export class FrameParser {
 /** Stands in for the connection of a parser that has none. Nothing is reported to it. */
 const NOBODY = {} as FrameEvents;
 
-/** A parser that no connection uses, for reuse. Nearly always, a chunk leaves nothing to keep, so that one is enough. */
+/** A parser that no connection uses, for reuse. One is enough: nearly always, a chunk leaves nothing to keep. */
 let idleParser: FrameParser | undefined;
 
 /** A parser for the bytes of one connection. */

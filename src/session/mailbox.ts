@@ -138,7 +138,7 @@ export class Mailbox {
 }
 
 /**
- * The shared empty mailbox, used while a connection has nothing to queue. It saves the memory of a mailbox per connection
- * and stays hot in the CPU cache. Never add to it.
+ * The shared empty mailbox, used while a connection has nothing to queue. It saves the memory of a mailbox per
+ * connection and stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

@@ -49,8 +49,8 @@ export class SessionShare {
   }
 
   /**
-   * Returns the listener for `close` of the streams whose WebSockets belong to `group`. They share it, because a closure
-   * for each stream would account for a tenth of its memory.
+   * Returns the listener for `close` of the streams whose WebSockets belong to `group`. They share it, because a
+   * closure for each stream would account for a tenth of its memory.
    */
   closeListener(group: Closing): () => void {
     let listener = this.closeListeners.get(group);
