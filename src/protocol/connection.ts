@@ -11,10 +11,10 @@ import { type CloseFrame, closePayload } from "./close.ts";
 import { viewOrCopy } from "./copy.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
-import { CompressedOutput } from "./deflate/output.ts";
+import { CompressedOutput, type FrameSink } from "./deflate/output.ts";
 import { FIN, OPCODE } from "./frame.ts";
-import { type FrameEvents, FrameParser, type ParserLimits } from "./frame-parser.ts";
-import { FrameWriter } from "./frame-writer.ts";
+import { type FrameEvents, type FrameParser, type ParserLimits, recycleParser, takeParser } from "./frame-parser.ts";
+import { type FrameWriter, NO_FRAMES, recycleWriter, takeWriter } from "./frame-writer.ts";
 import type { ReceiveBuffer } from "./receive-buffer.ts";
 import type { SharedSlice } from "./shared-messages.ts";
 import { decodeText } from "./text.ts";
@@ -38,11 +38,14 @@ interface DeflateState {
 /** This many pending bytes are written to the stream without waiting for the end of the event-loop tick. */
 const FLUSH_THRESHOLD = 65_536;
 
-export class Connection implements Transport, ByteStreamEvents, FrameEvents {
+export class Connection implements Transport, ByteStreamEvents, FrameEvents, FrameSink {
   private readonly stream: ByteStream;
   private readonly byteOps: ByteOps;
-  private readonly parser: FrameParser;
-  private readonly writer: FrameWriter;
+  private readonly limits: ParserLimits;
+  /** What has been received and is not parsed. `undefined`: nothing. */
+  private parser: FrameParser | undefined = undefined;
+  /** The frames that are not flushed. */
+  private writer: FrameWriter = NO_FRAMES;
   private readonly deflate: DeflateState | undefined;
   private session!: TransportEvents; // set by `open`
 
@@ -65,18 +68,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   constructor(stream: ByteStream, byteOps: ByteOps, limits: ParserLimits, compression?: Compression) {
     this.stream = stream;
     this.byteOps = byteOps;
-    this.parser = new FrameParser(limits, byteOps, this, compression !== undefined);
-    this.writer = new FrameWriter(byteOps);
+    this.limits = limits;
     this.deflate = compression && {
       decompressor: compression.decompressor,
-      output: new CompressedOutput(
-        compression.compressor,
-        (firstByte, data, size) => this.write(firstByte, data, size),
-        (frames) => {
-          this.writeFrames(frames);
-          this.flushLater();
-        },
-      ),
+      output: new CompressedOutput(compression.compressor, this),
       inflating: false,
       disconnected: false,
     };
@@ -96,7 +91,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private parseChunk(chunk: Uint8Array): void {
     this.session.onActivity();
-    this.parser.feed(chunk);
+    this.ownParser.feed(chunk);
     this.parse();
   }
 
@@ -104,12 +99,12 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.discarding) return 0;
     if (inContext) this.session.assumeContext(this.parseReceived, this, buffer, size);
     else this.session.runInContext(this.parseReceived, this, buffer, size);
-    return this.parser.expected;
+    return this.parser?.expected ?? 0;
   }
 
   private parseReceived(buffer: ReceiveBuffer, size: number): void {
     this.session.onActivity();
-    this.parser.feedShared(buffer, size);
+    this.ownParser.feedShared(buffer, size);
     this.parse();
   }
 
@@ -118,7 +113,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   onFlushed(): void {
-    if (this.writer.bytes === 0) this.writer.onFlushed();
+    if (this.writer.bytes === 0) this.releaseWriter();
   }
 
   onDrain(): void {
@@ -162,7 +157,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     if (this.parsing) return;
     this.parsing = true;
     try {
-      this.parser.parse();
+      this.parser?.parse();
       if (this.paused || this.deflate?.inflating) this.answerPingsAhead();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -170,6 +165,10 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     } finally {
       this.parsing = false;
       this.byteOps.lastText.forget();
+    }
+    if (this.parser?.isEmpty) {
+      recycleParser(this.parser);
+      this.parser = undefined;
     }
     if (this.stream.buffered > 0) return;
     if (this.writer.bytes > 0 && this.stream.shouldFlushNow()) this.writeOut();
@@ -181,7 +180,19 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.takeParts());
-    if (this.stream.buffered === 0) this.writer.onFlushed();
+    if (this.stream.buffered === 0) this.releaseWriter();
+  }
+
+  private get ownWriter(): FrameWriter {
+    if (this.writer === NO_FRAMES) this.writer = takeWriter(this.byteOps);
+    return this.writer;
+  }
+
+  /** Everything is flushed. */
+  private releaseWriter(): void {
+    if (this.writer === NO_FRAMES) return;
+    recycleWriter(this.writer);
+    this.writer = NO_FRAMES;
   }
 
   private scheduleFlush(): void {
@@ -218,7 +229,8 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       this.deliver(opcode, message);
       return;
     }
-    deflate.inflating = this.parser.stopped = true;
+    deflate.inflating = true;
+    this.updateStopped();
     this.stream.pause();
   }
 
@@ -227,7 +239,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
     const deflate = this.deflate!;
     deflate.inflating = false;
     // `resume` is not called here, because it would end a pause that the session has requested.
-    this.parser.stopped = this.paused || this.discarding;
+    this.updateStopped();
     try {
       if (result instanceof ProtocolError) throw result;
       if (!this.closeQueued) this.deliver(opcode, result);
@@ -243,7 +255,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private deliver(opcode: number, data: Uint8Array): void {
     if (opcode === OPCODE.text)
-      this.session.onText(decodeText(data, this.byteOps, this.parser.limits.validateUtf8), data.length);
+      this.session.onText(decodeText(data, this.byteOps, this.limits.validateUtf8), data.length);
     else this.session.onBinary(viewOrCopy(data, 0, data.length)); // zlib may have allocated more memory than it filled
   }
 
@@ -255,13 +267,13 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   /** RFC 6455 §5.5.2: a pong with the same payload, "as soon as is practical". */
   private answerPing(data: Uint8Array): void {
-    this.write(FIN | OPCODE.pong, data, data.length);
+    this.writeFrame(FIN | OPCODE.pong, data, data.length);
   }
 
   /** While parsing is stopped, pings that have arrived behind the waiting messages are answered nevertheless. */
   private answerPingsAhead(): void {
     if (this.closeQueued || this.discarding) return;
-    for (const data of this.parser.takePingsAhead()) this.answerPing(data);
+    for (const data of this.parser?.takePingsAhead() ?? []) this.answerPing(data);
   }
 
   onClose({ code, text }: CloseFrame): void {
@@ -280,7 +292,20 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
 
   private stopReading(): void {
     this.discarding = true;
-    this.parser.discard();
+    this.parser?.discard();
+  }
+
+  private get ownParser(): FrameParser {
+    if (this.parser === undefined) {
+      this.parser = takeParser(this.byteOps, this.limits, this, this.deflate !== undefined);
+      this.updateStopped();
+    }
+    return this.parser;
+  }
+
+  private updateStopped(): void {
+    if (this.parser !== undefined)
+      this.parser.stopped = this.paused || this.discarding || this.deflate?.inflating === true;
   }
 
   // --- calls of the session
@@ -309,7 +334,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
       return;
     }
     for (const slice of slices)
-      if (deflate === undefined) this.writeFrames(slice.frames);
+      if (deflate === undefined) this.addFrames(slice.frames);
       else deflate.output.sendShared(slice);
     if (flush && stream.buffered === 0) this.writeOut();
     else this.flushLater();
@@ -323,25 +348,32 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   private sendFrame(opcode: number, data: IoData, size: number): void {
-    if (this.deflate === undefined) this.write(FIN | opcode, data, size);
+    if (this.deflate === undefined) this.writeFrame(FIN | opcode, data, size);
     else this.deflate.output.send(opcode, data, size);
   }
 
-  private write(firstByte: number, data: IoData, size: number): void {
+  writeFrame(firstByte: number, data: IoData, size: number): void {
     if (this.closeWritten) return;
+    const writer = this.ownWriter;
     // With a backlog, the frame may wait for a long time, so it must not occupy the shared slab.
-    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
-    this.writer.add(firstByte, data, size);
+    if (this.stream.buffered > 0) writer.useOwnSlab(true);
+    writer.add(firstByte, data, size);
     if (firstByte === (FIN | OPCODE.close)) this.onCloseWritten();
-    else if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    else if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
     else this.flushLater();
   }
 
-  private writeFrames(frames: Uint8Array): void {
+  writeFrames(frames: Uint8Array): void {
+    this.addFrames(frames);
+    this.flushLater();
+  }
+
+  private addFrames(frames: Uint8Array): void {
     if (this.closeWritten) return;
-    if (this.stream.buffered > 0) this.writer.useOwnSlab(true);
-    this.writer.addFrames(frames);
-    if (this.writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    const writer = this.ownWriter;
+    if (this.stream.buffered > 0) writer.useOwnSlab(true);
+    writer.addFrames(frames);
+    if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
   }
 
   private onCloseWritten(): void {
@@ -352,15 +384,15 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents {
   }
 
   pause(): void {
-    this.paused = this.parser.stopped = true;
+    this.paused = true;
+    this.updateStopped();
     this.stream.pause();
   }
 
   resume(): void {
     this.paused = false;
-    if (this.deflate?.inflating) return;
-    this.parser.stopped = this.discarding;
-    this.continueReading();
+    this.updateStopped();
+    if (!this.deflate?.inflating) this.continueReading();
   }
 
   private continueReading(): void {

@@ -55,11 +55,11 @@ export class FrameParser {
    */
   stopped = false;
 
-  readonly limits: ParserLimits;
-  private readonly byteOps: ByteOps;
-  private readonly events: FrameEvents;
+  readonly byteOps: ByteOps;
+  private limits: ParserLimits;
+  private events: FrameEvents;
   /** permessage-deflate was negotiated: RSV1 marks compressed messages (RFC 7692 §6). */
-  private readonly compression: boolean;
+  private compression: boolean;
 
   /** The bytes from `offset` to `end` of this memory are not parsed yet. */
   private chunk: Uint8Array = NO_BYTES;
@@ -83,6 +83,24 @@ export class FrameParser {
     this.byteOps = byteOps;
     this.events = events;
     this.compression = compression;
+  }
+
+  /** From now on, the parser is that of another connection. It must be {@link isEmpty}. */
+  reuse(limits: ParserLimits, events: FrameEvents, compression: boolean): void {
+    this.limits = limits;
+    this.events = events;
+    this.compression = compression;
+    this.pingsAnsweredAhead = 0;
+  }
+
+  /** Drops the references to the connection. */
+  release(): void {
+    this.events = NOBODY;
+  }
+
+  /** Whether everything that was fed is parsed and reported. */
+  get isEmpty(): boolean {
+    return this.offset === this.end && this.partial === undefined;
   }
 
   /** Adds the next chunk. From now on, the chunk belongs to the parser, which unmasks its frames in place. */
@@ -364,3 +382,38 @@ export class FrameParser {
     }
   }
 }
+
+/** Stands in for the connection of a parser that has none. Nothing is reported to it. */
+const NOBODY = {} as FrameEvents;
+
+/**
+ * For each host, a parser that no connection uses. Nearly always, a chunk leaves nothing to keep, so that one is enough.
+ */
+const idleParsers = new WeakMap<ByteOps, { parser: FrameParser | undefined }>();
+
+const idleParserOf = (byteOps: ByteOps): { parser: FrameParser | undefined } => {
+  let idle = idleParsers.get(byteOps);
+  if (idle === undefined) idleParsers.set(byteOps, (idle = { parser: undefined }));
+  return idle;
+};
+
+/** A parser for the bytes of one connection. */
+export const takeParser = (
+  byteOps: ByteOps,
+  limits: ParserLimits,
+  events: FrameEvents,
+  compression: boolean,
+): FrameParser => {
+  const idle = idleParserOf(byteOps);
+  const { parser } = idle;
+  if (parser === undefined) return new FrameParser(limits, byteOps, events, compression);
+  idle.parser = undefined;
+  parser.reuse(limits, events, compression);
+  return parser;
+};
+
+/** The parser {@link FrameParser.isEmpty}, and its connection does not use it any more. */
+export const recycleParser = (parser: FrameParser): void => {
+  parser.release();
+  idleParserOf(parser.byteOps).parser = parser;
+};

@@ -73,7 +73,7 @@ export class FrameWriter {
   /** The number of bytes that wait for {@link takeParts}. */
   bytes = 0;
 
-  private readonly byteOps: ByteOps;
+  readonly byteOps: ByteOps;
   private slab: Slab;
   private hasOwnSlab = false;
   private parts: Uint8Array[] = NO_PARTS;
@@ -243,3 +243,25 @@ export class FrameWriter {
     }
   }
 }
+
+/** The maximum number of writers that are kept for reuse. */
+const MAX_IDLE_WRITERS = 256;
+
+/** For each host, writers that no connection uses. */
+const idleWriters = new WeakMap<ByteOps, FrameWriter[]>();
+
+/** Returns a writer for a connection that has something to send. */
+export const takeWriter = (byteOps: ByteOps): FrameWriter =>
+  idleWriters.get(byteOps)?.pop() ?? new FrameWriter(byteOps);
+
+/** Everything that was added to the writer is flushed, and its connection does not use it any more. */
+export const recycleWriter = (writer: FrameWriter): void => {
+  writer.onFlushed();
+  writer.useOwnSlab(false);
+  const idle = idleWriters.get(writer.byteOps);
+  if (idle === undefined) idleWriters.set(writer.byteOps, [writer]);
+  else if (idle.length < MAX_IDLE_WRITERS) idle.push(writer);
+};
+
+/** Stands in for the writer of a connection that has nothing to send. Never add to it. */
+export const NO_FRAMES = new FrameWriter(portableByteOps);

@@ -8,9 +8,11 @@ export const HEARTBEAT = "websock heartbeat";
 
 const heartbeatBytes = new TextEncoder().encode(HEARTBEAT);
 
+/**
+ * What has to be known about a peer besides `activeAt`, the time when something was last received. Nearly always that
+ * is nothing, and {@link QUIET} stands for it.
+ */
 export class Liveness {
-  private receivedAt: number;
-  // `undefined` while there is none: V8 would allocate a heap number for it in every connection.
   private heartbeatSentAt: number | undefined = undefined;
   /** Since when reading is paused; `undefined` while it is not. */
   private pausedAt: number | undefined = undefined;
@@ -20,28 +22,30 @@ export class Liveness {
   private stalledAt: number | undefined = undefined;
   private flushedWhenStalled = 0;
 
-  constructor(now: number) {
-    this.receivedAt = now;
-  }
-
-  /** Records that something was received at `at`, which may be earlier than the latest recorded time. */
-  noteActivity(at: number): void {
-    if (at > this.receivedAt) this.receivedAt = at;
+  /** Whether {@link QUIET} can stand for this object. */
+  isQuiet(activeAt: number): boolean {
+    return (
+      this.unansweredHeartbeats === 0 &&
+      this.pausedAt === undefined &&
+      this.stalledAt === undefined &&
+      (this.heartbeatSentAt ?? 0) <= activeAt
+    );
   }
 
   pause(now: number): void {
     this.pausedAt = now;
   }
 
-  /** Excludes the time of the pause from the idle time. */
-  resume(now: number): void {
-    this.receivedAt += now - Math.max(this.pausedAt ?? now, this.receivedAt);
+  /** Returns the new `activeAt`: the time of the pause does not count as idle time. */
+  resume(now: number, activeAt: number): number {
+    const resumed = activeAt + now - Math.max(this.pausedAt ?? now, activeAt);
     this.pausedAt = undefined;
+    return resumed;
   }
 
   /** Whether nothing was received for `timeout` while reading was not paused. */
-  isIdle(now: number, { timeout }: ResolvedOptions): boolean {
-    return now >= this.idleAt(timeout);
+  isIdle(now: number, activeAt: number, { timeout }: ResolvedOptions): boolean {
+    return now >= this.idleAt(activeAt, timeout);
   }
 
   /** Whether bytes are buffered and none was flushed for `timeout`, counted from the first call that shows it. */
@@ -55,8 +59,8 @@ export class Liveness {
   }
 
   /** Whether a heartbeat is due. */
-  isHeartbeatDue(now: number, options: ResolvedOptions): boolean {
-    return now >= this.heartbeatAt(options);
+  isHeartbeatDue(now: number, activeAt: number, options: ResolvedOptions): boolean {
+    return now >= this.heartbeatAt(activeAt, options);
   }
 
   /**
@@ -77,17 +81,23 @@ export class Liveness {
   }
 
   /** The next time at which one of the checks above can become true. */
-  nextDeadline(options: ResolvedOptions, checksIdle: boolean, canPing: boolean): number {
+  nextDeadline(activeAt: number, options: ResolvedOptions, checksIdle: boolean, canPing: boolean): number {
     const stalled = (this.stalledAt ?? NEVER) + options.timeout;
     if (!checksIdle) return stalled;
-    return Math.min(stalled, this.idleAt(options.timeout), canPing ? this.heartbeatAt(options) : NEVER);
+    const heartbeatAt = canPing ? this.heartbeatAt(activeAt, options) : NEVER;
+    return Math.min(stalled, this.idleAt(activeAt, options.timeout), heartbeatAt);
   }
 
-  private idleAt(timeout: number): number {
-    return this.pausedAt === undefined ? this.receivedAt + timeout : NEVER;
+  private idleAt(activeAt: number, timeout: number): number {
+    return this.pausedAt === undefined ? activeAt + timeout : NEVER;
   }
 
-  private heartbeatAt({ heartbeat, timeout }: ResolvedOptions): number {
-    return heartbeat < timeout ? Math.max(this.receivedAt, this.heartbeatSentAt ?? 0) + heartbeat : NEVER;
+  private heartbeatAt(activeAt: number, { heartbeat, timeout }: ResolvedOptions): number {
+    return heartbeat < timeout ? Math.max(activeAt, this.heartbeatSentAt ?? 0) + heartbeat : NEVER;
   }
 }
+
+/**
+ * Shared by all connections that are not paused or stalled, and have no unanswered heartbeat. Never change it.
+ */
+export const QUIET = new Liveness();

@@ -54,6 +54,13 @@ export class Mailbox {
   messages = 0;
   /** Their size in bytes. */
   bytes = 0;
+  /** A call of {@link releaseInfos} is scheduled. */
+  releaseScheduled = false;
+  /** Too many infos were sent: the connection is about to be ended. */
+  overflowed = false;
+  /** The number of bytes of answers that wait for the answers to the queued messages, and since when. */
+  delayedBytes = 0;
+  delayedSince = 0;
 
   private readonly messageQueue = new Queue<QueuedMessage>();
   private readonly infoQueue = new Queue<unknown>();
@@ -78,6 +85,11 @@ export class Mailbox {
     return this.messages === 0 && this.handledInfos >= this.infosAtArrival;
   }
 
+  /** Whether {@link EMPTY_MAILBOX} can stand for this object. */
+  get isUnused(): boolean {
+    return this.messages === 0 && this.handledInfos === this.sentInfos && !this.releaseScheduled && !this.overflowed;
+  }
+
   addMessage(event: InboundMessage, size: number): void {
     this.messageQueue.push({ event, size, infosBefore: this.infosAtArrival });
     this.messages++;
@@ -92,6 +104,7 @@ export class Mailbox {
   /** Called in a later event-loop tick: the infos that were sent until now may be handled. */
   releaseInfos(): void {
     this.releasedInfos = this.sentInfos;
+    this.releaseScheduled = false;
   }
 
   /** The size of the next message in bytes; 0 if there is none. */
@@ -128,7 +141,7 @@ export class Mailbox {
 }
 
 /**
- * The shared empty mailbox, used until a connection first has to queue something. It saves an allocation per connection
- * and stays hot in the CPU cache. Never add to it.
+ * The shared empty mailbox, used while a connection has nothing to queue. It saves the memory of a mailbox per
+ * connection and stays hot in the CPU cache. Never add to it.
  */
 export const EMPTY_MAILBOX = new Mailbox();

@@ -63,7 +63,7 @@ import { type Clock, NEVER, type Timed } from "./clock.ts";
 import { Ending } from "./ending.ts";
 import { Extensions, type SessionListener } from "./extensions.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
-import { HEARTBEAT, Liveness } from "./liveness.ts";
+import { HEARTBEAT, Liveness, QUIET } from "./liveness.ts";
 import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
@@ -131,7 +131,7 @@ export interface SessionEnvironment {
 export class Session implements TransportEvents, Timed, TopicSession {
   // The fields that every message needs come first, so that they share a cache line.
   private readonly clock: Clock;
-  /** When something last arrived. Set by {@link onActivity}; {@link currentLiveness} passes it to {@link liveness}. */
+  /** When something was last received. */
   private activeAt: number;
   private mailbox: Mailbox = EMPTY_MAILBOX;
   private phase: typeof OPEN | typeof ENDING | typeof ENDED = OPEN;
@@ -157,7 +157,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   slot = 0;
   private readonly environment: SessionEnvironment;
   private readonly callbacks: Callbacks;
-  private readonly liveness: Liveness;
+  private liveness: Liveness = QUIET;
   /** The AsyncLocalStorage context of the `upgrade` call. */
   private readonly asyncContext: AsyncContext | undefined;
   /** Set when the end is decided. */
@@ -167,11 +167,6 @@ export class Session implements TransportEvents, Timed, TopicSession {
   /** Created when the connection first waits in `self.drained()` or subscribes to a topic. */
   private extensions: Extensions | undefined = undefined;
   private paused = false;
-  /** The number of bytes that {@link awaitsAnswers} has held back, and since when. */
-  private delayedBytes = 0;
-  private delayedSince = 0;
-  private infosScheduled = false;
-  private overflowed = false;
   private reportedMissingHandleInfo = false;
 
   constructor(
@@ -188,7 +183,6 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.transport = transport;
     this.environment = environment;
     this.callbacks = callbacks;
-    this.liveness = new Liveness(this.activeAt);
     this.asyncContext = asyncContext;
     this.outsideContext = asyncContext !== undefined;
   }
@@ -272,7 +266,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   deliver(info: unknown): boolean {
-    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.overflowed) return false;
+    if (this.phase !== OPEN || this.closeReceived || this.isDisconnected || this.mailbox.overflowed) return false;
     if (this.callbacks.handleInfo === undefined) {
       if (!this.reportedMissingHandleInfo)
         this.report(
@@ -285,20 +279,20 @@ export class Session implements TransportEvents, Timed, TopicSession {
     const { clock } = this;
     if (this.mailbox.infos >= MAX_INFOS) {
       // Deferred: no callback runs on the sender's stack.
-      this.overflowed = true;
+      this.mailbox.overflowed = true;
       clock.defer(() => this.overflow());
       return false;
     }
-    this.ownMailbox.addInfo(info);
-    if (!this.infosScheduled) {
-      this.infosScheduled = true;
+    const mailbox = this.ownMailbox;
+    mailbox.addInfo(info);
+    if (!mailbox.releaseScheduled) {
+      mailbox.releaseScheduled = true;
       clock.defer(() => this.drainInfos());
     }
     return true;
   }
 
   private drainInfos(): void {
-    this.infosScheduled = false;
     this.mailbox.releaseInfos();
     this.pump();
   }
@@ -513,7 +507,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onControl(message: ControlMessage): void {
-    if (this.liveness.consumePong(message)) return;
+    if (this.liveness.consumePong(message)) {
+      this.releaseLiveness();
+      return;
+    }
     // The answer to a ping counts as outbound: a peer that sends pings without reading is held back, too.
     this.applyBackpressure();
     if (this.callbacks.handleControl !== undefined) this.receive(message, message.data.length);
@@ -547,17 +544,16 @@ export class Session implements TransportEvents, Timed, TopicSession {
    * the wait.
    */
   awaitsAnswers(waiting: number): boolean {
-    const { delayedBytes } = this;
-    if (this.running !== undefined && this.mailbox.messages > 0 && waiting > delayedBytes) {
-      const now = this.clock.now();
-      if (delayedBytes === 0) this.delayedSince = now;
-      if (now - this.delayedSince < MAX_ANSWER_DELAY) {
-        this.delayedBytes = waiting;
-        return true;
-      }
-    }
-    this.delayedBytes = 0;
-    return false;
+    const { mailbox } = this;
+    if (this.running === undefined || mailbox.messages === 0) return false;
+    const { delayedBytes } = mailbox;
+    mailbox.delayedBytes = 0;
+    if (waiting <= delayedBytes) return false;
+    const now = this.clock.now();
+    if (delayedBytes === 0) mailbox.delayedSince = now;
+    if (now - mailbox.delayedSince >= MAX_ANSWER_DELAY) return false;
+    mailbox.delayedBytes = waiting;
+    return true;
   }
 
   onIdle(): void {
@@ -687,6 +683,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
         else break;
       }
     } while (this.phase === OPEN && this.updateReading());
+    if (this.mailbox.isUnused) this.mailbox = EMPTY_MAILBOX;
     if (this.phase !== OPEN || this.running !== undefined || this.inSelfCall || this.mailbox.messages > 0) return;
     if (!this.closeReceived && !this.isDisconnected) return;
     this.endByPeer();
@@ -889,10 +886,11 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.paused = shouldPause;
     const now = this.clock.activeNow();
     if (shouldPause) {
-      this.currentLiveness.pause(now);
+      this.ownLiveness.pause(now);
       this.transport.pause();
     } else {
-      this.currentLiveness.resume(now);
+      this.activeAt = this.liveness.resume(now, this.activeAt);
+      this.releaseLiveness();
       this.reschedule();
       this.transport.resume();
     }
@@ -1058,25 +1056,31 @@ export class Session implements TransportEvents, Timed, TopicSession {
     }
     if (!this.checksIdle) return;
     const now = this.clock.activeNow();
-    if (this.currentLiveness.isIdle(now, options)) this.onIdle();
-    else if (this.canPing && this.currentLiveness.isHeartbeatDue(now, options)) this.sendHeartbeat(now);
+    if (this.liveness.isIdle(now, this.activeAt, options)) this.onIdle();
+    else if (this.canPing && this.liveness.isHeartbeatDue(now, this.activeAt, options)) this.sendHeartbeat(now);
   }
 
-  /** {@link liveness}, up to date with {@link activeAt}. */
-  private get currentLiveness(): Liveness {
-    this.liveness.noteActivity(this.activeAt);
+  private get ownLiveness(): Liveness {
+    if (this.liveness === QUIET) this.liveness = new Liveness();
     return this.liveness;
+  }
+
+  private releaseLiveness(): void {
+    if (this.liveness.isQuiet(this.activeAt)) this.liveness = QUIET;
   }
 
   private isStalled(): boolean {
     const { buffered, bytesFlushed } = this.transport;
+    if (buffered === 0 && this.liveness === QUIET) return false;
     const { options } = this.environment;
-    return this.liveness.isStalled(this.clock.activeNow(), options, buffered, bytesFlushed);
+    const isStalled = this.ownLiveness.isStalled(this.clock.activeNow(), options, buffered, bytesFlushed);
+    this.releaseLiveness();
+    return isStalled;
   }
 
   private sendHeartbeat(now: number): void {
     const send = this.transport.buffered === 0;
-    this.liveness.noteHeartbeat(now, send);
+    this.ownLiveness.noteHeartbeat(now, send);
     if (send) this.transport.send("ping", HEARTBEAT, HEARTBEAT.length);
   }
 
@@ -1100,7 +1104,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
     let next = Math.min(this.abandonAt ?? NEVER, this.ending?.abortAt ?? NEVER);
     if (this.phase === OPEN && !this.isDisconnected) {
       const inactive = this.clock.now() - this.clock.activeNow();
-      next = Math.min(next, this.currentLiveness.nextDeadline(options, this.checksIdle, this.canPing) + inactive);
+      const deadline = this.liveness.nextDeadline(this.activeAt, options, this.checksIdle, this.canPing);
+      next = Math.min(next, deadline + inactive);
     }
     this.clock.schedule(this, next);
   }

@@ -35,6 +35,22 @@ describe("Mailbox", () => {
     expect(mailbox.isCaughtUp).toBe(true);
   });
 
+  test("can be replaced by the empty one as soon as everything that was added is handled", () => {
+    expect(mailbox.isUnused).toBe(true);
+    arrive("a");
+    mailbox.addInfo("info");
+    expect(mailbox.isUnused).toBe(false);
+    mailbox.takeMessage();
+    expect(mailbox.isUnused).toBe(false);
+    mailbox.releaseScheduled = true;
+    mailbox.releaseInfos();
+    expect(mailbox.isUnused).toBe(false);
+    mailbox.takeInfo();
+    expect(mailbox.isUnused).toBe(true);
+    mailbox.releaseScheduled = true;
+    expect(mailbox.isUnused).toBe(false);
+  });
+
   test("returns messages in order of arrival, and counts them and their bytes", () => {
     arrive("a", 10);
     arrive("b", 20);

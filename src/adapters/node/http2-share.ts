@@ -7,6 +7,7 @@
  * `maxBuffered`.
  */
 import type { Http2Session } from "node:http2";
+import type { SessionGroup } from "../../session/group.ts";
 import { MAX_PENDING_WRITE } from "./stream.ts";
 
 /** Maximum for one stream, the same as for a TCP socket. */
@@ -27,10 +28,13 @@ const SMALLEST = 512;
 /** Maximum for all streams of a session together, except for what {@link SMALLEST} guarantees. */
 const TOTAL = 5_242_880;
 
+type Closing = Pick<SessionGroup, "closing">;
+
 /** The state that all WebSockets of one HTTP/2 session share. */
 export class SessionShare {
   /** The number of open WebSockets. */
   webSockets = 0;
+  private readonly closeListeners = new Map<Closing, () => void>();
   private readonly session: Http2Session | undefined;
   /** The number of bytes that were passed to Node and not sent yet. */
   private held = 0;
@@ -42,6 +46,22 @@ export class SessionShare {
   /** @param session `undefined` if the client has disconnected: nothing is sent any more */
   constructor(session: Http2Session | undefined) {
     this.session = session;
+  }
+
+  /**
+   * Returns the listener for `close` of the streams whose WebSockets belong to `group`. They share it, because a
+   * closure for each stream would account for a tenth of its memory.
+   */
+  closeListener(group: Closing): () => void {
+    let listener = this.closeListeners.get(group);
+    if (listener === undefined) {
+      listener = () => {
+        this.webSockets--;
+        if (this.webSockets === 0 && group.closing) this.session?.close();
+      };
+      this.closeListeners.set(group, listener);
+    }
+    return listener;
   }
 
   /**

@@ -127,7 +127,7 @@ class Http2Upgrade extends NodeUpgrade {
     stream.respond = this.respond;
     stream.respond({ ...response.getHeaders(), ...headers, ":status": 200 }, { sendDate: response.sendDate } as object);
     for (const { event, listener } of this.nodeListeners) stream.off(event, listener);
-    stream.once("finish", onFinish);
+    stream.on("finish", onFinish);
   }
 
   protected onSessionStarted(): void {
@@ -164,10 +164,7 @@ const closeHttp2SessionWhenEmpty = (stream: ServerHttp2Stream, group: SessionGro
   if (session === undefined) return; // the client has disconnected
   const share = shareOf(session);
   share.webSockets++;
-  stream.once("close", () => {
-    share.webSockets--;
-    if (share.webSockets === 0 && group.closing) session.close();
-  });
+  stream.on("close", share.closeListener(group));
 };
 
 type Listener = (...args: unknown[]) => void;

@@ -27,7 +27,11 @@ const STREAM = Symbol("websock-js.stream");
 /** Shared by all streams that have nothing queued. Never add to it. */
 const EMPTY_QUEUE: Uint8Array[] = [];
 
-type HostedSocket = Duplex & { [STREAM]?: NodeStream };
+type HostedSocket = Duplex & {
+  [STREAM]?: NodeStream;
+  /** `ended`: the end of the stream has arrived, but may not have been emitted yet. */
+  readonly _readableState?: { readonly ended?: boolean };
+};
 
 export class NodeStream implements ByteStream {
   protected readonly socket: HostedSocket;
@@ -74,11 +78,13 @@ export class NodeStream implements ByteStream {
     this.events = events;
     socket[STREAM] = this;
     // Functions shared by all sockets: closures would account for most of a connection's memory.
-    socket.on("data", onData).on("end", onEnd).on("close", onClose).on("error", ignore);
-    if (!this.isDirect) return;
-    sharedReading ??= new SharedReading(reader);
-    this.usesSharedMemory = sharedReading.adopt(socket);
-    if (!this.usesSharedMemory) socket.push = push;
+    socket.on("data", onData).on("close", onClose).on("error", ignore);
+    if (this.isDirect) {
+      sharedReading ??= new SharedReading(reader);
+      this.usesSharedMemory = sharedReading.adopt(socket);
+      socket.push = push;
+    }
+    if (!this.isDirect || socket._readableState?.ended !== false) socket.on("end", onEnd);
   }
 
   /**
@@ -296,6 +302,9 @@ let sharedReading: SharedReading | undefined;
 
 /** Replaces the socket's `push`: passes chunks directly to the connection if Readable's queue is empty. */
 function push(this: HostedSocket, chunk: unknown, encoding?: BufferEncoding): boolean {
+  // Node itself adds a listener for `end` to each socket, and would keep an array of 104 bytes for two of them. So ours
+  // is added when the end has arrived.
+  if (chunk === null && !this.listeners("end").includes(onEnd)) this.on("end", onEnd);
   if (!mayBypassQueue(this) || !(chunk instanceof Uint8Array))
     return Readable.prototype.push.call(this, chunk, encoding);
   this[STREAM]!.receive(chunk);

@@ -10,6 +10,7 @@ import { selectSubprotocol, validateUpgrade } from "../../upgrade-validation.ts"
 import { captureContext } from "./async-context.ts";
 import type { Host } from "./host.ts";
 import { pathOf, sharedPathOf } from "./request-path.ts";
+import { sharedString } from "./shared-strings.ts";
 
 export interface Decision {
   readonly callbacks: Callbacks;
@@ -77,8 +78,8 @@ export const connectionFacts = (
   httpVersion: httpVersion === "1.1" ? "1.1" : httpVersion === "2.0" ? "2.0" : httpVersion,
   method: method === "GET" ? "GET" : "CONNECT",
   path: sharedPathOf(url),
-  subprotocol,
-  compression,
+  subprotocol: subprotocol && sharedString(subprotocol),
+  compression: compression && sharedString(compression),
   closeCode: undefined,
   closeText: undefined,
 });

@@ -1,9 +1,7 @@
 /** The path of a request, for reports and `self.connection`. */
+import { sharedString } from "./shared-strings.ts";
 
 const MAX_LENGTH = 256;
-
-/** The maximum number of different paths that are cached for {@link sharedPathOf}. */
-const MAX_SHARED = 1024;
 
 /** Without the query, which may contain secrets, and truncated for logs. */
 export const pathOf = (url: string): string => {
@@ -11,24 +9,5 @@ export const pathOf = (url: string): string => {
   return path.length > MAX_LENGTH ? `${path.slice(0, MAX_LENGTH)}…` : path;
 };
 
-const shared = new Map<string, string>();
-
-/**
- * Like {@link pathOf}, but returns one string for all connections with the same path. Otherwise each connection would
- * retain its request's string, even if it only uses a part of that.
- */
-export const sharedPathOf = (url: string): string => {
-  const path = pathOf(url);
-  const known = shared.get(path);
-  if (known !== undefined) return known;
-  if (shared.size >= MAX_SHARED) shared.clear();
-  const copy = flatten(path);
-  shared.set(copy, copy);
-  return copy;
-};
-
-/** Copies the text: engines represent a slice as a reference to its parent string. */
-const flatten = (text: string): string => decoder.decode(encoder.encode(text));
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** Like {@link pathOf}, but returns one string for all connections with the same path. */
+export const sharedPathOf = (url: string): string => sharedString(pathOf(url));

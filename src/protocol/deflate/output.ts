@@ -6,11 +6,16 @@ import { FIN, OPCODE, RSV1 } from "../frame.ts";
 import type { SharedSlice, SliceReceiver } from "../shared-messages.ts";
 import { type Compressor, SYNC_LIMIT } from "./compressor.ts";
 
-/** Writes a frame. `firstByte`: the first byte of its header. */
-export type WriteFrame = (firstByte: number, data: IoData, size: number) => void;
+/** Where the frames go. An interface and not two functions, which each connection would have to create. */
+export interface FrameSink {
+  /** Writes a frame. `firstByte`: the first byte of its header. */
+  writeFrame(firstByte: number, data: IoData, size: number): void;
+  /** Writes complete frames. */
+  writeFrames(frames: Uint8Array): void;
+}
 
-/** Writes complete frames. */
-export type WriteFrames = (frames: Uint8Array) => void;
+/** Stands for an empty queue. Never add to it. */
+const EMPTY_QUEUE: never[] = [];
 
 interface QueuedMessage {
   readonly opcode: number;
@@ -23,21 +28,19 @@ export class CompressedOutput implements SliceReceiver {
   queuedBytes = 0;
 
   private readonly compressor: Compressor;
-  private readonly write: WriteFrame;
-  private readonly writeFrames: WriteFrames;
+  private readonly sink: FrameSink;
   /** The message that is being compressed, followed by other messages and by complete frames. */
-  private queue: (QueuedMessage | Uint8Array)[] = [];
+  private queue: (QueuedMessage | Uint8Array)[] = EMPTY_QUEUE;
 
-  constructor(compressor: Compressor, write: WriteFrame, writeFrames: WriteFrames) {
+  constructor(compressor: Compressor, sink: FrameSink) {
     this.compressor = compressor;
-    this.write = write;
-    this.writeFrames = writeFrames;
+    this.sink = sink;
   }
 
   send(opcode: number, data: IoData, size: number): void {
     if (this.queue.length > 0) this.enqueue({ opcode, data, size });
     // Control frames are never compressed (RFC 7692 §6.1).
-    else if (opcode >= OPCODE.close || size < this.compressor.threshold) this.write(FIN | opcode, data, size);
+    else if (opcode >= OPCODE.close || size < this.compressor.threshold) this.sink.writeFrame(FIN | opcode, data, size);
     else if (size <= SYNC_LIMIT) this.writeCompressed({ opcode, data, size }, this.compressor.compress(data, size));
     else {
       this.enqueue({ opcode, data, size });
@@ -53,7 +56,7 @@ export class CompressedOutput implements SliceReceiver {
 
   sendFrames(frames: Uint8Array): void {
     if (this.queue.length === 0) {
-      this.writeFrames(frames);
+      this.sink.writeFrames(frames);
       return;
     }
     this.queue.push(frames);
@@ -61,6 +64,7 @@ export class CompressedOutput implements SliceReceiver {
   }
 
   private enqueue(message: QueuedMessage): void {
+    if (this.queue === EMPTY_QUEUE) this.queue = [];
     this.queue.push(message);
     this.queuedBytes += message.size;
   }
@@ -69,7 +73,7 @@ export class CompressedOutput implements SliceReceiver {
     const message = this.queue[0] as QueuedMessage;
     this.compressor.compressAsync(message.data, message.size, (payload) => {
       const { queue } = this;
-      this.queue = [];
+      this.queue = EMPTY_QUEUE;
       this.queuedBytes = 0;
       this.writeCompressed(message, payload);
       for (const next of queue.slice(1))
@@ -79,7 +83,7 @@ export class CompressedOutput implements SliceReceiver {
   }
 
   private writeCompressed({ opcode, data, size }: QueuedMessage, payload: Uint8Array | undefined): void {
-    if (payload === undefined) this.write(FIN | opcode, data, size);
-    else this.write(FIN | RSV1 | opcode, payload, payload.length);
+    if (payload === undefined) this.sink.writeFrame(FIN | opcode, data, size);
+    else this.sink.writeFrame(FIN | RSV1 | opcode, payload, payload.length);
   }
 }
