@@ -1,6 +1,5 @@
 /** Sockets before the upgrade, and after a refusal. */
 import http, { type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timed } from "../../session/clock.ts";
 
@@ -19,22 +18,6 @@ export const lingerAndClose = (socket: Duplex, clock: Clock, timeout: number): v
 /** Removes the timeout that the server has set. */
 export const stopTimeout = (socket: Duplex): void => {
   (socket as Partial<{ setTimeout(ms: number): void }>).setTimeout?.(0);
-};
-
-type Peer = Pick<Socket, "remoteAddress" | "remotePort">;
-
-/** The address of the peer that {@link peerOf} was called for last. */
-let lastAddress: string | undefined;
-
-/** Returns the address and port of the peer, so that they need as little memory as possible. */
-export const peerOf = (socket: Peer & { _peername?: unknown }): Peer => {
-  const { remoteAddress, remotePort } = socket;
-  // The object in which Node keeps both until the socket is closed. If they are read again, Node gets them again from
-  // the operating system.
-  if (socket._peername) socket._peername = undefined;
-  // Behind a proxy, all connections have the same address, which needs only one string.
-  if (remoteAddress !== lastAddress) lastAddress = remoteAddress;
-  return { remoteAddress: lastAddress, remotePort };
 };
 
 type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };

@@ -23,7 +23,6 @@ import {
   ResponseGate,
   respondWithError,
 } from "./response.ts";
-import { peerOf } from "./sockets.ts";
 import type { NodeStream } from "./stream.ts";
 import type { NodeRequest, NodeResponse } from "./types.ts";
 
@@ -156,7 +155,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
 
   protected perform({ callbacks, arg, options, subprotocol, asyncContext }: Decision): void {
     this.upgraded = true;
-    const peer = peerOf(this.request.socket);
+    const { remoteAddress, remotePort } = this.request.socket;
     const stream = this.takeStream();
     const parameters = selectCompression(this.upgradeRequest, options.compress);
     const compression = parameters && compressionOf(options, parameters);
@@ -174,7 +173,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       throw error;
     }
     stream.watchUnflushed();
-    const facts = connectionFacts(this.upgradeRequest, peer, subprotocol, parameters?.answer);
+    const facts = connectionFacts(this.upgradeRequest, { remoteAddress, remotePort }, subprotocol, parameters?.answer);
     const session = this.host.newSession(callbacks, connection, facts, options, asyncContext);
     stream.useContext(asyncContext);
     stream.shutDownWhenEnded();
