@@ -94,12 +94,17 @@ export class AbortError extends Error {
 
 /**
  * The connection was lost: it ended without a close frame from the client. `terminate` receives it as
- * `{ error: ConnectionLost }`. It is not reported to `onError`.
+ * `{ error: ConnectionLost }`. It is not reported to `onError`. It has no stack trace, which would always be the same.
  */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
   constructor(message = "the connection was lost without a close frame") {
+    const { stackTraceLimit } = Error;
+    // A stack trace takes a quarter of the time in which a connection is closed. Where `Error` is frozen, `set` returns
+    // false.
+    Reflect.set(Error, "stackTraceLimit", 0);
     super(message);
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
   }
 }
 

@@ -187,9 +187,6 @@ export class Http1Upgrade extends NodeUpgrade {
     }
     // Middleware may have set a timeout for the request.
     stopTimeout(socket);
-    // Messages that `init` sends are written together with the answer.
-    socket.cork();
-    nextTick(uncork, socket);
   }
 
   /** Writes the head through the response, so that hooks on its headers and its end are called. */
@@ -233,8 +230,4 @@ function emitClose(response: ServerResponse): void {
   if (response.closed) return;
   response.destroyed = true;
   response.emit("close");
-}
-
-function uncork(socket: Duplex): void {
-  socket.uncork();
 }

@@ -7,7 +7,8 @@ const MAX_SHARED = 1024;
 
 /** Without the query, which may contain secrets, and truncated for logs. */
 export const pathOf = (url: string): string => {
-  const [path = ""] = url.split(/[?#]/, 1);
+  const end = url.search(/[?#]/);
+  const path = end === -1 ? url : url.slice(0, end);
   return path.length > MAX_LENGTH ? `${path.slice(0, MAX_LENGTH)}…` : path;
 };
 
