@@ -38,7 +38,7 @@ export const guardRequests = (
   markOfOrdinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
   interceptors: ReadonlyMap<unknown, Interceptor>,
 ): void => {
-  const { emit } = server;
+  const emit = server.emit as (this: object, event: string, ...args: readonly unknown[]) => boolean;
   const relay = new EventEmitter();
   /** The request that is being emitted, and its handler until that is called. */
   let emitting: { readonly request: unknown; handle: (() => void) | undefined } | undefined;
@@ -55,15 +55,15 @@ export const guardRequests = (
     if (event === "request") {
       const [request, response] = args as [NodeRequest, NodeResponse];
       if (markOf(request) === undefined) markUpgradable(request, markOfOrdinary(request, response));
-      return Reflect.apply(emit, relay, [event, ...args]);
+      return emit.call(relay, event, ...args);
     }
     const handle = interceptors.get(event)?.(...(args as never[]));
-    if (handle === undefined) return Reflect.apply(emit, this, [event, ...args]);
+    if (handle === undefined) return emit.call(this, event, ...args);
     const outer = emitting;
-    const [request] = args;
+    const request = args[0];
     emitting = { request, handle };
     try {
-      const emitted = Reflect.apply(emit, relay, [event, ...args]);
+      const emitted = emit.call(relay, event, ...args);
       // If that function is bound to the server, it has called the server's listeners instead of ours.
       runHandler(request);
       return emitted;

@@ -73,8 +73,7 @@ export class ResponseGate {
 
   writeHead(args: Args): unknown {
     if (this.replacement === undefined || this.replaced) return this.writeOriginalHead(...args);
-    const [status, ...rest] = args;
-    this.replaced = this.replacement.onHead(Number(status), headersOf(rest.find((arg) => typeof arg === "object")));
+    this.replaced = this.replacement.onHead(Number(args[0]), headersOf(args.find((arg) => typeof arg === "object")));
     if (this.replaced) return this.response;
     this.replacement = undefined;
     return this.writeOriginalHead(...args);
@@ -156,7 +155,7 @@ const headersOf = (given: unknown): HeaderValues => {
  * Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer.
  */
 export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
-  for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
+  if (headers.size > 0) for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
 
