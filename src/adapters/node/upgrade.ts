@@ -144,7 +144,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       this.gate.refuse(reason);
       return true;
     }
-    for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
+    for (const name of Object.keys(options.headers)) addHeader(this.response, name, options.headers[name]!);
     this.perform(this.decision!);
     return true;
   }
@@ -162,11 +162,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const connection = new Connection(stream, nodeByteOps, options, compression);
     stream.open(connection);
     try {
-      this.sendHead({
-        ...this.handshakeHeaders(),
-        ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
-        ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
-      });
+      const headers = this.handshakeHeaders();
+      if (subprotocol !== undefined) headers["Sec-WebSocket-Protocol"] = subprotocol;
+      if (parameters !== undefined) headers["Sec-WebSocket-Extensions"] = parameters.answer;
+      this.sendHead(headers);
     } catch (error) {
       // Thrown by a hook of middleware on the headers.
       this.abort();
