@@ -15,7 +15,9 @@ export const wantsWebSocket = (request: UpgradeRequest): boolean =>
 
 /** Whether the request announces a body. An intermediary could read frames as that body (request smuggling). */
 export const hasBody = (request: UpgradeRequest): boolean =>
-  request.header("transfer-encoding") !== undefined || !/^0*$/.test(request.header("content-length") ?? "");
+  request.header("transfer-encoding") !== undefined || !isZero(request.header("content-length"));
+
+const isZero = (length: string | undefined): boolean => length === undefined || /^0*$/.test(length);
 
 /** RFC 6455 §4.4: the refusal lists the supported versions. */
 const versionHeader = { "sec-websocket-version": VERSION } as const;

@@ -8,6 +8,7 @@ import {
   UnknownAdapterError,
   UpgradeError,
 } from "websock-js";
+import { connectionLost } from "../src/errors.ts";
 
 describe("errors", () => {
   test.each([
@@ -30,6 +31,13 @@ describe("errors", () => {
 
   test("ConnectionLost says what happened without being told", () => {
     expect(new ConnectionLost().message).toMatch(/without a close frame/);
+  });
+
+  test("the ConnectionLost of a connection has no stack trace, and the next error has one", () => {
+    const { stackTraceLimit } = Error;
+    expect(connectionLost().stack).toBe(`ConnectionLost: ${new ConnectionLost().message}`);
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+    expect(new ConnectionLost().stack).toContain("errors.test");
   });
 
   test("ProtocolError has the close code", () => {

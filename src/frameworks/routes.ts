@@ -74,20 +74,46 @@ const SHAPES: readonly Shape[] = [
 /** Finds the request that `isMarked` in the value that was passed to `upgrade`. */
 export const routeOf = (conn: unknown, isMarked: (value: object) => boolean): Route | undefined => {
   for (const shape of SHAPES) {
-    const { path, when = always, deferred, alwaysResponds = true, result } = shape;
-    const { failed = never, refused = itself, decided = nothing } = shape;
-    const request = path.reduce<Conn>((value, name) => value?.[name], conn);
-    if (typeof request !== "object" || request === null || !isMarked(request) || !when(conn)) continue;
+    let request: Conn = conn;
+    for (const name of shape.path) request = request?.[name];
+    if (typeof request !== "object" || request === null || !isMarked(request)) continue;
+    if (shape.when !== undefined && !shape.when(conn)) continue;
     shape.matched?.(request, conn);
-    return {
-      request,
-      deferred: deferred(conn),
-      alwaysResponds,
-      result: () => result(conn),
-      failed: () => failed(conn),
-      refused: refused as Route["refused"],
-      decided: (answer) => decided(request, answer),
-    };
+    return new ShapedRoute(shape, conn, request);
   }
   return undefined;
 };
+
+class ShapedRoute implements Route {
+  readonly request: object;
+  readonly deferred: boolean;
+  private readonly shape: Shape;
+  private readonly conn: Conn;
+
+  constructor(shape: Shape, conn: Conn, request: object) {
+    this.request = request;
+    this.deferred = shape.deferred(conn);
+    this.shape = shape;
+    this.conn = conn;
+  }
+
+  get alwaysResponds(): boolean {
+    return this.shape.alwaysResponds ?? true;
+  }
+
+  result(): unknown {
+    return this.shape.result(this.conn);
+  }
+
+  failed(): boolean {
+    return this.shape.failed?.(this.conn) ?? false;
+  }
+
+  refused(error: UpgradeError): UpgradeError {
+    return this.shape.refused?.(error) ?? error;
+  }
+
+  decided(answer: () => void): string | undefined {
+    return this.shape.decided?.(this.request, answer);
+  }
+}

@@ -41,7 +41,7 @@
  * | handshake                        |                                        | aborted          |                |
  */
 import type { Capabilities } from "../capabilities.ts";
-import { ConnectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
+import { connectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
@@ -696,7 +696,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
    */
   private endByPeer(): void {
     if (this.closeReceived) this.end("remote", this.facts.closeCode, "");
-    else this.end({ error: new ConnectionLost() }, undefined, "");
+    else this.end({ error: connectionLost() }, undefined, "");
   }
 
   private handle(event: InboundMessage): void {

@@ -42,7 +42,8 @@ export class NodeHost extends Host {
 
   /** The number of `upgrade` listeners other than {@link ignoreUpgrade}. */
   get otherListeners(): number {
-    return this.server.listeners("upgrade").filter((listener) => listener !== ignoreUpgrade).length;
+    const { server } = this;
+    return server.listenerCount("upgrade") - server.listenerCount("upgrade", ignoreUpgrade);
   }
 
   /** Warns once that other listeners receive no requests. */

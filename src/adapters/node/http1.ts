@@ -7,7 +7,7 @@ import { hasBody, wantsWebSocket } from "../../upgrade-validation.ts";
 import { ignoreUpgrade, type NodeHost } from "./host.ts";
 import { publishRequestStart, publishResponseFinish } from "./request-channels.ts";
 import { type Interceptor, upgradeRequestOf } from "./requests.ts";
-import { INERT_METHODS } from "./response.ts";
+import { makeInert } from "./response.ts";
 import { afterEarlierResponses, forwardDrain, lingerAndClose, mayLackHeaders, replay, stopTimeout } from "./sockets.ts";
 import { NodeStream } from "./stream.ts";
 import { endSwitchingResponse, writeSwitchingHead } from "./switching.ts";
@@ -17,10 +17,11 @@ import { acceptOf, NodeUpgrade } from "./upgrade.ts";
 /** Intercepts the upgrade requests of a server of `node:http`, or of `node:http2` with `allowHTTP1`. */
 export const interceptUpgrades = (host: NodeHost, Upgrade = Http1Upgrade): Interceptor => {
   const server = host.server as Server;
+  const kinds = new RequestKinds(host);
   server.on("upgrade", ignoreUpgrade);
-  declineOrdinaryUpgrades(host);
+  declineOrdinaryUpgrades(server, kinds);
   return (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const kind = kindOf(host, request);
+    const kind = kinds.take(request);
     if (kind === "others") return undefined;
     return () =>
       afterEarlierResponses(socket, () => {
@@ -31,13 +32,12 @@ export const interceptUpgrades = (host: NodeHost, Upgrade = Http1Upgrade): Inter
 };
 
 /** From 22.21 on, Node asks the server which requests to upgrade: ordinary ones then need not be replayed. */
-const declineOrdinaryUpgrades = (host: NodeHost): void => {
-  const server = host.server as Server & WithUpgradeCallback;
+const declineOrdinaryUpgrades = (server: Server & WithUpgradeCallback, kinds: RequestKinds): void => {
   // In Node 22.21.0, servers of `node:http2` with `allowHTTP1` use this function, too, but do not define it.
   const { shouldUpgradeCallback = (new Server() as WithUpgradeCallback).shouldUpgradeCallback } = server;
   if (shouldUpgradeCallback === undefined) return;
   server.shouldUpgradeCallback = (request) =>
-    shouldUpgradeCallback.call(server, request) && kindOf(host, request) !== "ordinary";
+    shouldUpgradeCallback.call(server, request) && kinds.decide(request) !== "ordinary";
 };
 
 interface WithUpgradeCallback {
@@ -51,19 +51,33 @@ interface WithUpgradeCallback {
 type RequestKind = "ours" | "others" | "ordinary" | UpgradeError;
 
 /**
- * Node may ask first and emit later, but `only` must be called once. By host: a server may forward requests to another.
+ * The kinds of a host's requests. (Another host may decide differently: a server may forward requests to another.) Node
+ * may ask first whether to upgrade a request, and then emits it before it asks about another one. `only` must be called
+ * once, so the answer is kept in between.
  */
-const kinds = new WeakMap<NodeHost, WeakMap<IncomingMessage, RequestKind>>();
+class RequestKinds {
+  private readonly host: NodeHost;
+  private asked: IncomingMessage | undefined = undefined;
+  private kind: RequestKind = "ordinary";
 
-const kindOf = (host: NodeHost, request: IncomingMessage): RequestKind => {
-  let ofHost = kinds.get(host);
-  if (ofHost === undefined) kinds.set(host, (ofHost = new WeakMap()));
-  const known = ofHost.get(request);
-  if (known !== undefined) return known;
-  const kind = classify(host, request);
-  ofHost.set(request, kind);
-  return kind;
-};
+  constructor(host: NodeHost) {
+    this.host = host;
+  }
+
+  /** The answer for Node, before it emits the request. An ordinary request is not emitted as an upgrade. */
+  decide(request: IncomingMessage): RequestKind {
+    this.kind = classify(this.host, request);
+    this.asked = this.kind === "ordinary" ? undefined : request;
+    return this.kind;
+  }
+
+  /** For a request that is emitted. Keeps no reference to it. */
+  take(request: IncomingMessage): RequestKind {
+    const { asked } = this;
+    this.asked = undefined;
+    return asked === request ? this.kind : classify(this.host, request);
+  }
+}
 
 const classify = (host: NodeHost, request: IncomingMessage): RequestKind => {
   const isOurs = host.isOurs(request);
@@ -81,11 +95,13 @@ const mayBeWebSocket = (host: NodeHost, request: IncomingMessage): boolean => {
   return upgradeRequest.method === "GET" && !hasBody(upgradeRequest) && wantsWebSocket(upgradeRequest);
 };
 
-/** The class that was passed to `createServer`, which Node keeps under a symbol. */
+/** The symbol under which Node's servers keep the class of responses that was passed to `createServer`. */
+const RESPONSE_CLASS = Object.getOwnPropertySymbols(new Server()).find(
+  ({ description }) => description === "ServerResponse",
+);
+
 const responseClassOf = (server: object): typeof ServerResponse => {
-  const properties = server as Record<symbol, unknown>;
-  const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === "ServerResponse");
-  const found = symbol && properties[symbol];
+  const found = RESPONSE_CLASS && (server as Record<symbol, unknown>)[RESPONSE_CLASS];
   return typeof found === "function" ? (found as typeof ServerResponse) : ServerResponse;
 };
 
@@ -104,6 +120,8 @@ export class Http1Upgrade extends NodeUpgrade {
   declare protected readonly response: ServerResponse;
   protected readonly socket: Duplex;
   protected readonly head: Buffer;
+  /** Whether the listeners of {@link watchSocket} are on the socket. */
+  private watching = false;
 
   constructor(host: NodeHost, request: IncomingMessage, socket: Duplex, head: Buffer) {
     super(host, request, newResponse(host.server as Server, request, socket));
@@ -116,23 +134,33 @@ export class Http1Upgrade extends NodeUpgrade {
 
   /** Passes the request to the app. */
   route(refusal?: UpgradeError): void {
-    const { socket, response } = this;
-    socket
-      .on("error", this.onClientDisconnected)
-      .on("end", this.onClientDisconnected)
-      .on("close", this.onClientDisconnected)
-      .on("drain", forwardDrain);
+    const { request, socket, response } = this;
+    const { server } = this.host;
     stopTimeout(socket);
     response.assignSocket(socket as Parameters<ServerResponse["assignSocket"]>[0]);
-    response.once("finish", () => this.onFinish());
-    const exchange = { request: this.request, response, socket, server: this.host.server };
-    publishRequestStart(exchange);
-    response.once("finish", () => publishResponseFinish(exchange));
-    this.dispatch(
-      mayLackHeaders(this.host.server as Server, this.request)
-        ? new UpgradeError(400, "the upgrade request has too many headers")
-        : refusal,
-    );
+    response.once("finish", this.onFinish);
+    publishRequestStart(request, response, socket, server);
+    try {
+      this.dispatch(
+        mayLackHeaders(server as Server, request)
+          ? new UpgradeError(400, "the upgrade request has too many headers")
+          : refusal,
+      );
+    } finally {
+      // Most routes answer at once. Sockets emit no events synchronously, so none was missed.
+      if (!this.upgraded) this.watchSocket();
+    }
+  }
+
+  /** Notices that the client disconnects while the app handles the request. */
+  private watchSocket(): void {
+    this.watching = true;
+    this.socket
+      .on("error", this.onClientDisconnected)
+      .prependListener("end", this.onClientDisconnected)
+      // Before the response is told, and its listeners run.
+      .prependListener("close", this.onClientDisconnected)
+      .on("drain", forwardDrain);
   }
 
   protected handshakeHeaders(): Record<string, string> {
@@ -150,16 +178,15 @@ export class Http1Upgrade extends NodeUpgrade {
 
   protected takeSocket(): void {
     const { socket } = this;
-    socket
-      .off("end", this.onClientDisconnected)
-      .off("close", this.onClientDisconnected)
-      .off("drain", forwardDrain)
-      .off("error", this.onClientDisconnected);
+    if (this.watching) {
+      socket
+        .off("end", this.onClientDisconnected)
+        .off("close", this.onClientDisconnected)
+        .off("drain", forwardDrain)
+        .off("error", this.onClientDisconnected);
+    }
     // Middleware may have set a timeout for the request.
     stopTimeout(socket);
-    // Messages that `init` sends are written together with the answer.
-    socket.cork();
-    nextTick(uncork, socket);
   }
 
   /** Writes the head through the response, so that hooks on its headers and its end are called. */
@@ -175,7 +202,7 @@ export class Http1Upgrade extends NodeUpgrade {
 
   protected endResponse(callback: (() => void) | undefined): void {
     endSwitchingResponse(this.response, this.gate, callback);
-    Object.assign(this.response, INERT_METHODS);
+    makeInert(this.response);
   }
 
   protected abort(): void {
@@ -183,14 +210,16 @@ export class Http1Upgrade extends NodeUpgrade {
     this.socket.destroy();
   }
 
-  private onFinish(): void {
+  private readonly onFinish = (): void => {
+    const { request, response, socket, host } = this;
     // As on all responses of Node, `close` is emitted after the listeners for `finish` have run.
-    nextTick(emitClose, this.response);
-    if (this.upgraded) return;
-    const { socket } = this;
-    this.detach();
-    lingerAndClose(socket, this.host.clock, this.host.defaults.closeTimeout);
-  }
+    nextTick(emitClose, response);
+    if (!this.upgraded) {
+      this.detach();
+      lingerAndClose(socket, host.clock, host.defaults.closeTimeout);
+    }
+    publishResponseFinish(request, response, socket, host.server);
+  };
 
   protected detach(): void {
     this.response.detachSocket(this.socket as Parameters<ServerResponse["detachSocket"]>[0]);
@@ -201,8 +230,4 @@ function emitClose(response: ServerResponse): void {
   if (response.closed) return;
   response.destroyed = true;
   response.emit("close");
-}
-
-function uncork(socket: Duplex): void {
-  socket.uncork();
 }

@@ -16,7 +16,7 @@ import { later } from "../shared/timers.ts";
 import type { NodeHost } from "./host.ts";
 import { FIRST_SLICE, nextSliceSize, type SessionShare, shareOf } from "./http2-share.ts";
 import { type Interceptor, upgradeRequestOf } from "./requests.ts";
-import { INERT_METHODS, respondWithError } from "./response.ts";
+import { makeInert, respondWithError } from "./response.ts";
 import { NodeStream } from "./stream.ts";
 import { nextTick } from "./timers.ts";
 import { acceptOf, NodeUpgrade } from "./upgrade.ts";
@@ -136,7 +136,7 @@ class Http2Upgrade extends NodeUpgrade {
 
   protected endResponse(callback: (() => void) | undefined): void {
     const { response, stream } = this;
-    Object.assign(response, INERT_METHODS);
+    makeInert(response);
     Object.defineProperties(response, ENDED_RESPONSE);
     // Remove the references to the request and the response, so that an open WebSocket does not keep them in memory.
     const properties = stream as unknown as Record<symbol, unknown>;

@@ -49,7 +49,7 @@ export class OrdinaryRequest implements Upgradable {
   /** Replaces the framework's response by the refusal. */
   private awaitFramework(refusal: UpgradeError, route: Route): void {
     const { response } = this;
-    const gate = new ResponseGate(response);
+    const gate = ResponseGate.of(response);
     // The framework may have set another one before the route, see `Route.deferred`.
     response.statusCode = 200;
     gate.replace(new RefusedResponse(gate, response, refusal, route));

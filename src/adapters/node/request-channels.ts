@@ -1,15 +1,7 @@
 /** Node's diagnostics channels for HTTP requests, on which Node does not publish upgrades. */
-import { channel } from "node:diagnostics_channel";
+import { type Channel, channel } from "node:diagnostics_channel";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-
-/** The message that Node publishes. */
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly socket: Duplex;
-  readonly server: object;
-}
 
 /**
  * Node publishes on these channels when it emits `request`, but not when it emits `upgrade`. (The constructor of the
@@ -19,12 +11,16 @@ interface Exchange {
 const requestStart = channel("http.server.request.start");
 const responseFinish = channel("http.server.response.finish");
 
+type Publish = (request: IncomingMessage, response: ServerResponse, socket: Duplex, server: object) => void;
+
+const publishOn =
+  (to: Channel): Publish =>
+  (request, response, socket, server) => {
+    if (to.hasSubscribers) to.publish({ request, response, socket, server });
+  };
+
 /** Called before the request is passed to the app. */
-export const publishRequestStart = (exchange: Exchange): void => {
-  if (requestStart.hasSubscribers) requestStart.publish(exchange);
-};
+export const publishRequestStart = publishOn(requestStart);
 
 /** Called when the response has ended. */
-export const publishResponseFinish = (exchange: Exchange): void => {
-  if (responseFinish.hasSubscribers) responseFinish.publish(exchange);
-};
+export const publishResponseFinish = publishOn(responseFinish);

@@ -38,30 +38,38 @@ export const guardRequests = (
   markOfOrdinary: (request: NodeRequest, response: NodeResponse) => Upgradable,
   interceptors: ReadonlyMap<unknown, Interceptor>,
 ): void => {
-  const { emit } = server;
+  const emit = server.emit as (this: object, event: string, ...args: readonly unknown[]) => boolean;
   const relay = new EventEmitter();
-  const handlers = new WeakMap<object, () => void>();
-  const runHandler = (request: object): void => {
-    const handle = handlers.get(request);
-    handlers.delete(request);
+  /** The request that is being emitted, and its handler until that is called. */
+  let emitting: { readonly request: unknown; handle: (() => void) | undefined } | undefined;
+  const runHandler = (request: unknown): void => {
+    if (emitting?.request !== request) return;
+    const { handle } = emitting!;
+    emitting!.handle = undefined;
     handle?.();
   };
   relay.on("request", (request, response) => callListeners(server, request, response));
-  for (const event of interceptors.keys()) relay.on(event as string, (request) => runHandler(request));
+  for (const event of interceptors.keys()) relay.on(event as string, runHandler);
   server.emit = function (this: NodeServer, event: string, ...args: unknown[]): boolean {
+    // Below, call the `emit` found on the server, which tracing tools may have wrapped.
     if (event === "request") {
       const [request, response] = args as [NodeRequest, NodeResponse];
       if (markOf(request) === undefined) markUpgradable(request, markOfOrdinary(request, response));
-    } else {
-      const handle = interceptors.get(event)?.(...(args as never[]));
-      if (handle === undefined) return Reflect.apply(emit, this, [event, ...args]);
-      handlers.set(args[0] as object, handle);
+      return emit.call(relay, event, ...args);
     }
-    // Call the `emit` found on the server, which tracing tools may have wrapped.
-    const emitted = Reflect.apply(emit, relay, [event, ...args]);
-    // If that function is bound to the server, it has called the server's listeners instead of ours.
-    runHandler(args[0] as object);
-    return emitted;
+    const handle = interceptors.get(event)?.(...(args as never[]));
+    if (handle === undefined) return emit.call(this, event, ...args);
+    const outer = emitting;
+    const request = args[0];
+    emitting = { request, handle };
+    try {
+      const emitted = emit.call(relay, event, ...args);
+      // If that function is bound to the server, it has called the server's listeners instead of ours.
+      runHandler(request);
+      return emitted;
+    } finally {
+      emitting = outer;
+    }
   } as typeof server.emit;
 };
 

@@ -7,7 +7,6 @@ import type { NodeResponse } from "./types.ts";
 
 type Args = readonly unknown[];
 type Method = (...args: Args) => unknown;
-type Methods = Record<string, Method>;
 
 /** Header values by lower-case name. */
 export type HeaderValues = ReadonlyMap<string, string | string[]>;
@@ -24,26 +23,30 @@ export interface Replacement {
  * wrappers (of `writeHead` and `end`) run first, and the headers that they add are sent with the answer.
  */
 export class ResponseGate {
-  /** The original methods. */
-  readonly base: { readonly writeHead: Method; readonly write: Method; readonly end: Method };
   private readonly response: NodeResponse;
+  /** The original methods. */
+  private readonly original: GatedMethods;
   private replacement: Replacement | undefined = undefined;
   private replaced = false;
   /** The body of the refusal that was written instead of the framework's response. */
   private refusal: string | undefined = undefined;
 
-  constructor(response: NodeResponse) {
-    const { writeHead, write, end, flushHeaders } = response as unknown as Methods;
-    const bind = (method: Method | undefined): Method => method!.bind(response);
+  /** Returns the gate of a response, which is created by the first call. */
+  static of(response: NodeResponse): ResponseGate {
+    return (response as Partial<Gated>)[GATE] ?? new ResponseGate(response);
+  }
+
+  private constructor(response: NodeResponse) {
+    const gated = response as unknown as GatedMethods & Gated;
+    const { writeHead, write, end, flushHeaders } = gated;
     this.response = response;
-    this.base = { writeHead: bind(writeHead), write: bind(write), end: bind(end) };
-    const flush = bind(flushHeaders);
-    Object.assign(response, {
-      writeHead: (...args: Args) => this.writeHead(args),
-      write: (...args: Args) => (this.isReplaced() ? drop(args) : this.base.write(...args)),
-      end: (...args: Args) => this.end(args),
-      flushHeaders: () => (this.isReplaced() ? undefined : flush()),
-    });
+    this.original = { writeHead, write, end, flushHeaders };
+    gated[GATE] = this;
+    // Functions that all responses share, assigned one by one: closures and `Object.assign` take several times as long.
+    gated.writeHead = gatedWriteHead;
+    gated.write = gatedWrite;
+    gated.end = gatedEnd;
+    gated.flushHeaders = gatedFlushHeaders;
   }
 
   /** Replaces what is written from now on. */
@@ -54,25 +57,42 @@ export class ResponseGate {
   /** Writes the head of a refusal. Its body follows when the framework ends the response. */
   refuse(error: UpgradeError): void {
     const { headers, body } = refusalOf(error, this.response);
-    this.base.writeHead(error.status, headers);
+    this.writeOriginalHead(error.status, headers);
     this.refusal = body;
   }
 
-  private writeHead(args: Args): unknown {
-    if (this.replacement === undefined || this.replaced) return this.base.writeHead(...args);
-    const [status, ...rest] = args;
-    this.replaced = this.replacement.onHead(Number(status), headersOf(rest.find((arg) => typeof arg === "object")));
-    if (this.replaced) return this.response;
-    this.replacement = undefined;
-    return this.base.writeHead(...args);
+  /** Calls the original `writeHead`. */
+  writeOriginalHead(...args: Args): unknown {
+    return this.original.writeHead.apply(this.response, args as unknown[]);
   }
 
-  private end(args: Args): unknown {
-    if (!this.isReplaced()) return this.base.end(...args);
+  /** Calls the original `end`. */
+  endOriginal(...args: Args): unknown {
+    return this.original.end.apply(this.response, args as unknown[]);
+  }
+
+  writeHead(args: Args): unknown {
+    if (this.replacement === undefined || this.replaced) return this.writeOriginalHead(...args);
+    this.replaced = this.replacement.onHead(Number(args[0]), headersOf(args.find((arg) => typeof arg === "object")));
+    if (this.replaced) return this.response;
+    this.replacement = undefined;
+    return this.writeOriginalHead(...args);
+  }
+
+  write(args: Args): unknown {
+    return this.isReplaced() ? drop(args) : this.original.write.apply(this.response, args as unknown[]);
+  }
+
+  end(args: Args): unknown {
+    if (!this.isReplaced()) return this.endOriginal(...args);
     const callback = args.find((arg) => typeof arg === "function") as (() => void) | undefined;
     if (this.refusal === undefined) this.replacement!.onEnd?.(callback);
-    else this.base.end(this.refusal, callback);
+    else this.endOriginal(this.refusal, callback);
     return this.response;
+  }
+
+  flushHeaders(): void {
+    if (!this.isReplaced()) this.original.flushHeaders.call(this.response);
   }
 
   /** Writes the head first, if necessary, through `writeHead` as middleware has wrapped it. */
@@ -84,8 +104,40 @@ export class ResponseGate {
   }
 }
 
+const GATE = Symbol("websock-js.gate");
+
+interface Gated {
+  [GATE]: ResponseGate;
+}
+
+interface GatedMethods {
+  writeHead: Method;
+  write: Method;
+  end: Method;
+  flushHeaders: Method;
+}
+
+function gatedWriteHead(this: Gated, ...args: Args): unknown {
+  return this[GATE].writeHead(args);
+}
+
+function gatedWrite(this: Gated, ...args: Args): unknown {
+  return this[GATE].write(args);
+}
+
+function gatedEnd(this: Gated, ...args: Args): unknown {
+  return this[GATE].end(args);
+}
+
+function gatedFlushHeaders(this: Gated): void {
+  this[GATE].flushHeaders();
+}
+
+const NO_HEADERS: HeaderValues = new Map();
+
 /** The headers passed to `writeHead`: an object, a flat list, or a list of pairs. */
 const headersOf = (given: unknown): HeaderValues => {
+  if (given === undefined) return NO_HEADERS;
   const headers = new Map<string, string | string[]>();
   const add = (name: unknown, value: unknown): void => {
     if (value === undefined) return;
@@ -103,7 +155,7 @@ const headersOf = (given: unknown): HeaderValues => {
  * Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer.
  */
 export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
-  for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
+  if (headers.size > 0) for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
 
@@ -145,18 +197,36 @@ const drop = (args: Args): boolean => {
   return true;
 };
 
-const ignoreCall = function (this: NodeResponse, ...args: Args): NodeResponse {
+function ignoreCall(this: NodeResponse, ...args: Args): NodeResponse {
   drop(args);
   return this;
-};
+}
 
-/** Methods of a response after the upgrade, without effect and without errors. */
-export const INERT_METHODS: Readonly<Methods> = {
-  ...Object.fromEntries(
-    [
-      ...["setHeader", "setHeaders", "appendHeader", "removeHeader", "writeHead", "flushHeaders", "addTrailers", "end"],
-      ...["writeContinue", "writeProcessing", "writeEarlyHints", "writeInformation"],
-    ].map((name) => [name, ignoreCall]),
-  ),
-  write: (...args) => drop(args),
+function ignoreWrite(...args: Args): boolean {
+  return drop(args);
+}
+
+type InertMethods = Record<
+  | ("setHeader" | "setHeaders" | "appendHeader" | "removeHeader" | "writeHead" | "flushHeaders" | "addTrailers")
+  | ("end" | "writeContinue" | "writeProcessing" | "writeEarlyHints" | "writeInformation" | "write"),
+  Method
+>;
+
+/** Replaces the methods of a response after the upgrade by methods without effect and without errors. */
+export const makeInert = (response: NodeResponse): void => {
+  const inert = response as unknown as InertMethods;
+  // One by one, which is faster than `Object.assign`.
+  inert.setHeader = ignoreCall;
+  inert.setHeaders = ignoreCall;
+  inert.appendHeader = ignoreCall;
+  inert.removeHeader = ignoreCall;
+  inert.writeHead = ignoreCall;
+  inert.flushHeaders = ignoreCall;
+  inert.addTrailers = ignoreCall;
+  inert.end = ignoreCall;
+  inert.writeContinue = ignoreCall;
+  inert.writeProcessing = ignoreCall;
+  inert.writeEarlyHints = ignoreCall;
+  inert.writeInformation = ignoreCall;
+  inert.write = ignoreWrite;
 };

@@ -27,6 +27,10 @@ type RespondingSocket = Duplex & { _httpMessage?: ServerResponse | null };
  * one of them closes the connection.
  */
 export const afterEarlierResponses = (socket: RespondingSocket, run: () => void): void => {
+  if (!socket._httpMessage) {
+    if (socket.writable) run();
+    return;
+  }
   const next = (): void => {
     const earlier = socket._httpMessage;
     if (earlier) {

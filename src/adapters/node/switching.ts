@@ -8,23 +8,23 @@ import { nextTick } from "./timers.ts";
 /** Writes the head through the server's response, so that hooks on its headers are called. */
 export const writeSwitchingHead = (
   response: ServerResponse,
-  { base }: ResponseGate,
+  gate: ResponseGate,
   headers: Readonly<Record<string, string>>,
 ): void => {
   // Otherwise Deno 2.9 adds `Transfer-Encoding: chunked` to a 101, which RFC 9112 §6.1 forbids.
   response.useChunkedEncodingByDefault = false;
-  base.writeHead(101, "Switching Protocols", headers);
+  gate.writeOriginalHead(101, "Switching Protocols", headers);
   response.flushHeaders();
 };
 
 /** Ends the response without closing the connection. */
 export const endSwitchingResponse = (
   response: ServerResponse,
-  { base }: ResponseGate,
+  gate: ResponseGate,
   callback: (() => void) | undefined,
 ): void => {
   if (!isBun) {
-    base.end(callback);
+    gate.endOriginal(callback);
     return;
   }
   // Bun 1.4 closes the connection when a response to `Connection: close, Upgrade` ends, which some proxies send. The

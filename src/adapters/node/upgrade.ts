@@ -1,5 +1,5 @@
 /** One upgrade request on Node: the steps that HTTP/1.1 and HTTP/2 share. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
 import { replaceErrorResponse } from "../../frameworks/srvx.ts";
@@ -42,7 +42,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     this.request = request;
     this.response = response;
     this.upgradeRequest = upgradeRequestOf(request);
-    this.gate = new ResponseGate(response);
+    this.gate = ResponseGate.of(response);
   }
 
   /** The status of the answer that accepts the upgrade. */
@@ -144,7 +144,7 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
       this.gate.refuse(reason);
       return true;
     }
-    for (const [name, value] of Object.entries(options.headers)) addHeader(this.response, name, value);
+    for (const name of Object.keys(options.headers)) addHeader(this.response, name, options.headers[name]!);
     this.perform(this.decision!);
     return true;
   }
@@ -162,11 +162,10 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     const connection = new Connection(stream, nodeByteOps, options, compression);
     stream.open(connection);
     try {
-      this.sendHead({
-        ...this.handshakeHeaders(),
-        ...(subprotocol === undefined ? {} : { "Sec-WebSocket-Protocol": subprotocol }),
-        ...(parameters && { "Sec-WebSocket-Extensions": parameters.answer }),
-      });
+      const headers = this.handshakeHeaders();
+      if (subprotocol !== undefined) headers["Sec-WebSocket-Protocol"] = subprotocol;
+      if (parameters !== undefined) headers["Sec-WebSocket-Extensions"] = parameters.answer;
+      this.sendHead(headers);
     } catch (error) {
       // Thrown by a hook of middleware on the headers.
       this.abort();
@@ -186,6 +185,5 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
   };
 }
 
-/** The value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2). */
-export const acceptOf = (key: string): string =>
-  acceptFor(key, (input) => createHash("sha1").update(input).digest("base64"));
+/** The value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2). `hash` takes half the time of `createHash`. */
+export const acceptOf = (key: string): string => acceptFor(key, (input) => hash("sha1", input, "base64"));

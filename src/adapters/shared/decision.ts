@@ -48,18 +48,27 @@ export const decide = (
   route: Route,
 ): Decision => {
   const resolved = host.resolve(options);
-  const decided = { callbacks, arg, options: resolved, route, asyncContext: captureContext() };
+  const asyncContext = captureContext();
+  const decided = (subprotocol: string | undefined, refusal: UpgradeError | undefined): Decision => ({
+    callbacks,
+    arg,
+    options: resolved,
+    subprotocol,
+    refusal,
+    route,
+    asyncContext,
+  });
   const refusal = shutdownRefusal(host) ?? findRefusal(host, request, resolved);
-  if (refusal !== undefined) return { ...decided, subprotocol: undefined, refusal };
+  if (refusal !== undefined) return decided(undefined, refusal);
   const chosen = host.callUserFunction("subprotocols", request, () =>
     selectSubprotocol(request, resolved.subprotocols),
   );
-  if (chosen instanceof UpgradeError) return { ...decided, subprotocol: undefined, refusal: chosen };
+  if (chosen instanceof UpgradeError) return decided(undefined, chosen);
   if (chosen === undefined) {
     const offered = offeredSubprotocols(request.header("sec-websocket-protocol")) ?? [];
     if (offered.length > 0) host.warnOfUnansweredOffer(offered, callbacks, pathOf(request.url));
   }
-  return { ...decided, subprotocol: chosen, refusal: undefined };
+  return decided(chosen, undefined);
 };
 
 /** The initial value of `self.connection`. */

@@ -5,7 +5,8 @@ const MAX_LENGTH = 256;
 
 /** Without the query, which may contain secrets, and truncated for logs. */
 export const pathOf = (url: string): string => {
-  const [path = ""] = url.split(/[?#]/, 1);
+  const end = url.search(/[?#]/);
+  const path = end === -1 ? url : url.slice(0, end);
   return path.length > MAX_LENGTH ? `${path.slice(0, MAX_LENGTH)}…` : path;
 };
 

@@ -11,6 +11,7 @@ import { NodeHost } from "../node/host.ts";
 import { Http1Upgrade, interceptUpgrades } from "../node/http1.ts";
 import type { Interceptor } from "../node/requests.ts";
 import { writeSwitchingHead } from "../node/switching.ts";
+import { nextTick } from "../node/timers.ts";
 import type { HostOptions } from "../shared/attachment.ts";
 import { connectionFacts, type Decision } from "../shared/decision.ts";
 import type { Host } from "../shared/host.ts";
@@ -113,6 +114,9 @@ class WsUpgrade extends Http1Upgrade {
     const { remoteAddress, remotePort } = stream;
     const headers = this.writeHead();
     this.takeSocket();
+    // Messages that `init` sends are written together with the answer.
+    socket.cork();
+    nextTick(() => socket.uncork());
     const handshake = { request, socket, head, headers, subprotocol, compress: options.compress !== undefined };
     host.handleUpgrade(handshake, (webSocket, extensions) => {
       const agreed = webSocket.protocol || undefined;

@@ -8,6 +8,9 @@ export interface ExtensionOffer {
 
 const TCHAR = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 
+/** A token at `lastIndex` (RFC 9110 §5.6.2). */
+const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
+
 /** A scanner for the header's tokens. */
 class Reader {
   private readonly text: string;
@@ -32,11 +35,12 @@ class Reader {
 
   token(): string | undefined {
     this.skipSpace();
-    const start = this.at;
-    while (this.at < this.text.length && TCHAR.test(this.text[this.at]!)) this.at++;
-    const token = this.text.slice(start, this.at);
+    TOKEN.lastIndex = this.at;
+    if (!TOKEN.test(this.text)) return undefined;
+    const token = this.text.slice(this.at, TOKEN.lastIndex);
+    this.at = TOKEN.lastIndex;
     this.skipSpace();
-    return token === "" ? undefined : token;
+    return token;
   }
 
   /** Reads a token, or a quoted string whose unescaped content is a token. */
@@ -59,10 +63,20 @@ class Reader {
   }
 }
 
+type Offers = readonly ExtensionOffer[] | undefined;
+
+/** The last header that was parsed. Most clients of a server send the same one. */
+let last: { readonly header: string; readonly offers: Offers } = { header: "", offers: [] };
+
 /** The offers in the client's order of preference; `undefined` if the header is malformed. */
-export const parseExtensions = (header: string | undefined): ExtensionOffer[] | undefined => {
+export const parseExtensions = (header = ""): Offers => {
+  if (header !== last.header) last = { header, offers: parse(header) };
+  return last.offers;
+};
+
+const parse = (header: string): Offers => {
   const offers: ExtensionOffer[] = [];
-  const reader = new Reader(header ?? "");
+  const reader = new Reader(header);
   do {
     // RFC 9110 §5.6.1: a recipient ignores empty list elements.
     while (reader.consume(","));

@@ -21,6 +21,7 @@ export const acceptFor = (key: string, sha1: (input: string) => string): string 
  * malformed.
  */
 export const offeredSubprotocols = (header: string | undefined): string[] | undefined => {
+  if (header === undefined) return [];
   const offered = listOf(header);
   return offered.every(isToken) && new Set(offered).size === offered.length ? offered : undefined;
 };

@@ -37,4 +37,6 @@ export const listOf = (value: string | undefined): string[] =>
  * Whether a list contains `token` (in lower case), ignoring case, as in `Connection` and `Upgrade` (RFC 6455 §4.2.1).
  */
 export const listHas = (value: string | undefined, token: string): boolean =>
-  listOf(value).some((element) => element.toLowerCase() === token);
+  value !== undefined &&
+  // Nearly always, it is the only element.
+  (value.toLowerCase() === token || listOf(value).some((element) => element.toLowerCase() === token));
