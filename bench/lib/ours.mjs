@@ -1,8 +1,8 @@
 /** Imports our package into a server script: the build of this checkout, or the one that `--dist=<folder>` names. */
-import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { argument } from "./serve.mjs";
 
-const dist = process.argv.find((arg) => arg.startsWith("--dist="))?.slice("--dist=".length);
+const dist = argument("dist");
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter

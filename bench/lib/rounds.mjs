@@ -3,7 +3,7 @@
  * not affect the others.
  */
 import { MissingRuntime } from "./engines.mjs";
-import { median } from "./stats.mjs";
+import { median, quantile } from "./stats.mjs";
 
 /**
  * @typedef {object} Participant
@@ -116,16 +116,6 @@ export const compare = (ours, other, of) => {
     max: ratios[ratios.length - 1],
     rounds: pairs.length,
   };
-};
-
-/**
- * @param {readonly number[]} sorted
- * @param {number} share
- */
-const quantile = (sorted, share) => {
-  const at = (sorted.length - 1) * share;
-  const below = Math.floor(at);
-  return sorted[below] + (at - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
 };
 
 /**

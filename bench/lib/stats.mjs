@@ -7,6 +7,16 @@ export const median = (values) => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+/**
+ * @param {readonly number[]} sorted
+ * @param {number} share
+ */
+export const quantile = (sorted, share) => {
+  const at = (sorted.length - 1) * share;
+  const below = Math.floor(at);
+  return sorted[below] + (at - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
+};
+
 /** @param {number} value */
 export const short = (value) =>
   value >= 1e6

@@ -1,6 +1,6 @@
 /**
  * One of two nodes: publishes to a room, or has clients in it. Arguments: what connects the nodes (`redis`, `ioredis`,
- * `nats`, `socketio` or `crossws`), and the URL of the engine.
+ * `nats`, `socket.io-redis` or `crossws-redis`), and the URL of the engine.
  */
 import http from "node:http";
 import process from "node:process";
@@ -55,7 +55,7 @@ const servers = {
     return server;
   },
   /** Socket.IO with its Redis adapter, which sends each message in a `PUBLISH` of its own. */
-  socketio: async () => {
+  "socket.io-redis": async () => {
     const { Server } = await import("socket.io");
     const { createAdapter } = await import("@socket.io/redis-adapter");
     const client = await redisClient();
@@ -68,7 +68,7 @@ const servers = {
     return server;
   },
   /** crossws with its driver `sync` for Redis. */
-  crossws: async () => {
+  "crossws-redis": async () => {
     const { default: crossws } = await import("crossws/adapters/node");
     const { redis } = await import("crossws/sync");
     const sync = redis({ client: /** @type {any} */ (await redisClient()), channel: "bench" });

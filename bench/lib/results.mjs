@@ -1,0 +1,76 @@
+/** What is concluded from the samples of a workload: medians, ratios, and whether targets are hit. */
+import { judgeRow } from "./disturbance.mjs";
+import { compare, medianOf } from "./rounds.mjs";
+
+/** The least ratio to another build. */
+const AGAINST_TARGET = 0.97;
+/** How many bytes of heap more than in the other build an idle connection may need. */
+const AGAINST_BYTES = 64;
+
+/**
+ * @typedef {"hit" | "required" | "MISSED" | "disturbed"} Verdict `required`: the target is missed, but not what is
+ * required
+ */
+
+/**
+ * @param {number} ratio
+ * @param {import("./workloads.mjs").Target} bounds
+ * @param {"higher" | "lower"} better
+ * @returns {Verdict}
+ */
+export const verdictOf = (ratio, { target, required }, better) => {
+  const reaches = (/** @type {number} */ bound) => (better === "higher" ? ratio >= bound : ratio <= bound);
+  return reaches(target) ? "hit" : required !== undefined && reaches(required) ? "required" : "MISSED";
+};
+
+/**
+ * The rows of a workload, as they are reported and saved.
+ *
+ * @param {import("./workloads.mjs").Workload} work
+ * @param {readonly import("./rounds.mjs").Row<import("../measures/load.mjs").Sample>[]} rows
+ * @param {{ together?: boolean }} [options] all were measured at the same time: only CPU times can be compared
+ */
+export const summarize = (work, rows, { together = false } = {}) => {
+  const perCpu = together || work.decides === "perCpu";
+  const decisive = (/** @type {import("../measures/load.mjs").Sample} */ sample) =>
+    perCpu && work.better === "higher" ? (sample.perCpu ?? sample.value) : sample.value;
+  const judged = rows.map((row) => {
+    const { samples, marks } = judgeRow(row.samples, decisive);
+    return { ...row, samples, marks };
+  });
+  return judged.map((row, i) => {
+    const median = (/** @type {keyof import("../measures/load.mjs").Sample} */ what) =>
+      medianOf(row, (sample) => sample[what]);
+    const against = i === 0 ? undefined : compare(judged[0], row, decisive);
+    const bounds = row.dist === undefined ? work.targets[row.server] : { target: AGAINST_TARGET };
+    const disturbed = [...judged[0].marks, ...row.marks].length > 0;
+    return {
+      label: row.label,
+      server: row.server,
+      dist: row.dist,
+      problem: row.problem,
+      missing: row.missing,
+      value: median("value"),
+      perCpu: median("perCpu"),
+      cpu: median("cpu"),
+      serverCpu: median("server"),
+      loadCpu: median("load"),
+      peak: median("peak"),
+      marks: row.marks,
+      ratio: against,
+      ...verdict({ work, ours: judged[0], row, against, bounds, disturbed }),
+      samples: rows[i].samples,
+    };
+  });
+};
+
+/** @param {any} comparison @returns {{ target?: number, required?: number, verdict?: Verdict, difference?: number }} */
+const verdict = ({ work, ours, row, against, bounds, disturbed }) => {
+  if (against === undefined || bounds === undefined) return {};
+  if (work.kind === "memory" && row.dist !== undefined) {
+    const heap = (/** @type {any} */ one) => medianOf(one, (sample) => sample.detail.counted);
+    const difference = heap(ours) - heap(row);
+    return { difference, verdict: difference <= AGAINST_BYTES ? "hit" : "MISSED" };
+  }
+  return { ...bounds, verdict: disturbed ? "disturbed" : verdictOf(against.ratio, bounds, work.better) };
+};

@@ -1,0 +1,97 @@
+/** Measures a server under load: a new server process and a new load, both of which are stopped afterwards. */
+import { readFileSync } from "node:fs";
+import { CORE, canPin, causeOf, startServer } from "../lib/child.mjs";
+import { readCores } from "../lib/disturbance.mjs";
+import { startLoad } from "../load/loads.mjs";
+
+/**
+ * @typedef {object} Context of a measurement
+ * @property {number} seconds of a measurement under load
+ * @property {number} warmup seconds before it
+ * @property {number} round from 0
+ * @property {boolean} together other servers are measured at the same time, on the same cores
+ * @property {import("../lib/engines.mjs").Engines} engines
+ * @property {readonly string[]} [execArgv] flags of Node
+ *
+ * @typedef {object} Sample
+ * @property {number} value what the workload measures, in its unit
+ * @property {number} [perCpu] messages per second of the server's CPU time, on which other processes have less influence
+ * @property {number} [cpu] the server's CPU time for a message, in microseconds
+ * @property {number} [server] the share of a core that the server used
+ * @property {number} [load] the share of a core that the load used
+ * @property {boolean} [inC] whether the load is the one in C
+ * @property {number} [peak] the largest resident memory of the server (VmHWM), in bytes
+ * @property {readonly string[]} marks what disturbed the measurement
+ * @property {Record<string, unknown>} [detail]
+ */
+
+/** The largest resident memory of a process so far, in bytes; `undefined` where there is no `/proc`. @param {number} pid */
+export const peakMemory = (pid) => {
+  try {
+    return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+};
+
+/**
+ * @param {import("../lib/rounds.mjs").Participant} participant
+ * @param {import("../lib/workloads.mjs").Workload} work
+ * @param {Context} context
+ * @param {Pick<import("../load/loads.mjs").LoadOptions, "mode" | "rate">} how
+ * @param {(port: number) => Promise<unknown>} [prepare] called before the load starts
+ * @returns {Promise<{ result: import("../load/loads.mjs").LoadResult, sample: Omit<Sample, "value" | "marks">,
+ *   circumstances: import("../lib/disturbance.mjs").Circumstances }>}
+ * @throws Error if the server or the load fails
+ */
+export const runLoad = async ({ server: name, dist }, work, context, how, prepare) => {
+  const { warmup, seconds, engines, execArgv, together } = context;
+  const { program, compress } = work;
+  const { child: server, port, protocol } = await startServer(name, { program, compress, engines, execArgv, dist });
+  /** @type {import("../load/loads.mjs").Load | undefined} */
+  let load;
+  try {
+    await prepare?.(port);
+    load = startLoad({ ...work.load, ...how, protocol, port, warmup, seconds });
+    await load.began;
+    const before = { cpu: await server.ask("cpu"), cores: readCores() };
+    await load.ended;
+    const after = { cores: readCores(), cpu: await server.ask("cpu") };
+    const peak = peakMemory(/** @type {number} */ (server.process.pid));
+    const result = await load.result;
+    const spent = after.cpu - before.cpu;
+    const took = result.seconds;
+    /** @param {number} core @param {number} own @returns {{ foreign?: number, steal?: number }} */
+    const coreOf = (core, own) => {
+      const [from, to] = [before.cores?.[core], after.cores?.[core]];
+      if (from === undefined || to === undefined || !canPin || together) return {};
+      return { foreign: (to.busy - from.busy - own) / took, steal: (to.steal - from.steal) / took };
+    };
+    const [ofServer, ofLoad] = [coreOf(CORE.server, spent), coreOf(CORE.load, result.cpu)];
+    return {
+      result,
+      sample: {
+        perCpu: result.messages / spent,
+        cpu: (spent / result.messages) * 1e6,
+        server: spent / took,
+        load: result.cpu / took,
+        inC: load.inC,
+        peak,
+      },
+      circumstances: {
+        server: spent / took,
+        load: result.cpu / took,
+        serverForeign: ofServer.foreign,
+        loadForeign: ofLoad.foreign,
+        steal: Math.max(ofServer.steal ?? 0, ofLoad.steal ?? 0),
+      },
+    };
+  } catch (error) {
+    throw await causeOf(error, server);
+  } finally {
+    await Promise.all([load?.stop(), server.stop()]);
+  }
+};
+
+/** @param {import("../lib/workloads.mjs").Workload} _work @param {Context} context */
+export const loadSeconds = (_work, { warmup, seconds }) => warmup + seconds + 0.8;
