@@ -25,7 +25,9 @@ export const short = (value) =>
       ? `${(value / 1e3).toFixed(0)} k`
       : value >= 1e3
         ? `${(value / 1e3).toFixed(1)} k`
-        : value.toFixed(0);
+        : value >= 100
+          ? value.toFixed(0)
+          : value.toPrecision(2);
 
 /** @param {number} share */
 export const percent = (share) => `${(share * 100).toFixed(0)} %`;

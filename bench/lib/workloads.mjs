@@ -47,6 +47,10 @@ const only = (targets) => Object.fromEntries(Object.entries(targets).map(([serve
 const sizeName = (size) =>
   size >= 1_048_576 ? `${size / 1_048_576}MiB` : size >= 1024 ? `${size / 1024}KiB` : `${size}B`;
 
+/** @param {number} count @param {string} noun */
+const countOf = (count, noun) =>
+  count === 1 ? `one ${noun}` : `${count.toLocaleString("en").replaceAll(",", " ")} ${noun}s`;
+
 /**
  * @param {string} id
  * @param {string} title
@@ -356,7 +360,7 @@ export const WORKLOADS = [
   },
   ...[1, 20].map((perTick) => ({
     id: `nodes-${perTick}`,
-    title: `from one node to a client of another, 100 bytes, ${perTick} messages in a tick`,
+    title: `from one node to a client of another, 100 bytes, ${countOf(perTick, "message")} in a tick`,
     kind: /** @type {const} */ ("nodes"),
     unit: "µs of CPU of both nodes/message",
     better: /** @type {const} */ ("lower"),
@@ -371,7 +375,7 @@ export const WORKLOADS = [
   ...[1, 10, 100, 1_000, 10_000].map((connections) =>
     echo(
       `growth-connections-${connections}`,
-      `echo, 32B text, ${connections} connections, 1 in flight`,
+      `echo, 32B text, ${countOf(connections, "connection")}, 1 in flight`,
       { ...SHORT, connections },
       {
         servers: ["websock", "ws", "uws"],
@@ -381,7 +385,7 @@ export const WORKLOADS = [
   ...[1, 10, 100, 1_000, 10_000].map((connections) =>
     chat(
       `growth-fanout-${connections}`,
-      `one to ${connections} members, one message in a tick`,
+      `one to ${countOf(connections, "member")}, one message in a tick`,
       { ...ONE_SENDER, connections },
       {
         servers: ["websock", "ws", "uws"],

@@ -1,7 +1,6 @@
 /** Measures a server under load: a new server process and a new load, both of which are stopped afterwards. */
-import { readFileSync } from "node:fs";
-import { CORE, canPin, causeOf, startServer } from "../lib/child.mjs";
-import { readCores } from "../lib/disturbance.mjs";
+import { causeOf, startServer } from "../lib/child.mjs";
+import { circumstancesOf, observe, peakMemory } from "../lib/observe.mjs";
 import { startLoad } from "../load/loads.mjs";
 
 /**
@@ -25,15 +24,6 @@ import { startLoad } from "../load/loads.mjs";
  * @property {Record<string, unknown>} [detail]
  */
 
-/** The largest resident memory of a process so far, in bytes; `undefined` where there is no `/proc`. @param {number} pid */
-export const peakMemory = (pid) => {
-  try {
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
-  } catch {
-    return undefined;
-  }
-};
-
 /**
  * @param {import("../lib/rounds.mjs").Participant} participant
  * @param {import("../lib/workloads.mjs").Workload} work
@@ -54,37 +44,24 @@ export const runLoad = async ({ server: name, dist }, work, context, how, prepar
     await prepare?.(port);
     load = startLoad({ ...work.load, ...how, protocol, port, warmup, seconds });
     await load.began;
-    const before = { cpu: await server.ask("cpu"), cores: readCores() };
+    const end = await observe([server]);
     await load.ended;
-    const after = { cores: readCores(), cpu: await server.ask("cpu") };
-    const peak = peakMemory(/** @type {number} */ (server.process.pid));
+    const observed = await end();
+    const peak = peakMemory(server);
     const result = await load.result;
-    const spent = after.cpu - before.cpu;
-    const took = result.seconds;
-    /** @param {number} core @param {number} own @returns {{ foreign?: number, steal?: number }} */
-    const coreOf = (core, own) => {
-      const [from, to] = [before.cores?.[core], after.cores?.[core]];
-      if (from === undefined || to === undefined || !canPin || together) return {};
-      return { foreign: (to.busy - from.busy - own) / took, steal: (to.steal - from.steal) / took };
-    };
-    const [ofServer, ofLoad] = [coreOf(CORE.server, spent), coreOf(CORE.load, result.cpu)];
+    const circumstances = circumstancesOf(observed, result.seconds, { load: result.cpu, together });
+    const [spent = 0] = observed.cpu;
     return {
       result,
       sample: {
         perCpu: result.messages / spent,
         cpu: (spent / result.messages) * 1e6,
-        server: spent / took,
-        load: result.cpu / took,
+        server: circumstances.server,
+        load: circumstances.load,
         inC: load.inC,
         peak,
       },
-      circumstances: {
-        server: spent / took,
-        load: result.cpu / took,
-        serverForeign: ofServer.foreign,
-        loadForeign: ofLoad.foreign,
-        steal: Math.max(ofServer.steal ?? 0, ofLoad.steal ?? 0),
-      },
+      circumstances,
     };
   } catch (error) {
     throw await causeOf(error, server);
@@ -93,5 +70,11 @@ export const runLoad = async ({ server: name, dist }, work, context, how, prepar
   }
 };
 
-/** @param {import("../lib/workloads.mjs").Workload} _work @param {Context} context */
-export const loadSeconds = (_work, { warmup, seconds }) => warmup + seconds + 0.8;
+/**
+ * About how long a measurement takes.
+ *
+ * @param {import("../lib/workloads.mjs").Workload} work
+ * @param {Context} context
+ */
+export const loadSeconds = ({ load: { connections = 1 } }, { warmup, seconds }) =>
+  warmup + seconds + 0.8 + connections * 0.0003;

@@ -1,7 +1,7 @@
 /** What an idle connection costs in resident memory: the slope between the last steps, without what the server itself needs. */
 import { causeOf, startServer } from "../lib/child.mjs";
+import { peakMemory } from "../lib/observe.mjs";
 import { startLoad } from "../load/loads.mjs";
-import { peakMemory } from "./load.mjs";
 
 /** @type {import("./index.mjs").SecondsOf} */
 export const secondsOf = ({ steps = [], servers }) =>
@@ -22,7 +22,7 @@ export const measure = async ({ server: name, dist }, work, { engines }) => {
       points.push({ count, ...(await server.ask("memory")) });
     }
     const { rss, counted } = slopeOf(points);
-    const peak = peakMemory(/** @type {number} */ (server.process.pid));
+    const peak = peakMemory(server);
     return { value: rss, peak, inC: load.inC, marks: [], detail: { counted, points } };
   } catch (error) {
     throw await causeOf(error, server);

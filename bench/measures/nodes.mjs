@@ -7,7 +7,9 @@ import { once } from "node:events";
 import net from "node:net";
 import { WebSocket } from "ws";
 import { Child, CORE, pinned } from "../lib/child.mjs";
+import { disturbances } from "../lib/disturbance.mjs";
 import { commandFor, MissingRuntime } from "../lib/engines.mjs";
+import { circumstancesOf, observe } from "../lib/observe.mjs";
 import { loadSeconds } from "./load.mjs";
 
 const MESSAGE = "x".repeat(100);
@@ -81,7 +83,7 @@ const openClient = async (kind, port) => {
 };
 
 /** @type {import("./index.mjs").Measure} */
-export const measure = async ({ server: kind }, { perTick = 1 }, { seconds, warmup, engines }) => {
+export const measure = async ({ server: kind }, { perTick = 1 }, { seconds, warmup, engines, together }) => {
   const engine = await startEngine(ENGINES[kind] ?? "redis");
   const start = () =>
     new Child("servers/node.mjs", {
@@ -118,14 +120,19 @@ export const measure = async ({ server: kind }, { perTick = 1 }, { seconds, warm
     }
     await new Promise((resolve) => setTimeout(resolve, 300));
     await repeat(warmup);
-    const cpu = () => Promise.all(nodes.map((node) => node.ask("cpu")));
-    const before = await cpu();
+    const end = await observe(nodes);
     const { messages, seconds: took } = await repeat(seconds);
-    const after = await cpu();
+    const observed = await end();
     client.close();
-    const [ofPublisher = 0, ofReceiver = 0] = after.map((end, i) => ((end - before[i]) / messages) * 1e6);
-    const detail = { perSecond: messages / took, publisher: ofPublisher, receiver: ofReceiver };
-    return { value: ofPublisher + ofReceiver, cpu: ofPublisher + ofReceiver, marks: [], detail };
+    const [ofPublisher = 0, ofReceiver = 0] = observed.cpu.map((spent) => (spent / messages) * 1e6);
+    const circumstances = circumstancesOf(observed, took, { together });
+    return {
+      value: ofPublisher + ofReceiver,
+      cpu: ofPublisher + ofReceiver,
+      server: circumstances.server,
+      marks: disturbances(circumstances),
+      detail: { perSecond: messages / took, publisher: ofPublisher, receiver: ofReceiver },
+    };
   } finally {
     await Promise.all([publisher.stop(), receiver.stop()]);
     engine.stop();

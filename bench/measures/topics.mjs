@@ -1,7 +1,7 @@
 /** What a topic costs in resident memory: one connection subscribes to more and more of them. */
 import { causeOf, startServer } from "../lib/child.mjs";
+import { peakMemory } from "../lib/observe.mjs";
 import { startLoad } from "../load/loads.mjs";
-import { peakMemory } from "./load.mjs";
 import { slopeOf } from "./memory.mjs";
 
 /** @type {import("./index.mjs").SecondsOf} */
@@ -23,7 +23,7 @@ export const measure = async ({ server: name, dist }, { program, steps = [], loa
       points.push({ count, ...(await server.ask("memory")) });
     }
     const { rss, counted } = slopeOf(points);
-    const peak = peakMemory(/** @type {number} */ (server.process.pid));
+    const peak = peakMemory(server);
     return { value: rss, peak, marks: [], detail: { counted, points } };
   } catch (error) {
     throw await causeOf(error, server);
