@@ -231,8 +231,8 @@ export const WORKLOADS = [
   ),
   echo(
     "slow-readers",
-    "echo, 1KiB binary, 32 connections, 4 in flight, beside 8 that send 32 MiB each and read 400 KiB/s",
-    { messages: { kind: "binary", size: 1_024 }, connections: 40, inFlight: 4, slow: 8, slowMessages: 32_768 },
+    "echo, 16KiB binary, 32 connections, 1 in flight, beside 8 that send 3 MiB/s and read 400 KiB/s each",
+    { messages: { kind: "binary", size: 16_384 }, connections: 40, slow: 8, slowMessages: 2 },
     { servers: ["websock", "ws", "uws", "bun"] },
   ),
 

@@ -1,19 +1,12 @@
 /*
- * The load: WebSocket clients in one thread that cost less than any server they measure. It encodes nothing: bench/
+ * The load: WebSocket clients in one thread that cost less than any server they measure. It encodes nothing: loads.mjs
  * passes the bytes of handshakes, frames and expected answers on the standard input, and everything else as arguments
- * "name=number". It prints lines for bench/load/hot.mjs; a line "error ..." is the last one.
- *
- * mode=0 closed loop: a number of messages is in flight on each connection; an answer is followed by the next message
- * mode=1 open loop: messages are sent at fixed times, whether or not the server keeps up
- * mode=2 fan-out: some connections send bursts, and all of them receive everything
- * mode=3 handshakes: connections are opened and closed
- * mode=4 idle: opens as many connections as each line of the standard input says
+ * "name=number". It prints "began", "ended" and "result {...}", or "open ..." for idle connections, or "error ...".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+/* What the argument "mode" means; loads.mjs describes it. */
 enum { CLOSED_LOOP, OPEN_LOOP, FAN_OUT, HANDSHAKES, IDLE };
 enum { BUFFER = 1 << 20, EVENTS = 1024, ADDRESSES = 64, BUCKETS = 64 * 60 };
 static const uint64_t SECOND = 1000000000, MILLISECOND = 1000000;
@@ -39,17 +32,18 @@ struct connection {
   uint64_t payload;        /* bytes that are missing of the frame that is being received */
   uint8_t head[14];        /* the header of the next frame, as far as it was received */
   int have;
-  bool fin, slow, waiting; /* waiting: for EPOLLOUT */
+  bool fin, slow, waiting; /* slow: reads slowly, and is not measured; waiting: for EPOLLOUT */
 };
 
 static int argument_count, epoll;
 static char **arguments;
 static struct connection *connections;
-static long mode, connection_count, opened, in_flight, window, senders, rate, handshakes_count;
-static size_t handshake_size, accept_size, frame_size, answers_size;
+static long mode, connection_count, opened, in_flight, window, slow_count, handshakes_count;
+static size_t handshake_size, frame_size, answers_size;
 static uint8_t *handshakes, *accept_text, *frames, *answers, buffer[BUFFER];
 static uint64_t messages, next_slow, first_send, record_from, record_until, scheduled_count;
 static uint64_t latencies[BUCKETS], delays[BUCKETS];
+static double interval; /* between messages in an open loop, in nanoseconds */
 static bool sending = true;
 
 static void fail(const char *why) {
@@ -58,18 +52,17 @@ static void fail(const char *why) {
   _exit(1);
 }
 
-static long argument(const char *name, long otherwise) {
+static long argument(const char *name) {
   size_t length = strlen(name);
   for (int i = 1; i < argument_count; i++)
     if (strncmp(arguments[i], name, length) == 0 && arguments[i][length] == '=') return atol(arguments[i] + length + 1);
-  return otherwise;
+  return 0;
 }
 
 /* Bytes of the standard input, repeated so that a stretch of up to one length is contiguous from any offset. */
 static uint8_t *input(size_t size, int copies) {
-  uint8_t *bytes = malloc(size * copies + 1);
-  if (bytes == NULL) fail("out of memory");
-  if (size > 0 && fread(bytes, size, 1, stdin) != 1) fail("the input is incomplete");
+  uint8_t *bytes = calloc(size * copies + 1, 1);
+  if (bytes == NULL || (size > 0 && fread(bytes, size, 1, stdin) != 1)) fail("the input is incomplete");
   for (int i = 1; i < copies; i++) memcpy(bytes + i * size, bytes, size);
   return bytes;
 }
@@ -93,13 +86,9 @@ static void record(uint64_t *histogram, uint64_t time) {
 }
 
 static void print_histogram(const char *name, const uint64_t *histogram) {
-  printf(",\"%s\":[", name);
-  bool first = true;
-  for (int i = 0; i < BUCKETS; i++) {
-    if (histogram[i] == 0) continue;
-    printf("%s[%d,%lu]", first ? "" : ",", i, (unsigned long)histogram[i]);
-    first = false;
-  }
+  printf(",\"%s\":[[0,0]", name);
+  for (int i = 0; i < BUCKETS; i++)
+    if (histogram[i] > 0) printf(",[%d,%lu]", i, (unsigned long)histogram[i]);
   printf("]");
 }
 
@@ -111,31 +100,27 @@ static void listen_to(struct connection *c, int operation, uint32_t events) {
 /* Connects from one of several addresses, because each has a limited number of ports, and sends the handshake. */
 static void start_handshake(struct connection *c) {
   struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002 + c->index % ADDRESSES)};
-  struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(argument("port", 0))};
-  server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  int yes = 1;
-  c->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (c->fd < 0) fail("socket");
-  /* Otherwise bind would reserve a port that no other server may be reached from. */
-  setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(argument("port"))};
   struct timeval patience = {.tv_sec = 10};
+  int yes = 1;
+  server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  c->fd = socket(AF_INET, SOCK_STREAM, 0);
+  setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes); /* the port is chosen by `connect` */
+  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (bind(c->fd, (struct sockaddr *)&local, sizeof local) < 0) fail("bind");
+  if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&local, sizeof local) < 0) fail("socket");
   if (connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0) fail("connect");
-  const uint8_t *request = handshakes + (c->index % handshakes_count) * handshake_size;
+  const uint8_t *request = handshakes + c->index % handshakes_count * handshake_size;
   if (handshake_size > 0 && write(c->fd, request, handshake_size) != (ssize_t)handshake_size) fail("the handshake");
 }
 
-/* Whether the answer to the handshake has arrived. */
-static bool finish_handshake(struct connection *c) {
+static void finish_handshake(struct connection *c) {
   static char head[8192];
   size_t length = 0;
   char *end;
   do {
     ssize_t size = recv(c->fd, head + length, sizeof head - 1 - length, 0);
-    if (size == 0) fail("the server closed the connection during the handshake");
-    if (size < 0) fail("no answer to the handshake");
+    if (size <= 0) fail("no answer to the handshake");
     length += size;
     head[length] = 0;
     end = strstr(head, "\r\n\r\n");
@@ -143,7 +128,6 @@ static bool finish_handshake(struct connection *c) {
   errno = 0;
   if (strncmp(head, "HTTP/1.1 101 ", 13) != 0 || strstr(head, (char *)accept_text) == NULL) fail("no upgrade");
   if (end == NULL || end + 4 != head + length) fail("the server sent something before the first message");
-  return true;
 }
 
 static void open_connections(long count) {
@@ -157,7 +141,8 @@ static void open_connections(long count) {
     c->sent = c->answered = opened % window;
     c->out = c->sent * frame_size;
     c->in = answers_size / window * c->sent;
-    listen_to(c, EPOLL_CTL_ADD, EPOLLIN);
+    c->slow = opened < slow_count;
+    listen_to(c, EPOLL_CTL_ADD, c->slow ? 0 : EPOLLIN);
   }
 }
 
@@ -192,9 +177,8 @@ static int count_messages(struct connection *c, const uint8_t *p, size_t size) {
       p += part;
     } else {
       c->head[c->have++] = *p++;
-      if (c->have < 2) continue;
       int length = c->head[1] & 127, extra = length == 126 ? 2 : length == 127 ? 8 : 0;
-      if (c->have < 2 + extra + (c->head[1] & 128 ? 4 : 0)) continue;
+      if (c->have < 2 || c->have < 2 + extra + (c->head[1] & 128 ? 4 : 0)) continue;
       c->payload = extra == 0 ? length : 0;
       for (int i = 0; i < extra; i++) c->payload = c->payload << 8 | c->head[2 + i];
       c->fin = c->head[0] & 128;
@@ -214,27 +198,28 @@ static void check(const struct connection *c, const uint8_t *p, size_t size) {
   }
 }
 
-/* A message is late from the time at which it was to be sent, not from that at which it was. */
-static uint64_t scheduled(const struct connection *c, uint64_t nth) {
-  return first_send + (nth * connection_count + c->index) * (SECOND / (double)rate);
+/* When a message is to be sent in an open loop: its latency begins then, even if it is sent later. */
+static uint64_t scheduled(long index, uint64_t nth) {
+  return first_send + (nth * connection_count + index) * interval;
 }
+
+/* Whether a message is sent in the time that is measured. */
+static bool counts(uint64_t due) { return due >= record_from && due < record_until; }
 
 static void receive(struct connection *c, size_t most) {
   ssize_t size = recv(c->fd, buffer, most, 0);
-  if (size < 0 && errno == EAGAIN) errno = 0;
-  else if (size <= 0) fail("the server closed a connection");
-  if (size <= 0 || c->slow) return;
+  if (size == 0 || (size < 0 && errno != EAGAIN)) fail("the server closed a connection");
+  errno = 0;
+  if (size < 0 || c->slow) return;
   if (answers_size > 0) {
     if (!sending || mode == FAN_OUT || c->answered < (uint64_t)(window + in_flight)) check(c, buffer, size);
     c->in = (c->in + size) % answers_size;
   }
   int count = count_messages(c, buffer, size);
-  if (mode == OPEN_LOOP && count > 0) {
-    uint64_t time = now();
-    for (int i = 0; i < count; i++) {
-      uint64_t due = scheduled(c, c->answered + i - c->index % window);
-      if (due >= record_from && due < record_until) record(latencies, time - due);
-    }
+  uint64_t time = mode == OPEN_LOOP ? now() : 0;
+  for (int i = 0; mode == OPEN_LOOP && i < count; i++) {
+    uint64_t due = scheduled(c->index, c->answered + i - c->index % window);
+    if (counts(due)) record(latencies, time - due);
   }
   c->answered += count;
   messages += count;
@@ -245,67 +230,58 @@ static void repeat_handshake(struct connection *c) {
   finish_handshake(c);
   close(c->fd);
   messages++;
-  if (!sending) return;
   start_handshake(c);
   listen_to(c, EPOLL_CTL_ADD, EPOLLIN);
 }
 
-/* Waits for events once, and handles them. */
+/* Waits for events once, and handles them. A slow reader takes 4 KiB every 10 ms, and sends if the server reads. */
 static void turn(int milliseconds) {
   static struct epoll_event events[EVENTS];
   int count = epoll_wait(epoll, events, EVENTS, milliseconds);
+  errno = 0;
   for (int i = 0; i < count; i++) {
     struct connection *c = events[i].data.ptr;
     if (mode == HANDSHAKES) repeat_handshake(c);
-    else {
-      if (events[i].events & EPOLLOUT) flush(c);
-      if (events[i].events & ~EPOLLOUT) receive(c, BUFFER);
-    }
+    else if (events[i].events & EPOLLOUT) flush(c);
+    if (mode != HANDSHAKES && events[i].events & ~EPOLLOUT) receive(c, BUFFER);
   }
-  errno = 0;
-}
-
-/* A slow reader takes 4 KiB every 10 ms. */
-static void read_slowly(void) {
-  if (now() < next_slow) return;
+  if (slow_count == 0 || now() < next_slow) return;
   next_slow = now() + 10 * MILLISECOND;
-  for (int i = 0; i < opened; i++)
-    if (connections[i].slow) receive(&connections[i], 4096);
+  for (int i = 0; i < slow_count; i++) {
+    receive(&connections[i], 4096);
+    if (connections[i].queued == 0) send_messages(&connections[i], argument("slowMessages"));
+  }
 }
 
-/* Sends what is due, and returns the time until the next message is, in milliseconds, rounded down. */
+/* Open loop: sends what is due, and returns the time until the next message is, in milliseconds, rounded down. */
 static int send_due(void) {
   for (;; scheduled_count++) {
-    struct connection *c = &connections[scheduled_count % connection_count];
-    uint64_t due = scheduled(c, scheduled_count / connection_count), time = now();
+    long index = scheduled_count % connection_count;
+    uint64_t due = scheduled(index, scheduled_count / connection_count), time = now();
     if (due > time) return (due - time) / MILLISECOND;
-    if (due >= record_from && due < record_until) record(delays, time - due);
-    send_messages(c, 1);
+    if (counts(due)) record(delays, time - due);
+    send_messages(&connections[index], 1);
   }
 }
 
 /* Every sender sends its bursts, and everything arrives. Bursts arrive separately, as those of different people do. */
 static void fan_out(void) {
   static uint64_t expected;
-  long burst = argument("burst", 1), bursts = argument("bursts", 1);
-  expected += senders * burst * bursts * (connection_count - argument("except", 0));
+  long burst = argument("burst"), bursts = argument("bursts"), senders = argument("senders");
+  expected += senders * burst * bursts * (connection_count - argument("except"));
   for (long i = 0; i < bursts; i++) {
     for (long sender = 0; sender < senders; sender++) send_messages(&connections[sender], burst);
     if (i % 4 == 3) turn(0);
   }
-  for (uint64_t until = now() + 30 * SECOND; messages < expected;) {
-    turn(100);
+  for (uint64_t until = now() + 30 * SECOND; messages < expected; turn(100))
     if (now() > until) fail("messages are missing");
-  }
   if (messages > expected) fail("more messages than were sent");
 }
 
 static void run(uint64_t until) {
   while (now() < until) {
     if (mode == FAN_OUT) fan_out();
-    else if (mode == OPEN_LOOP) turn(send_due());
-    else turn(argument("slow", 0) > 0 ? 5 : 50);
-    if (mode == CLOSED_LOOP) read_slowly();
+    else turn(mode == OPEN_LOOP ? send_due() : slow_count > 0 ? 5 : 50);
   }
 }
 
@@ -313,16 +289,12 @@ static void run(uint64_t until) {
 static void finish(void) {
   sending = false;
   uint64_t until = now() + 10 * SECOND;
-  for (int i = 0; i < opened; i++)
-    while (!connections[i].slow && connections[i].answered < connections[i].sent) {
-      turn(5);
-      read_slowly();
+  for (struct connection *c = connections + slow_count; c < connections + opened; c++)
+    for (; c->answered < c->sent; turn(5))
       if (now() > until) fail("answers are missing");
-    }
   for (until = now() + 20 * MILLISECOND; now() < until;) turn(5);
-  for (int i = 0; i < opened; i++)
-    if (!connections[i].slow && (connections[i].answered != connections[i].sent || connections[i].have > 0))
-      fail("more answers than messages");
+  for (struct connection *c = connections + slow_count; c < connections + opened; c++)
+    if (c->answered != c->sent || c->have > 0) fail("more answers than messages");
 }
 
 static void say(const char *line) {
@@ -330,69 +302,57 @@ static void say(const char *line) {
   fflush(stdout);
 }
 
-static void idle(void) {
-  for (long count; scanf("%ld", &count) == 1;) {
-    long from = opened;
+/* Each line of the standard input says how many connections are to be open. */
+static int idle(void) {
+  for (long count, from; from = opened, scanf("%ld", &count) == 1; say("open")) {
     open_connections(count);
-    for (long i = from; i < opened; i++) send_messages(&connections[i], argument("exchange", 1));
+    for (long i = from; i < opened; i++) send_messages(&connections[i], argument("exchange"));
     finish();
-    printf("open %ld\n", opened);
-    fflush(stdout);
   }
+  return 0;
 }
 
 int main(int count, char **values) {
   argument_count = count;
   arguments = values;
-  prctl(PR_SET_TIMERSLACK, 1000);
-  mode = argument("mode", CLOSED_LOOP);
-  connection_count = argument("connections", 1);
-  in_flight = argument("inFlight", 1);
-  window = argument("window", 1);
-  senders = argument("senders", 0);
-  rate = argument("rate", 1);
-  handshakes_count = argument("handshakes", 1);
-  handshake_size = argument("handshakeSize", 0);
-  accept_size = argument("acceptSize", 0);
-  frame_size = argument("frameSize", 0);
-  answers_size = argument("answersSize", 0);
+  mode = argument("mode");
+  connection_count = argument("connections");
+  in_flight = argument("inFlight");
+  window = argument("window");
+  slow_count = argument("slow");
+  handshakes_count = argument("handshakes");
+  handshake_size = argument("handshakeSize");
+  frame_size = argument("frameSize");
+  answers_size = argument("answersSize");
+  interval = (double)SECOND / argument("rate");
   handshakes = input(handshake_size * handshakes_count, 1);
-  accept_text = input(accept_size, 1);
-  accept_text[accept_size] = 0;
+  accept_text = input(argument("acceptSize"), 1);
   frames = input(window * frame_size, 2);
   answers = input(answers_size, 1);
   connections = calloc(connection_count, sizeof *connections);
   epoll = epoll_create1(0);
-  if (mode == IDLE) return idle(), 0;
+  if (mode == IDLE) return idle();
 
-  long slow = argument("slow", 0);
-  if (mode == HANDSHAKES)
-    for (long i = 0; i < connection_count; i++) {
-      connections[i].index = i;
-      start_handshake(&connections[i]);
-      listen_to(&connections[i], EPOLL_CTL_ADD, EPOLLIN);
-    }
-  else open_connections(connection_count);
-  for (long i = 0; mode == CLOSED_LOOP && i < opened; i++) {
-    connections[i].slow = i < slow;
-    send_messages(&connections[i], i < slow ? argument("slowMessages", 0) : in_flight);
-    if (i < slow) listen_to(&connections[i], EPOLL_CTL_MOD, connections[i].waiting ? EPOLLOUT : 0);
+  for (long i = 0; mode == HANDSHAKES && i < connection_count; i++) {
+    connections[i].index = i;
+    start_handshake(&connections[i]);
+    listen_to(&connections[i], EPOLL_CTL_ADD, EPOLLIN);
   }
+  if (mode != HANDSHAKES) open_connections(connection_count);
+  for (long i = slow_count; mode == CLOSED_LOOP && i < opened; i++) send_messages(&connections[i], in_flight);
   first_send = now();
-  record_from = first_send + argument("warmup", 1000) * MILLISECOND;
-  record_until = record_from + argument("milliseconds", 2000) * MILLISECOND;
+  record_from = first_send + argument("warmup") * MILLISECOND;
+  record_until = record_from + argument("milliseconds") * MILLISECOND;
   run(record_from);
   say("began");
   uint64_t began = now(), before = messages;
   double spent = cpu_seconds();
-  run(began + argument("milliseconds", 2000) * MILLISECOND);
-  double seconds = (now() - began) / 1e9;
-  uint64_t measured = messages - before;
+  run(began + argument("milliseconds") * MILLISECOND);
+  uint64_t took = now() - began, measured = messages - before;
   spent = cpu_seconds() - spent;
   say("ended");
-  if (mode == HANDSHAKES) sending = false;
-  else if (mode != FAN_OUT) finish();
-  printf("result {\"messages\":%lu,\"seconds\":%.6f,\"cpu\":%.6f", (unsigned long)measured, seconds, spent);
+  if (mode == CLOSED_LOOP || mode == OPEN_LOOP) finish();
+  printf("result {\"messages\":%lu,\"seconds\":%.6f,\"cpu\":%.6f", (unsigned long)measured, took / 1e9, spent);
   print_histogram("latencies", latencies);
   print_histogram("delays", delays);
   say("}");
