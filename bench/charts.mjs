@@ -123,7 +123,8 @@ const page = (chart) => {
   const inner = chart.kind === "bars" ? drawBars(chart) : drawLines(chart);
   inner.setAttribute("y", String(HEAD));
   const height = Number(inner.getAttribute("height")) + HEAD + 22;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif">
+  const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="system-ui, 'Segoe UI', sans-serif">
 <style>
 svg { color: #1f2328; }
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3; } }

@@ -72,6 +72,12 @@ const duration = (seconds) =>
       ? `${(seconds / 60).toFixed(0)} min`
       : `${(seconds / 3600).toFixed(1)} h`;
 
+/** @param {import("./lib/workloads.mjs").Workload} work */
+const describe = (work) => {
+  const servers = `${" ".repeat(38)}${work.servers.join(", ")}`;
+  return `  ${work.id.padEnd(26)} ${duration(secondsOf(work)).padStart(7)}  ${work.title}\n${servers}`;
+};
+
 if (flags.help) {
   console.log(`npm run bench -- [--only <words>]... [--servers ws,net] [--rounds 5] [--seconds 2] [--warmup 1]
   [--node <20, 22, 24, 26 or a binary>] [--runtimes <folder>] [--json] [--save]
@@ -87,7 +93,7 @@ if (flags.help) {
 --cpu-prof  writes profiles of our server to this folder
 
 Workloads and servers (of ours, the first), and about how long they take with the other flags given:
-${selected.map((work) => `  ${work.id.padEnd(26)} ${duration(secondsOf(work)).padStart(7)}  ${work.title}\n${" ".repeat(38)}${work.servers.join(", ")}`).join("\n")}
+${selected.map(describe).join("\n")}
 
 Together: ${duration(selected.reduce((sum, work) => sum + secondsOf(work), 0))}`);
   process.exit(0);
@@ -166,7 +172,8 @@ ${cores} × ${cpu}, ${kernel}, ${pinned ? "server and load each pinned to a core
 ${Object.entries(versions(engines))
   .flatMap(([name, version]) => (version === undefined ? [] : [`${name} ${version}`]))
   .join(", ")}
-${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: medians; "ours/it" is the median of the rounds' ratios${flags.together ? ", per second of CPU time" : ""}
+${rounds} rounds of ${times.seconds} s after ${times.warmup} s of warmup: medians
+"ours/it" is the median of the rounds' ratios${flags.together ? ", per second of CPU time" : ""}
 
 ${report(results)}`);
   if (problems.length > 0) console.log(`\nIncomplete:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);

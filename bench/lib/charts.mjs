@@ -186,17 +186,13 @@ const everyServer = (results) => {
   const drawn = bars(results, [["echo-32B-16-text", ""]]);
   if (drawn === undefined) return undefined;
   const rows = [...drawn.rows].sort((a, b) => b.share - a.share);
-  const ours = rows.filter(({ label }) => label.startsWith("websock"));
   const others = rows.filter(({ label }) => !label.startsWith("websock"));
-  const beaten = others.filter(
-    ({ share }) =>
-      share <
-      (rowOf(result, "websock")?.value ?? 0) /
-        result.rows.reduce((/** @type {number} */ most, /** @type {any} */ row) => Math.max(most, row.value ?? 0), 0),
-  );
+  const share = rows.find(({ label }) => label === "websock")?.share ?? 0;
+  const slower = others.filter((row) => row.share < share).length;
+  const hosts = rows.length - others.length;
   return {
     name: "servers",
-    sentence: `The same handler runs on ${ours.length} hosts; on Node it is faster than ${beaten.length} of ${others.length} other servers`,
+    sentence: `One handler on ${hosts} hosts; on Node it is faster than ${slower} of ${others.length} other servers`,
     subject: "32 B text, 64 connections, 16 in flight, messages per second: longer is better",
     source: sourceOf(result),
     ...drawn,
@@ -209,10 +205,13 @@ const chats = (results) => {
   const result = results.chat;
   const drawn = bars(results, [["chat", ""]], { what: "perCpu" });
   if (drawn === undefined) return undefined;
-  const [ws, bun] = [ratioTo(result, "ws", "perCpu"), ratioTo(result, "bun", "perCpu")];
+  const shares = Object.entries({ ws: "ws", bun: "Bun" }).flatMap(([label, name]) => {
+    const ratio = ratioTo(result, label, "perCpu");
+    return ratio === undefined ? [] : [`1/${ratio.toFixed(0)} of that of ${name}`];
+  });
   return {
     name: "chat",
-    sentence: `In a chat of 32, a delivery costs ${[ws && `1/${ws.toFixed(0)} of that of ws`, bun && `1/${bun.toFixed(0)} of that of Bun`].filter(Boolean).join(" and ")}`,
+    sentence: `In a chat of 32, a delivery costs ${shares.join(" and ")}`,
     subject: "32 members send 32 B texts to all: deliveries per second of the server's CPU time: longer is better",
     source: sourceOf(result),
     ...drawn,
@@ -235,10 +234,12 @@ const memories = (results) => {
   const plain = results["memory-plain"];
   if (drawn === undefined || plain === undefined) return undefined;
   const [ours, ws] = [medianAt(plain, "websock"), medianAt(plain, "ws")];
+  if (ours === undefined || ws === undefined) return undefined;
   const compressed = ratioTo(results["memory-compressed"], "ws");
+  const more = compressed === undefined ? "" : `; with compression ${percentOf(compressed)} of ws`;
   return {
     name: "memory",
-    sentence: `An idle connection costs ${bytes(ours ?? Number.NaN)}, with ws ${bytes(ws ?? Number.NaN)}${compressed === undefined ? "" : `; with compression ${percentOf(compressed)} of ws`}`,
+    sentence: `An idle connection costs ${bytes(ours)}, with ws ${bytes(ws)}${more}`,
     subject: "resident memory of the server for each further idle connection: shorter is better",
     source: sourceOf(plain),
     ...drawn,
@@ -313,11 +314,11 @@ const members = (results) => {
   const ours = points.filter(({ label }) => label === "websock");
   const last = ours.at(-1);
   if (last === undefined) return undefined;
-  const hundred = at(points, "websock", 100) ?? ours[0]?.y ?? last.y;
+  const growth = times(last.y / (at(points, "websock", 100) ?? Number.NaN));
   return {
     name: "growth-fanout",
     kind: "lines",
-    sentence: `A delivery to one of ${grouped(last.x)} members costs ${times(last.y / hundred)} as much as to one of 100`,
+    sentence: `A delivery to one of ${grouped(last.x)} members costs ${growth} as much as to one of 100`,
     subject: "one sender, 32 B text, one message in a tick: CPU time of the server for each delivery",
     source: sourceOf(results[`growth-fanout-${last.x}`]),
     x: { type: "log", label: "members" },
@@ -334,10 +335,11 @@ const memoryGrowth = (results) => {
   const last = result.workload.steps.at(-1);
   const [ours, ws] = [at(points, "websock", last), at(points, "ws", last)];
   if (ours === undefined) return undefined;
+  const others = ws === undefined ? "" : `, one of ws ${ws.toFixed(0)} MiB`;
   return {
     name: "growth-memory",
     kind: "lines",
-    sentence: `A server with ${grouped(last)} idle connections needs ${ours.toFixed(0)} MiB${ws === undefined ? "" : `, one of ws ${ws.toFixed(0)} MiB`}`,
+    sentence: `A server with ${grouped(last)} idle connections needs ${ours.toFixed(0)} MiB${others}`,
     subject: "resident memory of the server against idle connections, after garbage collections",
     source: sourceOf(result),
     x: { type: "linear", label: "connections" },

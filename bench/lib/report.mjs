@@ -13,6 +13,14 @@ const fixed = (/** @type {number} */ value) => (value >= 10 ? value.toFixed(1) :
 
 const micros = (/** @type {number} */ value) => `${value >= 100 ? value.toFixed(0) : value.toPrecision(2)} µs`;
 
+/** @param {any} row */
+const verdictText = ({ verdict, required }) =>
+  verdict === "required"
+    ? "MISSED, required hit"
+    : verdict === "MISSED" && required
+      ? "MISSED, required MISSED"
+      : (verdict ?? "");
+
 /** What else a workload measures. @type {(detail: any) => string} */
 const more = (detail) => {
   if (detail === undefined) return "";
@@ -43,7 +51,7 @@ export const report = (results) =>
           row.target === undefined
             ? or(row.difference, (bytes) => `${bytes < 0 ? "−" : "+"}${Math.abs(bytes).toFixed(0)} B`)
             : `${sign} ${row.target}${row.required === undefined ? "" : `; ${sign} ${row.required}`}`,
-          row.verdict ?? "",
+          verdictText(row),
           or(row.cpu, micros),
           or(row.serverCpu, percent),
           or(row.loadCpu, percent) + (sample?.inC === false ? " (JS)" : ""),

@@ -184,6 +184,13 @@ const handshakes = (id, title, servers, targets = {}) => ({
 /** @type {readonly Workload[]} */
 export const WORKLOADS = [
   ...sizes(32, 16, 64, { text: HOT, binary: HOT, unicode: {} }),
+  ...[1, 1_000].map((connections) =>
+    echo(`echo-32B-16-c${connections}`, `echo, 32B text, ${countOf(connections, "connection")}, 16 in flight`, {
+      ...SHORT,
+      connections,
+      inFlight: 16,
+    }),
+  ),
   ...sizes(32, 1, 64, { text: SINGLE, binary: SINGLE }),
   ...sizes(1_024, 4, 64, { text: KIB, binary: KIB, unicode: {} }),
   ...sizes(16_384, 1, 16, { text: {}, binary: {} }),
@@ -281,7 +288,10 @@ export const WORKLOADS = [
     ),
   ]),
 
-  chat("chat", "a chat of 32, all to all", ROOM, { targets: only({ ws: 200, crossws: 200, uws: 10, bun: 8 }) }),
+  chat("chat", "a chat of 32, all to all", ROOM, {
+    servers: ["websock", "websock-loop", "ws", "crossws", "uws", "bun"],
+    targets: only({ ws: 200, crossws: 200, uws: 10, bun: 8 }),
+  }),
   chat(
     "chat-except",
     "a chat of 32, all to all others",

@@ -19,7 +19,7 @@ import { handshake, makeWindow } from "./wire.mjs";
  * @property {number} [warmup] seconds before it
  * @property {number} [rate] open loop: messages per second of all connections
  * @property {number} [slow] closed loop: how many of the connections read slowly, and are not measured
- * @property {number} [slowMessages] how many messages each of these sends every 10 ms, unless the server stops reading
+ * @property {number} [slowMessages] how many each of these sends every 10 ms, if the server reads
  * @property {number} [senders] fan-out: how many connections send
  * @property {number} [burst] how many messages each sends at once
  * @property {number} [bursts] how often, before it waits until all have arrived

@@ -10,10 +10,19 @@ const textOf = (/** @type {number} */ sender, /** @type {number} */ number) =>
   `${sender}:${number}`.padEnd(800, JSON.stringify({ name: "user", tags: ["alpha", "beta"] }));
 
 /**
+ * @typedef {object} Check
+ * @property {number} members
+ * @property {number} senders
+ * @property {number} each messages of each sender
+ * @property {boolean} compressed
+ * @property {boolean} everyone all members receive a message, not only its sender
+ * @property {boolean} except with `everyone`: its sender does not
+ */
+
+/**
  * @param {number} port
- * @param {{ members: number, senders: number, each: number, compressed: boolean, everyone: boolean, except: boolean }}
- * options `each`: messages of each sender; `everyone`: all members receive a message, not only its sender; `except`: all
- * but its sender
+ * @param {Check} check
+ * @throws Error if messages are missing, or are not as expected
  */
 export const verify = async (port, { members: count, senders, each, compressed, everyone, except }) => {
   const url = `ws://127.0.0.1:${port}/`;

@@ -14,7 +14,7 @@ import { startLoad } from "../load/loads.mjs";
  *
  * @typedef {object} Sample
  * @property {number} value what the workload measures, in its unit
- * @property {number} [perCpu] messages per second of the server's CPU time, on which other processes have less influence
+ * @property {number} [perCpu] messages per second of the server's CPU time: others have less influence on it
  * @property {number} [cpu] the server's CPU time for a message, in microseconds
  * @property {number} [server] the share of a core that the server used
  * @property {number} [load] the share of a core that the load used

@@ -1,4 +1,4 @@
-/** What an idle connection costs in resident memory: the slope between the last steps, without what the server itself needs. */
+/** What each further idle connection costs in resident memory. */
 import { causeOf, startServer } from "../lib/child.mjs";
 import { peakMemory } from "../lib/observe.mjs";
 import { startLoad } from "../load/loads.mjs";

@@ -28,23 +28,24 @@ class Echo {
   }
 }
 
-/** Each connection's members, by the way in which messages reach all of them. */
+/** A room whose members receive what each of them sends. */
 const chat = () => {
   const room = new PubSub().topic("room");
-  const options = (/** @type {Self} */ self) => (program === "chat-except" ? { except: self } : undefined);
+  const except = program === "chat-except";
   return {
     init: (/** @type {undefined} */ _, /** @type {Self} */ self) => {
       room.subscribe(self);
       return ok(self);
     },
     handleIn: (/** @type {Message} */ message, /** @type {Self} */ self) => {
-      room.publish(message, options(self));
+      if (except) room.publish(message, { except: self });
+      else room.publish(message);
       return ok(self);
     },
   };
 };
 
-/** The same with a loop of `self.push` instead of a topic. */
+/** The same with a loop of `self.push` instead of a topic (`--chat=loop`). */
 const chatLoop = () => {
   /** @type {Set<Self>} */
   const all = new Set();
@@ -163,9 +164,8 @@ const handlers = chosen({
       },
     },
   }),
-  chat: () => ({ "/": chat() }),
+  chat: () => ({ "/": argument("chat") === "loop" ? chatLoop() : chat() }),
   "chat-except": () => ({ "/": chat() }),
-  "chat-loop": () => ({ "/": chatLoop() }),
   topics: () => ({ "/": topics() }),
   infos: () => ({ "/": infos() }),
 })();
