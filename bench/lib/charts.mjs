@@ -283,7 +283,7 @@ const handshakes = (results) => {
   return {
     name: "handshakes",
     sentence: `A handshake through the router costs ${percentOf(ratio)} of that of ws, which goes past the router`,
-    subject: "CPU time of the server for a connection that is opened and closed: shorter is better",
+    subject: "CPU time of the server while connections are opened, for each of them: shorter is better",
     source: sourceOf(results["handshakes-express"]),
     ...drawn,
   };

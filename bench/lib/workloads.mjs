@@ -177,7 +177,7 @@ const handshakes = (id, title, servers, targets = {}) => ({
   better: "lower",
   decides: "value",
   servers,
-  load: { ...SHORT, connections: 16 },
+  load: { ...SHORT, connections: 500, inFlight: 16 },
   targets,
 });
 

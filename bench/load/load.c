@@ -41,9 +41,9 @@ static struct connection *connections;
 static long mode, connection_count, opened, in_flight, window, slow_count, handshakes_count;
 static size_t handshake_size, frame_size, answers_size;
 static uint8_t *handshakes, *accept_text, *frames, *answers, buffer[BUFFER];
-static uint64_t messages, next_slow, first_send, record_from, record_until, scheduled_count;
+static uint64_t messages, next_slow, first_send, opening, record_from, record_until, scheduled_count;
 static uint64_t latencies[BUCKETS], delays[BUCKETS];
-static double interval; /* between messages in an open loop, in nanoseconds */
+static double interval, server_spent; /* between messages in an open loop, in nanoseconds; the server's CPU time */
 static bool sending = true;
 
 static void fail(const char *why) {
@@ -226,12 +226,12 @@ static void receive(struct connection *c, size_t most) {
   if (mode == CLOSED_LOOP && sending && count > 0) send_messages(c, count);
 }
 
-static void repeat_handshake(struct connection *c) {
-  finish_handshake(c);
-  close(c->fd);
-  messages++;
+/* Handshakes: the next connection is opened. */
+static void open_next(void) {
+  struct connection *c = &connections[opened];
+  c->index = opened++;
   start_handshake(c);
-  listen_to(c, EPOLL_CTL_ADD, EPOLLIN);
+  listen_to(c, EPOLL_CTL_ADD, EPOLLIN | EPOLLONESHOT);
 }
 
 /* Waits for events once, and handles them. A slow reader takes 4 KiB every 10 ms, and sends if the server reads. */
@@ -241,9 +241,14 @@ static void turn(int milliseconds) {
   errno = 0;
   for (int i = 0; i < count; i++) {
     struct connection *c = events[i].data.ptr;
-    if (mode == HANDSHAKES) repeat_handshake(c);
-    else if (events[i].events & EPOLLOUT) flush(c);
-    if (mode != HANDSHAKES && events[i].events & ~EPOLLOUT) receive(c, BUFFER);
+    if (mode == HANDSHAKES) {
+      finish_handshake(c);
+      messages++;
+      if (opened < connection_count) open_next();
+      continue;
+    }
+    if (events[i].events & EPOLLOUT) flush(c);
+    if (events[i].events & ~EPOLLOUT) receive(c, BUFFER);
   }
   if (slow_count == 0 || now() < next_slow) return;
   next_slow = now() + 10 * MILLISECOND;
@@ -278,9 +283,31 @@ static void fan_out(void) {
   if (messages > expected) fail("more messages than were sent");
 }
 
+/* Opens all connections, some at a time, and closes them. Only the opening is measured. */
+static void open_and_close(void) {
+  struct timespec spent;
+  clockid_t clock;
+  if (clock_getcpuclockid(argument("server"), &clock) != 0) fail("the server's CPU time");
+  clock_gettime(clock, &spent);
+  double before = spent.tv_sec + spent.tv_nsec / 1e9;
+  uint64_t began = now(), finished = messages + connection_count;
+  for (opened = 0; opened < in_flight;) open_next();
+  for (uint64_t until = now() + 10 * SECOND; messages < finished; turn(100))
+    if (now() > until) fail("answers are missing");
+  opening += now() - began;
+  clock_gettime(clock, &spent);
+  server_spent += spent.tv_sec + spent.tv_nsec / 1e9 - before;
+  for (long i = 0; i < connection_count; i++) shutdown(connections[i].fd, SHUT_WR);
+  for (long i = 0; i < connection_count; i++) {
+    if (recv(connections[i].fd, buffer, BUFFER, 0) < 0 && errno != ECONNRESET) fail("the server does not close");
+    close(connections[i].fd);
+  }
+}
+
 static void run(uint64_t until) {
   while (now() < until) {
     if (mode == FAN_OUT) fan_out();
+    else if (mode == HANDSHAKES) open_and_close();
     else turn(mode == OPEN_LOOP ? send_due() : slow_count > 0 ? 5 : 50);
   }
 }
@@ -333,11 +360,6 @@ int main(int count, char **values) {
   epoll = epoll_create1(0);
   if (mode == IDLE) return idle();
 
-  for (long i = 0; mode == HANDSHAKES && i < connection_count; i++) {
-    connections[i].index = i;
-    start_handshake(&connections[i]);
-    listen_to(&connections[i], EPOLL_CTL_ADD, EPOLLIN);
-  }
   if (mode != HANDSHAKES) open_connections(connection_count);
   for (long i = slow_count; mode == CLOSED_LOOP && i < opened; i++) send_messages(&connections[i], in_flight);
   first_send = now();
@@ -347,12 +369,14 @@ int main(int count, char **values) {
   say("began");
   uint64_t began = now(), before = messages;
   double spent = cpu_seconds();
+  opening = server_spent = 0;
   run(began + argument("milliseconds") * MILLISECOND);
   uint64_t took = now() - began, measured = messages - before;
   spent = cpu_seconds() - spent;
   say("ended");
   if (mode == CLOSED_LOOP || mode == OPEN_LOOP) finish();
   printf("result {\"messages\":%lu,\"seconds\":%.6f,\"cpu\":%.6f", (unsigned long)measured, took / 1e9, spent);
+  printf(",\"opening\":%.6f,\"server\":%.6f", opening / 1e9, server_spent);
   print_histogram("latencies", latencies);
   print_histogram("delays", delays);
   say("}");

@@ -8,6 +8,8 @@ export interface Load {
     readonly seconds: number;
     readonly cpu: number;
     readonly latencies?: Buckets;
+    readonly opening?: number;
+    readonly server?: number;
   }>;
   stop(): Promise<void>;
 }
@@ -22,4 +24,5 @@ export function startLoad(options: {
   readonly seconds?: number;
   readonly warmup?: number;
   readonly rate?: number;
+  readonly server?: number;
 }): Load;

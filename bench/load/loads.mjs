@@ -24,6 +24,7 @@ import { handshake, makeWindow } from "./wire.mjs";
  * @property {number} [burst] how many messages each sends at once
  * @property {number} [bursts] how often, before it waits until all have arrived
  * @property {boolean} [except] senders do not receive their own messages
+ * @property {number} [server] handshakes: the process whose CPU time is measured while `connections` are opened
  * @property {number} [exchange] idle: how many messages each connection sends before it is idle; default: 1
  *
  * @typedef {object} LoadResult
@@ -32,6 +33,9 @@ import { handshake, makeWindow } from "./wire.mjs";
  * @property {number} cpu seconds of CPU time that the load used
  * @property {[number, number][]} [latencies] a histogram of nanoseconds, see `lib/histogram.mjs`
  * @property {[number, number][]} [delays] a histogram: how late messages were sent
+ * @property {number} [opening] handshakes: seconds in which connections were opened, without those in which they were
+ * closed
+ * @property {number} [server] handshakes: the CPU time of the server in these seconds
  *
  * @typedef {object} Load
  * @property {boolean} inC
@@ -62,7 +66,7 @@ export const startLoad = (options) => {
   return new ScriptLoad("load/clients.mjs", options);
 };
 
-/** The load in C (load.c), whose options are arguments, and whose messages are the standard input. @implements {Load} */
+/** The load in C, whose options are arguments, and whose messages are the standard input. @implements {Load} */
 class CLoad {
   inC = true;
 
@@ -106,6 +110,7 @@ class CLoad {
       burst: options.burst ?? 1,
       bursts: options.bursts ?? 1,
       except: options.except ? 1 : 0,
+      server: options.server ?? 0,
       exchange: options.exchange ?? 1,
     };
     const line = [path, ...Object.entries(args).map(([name, value]) => `${name}=${value}`)];

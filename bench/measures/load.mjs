@@ -42,7 +42,7 @@ export const runLoad = async ({ server: name, dist }, work, context, how, prepar
   let load;
   try {
     await prepare?.(port);
-    load = startLoad({ ...work.load, ...how, protocol, port, warmup, seconds });
+    load = startLoad({ ...work.load, ...how, protocol, port, warmup, seconds, server: server.process.pid });
     await load.began;
     const end = await observe([server]);
     await load.ended;

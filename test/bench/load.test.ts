@@ -1,4 +1,5 @@
 /** The load in C, against bare sockets that do as the tests say. */
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -72,6 +73,26 @@ describe.skipIf(compileLoad().path === undefined)("the load in C", () => {
     ["never come, because the server closes the connection", (_chunk, socket) => socket.end(), /closed a connection/],
   ])("fails if answers %s", async (_what, answer, error) => {
     await expect(echo({ port: await serve(answer) }).result).rejects.toThrow(error);
+  });
+
+  test.each([
+    ["counts handshakes, and the CPU time of the server", true],
+    ["fails if the server accepts another key", false],
+  ])("%s", async (_what, right) => {
+    const port = await serve((chunk, socket) => {
+      const key = /^sec-websocket-key: (.*)$/im.exec(String(chunk))![1]!.trim();
+      const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+      socket.write(`HTTP/1.1 101 x\r\nSec-WebSocket-Accept: ${right ? accept : key}\r\n\r\n`);
+    });
+    const messages = { kind: "text", size: 32 } as const;
+    const many = { protocol: "websocket", connections: 50, inFlight: 4, server: process.pid } as const;
+    const { result } = start({ ...SHORT, ...many, mode: "handshakes", port, messages });
+    if (!right) return expect(result).rejects.toThrow("no upgrade");
+    const { messages: count, server, opening, seconds } = await result;
+    expect(count % 50).toBe(0);
+    expect(count).toBeGreaterThan(0);
+    expect(server).toBeGreaterThan(0);
+    expect(opening).toBeLessThan(seconds);
   });
 
   test("measures latency from the time at which a message was to be sent", async () => {
