@@ -4,12 +4,13 @@
  * @typedef {object} Workload
  * @property {string} id what `--only` selects, whole or in part
  * @property {string} title
- * @property {"echo" | "chat" | "handshakes" | "latency" | "memory" | "topics" | "infos" | "nodes"} kind
- * how it is measured: a module in `measures/`
+ * @property {"echo" | "chat" | "handshakes" | "latency" | "memory" | "topics" | "infos" | "nodes"} kind how it is
+ * measured: a module in `measures/`
  * @property {string} unit
  * @property {"higher" | "lower"} better which values are better
  * @property {"value" | "perCpu"} decides which ratio is compared with the target
- * @property {readonly string[]} servers rows of `servers.mjs`; the first is compared with the others
+ * @property {readonly string[]} servers rows of `servers.mjs` (of `nodes`, what connects the nodes); the first is
+ * compared with the others
  * @property {string} [program] of the servers; default: `echo`
  * @property {"each" | "default"} [compress]
  * @property {Omit<import("../load/loads.mjs").LoadOptions, "mode" | "protocol" | "port">} load

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { percentile } from "../../bench/lib/histogram.mjs";
 import { compileLoad } from "../../bench/load/compile.mjs";
 import { type Load, startLoad } from "../../bench/load/loads.mjs";
+import { isUsable } from "../../scripts/installed.ts";
 
 /** A server that answers chunks as this says; it returns its port. */
 const serve = async (answer: (chunk: Buffer, socket: net.Socket) => void): Promise<number> => {
@@ -34,7 +35,9 @@ const start = (options: Parameters<typeof startLoad>[0]): Load => {
 const echo = (options: Partial<Parameters<typeof startLoad>[0]> & { readonly port: number }): Load =>
   start({ ...SHORT, mode: "closed", messages: { kind: "text", size: 32 }, inFlight: 4, ...options });
 
-describe.skipIf(compileLoad().path === undefined)("the load in C", () => {
+const { path, problem = "" } = compileLoad();
+
+describe.skipIf(!isUsable(path !== undefined, problem))("the load in C", () => {
   test.each([
     ["short texts", { kind: "text", size: 32 }],
     ["fragmented messages", { kind: "text", size: 4_000, fragments: 4 }],
