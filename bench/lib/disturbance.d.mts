@@ -10,7 +10,7 @@ export interface Circumstances {
 }
 export function readCores(text?: string): { busy: number; steal: number }[] | undefined;
 export function disturbances(circumstances: Circumstances): string[];
-export function judgeRow<Sample extends { readonly marks: readonly string[] }>(
+export function judgeSamples<Sample extends { readonly marks: readonly string[] }>(
   samples: readonly (Sample | undefined)[],
-  of: (sample: Sample) => number,
 ): { readonly samples: readonly (Sample | undefined)[]; readonly marks: readonly string[] };
+export function spreadMarks(values: readonly number[]): string[];

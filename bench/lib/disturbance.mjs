@@ -67,26 +67,31 @@ export const disturbances = ({ server, load, serverForeign = 0, loadForeign = 0,
 
 /**
  * The samples of a row that count, and what disturbed the row. If most samples are undisturbed, only these count;
- * otherwise all count, and the row is marked. It is also marked if the samples that count differ too much.
+ * otherwise all count, and the row is marked.
  *
  * @template {{ marks: readonly string[] }} Sample
  * @param {readonly (Sample | undefined)[]} samples `undefined`: a round in which there is none
- * @param {(sample: Sample) => number} of
  * @returns {{ samples: (Sample | undefined)[], marks: string[] }}
  */
-export const judgeRow = (samples, of) => {
+export const judgeSamples = (samples) => {
   const all = samples.filter((sample) => sample !== undefined);
   const disturbed = all.filter(({ marks }) => marks.length > 0);
   const mostAreDisturbed = disturbed.length * 2 > all.length;
-  const marks = mostAreDisturbed ? [...new Set(disturbed.flatMap((sample) => sample.marks))] : [];
-  const counted = samples.map((sample) => (mostAreDisturbed || sample?.marks.length === 0 ? sample : undefined));
-  const values = counted
-    .filter((sample) => sample !== undefined)
-    .map(of)
-    .sort((a, b) => a - b);
-  if (values.length >= 3) {
-    const spread = (quantile(values, 0.75) - quantile(values, 0.25)) / quantile(values, 0.5);
-    if (spread > BOUNDS.spread) marks.push(`the rounds differ by ${(spread * 100).toFixed(0)} %`);
-  }
-  return { samples: counted, marks };
+  return {
+    samples: samples.map((sample) => (mostAreDisturbed || sample?.marks.length === 0 ? sample : undefined)),
+    marks: mostAreDisturbed ? [...new Set(disturbed.flatMap((sample) => sample.marks))] : [],
+  };
+};
+
+/**
+ * Whether rounds differ too much: by the distance of the quartiles, as a share of the median.
+ *
+ * @param {readonly number[]} values of the rounds: of a server, or ratios
+ * @returns {string[]} nothing, or the mark
+ */
+export const spreadMarks = (values) => {
+  if (values.length < 3) return [];
+  const sorted = [...values].sort((a, b) => a - b);
+  const spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / quantile(sorted, 0.5);
+  return spread > BOUNDS.spread ? [`the rounds differ by ${(spread * 100).toFixed(0)} %`] : [];
 };

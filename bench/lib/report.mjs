@@ -47,7 +47,7 @@ export const report = (results) =>
           workload.unit,
           row.ratio === undefined ? "" : `${fixed(row.ratio.low)} … ${fixed(row.ratio.high)}`,
           // What is disturbed is not quoted.
-          ratio !== "" && (row.marks.length > 0 || rows[0].marks.length > 0) ? `(${ratio})` : ratio,
+          row.disturbed ? `(${ratio})` : ratio,
           row.target === undefined
             ? or(row.difference, (bytes) => `${bytes < 0 ? "−" : "+"}${Math.abs(bytes).toFixed(0)} B`)
             : `${sign} ${row.target}${row.required === undefined ? "" : `; ${sign} ${row.required}`}`,

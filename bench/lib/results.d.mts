@@ -16,6 +16,8 @@ export interface ResultRow {
   readonly value?: number;
   readonly marks: readonly string[];
   readonly ratio?: Comparison;
+  /** The ratio is not to be quoted. */
+  readonly disturbed: boolean;
   readonly difference?: number;
   readonly target?: number;
   readonly required?: number;

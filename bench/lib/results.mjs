@@ -1,5 +1,5 @@
 /** What is concluded from the samples of a workload: medians, ratios, and whether targets are hit. */
-import { judgeRow } from "./disturbance.mjs";
+import { judgeSamples, spreadMarks } from "./disturbance.mjs";
 import { compare, medianOf } from "./rounds.mjs";
 
 /** The least ratio to another build. */
@@ -34,16 +34,17 @@ export const summarize = (work, rows, { together = false } = {}) => {
   const perCpu = together || work.decides === "perCpu";
   const decisive = (/** @type {import("../measures/load.mjs").Sample} */ sample) =>
     perCpu && work.better === "higher" ? (sample.perCpu ?? sample.value) : sample.value;
-  const judged = rows.map((row) => {
-    const { samples, marks } = judgeRow(row.samples, decisive);
-    return { ...row, samples, marks };
-  });
+  const judged = rows.map((row) => ({ ...row, ...judgeSamples(row.samples) }));
+  const [ours] = judged;
   return judged.map((row, i) => {
     const median = (/** @type {keyof import("../measures/load.mjs").Sample} */ what) =>
       medianOf(row, (sample) => sample[what]);
-    const against = i === 0 ? undefined : compare(judged[0], row, decisive);
+    const against = i === 0 ? undefined : compare(ours, row, decisive);
     const bounds = row.dist === undefined ? work.targets[row.server] : { target: AGAINST_TARGET };
-    const disturbed = [...judged[0].marks, ...row.marks].length > 0;
+    // The rounds of one server may differ because the machine does; then their ratios to the rounds of another do not.
+    const values = row.samples.filter((sample) => sample !== undefined).map(decisive);
+    const marks = [...row.marks, ...(i > 0 ? spreadMarks(against?.ratios ?? []) : together ? [] : spreadMarks(values))];
+    const disturbed = ours.marks.length + marks.length > 0;
     return {
       label: row.label,
       server: row.server,
@@ -56,9 +57,10 @@ export const summarize = (work, rows, { together = false } = {}) => {
       serverCpu: median("server"),
       loadCpu: median("load"),
       peak: median("peak"),
-      marks: row.marks,
+      marks,
       ratio: against,
-      ...verdict({ work, ours: judged[0], row, against, bounds, disturbed }),
+      disturbed: i > 0 && disturbed,
+      ...verdict({ work, ours, row, against, bounds, disturbed }),
       samples: rows[i].samples,
     };
   });

@@ -86,7 +86,7 @@ export const medianOf = ({ samples }, of) => {
  * @property {number} high the upper quartile
  * @property {number} min
  * @property {number} max
- * @property {number} rounds in which both have been measured
+ * @property {readonly number[]} ratios sorted, of the rounds in which both have been measured
  */
 
 /**
@@ -114,7 +114,7 @@ export const compare = (ours, other, of) => {
     high: quantile(ratios, 0.75),
     min: ratios[0],
     max: ratios[ratios.length - 1],
-    rounds: pairs.length,
+    ratios,
   };
 };
 

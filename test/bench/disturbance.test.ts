@@ -1,6 +1,6 @@
 /** Disturbed measurements are recognized, and not quoted. */
 import { describe, expect, test } from "vitest";
-import { disturbances, judgeRow, readCores } from "../../bench/lib/disturbance.mjs";
+import { disturbances, judgeSamples, readCores, spreadMarks } from "../../bench/lib/disturbance.mjs";
 
 test("the times of the cores are read from /proc/stat", () => {
   const text = "cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 100 20 30 4000 5 6 7 8 0 0\ncpu1 1 0 0 0 0 0 0 0 0 0\nintr 1 2 3\n";
@@ -29,11 +29,10 @@ describe("a measurement", () => {
 
 describe("a row", () => {
   const sample = (value: number, ...marks: string[]) => ({ value, marks });
-  const of = ({ value }: { value: number }): number => value;
 
-  test("without its disturbed samples, if they are few", () => {
+  test("is without its disturbed samples, if they are few", () => {
     const samples = [sample(10), sample(3, "noise"), undefined, sample(11), sample(10)];
-    expect(judgeRow(samples, of)).toEqual({
+    expect(judgeSamples(samples)).toEqual({
       samples: [sample(10), undefined, undefined, sample(11), sample(10)],
       marks: [],
     });
@@ -41,18 +40,14 @@ describe("a row", () => {
 
   test("is marked with all that disturbed it, if most of its samples are disturbed", () => {
     const samples = [sample(10), sample(3, "noise"), sample(4, "noise", "steal")];
-    expect(judgeRow(samples, of)).toEqual({
-      samples,
-      marks: ["noise", "steal", "the rounds differ by 88 %"],
-    });
+    expect(judgeSamples(samples)).toEqual({ samples, marks: ["noise", "steal"] });
   });
+});
 
-  test("is marked if its rounds differ", () => {
-    expect(judgeRow([sample(100), sample(104), sample(96)], of).marks).toEqual([]);
-    expect(judgeRow([sample(100), sample(130), sample(80)], of).marks).toEqual(["the rounds differ by 25 %"]);
-  });
-
-  test("of two rounds has no spread", () => {
-    expect(judgeRow([sample(100), sample(200)], of).marks).toEqual([]);
-  });
+test.each([
+  [[104, 100, 96], []],
+  [[100, 130, 80], ["the rounds differ by 25 %"]],
+  [[100, 200], []], // two rounds have no quartiles
+])("the spread of %s", (values, marks) => {
+  expect(spreadMarks(values)).toEqual(marks);
 });

@@ -43,7 +43,7 @@ describe("the summary of a workload", () => {
     const [ours, ws] = summarize(work, rows);
     expect(ours).toMatchObject({ label: "websock", value: 30.5, ratio: undefined });
     expect(ours!.verdict).toBeUndefined();
-    expect(ws).toMatchObject({ value: 10, ratio: { ratio: 3.05, rounds: 2 }, target: 2, verdict: "hit" });
+    expect(ws).toMatchObject({ value: 10, ratio: { ratio: 3.05, ratios: [3, 3.1] }, target: 2, verdict: "hit" });
   });
 
   test("compares the CPU times of servers that were measured together", () => {
@@ -56,6 +56,26 @@ describe("the summary of a workload", () => {
     const samples = (i: number) => [{ value: 30 - 20 * i, marks: i === which ? ["noise"] : [] }];
     const rows = [row("websock", samples(0)), row("ws", samples(1))];
     expect(summarize(work, rows)[1]).toMatchObject({ ratio: { ratio: 3 }, verdict: "disturbed" });
+  });
+
+  test("judges by the ratios where the rounds of both servers differ in the same way", () => {
+    const rates = [10, 20, 40];
+    const rows = [
+      row(
+        "websock",
+        rates.map((value) => ({ value: 3 * value })),
+      ),
+      row(
+        "ws",
+        rates.map((value) => ({ value })),
+      ),
+    ];
+    const [ours, ws] = summarize(work, rows);
+    expect(ours!.marks).toEqual(["the rounds differ by 75 %"]);
+    expect(ws).toMatchObject({ marks: [], disturbed: false, verdict: "hit" });
+    expect(summarize(work, rows, { together: true })[0]!.marks).toEqual([]);
+    const [, other] = summarize(work, [rows[0]!, row("ws", [{ value: 10 }, { value: 10 }, { value: 10 }])]);
+    expect(other).toMatchObject({ marks: ["the rounds differ by 75 %"], disturbed: true, verdict: "disturbed" });
   });
 
   test("compares the heap of idle connections with that of another build", () => {

@@ -63,7 +63,7 @@ describe("rounds", () => {
       high: 2,
       min: 0.5,
       max: 3,
-      rounds: 3,
+      ratios: [0.5, 1, 3],
     });
     expect(compare(row("a", [10]), row("b", []), of)).toBeUndefined();
   });
