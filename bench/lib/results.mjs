@@ -2,8 +2,8 @@
 import { judgeSamples, spreadMarks } from "./disturbance.mjs";
 import { compare, medianOf } from "./rounds.mjs";
 
-/** The least ratio to another build. */
-const AGAINST_TARGET = 0.97;
+/** The bounds of the ratio to another build. */
+const AGAINST = { higher: { target: 0.97 }, lower: { target: 1.03 } };
 /** How many bytes of heap more than in the other build an idle connection may need. */
 const AGAINST_BYTES = 64;
 
@@ -40,7 +40,7 @@ export const summarize = (work, rows, { together = false } = {}) => {
     const median = (/** @type {keyof import("../measures/load.mjs").Sample} */ what) =>
       medianOf(row, (sample) => sample[what]);
     const against = i === 0 ? undefined : compare(ours, row, decisive);
-    const bounds = row.dist === undefined ? work.targets[row.server] : { target: AGAINST_TARGET };
+    const bounds = row.dist === undefined ? work.targets[row.server] : AGAINST[work.better];
     // The rounds of one server may differ because the machine does; then their ratios to the rounds of another do not.
     const values = row.samples.filter((sample) => sample !== undefined).map(decisive);
     const marks = [...row.marks, ...(i > 0 ? spreadMarks(against?.ratios ?? []) : together ? [] : spreadMarks(values))];

@@ -1,6 +1,6 @@
 /**
- * What a handshake costs the server. Connections are opened, 16 at a time, until there are as many as the workload says,
- * and then closed. The CPU time is that of the opening.
+ * What a handshake costs the server. Connections are opened, some at a time, until there are as many as the workload
+ * says, and then closed. The CPU time is that of the opening.
  */
 import { disturbances } from "../lib/disturbance.mjs";
 import { loadSeconds, runLoad } from "./load.mjs";

@@ -83,12 +83,12 @@ const openClient = async (kind, port) => {
 };
 
 /** @type {import("./index.mjs").Measure} */
-export const measure = async ({ server: kind }, { perTick = 1 }, { seconds, warmup, engines, together }) => {
+export const measure = async ({ server: kind, dist }, { perTick = 1 }, { seconds, warmup, engines, together }) => {
   const engine = await startEngine(ENGINES[kind] ?? "redis");
   const start = () =>
     new Child("servers/node.mjs", {
       core: CORE.server,
-      args: [kind, engine.url],
+      args: [kind, engine.url, ...(dist === undefined ? [] : [`--dist=${dist}`])],
       command: commandFor(undefined, engines),
     });
   const nodes = [start(), start()];

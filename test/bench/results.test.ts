@@ -78,6 +78,16 @@ describe("the summary of a workload", () => {
     expect(other).toMatchObject({ marks: ["the rounds differ by 75 %"], disturbed: true, verdict: "disturbed" });
   });
 
+  test.each([
+    ["higher", 0.98, "hit"],
+    ["higher", 0.96, "MISSED"],
+    ["lower", 1.02, "hit"],
+    ["lower", 1.04, "MISSED"],
+  ] as const)("where %s values are better, %s of another build is: %s", (better, value, verdict) => {
+    const rows = [row("websock", [{ value }]), row("websock@other", [{ value: 1 }], { dist: "/other" })];
+    expect(summarize({ ...work, better }, rows)[1]).toMatchObject({ verdict });
+  });
+
   test("compares the heap of idle connections with that of another build", () => {
     const memory: Workload = { ...work, kind: "memory", better: "lower", targets: {} };
     const verdict = (counted: number) => {
