@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Draws charts of the results in bench/results. See README.md. */
+/** Draws charts of the results in bench/results, or in the folder that is given. See README.md. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import { charts } from "./lib/charts.mjs";
 
-const FOLDER = fileURLToPath(new URL("results", import.meta.url));
+const FOLDER = process.argv[2] ?? fileURLToPath(new URL("results", import.meta.url));
 const WIDTH = 820;
 const HEAD = 62;
 
@@ -146,5 +146,5 @@ const results = Object.fromEntries(
 );
 for (const chart of charts(results)) {
   writeFileSync(join(FOLDER, `${chart.name}.svg`), page(chart));
-  console.log(`bench/results/${chart.name}.svg  ${chart.sentence}`);
+  console.log(`${chart.name}.svg: ${chart.sentence}`);
 }

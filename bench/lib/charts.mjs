@@ -171,9 +171,11 @@ const echoes = (results) => {
   );
   const ratios = groups.flatMap(([id]) => ratioTo(results[id], "ws") ?? []);
   if (drawn === undefined || ratios.length === 0) return undefined;
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)];
+  const range = least === most ? times(most) : `${least.toFixed(1)} to ${times(most)}`;
   return {
     name: "echo",
-    sentence: `Messages are echoed ${Math.min(...ratios).toFixed(1)} to ${times(Math.max(...ratios))} as fast as by ws`,
+    sentence: `Messages are echoed ${range} as fast as by ws`,
     subject: "messages per second: longer is better",
     source: sourceOf(results[drawn.rows[0]?.key ?? ""]),
     ...drawn,

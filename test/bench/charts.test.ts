@@ -1,5 +1,9 @@
 /** The sentences above the charts are made of the numbers. */
-import { expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { charts } from "../../bench/lib/charts.mjs";
 
 const common = {
@@ -68,5 +72,27 @@ test("memory is the median of the rounds at each step", () => {
   expect(chart!.points!.map(({ x, y }) => [x, y])).toEqual([
     [5_000, 11],
     [10_000, 22],
+  ]);
+});
+
+test("charts are drawn into the folder of the results", () => {
+  const folder = mkdtempSync(join(tmpdir(), "websock-js-charts-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const results = {
+    "echo-1KiB-4-binary": result({ websock: 300, ws: 100 }),
+    "growth-connections-1": result({ websock: 20 }),
+    "growth-connections-100": result({ websock: 100 }),
+  };
+  for (const [id, each] of Object.entries(results)) writeFileSync(join(folder, `${id}.json`), JSON.stringify(each));
+  execFileSync(process.execPath, ["bench/charts.mjs", folder]);
+  const drawn = ["echo", "growth-connections"].map((name) => readFileSync(join(folder, `${name}.svg`), "utf8"));
+  expect(drawn.map((svg) => svg.match(/<title>(.*)<\/title>/)?.[1])).toEqual([
+    "Messages are echoed 3.0 times as fast as by ws",
+    "With 100 connections, messages per second are 100 % of the maximum",
+  ]);
+  const count = (svg: string, tag: string): number => svg.split(`<${tag} `).length - 1;
+  expect(drawn.map((svg) => [count(svg, "rect"), count(svg, "circle")])).toEqual([
+    [2, 0],
+    [0, 2],
   ]);
 });
