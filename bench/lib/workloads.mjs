@@ -335,14 +335,14 @@ export const WORKLOADS = [
     targets: only({ ws: 0.05 }),
   }),
   memory("http2", "each on an HTTP/2 session of its own", {
-    title: "memory of an idle connection on an HTTP/2 session of its own: RSS between 500 and 1 000 connections",
+    title: "memory of an idle connection on an HTTP/2 session of its own: RSS between 1 000 and 2 000 connections",
     servers: ["websock-http2", "http2"],
-    steps: [250, 500, 1_000],
+    steps: [500, 1_000, 2_000],
   }),
   memory("tls", "over TLS", {
-    title: "memory of an idle connection over TLS: RSS between 500 and 1 000 connections",
+    title: "memory of an idle connection over TLS: RSS between 1 000 and 2 000 connections",
     servers: ["websock-tls", "ws-tls", "net-tls"],
-    steps: [250, 500, 1_000],
+    steps: [500, 1_000, 2_000],
   }),
   memory("als", "with an AsyncLocalStorage context", { servers: ["websock-als", "websock"] }),
   memory("topics", "", {
