@@ -13,6 +13,14 @@ export const canPin = Object.values(CORE).every(
   (core) => spawnSync("taskset", ["-c", String(core), "true"], { stdio: "ignore" }).status === 0,
 );
 
+/**
+ * A command line on one core.
+ *
+ * @param {readonly string[]} line
+ * @param {number} core
+ */
+export const pinned = (line, core) => (canPin ? ["taskset", "-c", String(core), ...line] : line);
+
 /** A child process that exchanges messages with us. */
 export class Child {
   /**
@@ -21,13 +29,12 @@ export class Child {
    *   script; default: this Node
    */
   constructor(script, { core, args = [], command = [process.execPath] }) {
-    const line = [...command, fileURLToPath(new URL(script, BENCH)), ...args];
-    if (canPin) line.unshift("taskset", "-c", String(core));
-    const [file, ...rest] = line;
+    const [file, ...rest] = pinned([...command, fileURLToPath(new URL(script, BENCH)), ...args], core);
     this.script = script;
     /** Why the process no longer runs. @type {string | undefined} */
     this.gone = undefined;
     this.process = spawn(/** @type {string} */ (file), rest, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    this.process.setMaxListeners(100);
     /** @type {Promise<void>} */
     this.exited = new Promise((resolve) => {
       this.process.once("exit", (code, signal) => {
@@ -76,10 +83,13 @@ export class Child {
     });
   }
 
-  /** @param {string} question */
-  ask(question) {
+  /**
+   * @param {string} question
+   * @param {unknown} [argument]
+   */
+  ask(question, argument) {
     const answer = this.receive("answer");
-    this.send({ ask: question });
+    this.send({ ask: question, argument });
     return answer;
   }
 
@@ -96,23 +106,45 @@ export class Child {
  *
  * @param {string} name
  * @param {object} [options]
+ * @param {string} [options.program] what it does with messages
+ * @param {string} [options.compress] which messages it compresses
+ * @param {readonly string[]} [options.args]
  * @param {import("./engines.mjs").Engines} [options.engines]
- * @param {readonly string[]} [options.execArgv] flags of the runtime
+ * @param {readonly string[]} [options.execArgv] flags of Node
  * @param {string} [options.dist] the build of ours that it uses; default: that of this checkout
  */
-export const startServer = async (name, { engines, execArgv = [], dist } = {}) => {
+export const startServer = async (name, { program, compress, args = [], engines, execArgv = [], dist } = {}) => {
   const row = SERVERS[name];
   if (row === undefined) throw new Error(`no server "${name}"; there are ${Object.keys(SERVERS).join(", ")}`);
+  const options = Object.entries({ program, compress, dist }).flatMap(([key, value]) =>
+    value === undefined ? [] : [`--${key}=${value}`],
+  );
   const child = new Child(`servers/${row.script}`, {
     core: CORE.server,
-    args: [...(row.args ?? []), ...(dist === undefined ? [] : [`--dist=${dist}`])],
-    command: [...commandFor(row.runtime, engines), ...execArgv],
+    args: [...(row.args ?? []), ...args, ...options],
+    command: [...commandFor(row.runtime, engines), ...(isNode(row) ? execArgv : [])],
   });
   try {
     const port = /** @type {number} */ (await child.receive("listening"));
-    return { child, port, raw: row.raw, http2: row.http2 ?? false, compressed: row.compressed };
+    return { child, port, protocol: row.protocol };
   } catch (error) {
     await child.stop();
     throw error;
   }
+};
+
+/** @param {import("./servers.mjs").ServerRow} row */
+const isNode = ({ runtime }) => runtime !== "bun" && runtime !== "deno";
+
+/**
+ * The cause of an error. If a server dies, the load notices it first, as an error of its sockets.
+ *
+ * @param {unknown} error
+ * @param {Child} server
+ */
+export const causeOf = async (error, server) => {
+  let timer;
+  await Promise.race([server.exited, new Promise((resolve) => (timer = setTimeout(resolve, 500)))]);
+  clearTimeout(timer);
+  return server.gone === undefined ? error : new Error(`${server.script} ${server.gone}`);
 };

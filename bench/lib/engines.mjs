@@ -25,7 +25,7 @@ const RUNTIMES = {
   },
   deno: {
     path: "@deno/linux-x64-glibc/deno",
-    flags: ["run", "--quiet", "--no-lock", "--allow-all", "--node-modules-dir=manual"],
+    flags: ["run", "--quiet", "--no-lock", "--allow-all", "--node-modules-dir=manual", "--v8-flags=--expose-gc"],
   },
 };
 
@@ -36,14 +36,25 @@ const folderOf = ({ runtimes = fileURLToPath(new URL("runtimes", ROOT)) } = {}) 
 /**
  * The command that runs a script.
  *
- * @param {"bun" | "deno" | undefined} runtime default: Node
+ * @param {import("./servers.mjs").Runtime | undefined} runtime default: the Node that `engines` names
  * @param {Engines} [engines]
  * @returns {readonly string[]}
+ * @throws MissingRuntime if it is not installed
  */
 export const commandFor = (runtime, engines = {}) => {
   if (runtime === undefined) return [nodeOf(engines)];
+  if (runtime === "uws") return uwsCommand(engines);
+  if (runtime !== "bun" && runtime !== "deno") return [nodeOf({ ...engines, node: runtime.replace("node-", "") })];
   const { path, flags } = RUNTIMES[runtime];
   return [found(join(folderOf(engines), path), runtime), ...flags];
+};
+
+/** @param {Engines} engines */
+const uwsCommand = (engines) => {
+  const { UWS, UWS_NODE } = process.env;
+  if (UWS === undefined || !existsSync(UWS))
+    throw new MissingRuntime("uWebSockets.js is not installed: the environment variable UWS names no folder");
+  return UWS_NODE === undefined ? [nodeOf(engines)] : UWS_NODE.split(" ");
 };
 
 /** @param {Engines} engines */
@@ -64,8 +75,18 @@ const found = (file, name) => {
 };
 
 /**
- * The version of the Node that runs the servers.
+ * The version that a runtime states, without "v"; `undefined` if it is not installed.
  *
+ * @param {import("./servers.mjs").Runtime | undefined} runtime
  * @param {Engines} engines
  */
-export const nodeVersion = (engines) => execFileSync(nodeOf(engines), ["--version"], { encoding: "utf8" }).trim();
+export const versionOf = (runtime, engines) => {
+  try {
+    const [file = "", ...flags] = commandFor(runtime, engines);
+    const args = runtime === "uws" ? [...flags, "--version"] : ["--version"];
+    return /\d+\.\d+\S*/.exec(execFileSync(file, args, { encoding: "utf8" }))?.[0];
+  } catch (error) {
+    if (error instanceof MissingRuntime) return undefined;
+    throw error;
+  }
+};

@@ -1,21 +1,23 @@
 /** Imports our package into a server script: the build of this checkout, or the one that `--dist=<folder>` names. */
-import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { argument } from "./serve.mjs";
 
-const dist = process.argv.find((arg) => arg.startsWith("--dist="))?.slice("--dist=".length);
+const dist = argument("dist");
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter
- * @param {{ pubsub?: boolean }} [options] `pubsub`: with `websock-js/pubsub`, which older builds do not have
+ * @param {{ pubsub?: boolean, backplane?: "redis" | "nats" }} [options] `pubsub`: with `websock-js/pubsub`, which older
+ *   builds do not have; `backplane`: with one of its backplanes
  * @returns {Promise<any>} what the package and the adapter export
  */
-export const ours = async (adapter, { pubsub = false } = {}) => {
+export const ours = async (adapter, { pubsub = false, backplane } = {}) => {
   const load = (/** @type {string} */ file, /** @type {string} */ name) =>
     import(dist === undefined ? name : pathToFileURL(`${dist}/${file}`).href);
   const modules = await Promise.all([
     load("index.js", "websock-js"),
     load(`adapters/${adapter}.js`, `websock-js/${adapter}`),
     ...(pubsub ? [load("pubsub/index.js", "websock-js/pubsub")] : []),
+    ...(backplane ? [load(`pubsub/backplanes/${backplane}.js`, `websock-js/pubsub/${backplane}`)] : []),
   ]);
   return Object.assign({}, ...modules);
 };

@@ -18,7 +18,7 @@ export interface Comparison {
   readonly high: number;
   readonly min: number;
   readonly max: number;
-  readonly rounds: number;
+  readonly ratios: readonly number[];
 }
 
 export function takeTurns<Sample>(

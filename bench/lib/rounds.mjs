@@ -3,7 +3,7 @@
  * not affect the others.
  */
 import { MissingRuntime } from "./engines.mjs";
-import { median } from "./stats.mjs";
+import { median, quantile } from "./stats.mjs";
 
 /**
  * @typedef {object} Participant
@@ -86,7 +86,7 @@ export const medianOf = ({ samples }, of) => {
  * @property {number} high the upper quartile
  * @property {number} min
  * @property {number} max
- * @property {number} rounds in which both have been measured
+ * @property {readonly number[]} ratios sorted, of the rounds in which both have been measured
  */
 
 /**
@@ -114,18 +114,8 @@ export const compare = (ours, other, of) => {
     high: quantile(ratios, 0.75),
     min: ratios[0],
     max: ratios[ratios.length - 1],
-    rounds: pairs.length,
+    ratios,
   };
-};
-
-/**
- * @param {readonly number[]} sorted
- * @param {number} share
- */
-const quantile = (sorted, share) => {
-  const at = (sorted.length - 1) * share;
-  const below = Math.floor(at);
-  return sorted[below] + (at - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
 };
 
 /**

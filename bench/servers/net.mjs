@@ -1,10 +1,17 @@
-/** The control: a socket of Node that returns the bytes it receives. */
+/** The control: a socket of Node that returns the bytes it receives, with `--host=tls` over TLS. */
 import net from "node:net";
-import { serve } from "../lib/serve.mjs";
+import tls from "node:tls";
+import { selfSigned } from "../lib/certificate.mjs";
+import { argument, serve } from "../lib/serve.mjs";
+
+/** @param {net.Socket} socket */
+const onConnection = (socket) => {
+  socket.on("data", (chunk) => socket.write(chunk));
+  socket.on("error", () => socket.destroy());
+};
 
 serve(
-  net.createServer({ noDelay: true }, (socket) => {
-    socket.on("data", (chunk) => socket.write(chunk));
-    socket.on("error", () => socket.destroy());
-  }),
+  argument("host") === "tls"
+    ? tls.createServer({ ...selfSigned(), noDelay: true }, onConnection)
+    : net.createServer({ noDelay: true }, onConnection),
 );

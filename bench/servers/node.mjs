@@ -1,6 +1,6 @@
 /**
  * One of two nodes: publishes to a room, or has clients in it. Arguments: what connects the nodes (`redis`, `ioredis`,
- * `nats`, `socketio` or `crossws`), and the URL of the engine.
+ * `nats`, `socket.io-redis` or `crossws-redis`), and the URL of the engine.
  */
 import http from "node:http";
 import process from "node:process";
@@ -19,19 +19,14 @@ const redisClient = async () => {
   return client;
 };
 
-/** @type {Record<string, () => Promise<unknown>>} */
+/** What connects our nodes. @type {Record<string, (exports: any) => Promise<unknown>>} */
 const backplanes = {
-  redis: async () => {
-    const { redisBackplane } = await import("websock-js/pubsub/redis");
-    return redisBackplane({ client: await redisClient(), prefix: "bench" });
-  },
-  ioredis: async () => {
-    const { redisBackplane } = await import("websock-js/pubsub/redis");
+  redis: async ({ redisBackplane }) => redisBackplane({ client: await redisClient(), prefix: "bench" }),
+  ioredis: async ({ redisBackplane }) => {
     const { Redis } = await import("ioredis");
     return redisBackplane({ client: new Redis(url), prefix: "bench" });
   },
-  nats: async () => {
-    const { natsBackplane } = await import("websock-js/pubsub/nats");
+  nats: async ({ natsBackplane }) => {
     const { connect } = await import("@nats-io/transport-node");
     return natsBackplane({ connection: await connect({ servers: url, maxReconnectAttempts: -1 }), prefix: "bench" });
   },
@@ -40,8 +35,9 @@ const backplanes = {
 /** @type {Record<string, () => Promise<http.Server>>} */
 const servers = {
   ours: async () => {
-    const { attach, ok, text, upgrade, PubSub } = await ours("node", { pubsub: true });
-    const room = new PubSub({ backplane: await backplanes[kind]?.() }).topic("room");
+    const exports = await ours("node", { pubsub: true, backplane: kind === "nats" ? "nats" : "redis" });
+    const { attach, ok, text, upgrade, PubSub } = exports;
+    const room = new PubSub({ backplane: await backplanes[kind]?.(exports) }).topic("room");
     publish = (data) => room.publish(text(data));
     const handler = {
       init: async (/** @type {undefined} */ _, /** @type {any} */ self) => {
@@ -55,7 +51,7 @@ const servers = {
     return server;
   },
   /** Socket.IO with its Redis adapter, which sends each message in a `PUBLISH` of its own. */
-  socketio: async () => {
+  "socket.io-redis": async () => {
     const { Server } = await import("socket.io");
     const { createAdapter } = await import("@socket.io/redis-adapter");
     const client = await redisClient();
@@ -68,7 +64,7 @@ const servers = {
     return server;
   },
   /** crossws with its driver `sync` for Redis. */
-  crossws: async () => {
+  "crossws-redis": async () => {
     const { default: crossws } = await import("crossws/adapters/node");
     const { redis } = await import("crossws/sync");
     const sync = redis({ client: /** @type {any} */ (await redisClient()), channel: "bench" });

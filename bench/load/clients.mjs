@@ -1,12 +1,13 @@
 /**
- * The load generator: a process of its own that keeps a number of messages in flight on each of its connections. It
- * counts complete answers by their length in bytes, so that it costs less than any server that it measures. It compares
- * the contents of each connection's first and last answers with what was sent.
+ * The load in JavaScript, for HTTP/2 and TLS, and where load.c cannot be compiled: a process of its own that keeps a
+ * number of messages in flight on each of its connections. It counts complete answers by their length in bytes, and
+ * compares the contents of each connection's first and last answers with what was sent.
  */
 import { once } from "node:events";
 import http2 from "node:http2";
 import net from "node:net";
-import { handshake, makeDeflated, makeMessage } from "./wire.mjs";
+import tls from "node:tls";
+import { handshake, makeWindow } from "./wire.mjs";
 
 /** The buffer into which all connections receive. */
 const memory = Buffer.allocUnsafeSlow(1024 * 1024);
@@ -20,22 +21,20 @@ class Load {
   flows = [];
   sending = true;
 
-  /** @param {import("./run.mjs").LoadOptions} options */
-  constructor({ port, raw, http2, compressed, kind, size, alphabet, inFlight, connections }) {
+  /** @param {import("./loads.mjs").LoadOptions} options */
+  constructor({ port, protocol, messages, inFlight = 1, connections = 1, paths }) {
     this.port = port;
-    this.raw = raw;
-    this.http2 = http2;
-    this.compressed = compressed;
+    this.protocol = protocol;
+    this.raw = protocol.startsWith("raw");
+    this.compressed = messages.compressed;
     this.inFlight = inFlight;
     this.connections = connections;
-    // All messages of a window are different. The bytes contain the window twice, so that any stretch of it is
-    // contiguous. There are at least 64 compressed messages, and the connections begin with different ones, so that a
-    // server that caches the last message gains nothing.
-    const variety = compressed ? Math.max(64, inFlight) : inFlight;
+    this.paths = paths;
+    // The bytes contain the window twice, so that any stretch of it is contiguous. The connections begin with different
+    // messages, so that a server that caches the last one gains nothing.
+    const variety = this.compressed ? Math.max(64, inFlight) : inFlight;
     this.variety = variety;
-    const window = compressed
-      ? makeDeflated(variety, size)
-      : Array.from({ length: variety }, () => makeMessage({ kind, size, alphabet, raw }));
+    const window = makeWindow(variety, { ...messages, raw: this.raw });
     const frames = Buffer.concat([...window, ...window].map(({ frame }) => frame));
     this.answers = Buffer.concat(window.map(({ answer }) => answer));
     this.answerSize = this.answers.length / variety;
@@ -46,17 +45,19 @@ class Load {
     );
   }
 
-  async open() {
-    while (this.flows.length < this.connections) {
-      const count = Math.min(100, this.connections - this.flows.length);
+  /** Opens connections until there are so many. @param {number} wanted */
+  async open(wanted) {
+    while (this.flows.length < wanted) {
+      const count = Math.min(100, wanted - this.flows.length);
       const flows = Array.from({ length: count }, (_, i) => new Flow(this, this.flows.length + i));
       this.flows.push(...flows);
       await Promise.all(flows.map((flow) => flow.opened));
     }
   }
 
-  start() {
-    for (const flow of this.flows) flow.send(this.inFlight);
+  /** @param {number} [from] the first connection that sends */
+  start(from = 0) {
+    for (const flow of this.flows.slice(from)) flow.send(this.inFlight);
   }
 
   /** Stops sending, and waits for the answers that are missing. */
@@ -92,49 +93,52 @@ class Flow {
   constructor(load, index) {
     this.load = load;
     if (load.compressed) this.sent = this.answered = this.first = index % load.variety;
-    if (load.http2) {
+    if (load.protocol.endsWith("http2")) {
       this.opened = this.openStream();
       return;
     }
-    const { request, check } = handshake(load.port, load.compressed);
+    const path = load.paths === undefined ? "/" : `/${index % load.paths}`;
+    const { request, check } = handshake(load.port, { compressed: load.compressed, path });
+    const secure = load.protocol.endsWith("tls");
     let head = "";
     let open = load.raw;
     this.opened = new Promise((resolve, reject) => {
-      this.socket = net.connect({
+      const take = (/** @type {number} */ size, /** @type {Uint8Array} */ bytes) => {
+        if (open) {
+          this.take(size, bytes);
+          return true;
+        }
+        head += Buffer.from(bytes.buffer, bytes.byteOffset, size).toString("latin1");
+        const end = head.indexOf("\r\n\r\n");
+        if (end < 0) return true;
+        open = true;
+        try {
+          check(head);
+          if (head.length > end + 4) throw new Error("the server sent something before the first message");
+        } catch (error) {
+          reject(error);
+        }
+        resolve(undefined);
+        return true;
+      };
+      const address = {
         host: "127.0.0.1",
         port: load.port,
         noDelay: true,
         ...(index < CONNECTIONS_PER_ADDRESS
           ? {}
           : { localAddress: `127.0.0.${1 + Math.floor(index / CONNECTIONS_PER_ADDRESS)}` }),
-        onread: {
-          buffer: memory,
-          callback: (size, bytes) => {
-            if (open) {
-              this.take(size, bytes);
-              return true;
-            }
-            head += Buffer.from(bytes.buffer, bytes.byteOffset, size).toString("latin1");
-            const end = head.indexOf("\r\n\r\n");
-            if (end < 0) return true;
-            open = true;
-            try {
-              check(head);
-              if (head.length > end + 4) throw new Error("the server sent something before the first message");
-            } catch (error) {
-              reject(error);
-            }
-            resolve(undefined);
-            return true;
-          },
-        },
-      });
+      };
+      this.socket = secure
+        ? tls.connect({ ...address, rejectUnauthorized: false })
+        : net.connect({ ...address, onread: { buffer: memory, callback: take } });
+      if (secure) this.socket.on("data", (chunk) => take(chunk.length, chunk));
       this.socket.on("error", (error) => {
         reject(error);
         fail(error);
       });
       this.socket.on("close", () => (this.closed = true));
-      if (load.raw) this.socket.once("connect", resolve);
+      if (load.raw) this.socket.once(secure ? "secureConnect" : "connect", resolve);
       else this.socket.write(request);
     });
   }
@@ -222,44 +226,51 @@ const cpu = () => {
   return (user + system) / 1e6;
 };
 
-/** @type {Load | undefined} */
-let load;
-
-/** @type {Record<string, (options: import("./run.mjs").LoadOptions) => Promise<unknown>>} */
-const commands = {
-  /** Full load for `warmup` + `seconds`. The result is that of the last `seconds`. */
-  run: async (options) => {
-    load = new Load(options);
-    await load.open();
-    load.start();
-    await sleep(options.warmup * 1000);
-    process.send?.({ began: true });
-    const before = { at: performance.now(), messages: load.messages, cpu: cpu() };
-    await sleep(options.seconds * 1000);
-    const seconds = (performance.now() - before.at) / 1000;
-    const messages = load.messages - before.messages;
-    const spent = cpu() - before.cpu;
-    process.send?.({ ended: true });
-    await load.finish();
-    load.close();
-    return { seconds, messages, cpu: spent };
-  },
-  /** Opens connections that each exchange their messages once, and are idle afterwards. */
-  open: async (options) => {
-    load = new Load(options);
-    await load.open();
-    load.sending = false;
-    load.start();
-    await load.finish();
-    return { connections: load.flows.length };
-  },
-  close: async () => load?.close(),
+/** Full load for `warmup` + `seconds`. The result is that of the last `seconds`. */
+const run = async (/** @type {import("./loads.mjs").LoadOptions} */ options) => {
+  const { connections = 1, warmup = 1, seconds = 1 } = options;
+  const load = new Load(options);
+  await load.open(connections);
+  load.start();
+  await sleep(warmup * 1000);
+  process.send?.({ began: true });
+  const before = { at: performance.now(), messages: load.messages, cpu: cpu() };
+  await sleep(seconds * 1000);
+  const took = (performance.now() - before.at) / 1000;
+  const messages = load.messages - before.messages;
+  const spent = cpu() - before.cpu;
+  process.send?.({ ended: true });
+  await load.finish();
+  load.close();
+  process.send?.({ result: { seconds: took, messages, cpu: spent } });
 };
 
-process.on("message", async (/** @type {any} */ message) => {
-  if (message.ask === "exit") process.exit(0);
+/** @type {Load | undefined} */
+let idle;
+
+/** Opens connections that each exchange their messages once, and are idle afterwards. @param {number} count */
+const openIdle = async (count) => {
+  if (idle === undefined) return;
+  const from = idle.flows.length;
+  await idle.open(count);
+  idle.sending = false;
+  if (exchange > 0) {
+    idle.start(from);
+    await idle.finish();
+  }
+  process.send?.({ open: idle.flows.length });
+};
+
+let exchange = 1;
+
+process.on("message", async (/** @type {any} */ { ask, options, open }) => {
   try {
-    process.send?.({ result: (await commands[message.command](message.options)) ?? null });
+    if (ask === "exit") process.exit(0);
+    else if (open !== undefined) await openIdle(open);
+    else if (options.mode === "idle") {
+      idle = new Load(options);
+      exchange = options.exchange ?? 1;
+    } else await run(options);
   } catch (error) {
     fail(error);
   }
