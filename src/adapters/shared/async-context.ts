@@ -135,29 +135,18 @@ const NON_STORE_SYMBOLS: readonly (string | undefined)[] = ["async_id_symbol", "
 /** The description of the symbol under which Node 24 and later keep one map of all stores. */
 const FRAME = "context_frame";
 
-const storeIn = (resource: Resource, symbol: symbol): unknown =>
-  (resource as unknown as Record<symbol, unknown>)[symbol];
-
-const someResource = newResource();
-
-/** The symbol of {@link FRAME}; `undefined` on other hosts and versions. */
-const frameSymbol =
-  someResource && Object.getOwnPropertySymbols(someResource).find(({ description }) => description === FRAME);
-
 /** Returns the symbols under which `resource` has stores with a value. */
-const storesOf = (resource: Resource): readonly symbol[] => {
-  // This is called for each connection, and listing all symbols takes long.
-  if (frameSymbol !== undefined && storeIn(resource, frameSymbol) === undefined) return NO_STORES;
-  return Object.getOwnPropertySymbols(resource).filter((symbol) => {
+const storesOf = (resource: Resource): readonly symbol[] =>
+  Object.getOwnPropertySymbols(resource).filter((symbol) => {
     const value = storeIn(resource, symbol);
-    if (symbol === frameSymbol && value instanceof Map) {
+    if (symbol.description === FRAME && value instanceof Map) {
       return [...value.values()].some((store) => store !== undefined);
     }
     return value !== undefined && !NON_STORE_SYMBOLS.includes(symbol.description);
   });
-};
 
-const NO_STORES: readonly symbol[] = [];
+const storeIn = (resource: Resource, symbol: symbol): unknown =>
+  (resource as unknown as Record<symbol, unknown>)[symbol];
 
 /**
  * Creates the root context. If this module is loaded while a request is being handled, its stores are removed on Node,

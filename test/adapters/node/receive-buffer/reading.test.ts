@@ -1,4 +1,5 @@
 /** Tests of sockets that are read into the shared memory, and of those that are not. */
+import { spawnSync } from "node:child_process";
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ok, push, text, upgrade } from "websock-js";
@@ -55,18 +56,29 @@ const echoAll = (prepare: string, createServer = "http.createServer(listener)"):
   process.exit();
 `;
 
+/** Some versions of Node, such as 22.23, do not start with `--jitless`: they use WebAssembly when `node:http` is imported. */
+const startsJitless =
+  spawnSync(process.execPath, ["--jitless", "--input-type=module", "--eval", 'import "node:http"']).status === 0;
+
+type Case = readonly [name: string, prepare: string, flags: readonly string[], isShared: boolean];
+
+const JITLESS: Case = ["with --jitless", "", ["--jitless"], true];
+
+const cases: readonly Case[] = [
+  ["from shared memory", "", [], true],
+  ["without WebAssembly", "delete globalThis.WebAssembly;", [], true],
+  ...(startsJitless ? [JITLESS] : []),
+  [
+    "from a socket whose `push` was monkey-patched",
+    "req.socket.push = function (...args) { return Duplex.prototype.push.apply(this, args) };",
+    [],
+    false,
+  ],
+  ["to two `data` listeners", "req.socket.on('data', () => undefined);", [], true],
+];
+
 describe("messages of every size are echoed", () => {
-  test.each([
-    ["from shared memory", "", [], true],
-    ["without WebAssembly", "", ["--jitless"], true],
-    [
-      "from a socket whose `push` was monkey-patched",
-      "req.socket.push = function (...args) { return Duplex.prototype.push.apply(this, args) };",
-      [],
-      false,
-    ],
-    ["to two `data` listeners", "req.socket.on('data', () => undefined);", [], true],
-  ])("%s", async (_name, prepare, flags, shared) => {
+  test.each(cases)("%s", async (_name, prepare, flags, shared) => {
     const { stdout, stderr } = await runChild(echoAll(prepare), ...flags);
     // V8 says that `--jitless` disables WebAssembly.
     expect(stderr.replace(/^Warning: disabling flag --expose_wasm.*\n/, "")).toBe("");
