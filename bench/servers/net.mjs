@@ -1,7 +1,7 @@
 /** The control: a socket of Node that returns the bytes it receives, with `--host=tls` over TLS. */
 import net from "node:net";
 import tls from "node:tls";
-import { selfSigned } from "../lib/certificate.mjs";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { argument, serve } from "../lib/serve.mjs";
 
 /** @param {net.Socket} socket */

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
-import { selfSigned } from "../lib/certificate.mjs";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { ours } from "../lib/ours.mjs";
 import { answer, answerJson, argument, chosen, compress, program, serve } from "../lib/serve.mjs";
 

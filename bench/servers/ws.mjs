@@ -2,7 +2,7 @@
 import http from "node:http";
 import https from "node:https";
 import { WebSocketServer } from "ws";
-import { selfSigned } from "../lib/certificate.mjs";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { answerJson, argument, chosen, serve, wsDeflate } from "../lib/serve.mjs";
 
 /** @typedef {import("ws").WebSocket} Socket */

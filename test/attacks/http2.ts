@@ -1,7 +1,7 @@
 /** Attacks over HTTP/2: up to 100 clients are streams of one connection. */
 import type { ClientHttp2Session } from "node:http2";
 import type { Duplex } from "node:stream";
-import { selfSigned } from "../support/certificate.ts";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { answerOf, connectHttp2, type Http2Headers, request } from "../support/http2-client.ts";
 import { RawClient } from "../support/raw-client.ts";
 import type { AttackTransport, Entrance } from "./attack.ts";

@@ -1,6 +1,6 @@
 import http2 from "node:http2";
 import { describe } from "vitest";
-import { selfSigned } from "../support/certificate.ts";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { conformOnNode } from "../support/conformance-on-node.ts";
 import { connectOverHttp2 } from "../support/http2-conformance-client.ts";
 

@@ -3,7 +3,7 @@
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { type ConnectionInfo, ok, push, stop, text, upgrade, type WebSock } from "websock-js";
-import { selfSigned } from "./certificate.ts";
+import { selfSigned } from "../../scripts/certificate.mjs";
 import { type ServedHttp2, serveHttp2 } from "./http2-server.ts";
 
 export interface Opened {

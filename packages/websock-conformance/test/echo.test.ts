@@ -17,7 +17,7 @@ import {
 } from "websock-conformance";
 import { upgrade, type WebSockOptions } from "websock-js";
 import { attach } from "websock-js/node";
-import { selfSigned } from "../../../test/support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { Echo } from "../../../test/support/node-server.ts";
 
 type Tls = https.ServerOptions | undefined;

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { type ConnectionInfo, ConnectionLost, push, stop, text, UpgradeError, upgrade } from "websock-js";
 import WebSocket from "ws";
-import { selfSigned } from "../../support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { openHttp2Stream, request, resetStream, testHttp2, wholeAnswer } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
 import { Echo, Recorder } from "../../support/node-server.ts";

@@ -9,7 +9,7 @@ import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { attach as attachWs } from "websock-js/ws";
 import { WebSocketServer } from "ws";
-import { selfSigned } from "../../support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { Echo } from "../../support/node-server.ts";
 import { handshake, RawClient } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";

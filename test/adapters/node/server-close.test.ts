@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { ConnectionLost, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
 import { ManualClock } from "websock-js/testing";
-import { selfSigned } from "../../support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
 import { Echo, Recorder, serve } from "../../support/node-server.ts";

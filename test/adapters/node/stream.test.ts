@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import { describe, expect, test } from "vitest";
 import { type HandleResult, ok, push, type Self, text, upgrade, type WebSock } from "websock-js";
-import { selfSigned } from "../../support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
 import { type Served, serve } from "../../support/node-server.ts";

@@ -4,7 +4,7 @@ import tls from "node:tls";
 import { expect, test } from "vitest";
 import { push, text, upgrade } from "websock-js";
 import WebSocket from "ws";
-import { selfSigned } from "../../support/certificate.ts";
+import { selfSigned } from "../../../scripts/certificate.mjs";
 import { Echo, serve } from "../../support/node-server.ts";
 import { handshake, RawClient, requestOf } from "../../support/raw-client.ts";
 import { frame, TEXT } from "../../support/raw-frames.ts";

@@ -1,4 +1,4 @@
-/** A key and a self-signed certificate for the servers with TLS. */
+/** Creates a key and a self-signed certificate for `localhost`, for tests and benchmarks. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,0 +1,1 @@
+export declare const selfSigned: () => { readonly key: Buffer; readonly cert: Buffer };
