@@ -155,7 +155,7 @@ const headersOf = (given: unknown): HeaderValues => {
  * Adds the headers passed to `writeHead` to those of the response, and removes those that don't belong in an answer.
  */
 export const mergeHeaders = (response: NodeResponse, headers: HeaderValues): void => {
-  if (headers.size > 0) for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
+  for (const [name, value] of headers) if (isForAnswer(name)) response.setHeader(name, value);
   for (const name of response.getHeaderNames()) if (!isForAnswer(name)) response.removeHeader(name);
 };
 

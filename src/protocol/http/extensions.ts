@@ -63,18 +63,8 @@ class Reader {
   }
 }
 
-type Offers = readonly ExtensionOffer[] | undefined;
-
-/** The last header that was parsed. Most clients of a server send the same one. */
-let last: { readonly header: string; readonly offers: Offers } = { header: "", offers: [] };
-
 /** The offers in the client's order of preference; `undefined` if the header is malformed. */
-export const parseExtensions = (header = ""): Offers => {
-  if (header !== last.header) last = { header, offers: parse(header) };
-  return last.offers;
-};
-
-const parse = (header: string): Offers => {
+export const parseExtensions = (header = ""): ExtensionOffer[] | undefined => {
   const offers: ExtensionOffer[] = [];
   const reader = new Reader(header);
   do {
