@@ -15,7 +15,7 @@ interface Report {
     readonly rows: readonly {
       readonly label: string;
       readonly value?: number;
-      readonly ratio?: { readonly ratios: readonly number[] };
+      readonly samples: readonly unknown[];
     }[];
   }[];
 }
@@ -81,7 +81,8 @@ describe("bench/run.mjs", { timeout: 120_000 }, () => {
     expect(measured(report)).toEqual([[true, sound]]);
     const [, other] = report.results[0]!.rows;
     expect(other!.label).toMatch(/^websock@websock-js-build-/);
-    if (sound) expect(other!.ratio!.ratios).toHaveLength(2);
+    // How many of the rounds count for the ratio depends on what else the machine does.
+    if (sound) expect(other!.samples.filter(Boolean)).toHaveLength(2);
     else expect(report.problems[0]).toMatch(/failed in round 1 of 2: servers\/websock.mjs exited with code 3/);
     expect(report.problems).toHaveLength(sound ? 0 : 1);
     expect(code).toBe(sound ? 0 : 1);
