@@ -358,9 +358,13 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents, Fra
     // With a backlog, the frame may wait for a long time, so it must not occupy the shared slab.
     if (this.stream.buffered > 0) writer.useOwnSlab(true);
     writer.add(firstByte, data, size);
-    if (firstByte === (FIN | OPCODE.close)) this.onCloseWritten();
-    else if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
-    else this.flushLater();
+    if (firstByte === (FIN | OPCODE.close)) {
+      this.onCloseWritten();
+      return;
+    }
+    if (writer.bytes >= FLUSH_THRESHOLD) this.writeOut();
+    // Even if everything is flushed: the session may be waiting for `onDrain`.
+    this.flushLater();
   }
 
   writeFrames(frames: Uint8Array): void {

@@ -297,6 +297,14 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   });
 
   describe("drained", () => {
+    test("is also reported after a large message that was flushed at once", () => {
+      const { stream, session, send } = makeWire(byteOps);
+      send("x".repeat(1_000_000));
+      expect([stream.written.length, session.log]).toEqual([1, []]);
+      stream.tick();
+      expect(session.log).toEqual(["drained"]);
+    });
+
     test("is reported when the write of a tick was flushed immediately", () => {
       const { stream, session, send } = makeWire(byteOps);
       send("x");

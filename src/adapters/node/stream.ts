@@ -18,6 +18,9 @@ import { isNode } from "./runtime.ts";
  */
 export const MAX_PENDING_WRITE = 262_144;
 
+/** The same if the progress of a pending write can be observed. Larger writes save no more system calls. */
+const MAX_OBSERVED_WRITE = 1_048_576 + 64;
+
 /** Whether `push` and `write` have not been monkey-patched (by an APM agent, for example). */
 const isUnpatched = ({ push, write }: Duplex): boolean =>
   push === Readable.prototype.push && write === Writable.prototype.write;
@@ -31,6 +34,8 @@ type HostedSocket = Duplex & {
   [STREAM]?: NodeStream;
   /** `ended`: the end of the stream has arrived, but may not have been emitted yet. */
   readonly _readableState?: { readonly ended?: boolean };
+  /** `writeQueueSize`: how much of its pending writes a TCP or Unix socket has not passed to the kernel yet. */
+  readonly _handle?: { readonly writeQueueSize?: number } | null;
 };
 
 export class NodeStream implements ByteStream {
@@ -131,7 +136,12 @@ export class NodeStream implements ByteStream {
   }
 
   get bytesFlushed(): number {
-    return this.bytesAccepted - this.buffered;
+    return this.bytesAccepted - this.queued - Math.min(this.unflushed, this.unwritten ?? this.unflushed);
+  }
+
+  /** How many bytes of pending writes the kernel has not accepted; `undefined` if the socket does not report it. */
+  private get unwritten(): number | undefined {
+    return this.flushesSynchronously ? this.socket._handle?.writeQueueSize : undefined;
   }
 
   write(parts: readonly Uint8Array[]): void {
@@ -207,7 +217,7 @@ export class NodeStream implements ByteStream {
     flushInBatch(this.events);
   }
 
-  /** Maximum number of bytes in the socket's buffer. */
+  /** Maximum number of bytes in the socket's buffer, unless their progress can be observed. */
   protected get sliceSize(): number {
     return MAX_PENDING_WRITE;
   }
@@ -224,11 +234,12 @@ export class NodeStream implements ByteStream {
     return !this.socket.destroyed && !this.socket.writableEnded;
   }
 
-  /** Writes queued bytes, as far as {@link sliceSize} allows. */
+  /** Writes as much of the queue as the socket may buffer. */
   private writeQueued(): void {
     const { socket, queue } = this;
+    const sliceSize = this.unwritten === undefined ? this.sliceSize : MAX_OBSERVED_WRITE;
     for (;;) {
-      let room = this.sliceSize - socket.writableLength;
+      let room = sliceSize - socket.writableLength;
       if (this.queued === 0 || room <= 0) return;
       if (!this.isWritable) {
         this.queue = EMPTY_QUEUE;
@@ -243,7 +254,9 @@ export class NodeStream implements ByteStream {
         else queue[0] = part.subarray(room);
         room -= slice.length;
         this.queued -= slice.length;
-        socket.write(slice, queue.length > 0 && room > 0 ? undefined : this.flushCallback());
+        // If the socket flushes synchronously, `watchUnflushed` adds a callback only when it has not.
+        const needsCallback = !this.flushesSynchronously && (queue.length === 0 || room <= 0);
+        socket.write(slice, needsCallback ? this.flushCallback() : undefined);
       }
       socket.uncork();
     }

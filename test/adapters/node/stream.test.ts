@@ -2,11 +2,13 @@
 import { once } from "node:events";
 import type http from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import net from "node:net";
 import type { Duplex } from "node:stream";
 import tls from "node:tls";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type HandleResult, ok, push, type Self, text, upgrade, type WebSock } from "websock-js";
 import { selfSigned } from "../../../scripts/certificate.mjs";
+import { NodeStream } from "../../../src/adapters/node/stream.ts";
 import { openHttp2Stream, testHttp2 } from "../../support/http2-client.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
 import { type Served, serve } from "../../support/node-server.ts";
@@ -148,4 +150,29 @@ test("tools that count the bytes of a socket still count all of them", async () 
   const message = frame(TEXT, "a message");
   expect(await client.send(message).text()).toBe("yes");
   expect([socket!.bytesRead - before[0], socket!.bytesWritten - before[1]]).toEqual([message.length, 5]);
+});
+
+test("the progress of a large write is observed while it is pending", async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = net.connect((server.address() as net.AddressInfo).port, "127.0.0.1");
+  const [[socket]] = (await Promise.all([once(server, "connection"), once(client, "connect")])) as [
+    [net.Socket],
+    unknown,
+  ];
+  onTestFinished(() => {
+    client.destroy();
+    socket.destroy();
+    server.close();
+  });
+  client.pause();
+  const stream = new NodeStream(socket);
+  stream.write([new Uint8Array(32 * 1_048_576)]);
+  expect(stream.buffered).toBeGreaterThan(16 * 1_048_576);
+  const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number } };
+  const unwritten = handle.writeQueueSize;
+  expect(unwritten).toBeGreaterThan(0);
+  const flushed = stream.bytesFlushed;
+  Object.defineProperty(handle, "writeQueueSize", { value: unwritten - 1000 });
+  expect(stream.bytesFlushed).toBe(flushed + 1000);
 });
