@@ -86,7 +86,7 @@ export const judgeSamples = (samples) => {
 /**
  * Whether rounds differ too much: by the distance of the quartiles, as a share of the median.
  *
- * @param {readonly number[]} values of the rounds: of a server, or ratios
+ * @param {readonly number[]} values the values of one server in each round, or the ratios of each round
  * @returns {string[]} nothing, or the mark
  */
 export const spreadMarks = (values) => {

@@ -4,7 +4,7 @@ import { compare, medianOf } from "./rounds.mjs";
 
 /** The bounds of the ratio to another build. */
 const AGAINST = { higher: { target: 0.97 }, lower: { target: 1.03 } };
-/** How many bytes of heap more than in the other build an idle connection may need. */
+/** How many more bytes of heap an idle connection may need than in the other build. */
 const AGAINST_BYTES = 64;
 
 /**
@@ -41,7 +41,8 @@ export const summarize = (work, rows, { together = false } = {}) => {
       medianOf(row, (sample) => sample[what]);
     const against = i === 0 ? undefined : compare(ours, row, decisive);
     const bounds = row.dist === undefined ? work.targets[row.server] : AGAINST[work.better];
-    // The rounds of one server may differ because the machine does; then their ratios to the rounds of another do not.
+    // The values of one server may differ between rounds because the speed of the machine does. The ratios to another
+    // server then do not differ.
     const values = row.samples.filter((sample) => sample !== undefined).map(decisive);
     const marks = [...row.marks, ...(i > 0 ? spreadMarks(against?.ratios ?? []) : together ? [] : spreadMarks(values))];
     const disturbed = ours.marks.length + marks.length > 0;

@@ -29,7 +29,7 @@ struct connection {
   uint64_t sent, answered; /* messages */
   size_t out, queued;      /* the offset of the next byte to write in the window, and how many are to be written */
   size_t in;               /* the offset of the next byte of the expected answers */
-  uint64_t payload;        /* bytes that are missing of the frame that is being received */
+  uint64_t payload;        /* the number of bytes of the current frame's payload that have not arrived */
   uint8_t head[14];        /* the header of the next frame, as far as it was received */
   int have;
   bool fin, slow, waiting; /* slow: reads slowly, and is not measured; waiting: for EPOLLOUT */
@@ -258,7 +258,7 @@ static void turn(int milliseconds) {
   }
 }
 
-/* Open loop: sends what is due, and returns the time until the next message is, in milliseconds, rounded down. */
+/* Open loop: sends what is due. Returns the time until the next message is due, in milliseconds, rounded down. */
 static int send_due(void) {
   for (;; scheduled_count++) {
     long index = scheduled_count % connection_count;

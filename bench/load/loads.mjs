@@ -22,7 +22,7 @@ import { handshake, makeWindow } from "./wire.mjs";
  * @property {number} [slowMessages] how many each of these sends every 10 ms, if the server reads
  * @property {number} [senders] fan-out: how many connections send
  * @property {number} [burst] how many messages each sends at once
- * @property {number} [bursts] how often, before it waits until all have arrived
+ * @property {number} [bursts] how many bursts each sends before the load waits until all messages have arrived
  * @property {boolean} [except] senders do not receive their own messages
  * @property {number} [server] handshakes: the process whose CPU time is measured while `connections` are opened
  * @property {number} [exchange] idle: how many messages each connection sends before it is idle; default: 1
@@ -42,7 +42,7 @@ import { handshake, makeWindow } from "./wire.mjs";
  * @property {Promise<unknown>} began the measured time begins
  * @property {Promise<unknown>} ended the measured time has ended
  * @property {Promise<LoadResult>} result
- * @property {(count: number) => Promise<unknown>} open mode `idle`: opens connections until there are so many
+ * @property {(count: number) => Promise<unknown>} open mode `idle`: opens connections until this many are open
  * @property {() => Promise<void>} stop
  */
 
@@ -66,7 +66,7 @@ export const startLoad = (options) => {
   return new ScriptLoad("load/clients.mjs", options);
 };
 
-/** The load in C, whose options are arguments, and whose messages are the standard input. @implements {Load} */
+/** The load in C. Its options are passed as arguments, and its messages on the standard input. @implements {Load} */
 class CLoad {
   inC = true;
 
@@ -116,7 +116,7 @@ class CLoad {
     const line = [path, ...Object.entries(args).map(([name, value]) => `${name}=${value}`)];
     const [file, ...rest] = pinned(line, CORE.load);
     this.process = spawn(/** @type {string} */ (file), rest, { stdio: ["pipe", "pipe", "inherit"] });
-    this.process.stdin.on("error", () => {}); // it has ended: its last line or its exit code says why
+    this.process.stdin.on("error", () => {}); // it has ended, which `receive` reports
     this.process.stdin.write(Buffer.concat([...requests, accept, ...window.map(({ frame }) => frame), ...answers]));
     /** @type {Promise<void>} */
     this.exited = new Promise((resolve) => this.process.once("close", () => resolve()));

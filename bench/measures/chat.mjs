@@ -1,9 +1,9 @@
-/** Deliveries per second: everything that some members of a room send is received by all of them. */
+/** Deliveries per second: what some members of a room send is received by all members. */
 import { disturbances } from "../lib/disturbance.mjs";
 import { verify } from "../load/verify.mjs";
 import { loadSeconds, runLoad } from "./load.mjs";
 
-/** So many members check all messages, before as many as the workload says are measured. */
+/** At most this many members check all messages, before the measurement with all members of the workload. */
 const CHECKED = 32;
 
 /** The slowest servers need seconds for one round of bursts. @type {import("./index.mjs").SecondsOf} */

@@ -1,4 +1,4 @@
-/** Messages per second: a number of messages is in flight on each connection. */
+/** Messages per second, with a fixed number of messages in flight on each connection. */
 import { disturbances } from "../lib/disturbance.mjs";
 import { verify } from "../load/verify.mjs";
 import { loadSeconds, runLoad } from "./load.mjs";

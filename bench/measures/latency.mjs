@@ -1,7 +1,7 @@
 /**
  * Latency at a rate that does not depend on the server: a share of what `ws` can answer, which is measured at the
  * beginning of each round. A latency begins when the message was to be sent, not when it was: a server that stops for a
- * while delays also the messages that could not be sent meanwhile ("coordinated omission").
+ * while also delays the messages that could not be sent meanwhile ("coordinated omission").
  */
 import { disturbances } from "../lib/disturbance.mjs";
 import { percentile } from "../lib/histogram.mjs";

@@ -32,7 +32,7 @@ export const measure = async ({ server: name, dist }, work, { engines }) => {
 };
 
 /**
- * The growth from half of the largest number to the largest number, for each.
+ * Bytes per connection (or topic): the slope between half of the largest number and the largest number.
  *
  * @param {readonly { count: number, rss: number, counted: number }[]} points
  */

@@ -112,8 +112,8 @@ export class NodeStream implements ByteStream {
   }
 
   /**
-   * Closes the connection, because received bytes that it has not parsed were overwritten: a callback of the application
-   * ran the event loop.
+   * Closes the connection, because received bytes that it has not parsed were overwritten: a callback of the
+   * application ran the event loop.
    */
   destroyOverwritten(): void {
     this.events.onLost();
@@ -194,8 +194,8 @@ export class NodeStream implements ByteStream {
   }
 
   pause(): void {
-    // The `pause` of a socket with `onread` stops reading. Readable's own goes on until its queue is full, and the end or
-    // the reset of the connection is noticed.
+    // The `pause` of a socket with `onread` stops reading at once. After that of Readable, reading continues until
+    // Readable's queue is full, so the end or the reset of the connection is noticed.
     if (this.usesSharedMemory) Readable.prototype.pause.call(this.socket);
     else this.socket.pause();
   }
@@ -254,7 +254,7 @@ export class NodeStream implements ByteStream {
         else queue[0] = part.subarray(room);
         room -= slice.length;
         this.queued -= slice.length;
-        // If the socket flushes synchronously, `watchUnflushed` adds a callback only when it has not.
+        // A socket that can flush synchronously needs a callback only if it has not: `watchUnflushed` adds that.
         const needsCallback = !this.flushesSynchronously && (queue.length === 0 || room <= 0);
         socket.write(slice, needsCallback ? this.flushCallback() : undefined);
       }

@@ -11,8 +11,8 @@ const SIZE = 9 * 65_536;
 const START = 256;
 
 /**
- * The number of bytes that a read returns at most, unless a large frame is arriving. If the connection is paused
- * meanwhile, they are copied. A frame of 64 KiB and its header of 14 bytes should arrive in one read.
+ * The maximum number of bytes that a read returns, unless a large frame is arriving. If the connection is paused while
+ * they are being parsed, the rest is copied. A frame of 64 KiB and its header of 14 bytes should arrive in one read.
  */
 const WINDOW = 65_536 + 64;
 
