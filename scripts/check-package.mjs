@@ -45,6 +45,8 @@ import { attach as attachWs } from "websock-js/ws";
 import * as bun from "websock-js/bun";
 import * as deno from "websock-js/deno";
 import * as cloudflare from "websock-js/cloudflare";
+import { channels } from "websock-js/channels";
+import { PubSub } from "websock-js/pubsub";
 import { connect } from "websock-js/testing";
 import { http1Target, runCases, selectCases, wireClasses } from "websock-conformance";
 const Echo = {
@@ -56,6 +58,7 @@ const sockets = attach(server, { defaults: { timeout: 1_000 } });
 const client = await connect(Echo, "hello");
 client.send("hi");
 if (typeof cloudflare.attach !== "function") throw new Error("websock-js/cloudflare has no attach");
+if (typeof channels({ pubsub: new PubSub(), channels: {} }).init !== "function") throw new Error("websock-js/channels is no handler");
 if (typeof attachWs !== "function") throw new Error("websock-js/ws has no attach");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
 // The adapters of other hosts can be imported anywhere, without the types of these hosts.

@@ -71,6 +71,7 @@ test.each([
   ["dist/adapters/deno.d.ts", "attach"],
   ["dist/adapters/cloudflare.d.ts", "attach"],
   ["dist/pubsub/index.d.ts", "PubSub"],
+  ["dist/channels/index.d.ts", "channels"],
   ["dist/testing/index.d.ts", "connectRoute"],
   ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
 ])("%s", (entry, known) => {

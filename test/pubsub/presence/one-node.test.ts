@@ -2,17 +2,13 @@
 import { describe, expect, test, vi } from "vitest";
 import { type DataMessage, type HandleResult, ok, push, type Self, text } from "websock-js";
 import { type Diff, Presence, PubSub, type PubSubEvent, type PubSubOptions } from "websock-js/pubsub";
-import { connect, ManualClock, testPubSub } from "websock-js/testing";
-import { resolveOptions } from "../../../src/options.ts";
-import { portableByteOps } from "../../../src/protocol/byte-ops.ts";
-import { callbacksOf } from "../../../src/session/handler.ts";
+import { connect, testPubSub } from "websock-js/testing";
 import { SessionSelf } from "../../../src/session/self.ts";
-import { Session } from "../../../src/session/session.ts";
-import { begin, FACTS } from "../../../src/testing/connect.ts";
-import { capabilities, MemoryTransport } from "../../../src/testing/memory-transport.ts";
+import { begin } from "../../../src/testing/connect.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
 import { join, type Member, textsOf } from "../members.ts";
 import { TestCluster } from "../nodes/cluster.ts";
+import { selfOn } from "../self-on.ts";
 import { changesOf, metasOf, Watcher } from "./watch.ts";
 
 type Meta = number | string;
@@ -34,22 +30,6 @@ const setUp = async (options: PubSubOptions = {}): Promise<Setting> => {
   const presence = new Presence<Meta>(pubsub);
   const [ada, ben] = [await join(pubsub, []), await join(pubsub, [])];
   return { clock, pubsub, presence, watcher: new Watcher(presence), events, ada, ben };
-};
-
-/** A `self` on a host with other capabilities, or in a Durable Object. */
-const selfOn = (environment: { crossConnection?: boolean; home?: object }): Self<unknown> => {
-  const nothing = (): void => undefined;
-  const peer = { onMessage: nothing, onClose: nothing, onAbort: nothing, onResume: nothing };
-  const { crossConnection = true, home } = environment;
-  const handler = callbacksOf({ init: () => ok(0), handleIn: () => ok(0) });
-  return new Session(handler, new MemoryTransport(peer), FACTS, {
-    capabilities: { ...capabilities, host: "worker", crossConnection },
-    options: resolveOptions({}),
-    clock: new ManualClock(),
-    byteOps: portableByteOps,
-    onError: nothing,
-    ...(home !== undefined && { home: { id: "object", storedTopics: () => [], find: () => undefined } }),
-  }).self;
 };
 
 describe("entries", () => {

@@ -1,0 +1,199 @@
+/** The types of channels: their callbacks, and `socket`, through which they reach their client and their topic. */
+import type { Awaitable, Self } from "../websock.ts";
+import type { PresenceSource } from "./presence-messages.ts";
+import type { ChannelResult, JoinResult, Status } from "./results.ts";
+import type { Ref } from "./serializer.ts";
+import type { OutputOf, StandardSchema } from "./standard-schema.ts";
+
+/** The events that clients may send: a schema of the payload for each, or `"unchecked"`. */
+export type Events = Readonly<Record<string, StandardSchema | "unchecked">>;
+
+/** The names of the events that clients may send. */
+export type EventOf<E extends Events | undefined> = [E] extends [Events] ? keyof E & string : string;
+
+/** The type of an event's payload: what its schema returns. */
+export type PayloadOf<E extends Events | undefined, Event extends EventOf<E> = EventOf<E>> = [E] extends [Events]
+  ? OutputOf<E[Event]>
+  : unknown;
+
+/**
+ * The callbacks of a channel: what clients can do in the topics that begin alike, such as `room:*`. Only `join` is
+ * required. Create it with {@link channel}, which infers the types.
+ *
+ * Each client that joins a topic has a state of its own, which `join` returns first, and each callback returns. The
+ * callbacks of a joined topic never overlap: while the promise of one is pending, the next event waits. Other topics of
+ * the same connection do not wait.
+ *
+ * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, and the client
+ * receives `phx_error`, after which phoenix.js joins again. The connection and its other topics are not affected.
+ *
+ * @typeParam Shared the type of what `connect` accepts a connection with
+ * @typeParam State the type of the state
+ * @typeParam Info the type of the infos that `socket.send` accepts
+ * @typeParam E the schemas of events
+ */
+export interface Channel<Shared, State, Info = never, E extends Events | undefined = undefined, Payload = unknown> {
+  /**
+   * Called when a client joins. Return `accept` with the first state, or `refuse`. The client receives what is
+   * broadcast to the topic from when this has returned.
+   */
+  readonly join: (payload: Payload, socket: Socket<Shared, Info>) => Awaitable<JoinResult<State>>;
+  /**
+   * Called for each message: a function for all events, or one for each event. A message without a function is answered
+   * with an error.
+   *
+   * ```ts
+   * handleIn: {
+   *   say: (payload, state, socket) => {
+   *     socket.broadcast("said", payload);
+   *     return reply("ok", {}, state);
+   *   },
+   * },
+   * ```
+   */
+  readonly handleIn?:
+    | ((
+        event: EventOf<E>,
+        payload: PayloadOf<E>,
+        state: State,
+        socket: Socket<Shared, Info>,
+      ) => Awaitable<ChannelResult<State>>)
+    | {
+        readonly [Event in EventOf<E>]?: (
+          payload: PayloadOf<E, Event>,
+          state: State,
+          socket: Socket<Shared, Info>,
+        ) => Awaitable<ChannelResult<State>>;
+      };
+  /** Called for each info that was sent with `socket.send`. Without it, infos are dropped. */
+  readonly handleInfo?: (info: Info, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>;
+  /**
+   * Called instead of sending a broadcast event to the client, for the events that it names. Return `push` to send it.
+   * All other events are encoded once for all clients, and nothing is called.
+   */
+  readonly handleOut?: Readonly<
+    Record<string, (payload: unknown, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>>
+  >;
+  /** Called when the client is no longer joined, after a pending callback has settled. */
+  readonly terminate?: (reason: EndReason, state: State, socket: Socket<Shared, Info>) => unknown;
+  /** The schema of the payload of the join. A payload that does not match refuses the join. Default: none. */
+  readonly params?: StandardSchema<unknown, Payload>;
+  /**
+   * The schemas of the events that clients may send. A payload that does not match, and any other event, is answered
+   * with an error. Default: all events, with payloads of any type.
+   */
+  readonly events?: E;
+  /**
+   * Who is in the topic. A client that has joined receives `presence_state`, and `presence_diff` whenever the entries
+   * of the topic change, as the class `Presence` of phoenix.js expects it. Entries are added with `presence.track(socket
+   * .self, socket.topic, key, meta)`, and removed when the client leaves.
+   */
+  readonly presence?: PresenceSource;
+}
+
+/**
+ * Why a client is no longer joined: it has left; it has joined the topic again; the connection has ended; the channel
+ * has returned `stop`; or something has thrown.
+ */
+export type EndReason = "left" | "rejoined" | "closed" | { readonly stop: unknown } | { readonly error: unknown };
+
+/** A message of a client, to answer it later with `socket.reply`. */
+export interface MessageRef {
+  readonly topic: string;
+  readonly joinRef: Ref;
+  readonly ref: Ref;
+}
+
+/**
+ * A handle to one joined topic of one connection, which callbacks receive as their last argument. It may be stored and
+ * used from anywhere in the process.
+ *
+ * @typeParam Shared the type of what `connect` accepts a connection with
+ * @typeParam Info the type of the infos that `send` accepts
+ */
+export interface Socket<out Shared = unknown, in Info = never> {
+  /** The topic, such as `room:1`. */
+  readonly topic: string;
+  /** What `connect` has accepted the connection with. */
+  readonly shared: Shared;
+  /** The connection. */
+  readonly self: Self<never>;
+  /** Whether the client is joined: `false` within `join`, and after the end. */
+  readonly isJoined: boolean;
+  /**
+   * In `handleIn`, until its promise has settled: the message, to answer it later. Otherwise, and if the client wants
+   * no reply, `undefined`.
+   *
+   * ```ts
+   * handleIn: (event, payload, state, socket) => {
+   *   void render(payload).then((url) => socket.reply(ref, "ok", { url }));
+   *   return noreply(state);
+   * },
+   * ```
+   */
+  readonly ref: MessageRef | undefined;
+  /**
+   * Sends an event to this client.
+   *
+   * @returns `false` if it is not joined
+   * @throws TypeError for a payload that JSON cannot represent
+   */
+  readonly push: (event: string, payload: unknown) => boolean;
+  /**
+   * Answers a message for which `handleIn` has returned `noreply`.
+   *
+   * @returns `false` if the client is not joined, or has joined again since it sent the message
+   * @throws TypeError for a payload that JSON cannot represent
+   */
+  readonly reply: (ref: MessageRef, status: Status, payload: unknown) => boolean;
+  /**
+   * Sends an event to all clients that have joined the topic, on all nodes.
+   *
+   * @returns `false` if it is known that other nodes are not reached
+   * @throws TypeError for a payload that JSON cannot represent
+   */
+  readonly broadcast: (event: string, payload: unknown) => boolean;
+  /** The same without this client. */
+  readonly broadcastFrom: (event: string, payload: unknown) => boolean;
+  /**
+   * Calls `handleInfo` of this channel, in a later event-loop tick.
+   *
+   * @returns `false` if the client is not joined, or the connection is ending
+   */
+  readonly send: (info: Info) => boolean;
+}
+
+/** A channel of any types, for connections that share a value of this type. */
+export interface ChannelFor<in out Shared> {
+  readonly join: (payload: never, socket: Socket<Shared, unknown>) => Awaitable<JoinResult<unknown>>;
+  readonly handleIn?:
+    | ((...args: never) => Awaitable<ChannelResult<unknown>>)
+    | Readonly<Record<string, ((...args: never) => Awaitable<ChannelResult<unknown>>) | undefined>>;
+  readonly handleInfo?: (...args: never) => Awaitable<ChannelResult<unknown>>;
+  readonly handleOut?: Readonly<Record<string, (...args: never) => Awaitable<ChannelResult<unknown>>>>;
+  readonly terminate?: (...args: never) => unknown;
+  readonly params?: StandardSchema<unknown, unknown>;
+  readonly events?: Events | undefined;
+  readonly presence?: PresenceSource;
+}
+
+/**
+ * Infers the types of a channel, and returns it unchanged. Only the types of `socket.shared` and of infos cannot be
+ * inferred: they are the type arguments. Note the two pairs of parentheses.
+ *
+ * ```ts
+ * const Room = channel<User>()({
+ *   join: (_payload, { topic, shared: user }) => (user.rooms.has(topic) ? accept({ count: 0 }) : refuse("unauthorized")),
+ *   handleIn: (event, payload, state, socket) => {
+ *     socket.broadcast(event, { from: socket.shared.name, payload });
+ *     return reply("ok", {}, { count: state.count + 1 });
+ *   },
+ * });
+ * ```
+ */
+export const channel =
+  <Shared = unknown, Info = never>() =>
+  <State, const E extends Events | undefined = undefined, Payload = unknown>(
+    callbacks: Channel<Shared, State, Info, E, Payload>,
+  ): Channel<Shared, State, Info, E, Payload> =>
+    callbacks;

@@ -1,0 +1,288 @@
+/** `channels`: a handler whose clients speak the protocol of Phoenix channels. */
+import { UpgradeError } from "../errors.ts";
+import { checkKeys, show } from "../known-keys.ts";
+import type { DataMessage } from "../message.ts";
+import type { Subscription } from "../pubsub/options.ts";
+import { PubSub } from "../pubsub/pubsub.ts";
+import { reachableSessionOf } from "../pubsub/session-of.ts";
+import { type HandleResult, ok, push, stop } from "../result.ts";
+import type { Clock } from "../session/clock.ts";
+import type { Awaitable, Self, WebSock } from "../websock.ts";
+import type { ChannelFor } from "./channel.ts";
+import type { AnyChannel } from "./channel-session.ts";
+import { authTokenOf, type ConnectRequest, paramsOf, SUBPROTOCOL } from "./connect-request.ts";
+import { ChannelConnection, type ConnectionInfo, type ConnectionOwner } from "./connection.ts";
+import { Patterns } from "./patterns.ts";
+import { presenceDiff } from "./presence-messages.ts";
+import { accept, type ConnectResult, checkAcceptance } from "./results.ts";
+import { readBinary, readText, writeBroadcast } from "./serializer.ts";
+import { clientsOf, connectionsOf, interceptorsOf } from "./topics.ts";
+
+/** What `connect` receives besides the parameters. */
+export interface Connecting<Request> {
+  /**
+   * The token that the client passed to its `Socket` as `authToken`, which does not appear in logs of URLs; `undefined`:
+   * none.
+   */
+  readonly authToken: string | undefined;
+  /** The request, as the route has passed it to `connect`. */
+  readonly request: Request;
+}
+
+/** Options of {@link channels}. */
+export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
+  /** Carries what is broadcast. With a backplane, it reaches the clients of all nodes. */
+  readonly pubsub: PubSub;
+  /**
+   * Called for each upgrade request. Return `accept` with what all channels of the connection share as `socket.shared`,
+   * or `refuse`: the request is answered with 403. Default: accepts all.
+   *
+   * @param params the parameters of the client's `Socket`
+   */
+  readonly connect?: (
+    params: Readonly<Record<string, string>>,
+    connecting: Connecting<Request>,
+  ) => Awaitable<ConnectResult<Shared>>;
+  /** The id of a connection, such as `user:1`, for `disconnect`; `undefined`: none. Default: none. */
+  readonly id?: (shared: Shared) => string | undefined;
+  /** The channels, by topic: `lobby`, or `room:*` for all topics that begin with `room:`. The longest match counts. */
+  readonly channels: Readonly<Record<string, ChannelFor<Shared>>>;
+  /** How many milliseconds `join` may take, before the join is answered with an error. Default: 10 000. */
+  readonly joinTimeout?: number;
+  /** How many topics a client may have joined at the same time. Default: 100. */
+  readonly maxTopics?: number;
+}
+
+/**
+ * A handler for `upgrade`, with functions that reach its clients from anywhere.
+ *
+ * ```ts
+ * app.get("/socket/websocket", async (req) => upgrade(req, socket, await socket.connect(req), socket.options));
+ * ```
+ */
+export interface Channels<Request extends ConnectRequest> extends WebSock<Connected, ChannelsState, ChannelsInfo> {
+  /**
+   * Decides about an upgrade request, by the option `connect`, and returns the argument for `upgrade`.
+   *
+   * @throws UpgradeError with the status 403 if the client is refused, or does not speak version 2 of the protocol. Do
+   * not catch it: it becomes the response
+   */
+  readonly connect: (request: Request) => Promise<Connected>;
+  /** Options for `upgrade`: the subprotocol, which phoenix.js offers together with a token. */
+  readonly options: { readonly subprotocols: readonly string[] };
+  /**
+   * Sends an event to all clients that have joined a topic, on all nodes.
+   *
+   * @returns `false` if it is known that other nodes are not reached
+   * @throws TypeError for a payload that JSON cannot represent
+   */
+  readonly broadcast: (topic: string, event: string, payload: unknown) => boolean;
+  /**
+   * Closes the connections with this id with 1001, on all nodes. phoenix.js connects again, and `connect` decides.
+   *
+   * @throws TypeError or RangeError for an id that is not a string of 1 to 450 UTF-16 units
+   */
+  readonly disconnect: (id: string) => void;
+}
+
+declare const opaque: unique symbol;
+
+/** What {@link Channels.connect} has accepted. */
+export interface Connected {
+  readonly [opaque]: "connected";
+}
+
+/** The state of a connection. */
+export interface ChannelsState {
+  readonly [opaque]: "state";
+}
+
+/** What the connections send each other. */
+export interface ChannelsInfo {
+  readonly [opaque]: "info";
+}
+
+const OPTIONS = ["pubsub", "connect", "id", "channels", "joinTimeout", "maxTopics"];
+const CALLBACKS = ["join", "handleInfo", "terminate"] as const;
+const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
+
+/**
+ * Creates a handler for the clients of Phoenix channels: phoenix.js, and those for Swift, Kotlin, C#, Dart and others.
+ * They join topics over one connection, send and receive events, and know who else is there.
+ *
+ * ```ts
+ * const pubsub = new PubSub();
+ * const socket = channels({
+ *   pubsub,
+ *   connect: async (_params, { authToken }) => {
+ *     const user = await verify(authToken);
+ *     return user ? accept(user) : refuse("invalid token");
+ *   },
+ *   id: (user) => `user:${user.id}`,
+ *   channels: { "room:*": Room },
+ * });
+ * app.get("/socket/websocket", async (req) => upgrade(req, socket, await socket.connect(req), socket.options));
+ * ```
+ *
+ * Version 2 of the protocol is spoken, over WebSockets. There is no long polling.
+ *
+ * @throws TypeError for an unknown or invalid option or channel, RangeError for a number that is not above zero
+ * @see https://hexdocs.pm/phoenix/channels.html
+ */
+export const channels = <Request extends ConnectRequest = ConnectRequest, Shared = undefined>(
+  options: ChannelsOptions<Request, Shared>,
+): Channels<Request> =>
+  // What it passes on from callback to callback is opaque to applications.
+  new ChannelsHandler(check(options)) as unknown as Channels<Request>;
+
+const check = <Request extends ConnectRequest, Shared>(
+  options: ChannelsOptions<Request, Shared>,
+): ChannelsOptions<Request, Shared> & typeof DEFAULTS => {
+  checkKeys(options, OPTIONS);
+  if (!(options.pubsub instanceof PubSub))
+    throw new TypeError(`option "pubsub" must be a PubSub, not ${show(options.pubsub)}`);
+  for (const name of ["connect", "id"] as const)
+    if (options[name] !== undefined && typeof options[name] !== "function")
+      throw new TypeError(`option "${name}" must be a function, not ${show(options[name])}`);
+  for (const name of ["joinTimeout", "maxTopics"] as const) {
+    const value = options[name] ?? 1;
+    if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
+    if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
+  }
+  for (const [topic, channel] of Object.entries(options.channels)) checkChannel(topic, channel as AnyChannel);
+  return {
+    ...options,
+    joinTimeout: options.joinTimeout ?? DEFAULTS.joinTimeout,
+    maxTopics: options.maxTopics ?? DEFAULTS.maxTopics,
+  };
+};
+
+const checkChannel = (topic: string, channel: AnyChannel): void => {
+  for (const name of CALLBACKS) {
+    const value = channel[name];
+    if (typeof value !== "function" && (value !== undefined || name === "join"))
+      throw new TypeError(`"${name}" of the channel "${topic}" must be a function, not ${show(value)}`);
+  }
+  for (const name of ["handleIn", "handleOut"] as const) {
+    const value: unknown = channel[name] ?? {};
+    if (name === "handleIn" && typeof value === "function") continue;
+    const functions = typeof value === "object" ? Object.values(value as object) : [value];
+    if (!functions.every((one) => typeof one === "function"))
+      throw new TypeError(`"${name}" of the channel "${topic}" must be an object with functions, not ${show(value)}`);
+  }
+};
+
+/** What `connect` has accepted. */
+class Accepted {
+  readonly shared: unknown;
+
+  constructor(shared: unknown) {
+    this.shared = shared;
+  }
+}
+
+class ChannelsHandler<Request extends ConnectRequest, Shared> implements ConnectionOwner {
+  readonly options = { subprotocols: [SUBPROTOCOL] };
+  readonly name = "channels";
+  readonly joinTimeout: number;
+  readonly maxTopics: number;
+  readonly #settings: ChannelsOptions<Request, Shared>;
+  readonly #patterns: Patterns<AnyChannel>;
+
+  constructor(settings: ChannelsOptions<Request, Shared> & typeof DEFAULTS) {
+    this.joinTimeout = settings.joinTimeout;
+    this.maxTopics = settings.maxTopics;
+    this.#settings = settings;
+    this.#patterns = new Patterns(settings.channels as unknown as Readonly<Record<string, AnyChannel>>);
+    const presences = new Set(Object.values(settings.channels).map(({ presence }) => presence));
+    for (const presence of presences) {
+      presence?.onDiff((topic, diff) => {
+        if (this.channelFor(topic)?.presence !== presence) return;
+        clientsOf(settings.pubsub, topic).publish(writeBroadcast(topic, "presence_diff", presenceDiff(diff)), {
+          local: true,
+        });
+      });
+    }
+  }
+
+  async connect(request: Request): Promise<Accepted> {
+    if (typeof request?.headers !== "object" || request.headers === null)
+      throw new TypeError(`connect() must receive a request, with "url" and "headers", not ${show(request)}`);
+    const { vsn = "1.0.0", ...params } = paramsOf(request);
+    if (!/^2\.\d+\.\d+$/.test(vsn))
+      throw new UpgradeError(403, `version ${vsn} of the protocol is not supported; the client must send vsn=2.0.0`);
+    const { connect } = this.#settings;
+    const result = (await connect?.(params, { authToken: authTokenOf(request), request })) ?? accept(undefined);
+    checkAcceptance(result, "connect");
+    if (result[0] === "accept") return new Accepted(result[1]);
+    throw new UpgradeError(403, typeof result[1] === "string" ? result[1] : "Forbidden");
+  }
+
+  // --- callbacks
+
+  init(connected: unknown, self: Self<ConnectionInfo>): HandleResult<ChannelConnection> {
+    if (!(connected instanceof Accepted))
+      throw new TypeError(`upgrade() must receive what connect() has returned, not ${show(connected)}`);
+    if (reachableSessionOf(self).home !== undefined)
+      throw new Error("channels are not possible in a Durable Object: joined topics would be lost when it hibernates");
+    const { shared } = connected;
+    const { id, pubsub } = this.#settings;
+    const name = id?.(shared as Shared);
+    if (name !== undefined) connectionsOf(pubsub, name).subscribe(self as Self<never>);
+    return ok(new ChannelConnection(this, self, shared));
+  }
+
+  handleIn(message: DataMessage, connection: ChannelConnection): HandleResult<ChannelConnection> {
+    const { opcode, data } = message;
+    const parsed = opcode === "text" ? readText(data) : readBinary(data);
+    if (parsed === undefined)
+      return stop("malformed message", connection, { code: 1007, text: "not a message of Phoenix channels" });
+    const answer = connection.receive(parsed, data);
+    return answer === undefined ? ok(connection) : push(answer, connection);
+  }
+
+  handleInfo(info: ConnectionInfo, connection: ChannelConnection): HandleResult<ChannelConnection> {
+    connection.handleInfo(info);
+    return ok(connection);
+  }
+
+  terminate(_reason: unknown, connection: ChannelConnection | undefined): Promise<unknown> | undefined {
+    return connection?.end();
+  }
+
+  // --- from anywhere
+
+  broadcast(topic: string, event: string, payload: unknown, except?: Self<never>): boolean {
+    const { pubsub } = this.#settings;
+    const options = except && { except };
+    const { handleOut } = this.channelFor(topic) ?? {};
+    return handleOut !== undefined && Object.hasOwn(handleOut, event)
+      ? interceptorsOf(pubsub, topic).broadcast({ type: "out", topic, event, payload }, options)
+      : clientsOf(pubsub, topic).publish(writeBroadcast(topic, event, payload), options);
+  }
+
+  disconnect(id: string): void {
+    connectionsOf(this.#settings.pubsub, id).stop("disconnected", { code: 1001 });
+  }
+
+  // --- for connections
+
+  get clock(): Clock {
+    return PubSub.hubOf(this.#settings.pubsub).clock;
+  }
+
+  channelFor(topic: string): AnyChannel | undefined {
+    return this.#patterns.find(topic);
+  }
+
+  subscribe(self: Self<ConnectionInfo>, topic: string, { handleOut }: AnyChannel): readonly Subscription[] {
+    const { pubsub } = this.#settings;
+    const clients = clientsOf(pubsub, topic).subscribe(self as Self<never>);
+    return handleOut === undefined ? [clients] : [clients, interceptorsOf(pubsub, topic).subscribe(self)];
+  }
+
+  whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined {
+    if (this.#settings.pubsub.status === "alone") return undefined;
+    return Promise.all(subscriptions.map(({ ready }) => ready));
+  }
+}

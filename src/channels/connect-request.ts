@@ -1,0 +1,44 @@
+/** What a client sends when it connects: parameters in the query, and a token in a header. */
+
+/** The request of a route, of any framework, as far as it is used. */
+export interface ConnectRequest {
+  readonly url?: string | undefined;
+  readonly headers: object;
+}
+
+/** The subprotocol that phoenix.js offers, together with its token, if it has one (`authToken`). */
+export const SUBPROTOCOL = "phoenix";
+
+const TOKEN_PREFIX = "base64url.bearer.phx.";
+
+/** The parameters of the query. Of several with one name, the last counts. */
+export const paramsOf = ({ url = "" }: ConnectRequest): Record<string, string> => {
+  const start = url.indexOf("?");
+  return start === -1 ? {} : Object.fromEntries(new URLSearchParams(url.slice(start + 1)));
+};
+
+/** The token; `undefined` if the client has sent none, or one that is not valid base64url. */
+export const authTokenOf = ({ headers }: ConnectRequest): string | undefined => {
+  const offered = headerOf(headers, "sec-websocket-protocol") ?? "";
+  const encoded = offered
+    .split(",")
+    .map((name) => name.trim())
+    .find((name) => name.startsWith(TOKEN_PREFIX));
+  if (encoded === undefined) return undefined;
+  try {
+    const base64 = encoded.slice(TOKEN_PREFIX.length).replaceAll("-", "+").replaceAll("_", "/");
+    return new TextDecoder("utf-8", { fatal: true }).decode(
+      Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)),
+    );
+  } catch {
+    return undefined;
+  }
+};
+
+const headerOf = (headers: object, name: string): string | undefined => {
+  const value: unknown =
+    "get" in headers && typeof headers.get === "function"
+      ? headers.get(name)
+      : (headers as Readonly<Record<string, unknown>>)[name];
+  return typeof value === "string" ? value : undefined;
+};

@@ -1,0 +1,171 @@
+/** One connection: finds the channel of each message, and joins topics. */
+import type { OutMessage } from "../message.ts";
+import type { Subscription } from "../pubsub/options.ts";
+import { sessionOf } from "../pubsub/session-of.ts";
+import type { Clock } from "../session/clock.ts";
+import type { Self } from "../websock.ts";
+import { type AnyChannel, type ChannelOwner, ChannelSession } from "./channel-session.ts";
+import { presenceState } from "./presence-messages.ts";
+import { type ClientMessage, writeEnd, writePush, writeReply } from "./serializer.ts";
+import { MAX_TOPIC_LENGTH, type OutInfo } from "./topics.ts";
+
+/** An info of `socket.send`. It goes through the mailbox of the connection, which keeps the order. */
+interface ChannelInfo {
+  readonly type: "info";
+  readonly session: ChannelSession;
+  readonly info: unknown;
+}
+
+/** What `handleInfo` of the connection receives. */
+export type ConnectionInfo = ChannelInfo | OutInfo;
+
+/** What connections share. */
+export interface ConnectionOwner {
+  readonly clock: Clock;
+  readonly joinTimeout: number;
+  readonly maxTopics: number;
+  channelFor(topic: string): AnyChannel | undefined;
+  subscribe(self: Self<ConnectionInfo>, topic: string, channel: AnyChannel): readonly Subscription[];
+  whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined;
+  broadcast(topic: string, event: string, payload: unknown, except: Self<never> | undefined): boolean;
+}
+
+export class ChannelConnection implements ChannelOwner {
+  readonly self: Self<ConnectionInfo>;
+  readonly shared: unknown;
+  private readonly owner: ConnectionOwner;
+  private readonly sessions = new Map<string, ChannelSession>();
+  /** Whether {@link receive} is running, and the answer to its message. */
+  private receiving = false;
+  private answer: OutMessage | undefined = undefined;
+
+  constructor(owner: ConnectionOwner, self: Self<ConnectionInfo>, shared: unknown) {
+    this.owner = owner;
+    this.self = self;
+    this.shared = shared;
+  }
+
+  get clock(): Clock {
+    return this.owner.clock;
+  }
+
+  get joinTimeout(): number {
+    return this.owner.joinTimeout;
+  }
+
+  /**
+   * Handles a message.
+   *
+   * @param data the message as it arrived
+   * @returns the answer, if there is one already: as the result of a callback, it is sent faster
+   */
+  receive(message: ClientMessage, data: string | Uint8Array): OutMessage | undefined {
+    this.receiving = true;
+    this.answer = undefined;
+    try {
+      this.dispatch(message, data);
+    } finally {
+      this.receiving = false;
+    }
+    return this.answer;
+  }
+
+  private dispatch(message: ClientMessage, data: string | Uint8Array): void {
+    const { topic, event, ref, joinRef, payload } = message;
+    if (topic === "phoenix") {
+      if (event === "heartbeat") this.reply({ ...message, joinRef: null }, "ok", {});
+      else this.replyUnmatched(message);
+      return;
+    }
+    if (event === "phx_join") {
+      this.join(message);
+      return;
+    }
+    const session = this.sessions.get(topic);
+    if (session === undefined) {
+      // Whoever leaves a topic twice, or after its channel has ended, wants nothing else.
+      if (event === "phx_leave") this.reply(message, "ok", {});
+      else this.replyUnmatched(message);
+    } else if (joinRef === null || joinRef === session.joinRef) {
+      session.receive(event === "phx_leave" ? { type: "leave", ref } : { type: "in", ref, event, payload }, data);
+    }
+  }
+
+  handleInfo(info: ConnectionInfo): void {
+    if (info.type === "info") info.session.receive(info);
+    else this.sessions.get(info.topic)?.receive(info);
+  }
+
+  private join(message: ClientMessage): void {
+    const { topic, payload } = message;
+    const former = this.sessions.get(topic);
+    if (former !== undefined) {
+      this.send(writeEnd(former.joinRef, topic, "phx_close"));
+      former.end("rejoined");
+    }
+    const channel = topic.length > MAX_TOPIC_LENGTH ? undefined : this.owner.channelFor(topic);
+    if (channel === undefined) {
+      this.replyUnmatched(message);
+    } else if (this.sessions.size >= this.owner.maxTopics) {
+      this.reply(message, "error", { reason: "too many channels joined" });
+    } else {
+      const session = new ChannelSession(this, channel, message);
+      this.sessions.set(topic, session);
+      session.join(payload);
+    }
+  }
+
+  private reply({ joinRef, ref, topic }: ClientMessage, status: "ok" | "error", response: object): void {
+    if (ref !== null) this.send(writeReply(joinRef, ref, topic, status, response));
+  }
+
+  private replyUnmatched(message: ClientMessage): void {
+    this.reply({ ...message, joinRef: null }, "error", { reason: "unmatched topic" });
+  }
+
+  /** The connection has ended. Returns a promise that resolves when all `terminate` have returned. */
+  end(): Promise<unknown> {
+    return Promise.all(Array.from(this.sessions.values(), (session) => session.end("closed")));
+  }
+
+  // --- calls of the sessions
+
+  send(messages: OutMessage | readonly OutMessage[]): boolean {
+    return this.self.push(messages);
+  }
+
+  respond(message: OutMessage): void {
+    if (this.receiving) this.answer = message;
+    else this.send(message);
+  }
+
+  subscribe({ topic, channel }: ChannelSession): readonly Subscription[] {
+    return this.owner.subscribe(this.self, topic, channel);
+  }
+
+  whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined {
+    return this.owner.whenReady(subscriptions);
+  }
+
+  afterJoin({ topic, joinRef, channel: { presence } }: ChannelSession): readonly OutMessage[] {
+    if (presence === undefined) return [];
+    return [writePush(joinRef, topic, "presence_state", presenceState(presence.list(topic)))];
+  }
+
+  broadcast(topic: string, event: string, payload: unknown, exceptSelf: boolean): boolean {
+    return this.owner.broadcast(topic, event, payload, exceptSelf ? this.self : undefined);
+  }
+
+  sendInfo(session: ChannelSession, info: unknown): boolean {
+    return this.self.send({ type: "info", session, info });
+  }
+
+  onEnd({ topic, channel }: ChannelSession): void {
+    this.sessions.delete(topic);
+    channel.presence?.untrack(this.self, topic);
+  }
+
+  reportError(error: unknown): void {
+    sessionOf(this.self).reportError(error);
+  }
+}

@@ -1,0 +1,39 @@
+/** `websock-js/channels`: a handler for the clients of Phoenix channels. */
+
+export {
+  type Channel,
+  type ChannelFor,
+  channel,
+  type EndReason,
+  type EventOf,
+  type Events,
+  type MessageRef,
+  type PayloadOf,
+  type Socket,
+} from "./channel.ts";
+export {
+  type Channels,
+  type ChannelsInfo,
+  type ChannelsOptions,
+  type ChannelsState,
+  type Connected,
+  type Connecting,
+  channels,
+} from "./channels.ts";
+export type { ConnectRequest } from "./connect-request.ts";
+export { ChannelOverflow } from "./errors.ts";
+export type { PresenceSource } from "./presence-messages.ts";
+export {
+  accept,
+  type ChannelResult,
+  type ConnectResult,
+  type JoinResult,
+  noreply,
+  push,
+  refuse,
+  reply,
+  type Status,
+  stop,
+} from "./results.ts";
+export type { Ref } from "./serializer.ts";
+export type { OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";

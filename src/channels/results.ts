@@ -1,0 +1,111 @@
+/** What the callbacks of a channel return. */
+import { show } from "../known-keys.ts";
+
+/** What `join` returns: the client joins the topic, or does not. */
+export type JoinResult<State> =
+  | readonly ["accept", state: State, reply: unknown]
+  | readonly ["refuse", reason: unknown];
+
+/** What `connect` returns: the client may join topics, or its request is refused. */
+export type ConnectResult<Shared> = readonly ["accept", shared: Shared, reply: unknown] | readonly ["refuse", unknown];
+
+/** The status of a reply: `ok` and `error` call the functions that a client has passed to `receive` for them. */
+export type Status = "ok" | "error";
+
+/**
+ * The result of a callback: a tagged tuple. Create it with {@link noreply}, {@link reply}, {@link push} or {@link
+ * stop}.
+ */
+export type ChannelResult<State> =
+  | readonly ["noreply", State]
+  | readonly ["reply", Status, payload: unknown, State]
+  | readonly ["push", event: string, payload: unknown, State]
+  | readonly ["stop", reason: unknown, State];
+
+/**
+ * The result of `join` that lets the client join the topic, and of `connect` that accepts a connection.
+ *
+ * ```ts
+ * join: async (payload, socket) => accept({ room: await load(socket.topic) }, { welcome: true }),
+ * ```
+ *
+ * @param state of `join`: the state of the channel; of `connect`: the value that all channels of the connection share
+ * @param reply of `join`: the payload of the reply. Default: `{}`
+ */
+export const accept = <State>(state: State, reply: unknown = {}): readonly ["accept", State, unknown] => [
+  "accept",
+  state,
+  reply,
+];
+
+/**
+ * The result of `join` or `connect` that refuses the client.
+ *
+ * @param reason of `join`: the payload of the reply; a string is sent as `{ reason }`. Of `connect`: the body of the
+ * response, if it is a string
+ */
+export const refuse = (reason: unknown): readonly ["refuse", unknown] => ["refuse", reason];
+
+/** The result that sends nothing and continues with `state`. */
+export const noreply = <State>(state: State): ChannelResult<State> => ["noreply", state];
+
+/**
+ * The result of `handleIn` that answers the message. If the client's message has no ref, nothing is sent.
+ *
+ * ```ts
+ * return reply("error", { reason: "too long" }, state);
+ * ```
+ *
+ * @param payload a value that JSON can represent, or bytes
+ */
+export const reply = <State>(status: Status, payload: unknown, state: State): ChannelResult<State> => [
+  "reply",
+  status,
+  payload,
+  state,
+];
+
+/**
+ * The result that sends an event to the client of this channel.
+ *
+ * @param payload a value that JSON can represent, or bytes
+ */
+export const push = <State>(event: string, payload: unknown, state: State): ChannelResult<State> => [
+  "push",
+  event,
+  payload,
+  state,
+];
+
+/**
+ * The result that ends the channel. With the reason `"normal"` or `"shutdown"`, the client receives `phx_close` and
+ * does not join again; with any other, `phx_error`, after which phoenix.js joins again.
+ */
+export const stop = <State>(reason: unknown, state: State): ChannelResult<State> => ["stop", reason, state];
+
+/** @throws TypeError unless the value is a {@link JoinResult} or a {@link ConnectResult} */
+export function checkAcceptance(value: unknown, callback: string): asserts value is JoinResult<unknown> {
+  const isOne = Array.isArray(value) && (value[0] === "accept" || value[0] === "refuse");
+  if (!isOne) throw new TypeError(`"${callback}" returned ${show(value)}; it must return accept(…) or refuse(…)`);
+}
+
+/** @throws TypeError unless the value is a {@link ChannelResult} */
+export function checkChannelResult(value: unknown): asserts value is ChannelResult<unknown> {
+  if (Array.isArray(value)) {
+    const tag: unknown = value[0];
+    const { length } = value;
+    if (tag === "reply" && length === 4) {
+      const status: unknown = value[1];
+      if (status === "ok" || status === "error") return;
+      throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(status)}`);
+    }
+    if (tag === "push" && length === 4) {
+      if (typeof value[1] === "string") return;
+      throw new TypeError(`the event of push(…) must be a string, not ${show(value[1])}`);
+    }
+    if ((tag === "noreply" && length === 2) || (tag === "stop" && length === 3)) return;
+  }
+  throw new TypeError(
+    `a callback of a channel returned ${show(value)}; it must return noreply(…), reply(…), push(…) or stop(…)`,
+  );
+}

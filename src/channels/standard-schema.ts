@@ -1,0 +1,35 @@
+/**
+ * The interface of Standard Schema, version 1, as far as it is used here: zod, valibot, arktype and others implement
+ * it.
+ *
+ * @see https://standardschema.dev
+ */
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly "~standard": {
+    readonly version: 1;
+    readonly vendor: string;
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
+  };
+}
+
+/** A valid value, or the issues that make it invalid. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string }[] };
+
+/** The type of the values that a schema returns. */
+export type OutputOf<Schema> = Schema extends StandardSchema<unknown, infer Output> ? Output : unknown;
+
+/** Checks a value; without a schema, every value is valid. */
+export const validate = <Output>(
+  schema: StandardSchema<unknown, Output> | undefined,
+  value: unknown,
+): SchemaResult<Output> | Promise<SchemaResult<Output>> =>
+  schema === undefined ? { value: value as Output } : schema["~standard"].validate(value);
+
+/** Checks the value of an option that must be a schema. */
+export const isSchema = (value: unknown): value is StandardSchema => {
+  const standard = (value as Partial<StandardSchema> | null | undefined)?.["~standard"];
+  return typeof standard?.validate === "function";
+};
