@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { Page } from "playwright-core";
 import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
@@ -26,12 +27,12 @@ let stderr: string;
 afterEach(() => void (server as ChildProcess | undefined)?.kill("SIGKILL"));
 
 /** Starts an example, and returns the URL that it prints. */
-const start = async (name: string): Promise<URL> => {
+const start = async (name: string, port = "0"): Promise<URL> => {
   const script = `examples/dist/${name}/server.js`;
   const [file, ...args] = name === "bun" || name === "deno" ? commandFor(name, script) : [process.execPath, script];
   server = spawn(file, args, {
     cwd: root,
-    env: { ...process.env, PORT: "0", NODE_ENV: "development" },
+    env: { ...process.env, PORT: port, NODE_ENV: "development" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   stderr = "";
@@ -143,6 +144,55 @@ describe("http2", () => {
     } finally {
       await browser.close();
     }
+    expect(stderr).toBe("");
+  });
+});
+
+describe.skipIf(!haveChromium())("channels", () => {
+  test("two pages with phoenix.js: who is there, what they say, a kick, and a restart of the server", async () => {
+    const url = await start("channels");
+    const browser = await launchChromium();
+    onTestFinished(() => browser.close());
+    const open = async (name: string): Promise<Page> => {
+      const page = await (await browser.newContext()).newPage();
+      await page.goto(`${url.origin}/?name=${name}`);
+      return page;
+    };
+    const [ada, bob] = [await open("ada"), await open("bob")];
+    const lobby = (page: Page) => page.locator("[data-room=lobby]");
+    const people = async (page: Page, names: string): Promise<void> => {
+      await lobby(page)
+        .locator(".people", { hasText: new RegExp(`^${names}$`) })
+        .waitFor();
+    };
+    const say = async (page: Page, text: string): Promise<void> => {
+      await lobby(page).locator("input").fill(text);
+      await lobby(page).locator("button").click();
+    };
+    const hears = (page: Page, text: string) => lobby(page).locator("li", { hasText: text }).waitFor();
+
+    await people(ada, "ada, bob");
+    await people(bob, "ada, bob");
+    await bob.locator("[data-room=staff] li", { hasText: "only ada may enter" }).waitFor();
+    await say(ada, "hello");
+    await Promise.all([hears(ada, "ada: hello"), hears(bob, "ada: hello")]);
+
+    // The client of a user who is kicked connects and joins again.
+    await fetch(`${url.origin}/kick/bob`, { method: "POST" });
+    await say(ada, "are you back?");
+    await people(ada, "ada, bob");
+    await people(bob, "ada, bob");
+
+    server.kill("SIGKILL");
+    for (const page of [ada, bob]) await page.locator("[data-room=lobby][data-state='joining again']").waitFor();
+    await start("channels", url.port);
+    for (const page of [ada, bob]) await page.locator("[data-room=lobby][data-state=joined]").waitFor();
+    await people(ada, "ada, bob");
+    await people(bob, "ada, bob");
+    await say(bob, "still here");
+    await hears(ada, "bob: still here");
+    await bob.close();
+    await people(ada, "ada");
     expect(stderr).toBe("");
   });
 });
