@@ -6,11 +6,11 @@ const dist = argument("dist");
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter
- * @param {{ pubsub?: boolean, backplane?: "redis" | "nats" }} [options] `pubsub`: with `websock-js/pubsub`, which older
+ * @param {{ pubsub?: boolean, channels?: boolean, backplane?: "redis" | "nats" }} [options] `pubsub`: with `websock-js/pubsub`, which older
  *   builds do not have; `backplane`: with one of its backplanes
  * @returns {Promise<any>} what the package and the adapter export
  */
-export const ours = async (adapter, { pubsub = false, backplane } = {}) => {
+export const ours = async (adapter, { pubsub = false, channels = false, backplane } = {}) => {
   const load = (/** @type {string} */ file, /** @type {string} */ name) =>
     import(dist === undefined ? name : pathToFileURL(`${dist}/${file}`).href);
   const modules = await Promise.all([
@@ -19,5 +19,7 @@ export const ours = async (adapter, { pubsub = false, backplane } = {}) => {
     ...(pubsub ? [load("pubsub/index.js", "websock-js/pubsub")] : []),
     ...(backplane ? [load(`pubsub/backplanes/${backplane}.js`, `websock-js/pubsub/${backplane}`)] : []),
   ]);
-  return Object.assign({}, ...modules);
+  // Its results have the names of those of other handlers.
+  const phoenix = channels ? await load("channels/index.js", "websock-js/channels") : undefined;
+  return Object.assign({}, ...modules, { phoenix });
 };

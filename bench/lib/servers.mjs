@@ -32,6 +32,7 @@ export const SERVERS = {
   "websock-ws": ours("ws"),
   "websock-bun": ours("bun", { runtime: "bun" }),
   "websock-deno": ours("deno", { runtime: "deno" }),
+  "websock-channels": ours("channels"),
   "websock-loop": ours("http1", { args: ["--chat=loop"] }),
   "websock-self-send": ours("http1", { args: ["--infos=loop"] }),
   net: { script: "net.mjs", protocol: "raw" },

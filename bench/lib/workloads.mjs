@@ -289,6 +289,21 @@ export const WORKLOADS = [
     ),
   ]),
 
+  ...[1, 16].map((inFlight) =>
+    echo(
+      `channels-push-${inFlight}`,
+      `Phoenix channels: a push of 32 B that is answered, 64 connections, ${inFlight} in flight`,
+      { ...SHORT, messages: { kind: "text", size: 32, channel: "push" }, inFlight },
+      { program: "push", servers: ["websock-channels", "websock"], targets: only({ websock: 0.5 }) },
+    ),
+  ),
+  chat(
+    "channels-broadcast",
+    "Phoenix channels: a broadcast of 32 B to 1 000 members, and topic.publish of the same bytes",
+    { ...ONE_SENDER, messages: { kind: "text", size: 32, channel: "broadcast" }, connections: 1_000 },
+    { servers: ["websock-channels", "websock"], targets: only({ websock: 0.9 }) },
+  ),
+
   chat("chat", "a chat of 32, all to all", ROOM, {
     servers: ["websock", "websock-loop", "ws", "crossws", "uws", "bun"],
     targets: only({ ws: 200, crossws: 200, uws: 10, bun: 8 }),

@@ -16,6 +16,7 @@ const textOf = (/** @type {number} */ sender, /** @type {number} */ number) =>
  * @property {number} each messages of each sender
  * @property {boolean} compressed
  * @property {boolean} everyone all members receive a message, not only its sender
+ * @property {boolean} [channel] they are events of Phoenix channels
  * @property {boolean} except with `everyone`: its sender does not
  */
 
@@ -24,8 +25,13 @@ const textOf = (/** @type {number} */ sender, /** @type {number} */ number) =>
  * @param {Check} check
  * @throws Error if messages are missing, or are not as expected
  */
-export const verify = async (port, { members: count, senders, each, compressed, everyone, except }) => {
+export const verify = async (port, { members: count, senders, each, compressed, everyone, except, channel }) => {
   const url = `ws://127.0.0.1:${port}/`;
+  const [before, after] = channel ? ['[null,null,"room:1","said",', "]"] : ["", ""];
+  const messageOf = (/** @type {number} */ sender, /** @type {number} */ number) => {
+    const text = textOf(sender, number);
+    return channel ? before + JSON.stringify(text) + after : text;
+  };
   const members = Array.from({ length: count }, () => new WebSocket(url, { perMessageDeflate: compressed && DEFLATE }));
   try {
     await Promise.all(members.map((member) => once(member, "open")));
@@ -39,10 +45,10 @@ export const verify = async (port, { members: count, senders, each, compressed, 
         member.on("close", () => fail("a connection was closed"));
         member.on("message", (data, binary) => {
           const text = String(data);
-          const sender = Number.parseInt(text, 10);
+          const sender = Number.parseInt(text.slice(before.length).replace('"', ""), 10);
           const number = seen.get(sender) ?? 0;
           seen.set(sender, number + 1);
-          if (binary || text !== textOf(sender, number)) fail(`member ${i} received ${text.slice(0, 40)}`);
+          if (binary || text !== messageOf(sender, number)) fail(`member ${i} received ${text.slice(0, 40)}`);
           if (everyone ? except && sender === i : sender !== i) fail(`member ${i} received a message of ${sender}`);
           if (--missing === 0) resolve();
         });
@@ -50,7 +56,7 @@ export const verify = async (port, { members: count, senders, each, compressed, 
     });
     // In turns, so that the messages of different senders mix.
     for (let number = 0; number < each; number++)
-      for (let sender = 0; sender < senders; sender++) members[sender]?.send(textOf(sender, number));
+      for (let sender = 0; sender < senders; sender++) members[sender]?.send(messageOf(sender, number));
     const timeout = AbortSignal.timeout(20_000);
     const late = once(timeout, "abort").then(() => Promise.reject(new Error("not as expected: messages are missing")));
     await Promise.race([finished, late]);

@@ -54,6 +54,8 @@ const serverFrame = (first, payload) => Buffer.concat([header(first, payload.len
  * @property {string} [alphabet] the characters of texts; default: letters, digits, space and full stop, all ASCII
  * @property {number} [fragments] of a message; default: 1
  * @property {boolean} [json] requests with two numbers, of which the server answers the sum
+ * @property {"push" | "broadcast"} [channel] messages of Phoenix channels: pushes that are answered, or events that are
+ * broadcast as they are
  * @property {string} [compressed] the compression that is offered
  * @property {boolean} [raw] the server returns the bytes it receives
  */
@@ -84,6 +86,21 @@ const makeJson = ({ raw }) => {
   const [id, a, b] = [100_000 + randomInt(900_000), 1_000 + randomInt(4_000), 1_000 + randomInt(4_000)];
   const frame = clientFrame(0x81, Buffer.from(JSON.stringify({ id, a, b })));
   return { frame, answer: raw ? frame : serverFrame(0x81, Buffer.from(JSON.stringify({ id, sum: a + b }))) };
+};
+
+/** @param {Messages} messages */
+const makeChannelMessage = ({ channel, size = 32 }) => {
+  const payload = JSON.stringify(String(randomText(size)));
+  if (channel === "broadcast") {
+    const event = Buffer.from(`[null,null,"room:1","said",${payload}]`);
+    return { frame: clientFrame(0x81, event), answer: serverFrame(0x81, event) };
+  }
+  const ref = `"1","${100_000 + randomInt(900_000)}","room:1"`;
+  const answer = `[${ref},"phx_reply",{"status":"ok","response":${payload}}]`;
+  return {
+    frame: clientFrame(0x81, Buffer.from(`[${ref},"echo",${payload}]`)),
+    answer: serverFrame(0x81, Buffer.from(answer)),
+  };
 };
 
 /** JSON of about `size` bytes: a list of random people. */
@@ -133,7 +150,11 @@ const makeDeflated = (count, size) => {
 export const makeWindow = (count, messages) =>
   messages.compressed
     ? makeDeflated(count, messages.size ?? 730)
-    : Array.from({ length: count }, () => (messages.json ? makeJson(messages) : makeMessage(messages)));
+    : Array.from({ length: count }, () => makeOne(messages));
+
+/** @param {Messages} messages */
+const makeOne = (messages) =>
+  messages.json ? makeJson(messages) : messages.channel ? makeChannelMessage(messages) : makeMessage(messages);
 
 /**
  * @param {number} port

@@ -14,7 +14,16 @@ export const measure = async (participant, work, context) => {
   const { connections = 1, senders = 1, burst = 1, except = false, messages } = work.load;
   const members = Math.min(connections, CHECKED);
   const compressed = messages.compressed !== undefined;
-  const check = { members, senders: Math.min(senders, members), each: 2 * burst, compressed, everyone: true, except };
+  const channel = messages.channel !== undefined;
+  const check = {
+    channel,
+    members,
+    senders: Math.min(senders, members),
+    each: 2 * burst,
+    compressed,
+    everyone: true,
+    except,
+  };
   const prepare = (/** @type {number} */ port) => verify(port, check);
   const { result, sample, circumstances } = await runLoad(participant, work, context, { mode: "fan-out" }, prepare);
   return {

@@ -13,7 +13,11 @@ import { answer, answerJson, argument, chosen, compress, program, serve } from "
 const host = argument("host") ?? "http1";
 const adapter = /** @type {"node" | "ws" | "bun" | "deno"} */ (["ws", "bun", "deno"].includes(host) ? host : "node");
 const pubsub = ["chat", "chat-except", "topics", "infos"].includes(program);
-const { attach, ok, push, text, upgrade, PubSub } = await ours(adapter, { pubsub });
+const channels = host === "channels";
+const { attach, ok, push, text, upgrade, PubSub, phoenix } = await ours(adapter, {
+  pubsub: pubsub || channels,
+  channels,
+});
 
 const echo = { init: () => ok(undefined), handleIn: (/** @type {Message} */ message) => push(message, undefined) };
 
@@ -60,6 +64,49 @@ const chatLoop = () => {
     },
     terminate: (/** @type {unknown} */ _, /** @type {Self} */ self) => all.delete(self),
   };
+};
+
+/**
+ * A room of Phoenix channels, which each connection has joined. The load cannot join, so the server does it, without a
+ * reply.
+ */
+const channelRoom = () => {
+  const { accept, channel, noreply, reply } = phoenix;
+  const room = phoenix.channels({
+    pubsub: new PubSub(),
+    channels: {
+      "room:*": channel()({
+        join: () => accept(0),
+        handleIn: {
+          echo: (/** @type {unknown} */ payload, /** @type {number} */ count) => reply("ok", payload, count + 1),
+          said: (/** @type {unknown} */ payload, /** @type {number} */ count, /** @type {any} */ socket) => {
+            socket.broadcast("said", payload);
+            return noreply(count + 1);
+          },
+        },
+      }),
+    },
+  });
+  const join = { opcode: "text", data: '["1",null,"room:1","phx_join",{}]' };
+  return {
+    init: async (/** @type {undefined} */ _, /** @type {Self} */ self) => {
+      const result = room.init(await room.connect({ url: "/?vsn=2.0.0", headers: {} }), self);
+      room.handleIn(join, result[1], self);
+      return result;
+    },
+    handleIn: (/** @type {Message} */ message, /** @type {unknown} */ state, /** @type {Self} */ self) =>
+      room.handleIn(message, state, self),
+  };
+};
+
+/** Answers the same bytes as {@link channelRoom}, without parsing JSON. */
+const barePush = {
+  init: () => ok(undefined),
+  handleIn: (/** @type {Message} */ { data }) => {
+    const event = data.indexOf(',"echo",');
+    const answer = `${data.slice(0, event)},"phx_reply",{"status":"ok","response":${data.slice(event + 8, -1)}}]`;
+    return push(text(answer), undefined);
+  },
 };
 
 /** A connection that can subscribe to many topics. */
@@ -164,7 +211,8 @@ const handlers = chosen({
       },
     },
   }),
-  chat: () => ({ "/": argument("chat") === "loop" ? chatLoop() : chat() }),
+  chat: () => ({ "/": channels ? channelRoom() : argument("chat") === "loop" ? chatLoop() : chat() }),
+  push: () => ({ "/": channels ? channelRoom() : barePush }),
   "chat-except": () => ({ "/": chat() }),
   topics: () => ({ "/": topics() }),
   infos: () => ({ "/": infos() }),
@@ -178,6 +226,7 @@ const route = only ? (request) => upgrade(request, only) : (request) => upgrade(
 /** @type {Record<string, () => unknown>} */
 const hosts = {
   http1: () => onNode(http.createServer(route)),
+  channels: () => onNode(http.createServer(route)),
   /** Every upgrade runs in an AsyncLocalStorage context of its own, as with tracing or request-scoped logging. */
   als: () => {
     const storage = new AsyncLocalStorage();
