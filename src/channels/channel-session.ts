@@ -228,13 +228,18 @@ export class ChannelSession implements SocketHandle, Timed {
       );
   }
 
+  /** Called for most messages, so it creates no closure. */
   private callHandleIn(callback: AnyCallback, event: string, payload: unknown): void {
-    const { channel, socket } = this;
-    this.call(() =>
-      callback === channel.handleIn
-        ? callback.call(channel, event, payload, this.state, socket)
-        : callback.call(channel.handleIn, payload, this.state, socket),
-    );
+    const { channel, socket, state } = this;
+    try {
+      const result =
+        callback === channel.handleIn
+          ? callback.call(channel, event, payload, state, socket)
+          : callback.call(channel.handleIn, payload, state, socket);
+      this.proceed(result, this.apply);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   private call(callback: () => unknown): void {
@@ -279,38 +284,39 @@ export class ChannelSession implements SocketHandle, Timed {
 
   // --- steps
 
-  /**
-   * Calls `run`, and passes its value to `next`: synchronously, unless it is a promise. What either throws ends the
-   * channel.
-   */
+  /** Calls `run`, and passes its value to `next`. What either throws ends the channel. */
   private step<T>(run: () => T | PromiseLike<T>, next: (this: this, value: T) => void): void {
     try {
-      const value = run();
-      if (!isPromiseLike(value)) {
-        next.call(this, value);
-        return;
-      }
-      this.pending = true;
-      Promise.resolve(value).then(
-        (settled) => this.onSettled(() => next.call(this, settled)),
-        (error: unknown) => {
-          if (this.phase === "ended") this.owner.reportError(error);
-          this.onSettled(() => this.fail(error));
-        },
-      );
+      this.proceed(run(), next);
     } catch (error) {
       this.fail(error);
     }
   }
 
-  private onSettled(proceed: () => void): void {
+  /** Passes a value to `next`: synchronously, unless it is a promise. */
+  private proceed<T>(value: T | PromiseLike<T>, next: (this: this, value: T) => void): void {
+    if (!isPromiseLike(value)) {
+      next.call(this, value);
+      return;
+    }
+    this.pending = true;
+    Promise.resolve(value).then(
+      (settled) => this.onSettled(() => next.call(this, settled)),
+      (error: unknown) => {
+        if (this.phase === "ended") this.owner.reportError(error);
+        this.onSettled(() => this.fail(error));
+      },
+    );
+  }
+
+  private onSettled(run: () => void): void {
     this.pending = false;
     if (this.phase === "ended") {
       this.onTerminated?.(this.terminate());
       return;
     }
     try {
-      proceed();
+      run();
     } catch (error) {
       this.fail(error);
     }
