@@ -16,7 +16,7 @@ import { isPromiseLike } from "../session/session.ts";
 import type { Self } from "../websock.ts";
 import type { Channel, EndReason, Events, MessageRef } from "./channel.ts";
 import { ChannelOverflow } from "./errors.ts";
-import { checkAcceptance, checkChannelResult, type Status } from "./results.ts";
+import { checkAcceptance, checkChannelResult, isChannelResult, type Status } from "./results.ts";
 import {
   type ClientMessage,
   type Ref,
@@ -67,7 +67,8 @@ export interface ChannelOwner {
   broadcast(topic: string, event: string, payload: unknown, exceptSelf: boolean): boolean;
   /** Calls {@link ChannelSession.receive} with the info, in a later event-loop tick. */
   sendInfo(session: ChannelSession, info: unknown): boolean;
-  onEnd(session: ChannelSession): void;
+  /** @param complete resolves when `terminate` has returned; `undefined`: it has */
+  onEnd(session: ChannelSession, complete: Promise<unknown> | undefined): void;
   reportError(error: unknown): void;
 }
 
@@ -87,6 +88,8 @@ export class ChannelSession implements SocketHandle, Timed {
   private hasState = false;
   /** The `ref` of the join; `undefined` once it is answered. */
   private unanswered: Ref | null | undefined;
+  /** Begins the join; `undefined` if it has begun. */
+  private start: (() => void) | undefined = undefined;
   /** Whether the promise of a callback, a schema or a subscription is pending. */
   private pending = false;
   /** The event that is being handled. */
@@ -119,7 +122,25 @@ export class ChannelSession implements SocketHandle, Timed {
 
   // --- joining
 
-  join(payload: unknown): void {
+  /** @param former resolves when an earlier session of the topic is complete; `undefined`: there is none */
+  join(payload: unknown, former: Promise<unknown> | undefined): void {
+    const { clock, joinTimeout } = this.owner;
+    this.start = () => {
+      this.start = undefined;
+      this.checkParams(payload);
+      if (this.phase === "joining") clock.schedule(this, clock.now() + joinTimeout);
+    };
+    if (former === undefined) {
+      this.start();
+      return;
+    }
+    clock.schedule(this, clock.now() + joinTimeout);
+    void former.then(() => {
+      if (this.phase === "joining") this.start?.();
+    });
+  }
+
+  private checkParams(payload: unknown): void {
     const { params } = this.channel;
     this.step(
       () => validate(params, payload),
@@ -128,7 +149,6 @@ export class ChannelSession implements SocketHandle, Timed {
         else this.callJoin(checked.value);
       },
     );
-    if (this.phase === "joining") this.owner.clock.schedule(this, this.owner.clock.now() + this.owner.joinTimeout);
   }
 
   private callJoin(payload: unknown): void {
@@ -151,10 +171,11 @@ export class ChannelSession implements SocketHandle, Timed {
     this.step(
       () => this.owner.whenReady(this.subscriptions),
       () => {
+        const messages = [...answer, ...this.owner.afterJoin(this)];
         this.phase = "joined";
         this.unanswered = undefined;
         this.owner.clock.cancel(this);
-        this.owner.send([...answer, ...this.owner.afterJoin(this)]);
+        this.owner.send(messages);
       },
     );
   }
@@ -169,16 +190,19 @@ export class ChannelSession implements SocketHandle, Timed {
     return ref === null || ref === undefined ? [] : [writeReply(this.joinRef, ref, this.topic, status, response)];
   }
 
-  /** `joinTimeout` has passed. */
+  /** `joinTimeout` has passed. An earlier session of the topic is not awaited any longer than that. */
   tick(): void {
-    if (this.phase === "joining") this.refuse({ reason: "join timeout" });
+    if (this.phase !== "joining") return;
+    if (this.start !== undefined) this.start();
+    else this.refuse({ reason: "join timeout" });
   }
 
   // --- events
 
   /** @param data the message that carried the event, if it came from the client */
   receive(event: ChannelEvent, data: string | Uint8Array = ""): void {
-    if (this.phase === "ended") return;
+    // What was broadcast before the subscription was meant for an earlier session of the topic.
+    if (this.phase === "ended" || (event.type === "out" && !this.hasState)) return;
     if (this.phase === "joining" && event.type === "leave") {
       this.leave(event.ref);
       return;
@@ -190,7 +214,8 @@ export class ChannelSession implements SocketHandle, Timed {
     const size = typeof data === "string" ? utf8Length(data) : data.length;
     this.waitingSize += size;
     this.waiting.push({ event, size });
-    if (this.waiting.length <= MAX_WAITING && this.waitingSize <= MAX_WAITING_SIZE) return;
+    const { length } = this.waiting;
+    if (length <= MAX_WAITING && (this.waitingSize <= MAX_WAITING_SIZE || length === 1)) return;
     this.fail(
       new ChannelOverflow(
         `more than ${MAX_WAITING} events, or ${MAX_WAITING_SIZE} bytes, wait for a callback of the channel ` +
@@ -204,9 +229,16 @@ export class ChannelSession implements SocketHandle, Timed {
     this.current = event;
     if (event.type === "leave") this.leave(event.ref);
     else if (event.type === "in") this.handleIn(event.event, event.payload);
-    else if (event.type === "out") this.call(() => channel.handleOut![event.event]!(event.payload, this.state, socket));
+    else if (event.type === "out") this.handleOut(event.event, event.payload);
     else if (channel.handleInfo !== undefined) this.call(() => channel.handleInfo!(event.info, this.state, socket));
     if (!this.pending) this.current = undefined;
+  }
+
+  private handleOut(event: string, payload: unknown): void {
+    const callback = ownOf(this.channel.handleOut ?? {}, event);
+    // A node with other code has broadcast it.
+    if (callback === undefined) this.push(event, payload);
+    else this.call(() => callback(payload, this.state, this.socket));
   }
 
   private handleIn(event: string, payload: unknown): void {
@@ -301,7 +333,10 @@ export class ChannelSession implements SocketHandle, Timed {
     }
     this.pending = true;
     Promise.resolve(value).then(
-      (settled) => this.onSettled(() => next.call(this, settled)),
+      (settled) => {
+        if (this.phase === "ended") this.keepState(settled);
+        this.onSettled(() => next.call(this, settled));
+      },
       (error: unknown) => {
         if (this.phase === "ended") this.owner.reportError(error);
         this.onSettled(() => this.fail(error));
@@ -328,6 +363,17 @@ export class ChannelSession implements SocketHandle, Timed {
     }
   }
 
+  /** The channel has ended meanwhile: `terminate` receives the state that `join` or another callback has returned. */
+  private keepState(result: unknown): void {
+    if (!Array.isArray(result)) return;
+    if (result[0] === "accept") {
+      this.state = result[1];
+      this.hasState = true;
+    } else if (this.hasState && isChannelResult(result)) {
+      this.state = result[result.length - 1];
+    }
+  }
+
   // --- the end
 
   private leave(ref: Ref | null): void {
@@ -349,31 +395,30 @@ export class ChannelSession implements SocketHandle, Timed {
     this.end({ error });
   }
 
-  /**
-   * Drops what waits, and calls `terminate` when the pending callback has settled.
-   *
-   * @returns what `terminate` has returned, or a promise of it
-   */
-  end(reason: EndReason): unknown {
-    if (this.phase === "ended") return undefined;
+  /** Drops what waits, and calls `terminate` when the pending callback has settled. */
+  end(reason: EndReason): void {
+    if (this.phase === "ended") return;
     this.phase = "ended";
     this.endReason = reason;
     this.waiting.length = 0;
     this.owner.clock.cancel(this);
     for (const subscription of this.subscriptions) subscription.cancel();
-    this.owner.onEnd(this);
-    if (!this.pending) return this.terminate();
-    return new Promise((resolve) => {
-      this.onTerminated = resolve;
-    });
+    const returned = this.pending
+      ? new Promise((resolve) => {
+          this.onTerminated = resolve;
+        })
+      : this.terminate();
+    this.owner.onEnd(this, returned);
   }
 
-  private terminate(): unknown {
+  /** @returns a promise, if `terminate` returns one */
+  private terminate(): Promise<unknown> | undefined {
     if (!this.hasState) return undefined;
     this.hasState = false;
     const report = (error: unknown): void => this.owner.reportError(error);
     try {
-      return Promise.resolve(this.channel.terminate?.(this.endReason, this.state, this.socket)).catch(report);
+      const returned = this.channel.terminate?.(this.endReason, this.state, this.socket);
+      return isPromiseLike(returned) ? Promise.resolve(returned).catch(report) : undefined;
     } catch (error) {
       report(error);
       return undefined;

@@ -74,7 +74,11 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
   readonly handleOut?: Readonly<
     Record<string, (payload: unknown, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>>
   >;
-  /** Called when the client is no longer joined, after a pending callback has settled. */
+  /**
+   * Called once when the client is no longer joined, after a pending callback has settled, with the last state. Also
+   * called if the client has left while `join` was pending, and `join` then accepts. Another join of the topic waits
+   * until it has returned, for at most `joinTimeout`.
+   */
   readonly terminate?: (reason: EndReason, state: State, socket: Socket<Shared, Info>) => unknown;
   /** The schema of the payload of the join. A payload that does not match refuses the join. Default: none. */
   readonly params?: StandardSchema<unknown, Payload>;
@@ -126,7 +130,8 @@ export interface Socket<out Shared = unknown, in Info = never> {
    *
    * ```ts
    * handleIn: (event, payload, state, socket) => {
-   *   void render(payload).then((url) => socket.reply(ref, "ok", { url }));
+   *   const { ref } = socket;
+   *   if (ref) void render(payload).then((url) => socket.reply(ref, "ok", { url }));
    *   return noreply(state);
    * },
    * ```
@@ -179,14 +184,17 @@ export interface ChannelFor<in out Shared> {
 
 /**
  * Infers the types of a channel, and returns it unchanged. Only the types of `socket.shared` and of infos cannot be
- * inferred: they are the type arguments. Note the two pairs of parentheses.
+ * inferred: they are the type arguments. Note the two pairs of parentheses. Write `join` before the callbacks that receive
+ * the state.
  *
  * ```ts
  * const Room = channel<User>()({
  *   join: (_payload, { topic, shared: user }) => (user.rooms.has(topic) ? accept({ count: 0 }) : refuse("unauthorized")),
- *   handleIn: (event, payload, state, socket) => {
- *     socket.broadcast(event, { from: socket.shared.name, payload });
- *     return reply("ok", {}, { count: state.count + 1 });
+ *   handleIn: {
+ *     say: (text, state, socket) => {
+ *       socket.broadcast("said", { from: socket.shared.name, text });
+ *       return reply("ok", {}, { count: state.count + 1 });
+ *     },
  *   },
  * });
  * ```

@@ -2,7 +2,7 @@
 import { UpgradeError } from "../errors.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { DataMessage } from "../message.ts";
-import type { Subscription } from "../pubsub/options.ts";
+import type { SendOptions, Subscription } from "../pubsub/options.ts";
 import { PubSub } from "../pubsub/pubsub.ts";
 import { reachableSessionOf } from "../pubsub/session-of.ts";
 import { type HandleResult, ok, push, stop } from "../result.ts";
@@ -13,10 +13,11 @@ import type { AnyChannel } from "./channel-session.ts";
 import { authTokenOf, type ConnectRequest, paramsOf, SUBPROTOCOL } from "./connect-request.ts";
 import { ChannelConnection, type ConnectionInfo, type ConnectionOwner } from "./connection.ts";
 import { Patterns } from "./patterns.ts";
-import { presenceDiff } from "./presence-messages.ts";
+import { type PresenceSource, presenceDiff } from "./presence-messages.ts";
 import { accept, type ConnectResult, checkAcceptance } from "./results.ts";
 import { readBinary, readText, writeBroadcast } from "./serializer.ts";
-import { clientsOf, connectionsOf, interceptorsOf } from "./topics.ts";
+import { isSchema } from "./standard-schema.ts";
+import { clientsOf, connectionsOf, interceptorsOf, outInfo } from "./topics.ts";
 
 /** What `connect` receives besides the parameters. */
 export interface Connecting<Request> {
@@ -163,6 +164,12 @@ const checkChannel = (topic: string, channel: AnyChannel): void => {
     if (typeof value !== "function" && (value !== undefined || name === "join"))
       throw new TypeError(`"${name}" of the channel "${topic}" must be a function, not ${show(value)}`);
   }
+  const schemas: Readonly<Record<string, unknown>> = { params: channel.params, ...channel.events };
+  for (const [name, schema] of Object.entries(schemas))
+    if (schema !== undefined && schema !== "unchecked" && !isSchema(schema))
+      throw new TypeError(`"${name}" of the channel "${topic}" must have a Standard Schema, not ${show(schema)}`);
+  if (channel.presence !== undefined && typeof channel.presence?.onDiff !== "function")
+    throw new TypeError(`"presence" of the channel "${topic}" must be a Presence, not ${show(channel.presence)}`);
   for (const name of ["handleIn", "handleOut"] as const) {
     const value: unknown = channel[name] ?? {};
     if (name === "handleIn" && typeof value === "function") continue;
@@ -181,6 +188,31 @@ class Accepted {
   }
 }
 
+interface DiffPublisher {
+  channelFor(topic: string): AnyChannel | undefined;
+  publish(topic: string, event: string, payload: unknown, options: SendOptions): boolean;
+}
+
+/** Who publishes the diffs of a presence to the clients of a `PubSub`. */
+const publishers = new WeakMap<PubSub, Map<PresenceSource, Set<DiffPublisher>>>();
+
+/** Each diff is published once, also if several handlers have the same topics. */
+const publishDiffs = (pubsub: PubSub, presence: PresenceSource, publisher: DiffPublisher): void => {
+  const byPresence = publishers.get(pubsub) ?? new Map<PresenceSource, Set<DiffPublisher>>();
+  publishers.set(pubsub, byPresence);
+  const known = byPresence.get(presence);
+  if (known !== undefined) {
+    known.add(publisher);
+    return;
+  }
+  const all = new Set([publisher]);
+  byPresence.set(presence, all);
+  presence.onDiff((topic, diff) => {
+    const first = [...all].find((its) => its.channelFor(topic)?.presence === presence);
+    first?.publish(topic, "presence_diff", presenceDiff(diff), { local: true });
+  });
+};
+
 class ChannelsHandler<Request extends ConnectRequest, Shared> implements ConnectionOwner {
   readonly options = { subprotocols: [SUBPROTOCOL] };
   readonly name = "channels";
@@ -194,15 +226,8 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
     this.maxTopics = settings.maxTopics;
     this.#settings = settings;
     this.#patterns = new Patterns(settings.channels as unknown as Readonly<Record<string, AnyChannel>>);
-    const presences = new Set(Object.values(settings.channels).map(({ presence }) => presence));
-    for (const presence of presences) {
-      presence?.onDiff((topic, diff) => {
-        if (this.channelFor(topic)?.presence !== presence) return;
-        clientsOf(settings.pubsub, topic).publish(writeBroadcast(topic, "presence_diff", presenceDiff(diff)), {
-          local: true,
-        });
-      });
-    }
+    for (const { presence } of Object.values(settings.channels))
+      if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
   }
 
   async connect(request: Request): Promise<Accepted> {
@@ -253,11 +278,14 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
   // --- from anywhere
 
   broadcast(topic: string, event: string, payload: unknown, except?: Self<never>): boolean {
+    return this.publish(topic, event, payload, except && { except });
+  }
+
+  publish(topic: string, event: string, payload: unknown, options?: SendOptions): boolean {
     const { pubsub } = this.#settings;
-    const options = except && { except };
     const { handleOut } = this.channelFor(topic) ?? {};
     return handleOut !== undefined && Object.hasOwn(handleOut, event)
-      ? interceptorsOf(pubsub, topic).broadcast({ type: "out", topic, event, payload }, options)
+      ? interceptorsOf(pubsub, topic).broadcast(outInfo(topic, event, payload), options)
       : clientsOf(pubsub, topic).publish(writeBroadcast(topic, event, payload), options);
   }
 

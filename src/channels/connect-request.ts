@@ -1,4 +1,6 @@
 /** What a client sends when it connects: parameters in the query, and a token in a header. */
+import { fromBase64 } from "./base64.ts";
+import { decodeText } from "./decode-text.ts";
 
 /** The request of a route, of any framework, as far as it is used. */
 export interface ConnectRequest {
@@ -17,7 +19,7 @@ export const paramsOf = ({ url = "" }: ConnectRequest): Record<string, string> =
   return start === -1 ? {} : Object.fromEntries(new URLSearchParams(url.slice(start + 1)));
 };
 
-/** The token; `undefined` if the client has sent none, or one that is not valid base64url. */
+/** The token; `undefined` if the client has sent none, or one that is not base64. */
 export const authTokenOf = ({ headers }: ConnectRequest): string | undefined => {
   const offered = headerOf(headers, "sec-websocket-protocol") ?? "";
   const encoded = offered
@@ -27,9 +29,7 @@ export const authTokenOf = ({ headers }: ConnectRequest): string | undefined => 
   if (encoded === undefined) return undefined;
   try {
     const base64 = encoded.slice(TOKEN_PREFIX.length).replaceAll("-", "+").replaceAll("_", "/");
-    return new TextDecoder("utf-8", { fatal: true }).decode(
-      Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)),
-    );
+    return decodeText(fromBase64(base64));
   } catch {
     return undefined;
   }

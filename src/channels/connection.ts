@@ -7,7 +7,7 @@ import type { Self } from "../websock.ts";
 import { type AnyChannel, type ChannelOwner, ChannelSession } from "./channel-session.ts";
 import { presenceState } from "./presence-messages.ts";
 import { type ClientMessage, writeEnd, writePush, writeReply } from "./serializer.ts";
-import { MAX_TOPIC_LENGTH, type OutInfo } from "./topics.ts";
+import { MAX_TOPIC_LENGTH, type OutInfo, payloadOf } from "./topics.ts";
 
 /** An info of `socket.send`. It goes through the mailbox of the connection, which keeps the order. */
 interface ChannelInfo {
@@ -35,6 +35,8 @@ export class ChannelConnection implements ChannelOwner {
   readonly shared: unknown;
   private readonly owner: ConnectionOwner;
   private readonly sessions = new Map<string, ChannelSession>();
+  /** Sessions that have ended, and whose callbacks are not complete, with the promise that resolves then. */
+  private readonly completing = new Map<ChannelSession, Promise<unknown>>();
   /** Whether {@link receive} is running, and the answer to its message. */
   private receiving = false;
   private answer: OutMessage | undefined = undefined;
@@ -82,18 +84,21 @@ export class ChannelConnection implements ChannelOwner {
       return;
     }
     const session = this.sessions.get(topic);
-    if (session === undefined) {
+    if (event !== "phx_leave" && event.startsWith("phx_")) {
+      // Other clients would take it for an event of the protocol, if it was broadcast.
+      this.reply(message, "error", { reason: "unknown event" });
+    } else if (session === undefined) {
       // Whoever leaves a topic twice, or after its channel has ended, wants nothing else.
       if (event === "phx_leave") this.reply(message, "ok", {});
       else this.replyUnmatched(message);
-    } else if (joinRef === null || joinRef === session.joinRef) {
+    } else if (joinRef === null || String(joinRef) === String(session.joinRef)) {
       session.receive(event === "phx_leave" ? { type: "leave", ref } : { type: "in", ref, event, payload }, data);
     }
   }
 
   handleInfo(info: ConnectionInfo): void {
     if (info.type === "info") info.session.receive(info);
-    else this.sessions.get(info.topic)?.receive(info);
+    else this.sessions.get(info.topic)?.receive({ type: "out", event: info.event, payload: payloadOf(info) });
   }
 
   private join(message: ClientMessage): void {
@@ -103,15 +108,17 @@ export class ChannelConnection implements ChannelOwner {
       this.send(writeEnd(former.joinRef, topic, "phx_close"));
       former.end("rejoined");
     }
-    const channel = topic.length > MAX_TOPIC_LENGTH ? undefined : this.owner.channelFor(topic);
+    const isPossible = topic !== "" && topic.length <= MAX_TOPIC_LENGTH;
+    const channel = isPossible ? this.owner.channelFor(topic) : undefined;
     if (channel === undefined) {
       this.replyUnmatched(message);
-    } else if (this.sessions.size >= this.owner.maxTopics) {
+    } else if (this.sessions.size + this.completing.size >= this.owner.maxTopics) {
       this.reply(message, "error", { reason: "too many channels joined" });
     } else {
       const session = new ChannelSession(this, channel, message);
       this.sessions.set(topic, session);
-      session.join(payload);
+      const earlier = [...this.completing].filter(([its]) => its.topic === topic).map(([, complete]) => complete);
+      session.join(payload, earlier.length === 0 ? undefined : Promise.all(earlier));
     }
   }
 
@@ -125,7 +132,8 @@ export class ChannelConnection implements ChannelOwner {
 
   /** The connection has ended. Returns a promise that resolves when all `terminate` have returned. */
   end(): Promise<unknown> {
-    return Promise.all(Array.from(this.sessions.values(), (session) => session.end("closed")));
+    for (const session of [...this.sessions.values()]) session.end("closed");
+    return Promise.all(this.completing.values());
   }
 
   // --- calls of the sessions
@@ -160,9 +168,17 @@ export class ChannelConnection implements ChannelOwner {
     return this.self.send({ type: "info", session, info });
   }
 
-  onEnd({ topic, channel }: ChannelSession): void {
+  onEnd(session: ChannelSession, complete: Promise<unknown> | undefined): void {
+    const { topic, channel } = session;
     this.sessions.delete(topic);
     channel.presence?.untrack(this.self, topic);
+    if (complete === undefined) return;
+    const whenComplete = complete.then(() => {
+      this.completing.delete(session);
+      // A callback that was pending may have tracked the connection again.
+      if (!this.sessions.get(topic)?.isJoined) channel.presence?.untrack(this.self, topic);
+    });
+    this.completing.set(session, whenComplete);
   }
 
   reportError(error: unknown): void {

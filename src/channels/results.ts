@@ -89,23 +89,25 @@ export function checkAcceptance(value: unknown, callback: string): asserts value
   if (!isOne) throw new TypeError(`"${callback}" returned ${show(value)}; it must return accept(…) or refuse(…)`);
 }
 
+/** Whether the value is a {@link ChannelResult}, apart from the types in it. */
+export const isChannelResult = (value: unknown): value is ChannelResult<unknown> => {
+  if (!Array.isArray(value)) return false;
+  const tag: unknown = value[0];
+  const { length } = value;
+  if (tag === "reply" || tag === "push") return length === 4;
+  return (tag === "noreply" && length === 2) || (tag === "stop" && length === 3);
+};
+
 /** @throws TypeError unless the value is a {@link ChannelResult} */
 export function checkChannelResult(value: unknown): asserts value is ChannelResult<unknown> {
-  if (Array.isArray(value)) {
-    const tag: unknown = value[0];
-    const { length } = value;
-    if (tag === "reply" && length === 4) {
-      const status: unknown = value[1];
-      if (status === "ok" || status === "error") return;
-      throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(status)}`);
-    }
-    if (tag === "push" && length === 4) {
-      if (typeof value[1] === "string") return;
-      throw new TypeError(`the event of push(…) must be a string, not ${show(value[1])}`);
-    }
-    if ((tag === "noreply" && length === 2) || (tag === "stop" && length === 3)) return;
-  }
-  throw new TypeError(
-    `a callback of a channel returned ${show(value)}; it must return noreply(…), reply(…), push(…) or stop(…)`,
-  );
+  if (!isChannelResult(value))
+    throw new TypeError(
+      `a callback of a channel returned ${show(value)}; it must return noreply(…), reply(…), push(…) or stop(…)`,
+    );
+  const tag = value[0];
+  const first: unknown = value[1];
+  if (tag === "reply" && first !== "ok" && first !== "error")
+    throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(first)}`);
+  if (tag === "push" && typeof first !== "string")
+    throw new TypeError(`the event of push(…) must be a string, not ${show(first)}`);
 }

@@ -4,6 +4,7 @@
  * payload, one byte each.
  */
 import { type OutMessage, text } from "../message.ts";
+import { decodeText } from "./decode-text.ts";
 import type { Status } from "./results.ts";
 
 /** phoenix.js sends refs as strings. Other clients send numbers, and get them back as they are. */
@@ -23,8 +24,11 @@ export interface ClientMessage {
 /** The kinds of binary messages. A push has one more string, its ref, if it comes from the client. */
 const KIND = { push: 0, reply: 1, broadcast: 2, userBroadcast: 3 } as const;
 
+/** As in binary messages. A join keeps its ref, and each answer repeats it. */
+const MAX_REF_LENGTH = 255;
+
 const isRef = (value: unknown): value is Ref | null =>
-  value === null || typeof value === "string" || typeof value === "number";
+  value === null || typeof value === "number" || (typeof value === "string" && value.length <= MAX_REF_LENGTH);
 
 /** Reads a text message; `undefined` if it is none of this protocol. */
 export const readText = (data: string): ClientMessage | undefined => readPlain(data) ?? readJson(data);
@@ -62,7 +66,8 @@ const readPlain = (data: string): ClientMessage | undefined => {
   if (topic === null || event === null || event === "phx_join") return undefined;
   try {
     const payload: unknown = JSON.parse(data.slice(fourth + 1, -1));
-    return { joinRef: stringAt(data, 1, first), ref: stringAt(data, first + 1, second), topic, event, payload };
+    const [joinRef, ref] = [stringAt(data, 1, first), stringAt(data, first + 1, second)];
+    return isRef(joinRef) && isRef(ref) ? { joinRef, ref, topic, event, payload } : undefined;
   } catch {
     return undefined;
   }
@@ -79,7 +84,6 @@ const endOf = (data: string, start: number): number => {
 const stringAt = (data: string, start: number, end: number): string | null =>
   data.charCodeAt(start) === QUOTE ? data.slice(start + 1, end - 1) : null;
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** Reads a binary message; `undefined` if it is none of this protocol. */
@@ -100,7 +104,7 @@ const readParts = (data: Uint8Array<ArrayBuffer>, count: number, start: number):
   let at = start;
   for (const size of data.subarray(1, 1 + count)) {
     if (at + size > data.length) return undefined;
-    strings.push(decoder.decode(data.subarray(at, at + size)));
+    strings.push(decodeText(data.subarray(at, at + size)));
     at += size;
   }
   const [joinRef = "", ref = "", topic = "", event = ""] = strings;
@@ -117,14 +121,15 @@ const readUserBroadcast = (data: Uint8Array<ArrayBuffer>): ClientMessage | undef
   const { event, payload: bytes } = message;
   let payload = bytes;
   try {
-    if (data[6] === 1) payload = JSON.parse(decoder.decode(bytes as Uint8Array));
+    if (data[6] === 1) payload = JSON.parse(decodeText(bytes as Uint8Array));
   } catch {
     return undefined;
   }
   return { ...message, event: "broadcast", payload: { type: "broadcast", event, payload } };
 };
 
-const isBytes = (payload: unknown): payload is Uint8Array => payload instanceof Uint8Array;
+const bytesOf = (payload: unknown): Uint8Array | undefined =>
+  payload instanceof ArrayBuffer ? new Uint8Array(payload) : payload instanceof Uint8Array ? payload : undefined;
 
 /** @throws RangeError for a string of more than 255 bytes */
 const binary = (kind: number, strings: readonly string[], payload: Uint8Array): OutMessage => {
@@ -142,16 +147,20 @@ const stringify = (payload: unknown): string => {
 };
 
 /** An event for one client. @throws TypeError or RangeError for a payload or an event that cannot be encoded */
-export const writePush = (joinRef: Ref, topic: string, event: string, payload: unknown): OutMessage =>
-  isBytes(payload)
-    ? binary(KIND.push, [String(joinRef), topic, event], payload)
+export const writePush = (joinRef: Ref, topic: string, event: string, payload: unknown): OutMessage => {
+  const bytes = bytesOf(payload);
+  return bytes !== undefined
+    ? binary(KIND.push, [String(joinRef), topic, event], bytes)
     : text(`[${JSON.stringify(joinRef)},null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+};
 
 /** An event for all clients of a topic. @throws TypeError or RangeError likewise */
-export const writeBroadcast = (topic: string, event: string, payload: unknown): OutMessage =>
-  isBytes(payload)
-    ? binary(KIND.broadcast, [topic, event], payload)
+export const writeBroadcast = (topic: string, event: string, payload: unknown): OutMessage => {
+  const bytes = bytesOf(payload);
+  return bytes !== undefined
+    ? binary(KIND.broadcast, [topic, event], bytes)
     : text(`[null,null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+};
 
 /** What the text of an answer begins with and continues with, around its `ref`. */
 export interface ReplyTexts {
@@ -173,10 +182,12 @@ export const writeReply = (
   status: Status,
   payload: unknown,
   { head, tail }: ReplyTexts = replyTexts(joinRef, topic),
-): OutMessage =>
-  isBytes(payload)
-    ? binary(KIND.reply, [String(joinRef ?? ""), String(ref ?? ""), topic, status], payload)
+): OutMessage => {
+  const bytes = bytesOf(payload);
+  return bytes !== undefined
+    ? binary(KIND.reply, [String(joinRef ?? ""), String(ref ?? ""), topic, status], bytes)
     : text(`${head}${JSON.stringify(ref)}${tail}${status}","response":${stringify(payload)}}]`);
+};
 
 /** The client is no longer joined: `phx_close`, or `phx_error`, after which it joins again. */
 export const writeEnd = (joinRef: Ref, topic: string, event: "phx_error" | "phx_close"): OutMessage => {

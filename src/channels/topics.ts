@@ -1,7 +1,9 @@
 /** The topics of a `PubSub` that channels use. They begin alike, so that they are not those of the application. */
 
+import { show } from "../known-keys.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import type { Topic } from "../pubsub/topic.ts";
+import { fromBase64, toBase64 } from "./base64.ts";
 
 /** A broadcast event for the clients of a topic whose channel handles it itself (`handleOut`). */
 export interface OutInfo {
@@ -9,7 +11,16 @@ export interface OutInfo {
   readonly topic: string;
   readonly event: string;
   readonly payload: unknown;
+  /** Whether {@link payload} is bytes in base64: the codec of the `PubSub` may be JSON. */
+  readonly isBytes: boolean;
 }
+
+export const outInfo = (topic: string, event: string, payload: unknown): OutInfo => {
+  const isBytes = payload instanceof Uint8Array;
+  return { type: "out", topic, event, payload: isBytes ? toBase64(payload) : payload, isBytes };
+};
+
+export const payloadOf = ({ payload, isBytes }: OutInfo): unknown => (isBytes ? fromBase64(String(payload)) : payload);
 
 const PREFIX = "websock-js/channels";
 
@@ -23,5 +34,14 @@ export const clientsOf = (pubsub: PubSub, topic: string): Topic => pubsub.topic(
 export const interceptorsOf = (pubsub: PubSub, topic: string): Topic<OutInfo> =>
   pubsub.topic<OutInfo>(`${PREFIX}/out:${topic}`);
 
-/** The connections that `connect` has given this id. */
-export const connectionsOf = (pubsub: PubSub, id: string): Topic => pubsub.topic(`${PREFIX}/id:${id}`);
+/**
+ * The connections that have this id.
+ *
+ * @throws TypeError or RangeError unless it is a string of 1 to {@link MAX_TOPIC_LENGTH} UTF-16 units
+ */
+export const connectionsOf = (pubsub: PubSub, id: string): Topic => {
+  if (typeof id !== "string") throw new TypeError(`the id of a connection must be a string, not ${show(id)}`);
+  if (id.length === 0 || id.length > MAX_TOPIC_LENGTH)
+    throw new RangeError(`the id of a connection must have 1 to ${MAX_TOPIC_LENGTH} UTF-16 units, not ${id.length}`);
+  return pubsub.topic(`${PREFIX}/id:${id}`);
+};

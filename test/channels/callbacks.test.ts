@@ -1,9 +1,11 @@
 /** When the callbacks of a channel are called, and with what. */
 import { describe, expect, test } from "vitest";
+import type { Self } from "websock-js";
 import {
   accept,
   ChannelOverflow,
   channel,
+  channels,
   type MessageRef,
   noreply,
   push,
@@ -11,8 +13,12 @@ import {
   type Socket,
   stop,
 } from "websock-js/channels";
+import { Presence } from "websock-js/pubsub";
+import { ManualClock, testPubSub } from "websock-js/testing";
 import { deferred, nextTick } from "../support/promises.ts";
 import { type Frame, phoenixClient, quiet, serve } from "./phoenix-client.ts";
+
+const hang = () => new Promise<never>(() => undefined);
 
 const JOIN: Frame = ["1", "1", "room:1", "phx_join", {}];
 const send = (ref: string, event: string, payload: unknown = {}, topic = "room:1", joinRef = "1"): Frame => [
@@ -89,19 +95,19 @@ describe("order", () => {
     expect(ended).toEqual(["left", 1]);
   });
 
-  test("a leave while the join is pending ends the channel, whose state nobody sees", async () => {
+  test("a leave while the join is pending ends the channel, and terminate receives the state of the join", async () => {
     const gate = deferred();
     const ended: unknown[] = [];
     const Room = channel()({
       join: () => gate.promise.then(() => accept(0)),
-      terminate: (reason) => void ended.push(reason),
+      terminate: (reason, state) => void ended.push(reason, state),
     });
     const { send: sendFrames, received } = await serve({ "room:*": Room });
     sendFrames(JOIN, send("2", "phx_leave"));
     expect(statuses(await received())).toEqual(["2 ok", "phx_close"]);
     gate.resolve();
     expect(await received()).toEqual([]);
-    expect(ended).toEqual([]);
+    expect(ended).toEqual(["left", 0]);
   });
 });
 
@@ -165,7 +171,7 @@ describe("the end", () => {
     expect(ended).toEqual(["closed", 0, "room:2", false, false]);
     gate.resolve();
     await client.ended;
-    expect(ended.slice(5)).toEqual(["closed", 0, "room:1", false, false]);
+    expect(ended.slice(5)).toEqual(["closed", 1, "room:1", false, false]);
   });
 
   test("an error of one channel does not affect the others", async () => {
@@ -195,9 +201,106 @@ describe("the end", () => {
   });
 });
 
-describe("limits", () => {
-  const hang = () => new Promise<never>(() => undefined);
+describe("joining again", () => {
+  test("waits until the callbacks of the earlier join are complete", async () => {
+    const log: string[] = [];
+    const [first, second] = [deferred(), deferred()];
+    const Room = channel()({
+      join: (name) => {
+        log.push(`join ${name}`);
+        return accept(String(name));
+      },
+      handleIn: async (_event, _payload, name) => {
+        await first.promise;
+        return reply("ok", {}, `${name}!`);
+      },
+      terminate: async (reason, name) => {
+        await second.promise;
+        log.push(`${name} ${reason}`);
+      },
+    });
+    const { send: sendFrames, received } = await serve({ "room:*": Room });
+    sendFrames(["1", "1", "room:1", "phx_join", "a"], send("2", "x"), ["3", "3", "room:1", "phx_join", "b"]);
+    expect(statuses(await received())).toEqual(["1 ok", "phx_close"]);
+    first.resolve();
+    expect(statuses(await received())).toEqual([]);
+    second.resolve();
+    expect(statuses(await received())).toEqual(["3 ok"]);
+    expect(log).toEqual(["join a", "a! rejoined", "join b"]);
+  });
 
+  test("waits for joinTimeout at most", async () => {
+    const clock = new ManualClock();
+    let joins = 0;
+    const Room = channel()({ join: () => (joins++ === 0 ? hang() : accept(0)) });
+    const { send: sendFrames, received } = await serve(
+      { "room:*": Room },
+      { joinTimeout: 5_000 },
+      testPubSub({ clock }),
+    );
+    sendFrames(JOIN, ["2", "2", "room:1", "phx_join", {}]);
+    expect(statuses(await received())).toEqual(["phx_close"]);
+    clock.advance(7_000);
+    expect(statuses(await received())).toEqual(["2 ok"]);
+  });
+
+  test("joins that are pending after a leave count as joined topics", async () => {
+    let joins = 0;
+    const Room = channel()({
+      join: () => {
+        joins++;
+        return hang();
+      },
+    });
+    const { send: sendFrames, received } = await serve({ "room:*": Room }, { maxTopics: 3 });
+    for (let i = 0; i < 10; i++)
+      sendFrames([`${i}`, `${i}`, `room:${i}`, "phx_join", {}], [`${i}`, null, `room:${i}`, "phx_leave", {}]);
+    expect(statuses(await received()).filter((status) => status.endsWith("error"))).toHaveLength(7);
+    expect(joins).toBe(3);
+  });
+});
+
+test("who was tracked by a callback that settles after the end is removed again", async () => {
+  const pubsub = testPubSub();
+  const presence = new Presence<object>(pubsub);
+  const gate = deferred();
+  const Room = channel()({
+    presence,
+    join: async (_payload, { self, topic }) => {
+      await gate.promise;
+      presence.track(self, topic, "ada", {});
+      return accept(0);
+    },
+  });
+  const { send: sendFrames, received } = await serve({ "room:*": Room }, {}, pubsub);
+  sendFrames(JOIN, send("2", "phx_leave"));
+  await received();
+  gate.resolve();
+  await received();
+  expect(presence.list("room:1").size).toBe(0);
+});
+
+test("a presence diff is sent once, also if two handlers have the topic, and goes through handleOut", async () => {
+  const pubsub = testPubSub();
+  const presence = new Presence<object>(pubsub);
+  let self!: Self<never>;
+  const Room = channel()({
+    presence,
+    join: (_payload, socket) => {
+      ({ self } = socket);
+      return accept(0);
+    },
+    handleOut: { presence_diff: (payload, n) => push("changed", payload, n) },
+  });
+  channels({ pubsub, channels: { "room:*": Room } });
+  const { client, ...phoenix } = await serve({ "room:*": Room }, {}, pubsub);
+  phoenix.send(JOIN);
+  await phoenix.received();
+  presence.track(self, "room:1", "ben", {});
+  expect(statuses(await phoenix.received())).toEqual(["changed"]);
+});
+
+describe("limits", () => {
   test.each([
     ["more than 1 024 messages", Array.from({ length: 1_025 }, (_, i) => send(`${i + 3}`, "x"))],
     ["more than 1 MiB", Array.from({ length: 2 }, (_, i) => send(`${i + 3}`, "x", "y".repeat(600_000)))],
@@ -222,6 +325,19 @@ describe("limits", () => {
     expect(reasons).toEqual([{ error: client.errors[0] }]);
   });
 
+  test("one large message may wait, whatever its size", async () => {
+    const gate = deferred();
+    const Room = channel()({
+      join: () => accept(0),
+      handleIn: (event, _payload, n) =>
+        event === "slow" ? gate.promise.then(() => reply("ok", {}, n)) : reply("ok", {}, n),
+    });
+    const { send: sendFrames, received } = await serve({ "room:*": Room });
+    sendFrames(JOIN, send("2", "slow"), send("3", "x", "y".repeat(2_000_000)));
+    gate.resolve();
+    expect(statuses(await received())).toEqual(["1 ok", "2 ok", "3 ok"]);
+  });
+
   test("a client may have joined at most maxTopics topics", async () => {
     const Room = channel()({ join: () => accept(0) });
     const { send: sendFrames, received } = await serve({ "room:*": Room }, { maxTopics: 2 });
@@ -233,9 +349,8 @@ describe("limits", () => {
   });
 
   test("a join that takes longer than joinTimeout is answered with an error", async () => {
-    const { ManualClock, testPubSub } = await import("websock-js/testing");
     const clock = new ManualClock();
-    const pubsub = testPubSub({ clock } as never);
+    const pubsub = testPubSub({ clock });
     const Room = channel()({ join: hang });
     const { send: sendFrames, received } = await serve({ "room:*": Room }, { joinTimeout: 5_000 }, pubsub);
     sendFrames(JOIN);
@@ -321,6 +436,15 @@ describe("socket", () => {
     expect(await others[0]!.received()).toEqual([said(1), said(2), said(3)]);
     expect(await others[1]!.received()).toEqual([]);
   });
+});
+
+test("handleOut receives bytes as bytes, whatever the codec of the PubSub is", async () => {
+  const Room = channel()({ join: () => accept(0), handleOut: { said: (payload, n) => push("said", payload, n) } });
+  const { socket, ...phoenix } = await serve({ "room:*": Room });
+  phoenix.send(JOIN);
+  await phoenix.received();
+  socket.broadcast("room:1", "said", Uint8Array.of(0, 255));
+  expect(await phoenix.received()).toEqual([[0, 1, 6, 4, ...Buffer.from("1room:1said"), 0, 255]]);
 });
 
 test("handleOut is called for the events that it names, and other events pass it", async () => {

@@ -54,13 +54,7 @@ describe("connect", () => {
       {},
       undefined,
     ],
-    [
-      "a token that is not UTF-8",
-      "/?vsn=2.0.0",
-      { "sec-websocket-protocol": "phoenix, base64url.bearer.phx._w" },
-      {},
-      undefined,
-    ],
+    ["a token in Latin-1", "/?vsn=2.0.0", { "sec-websocket-protocol": "phoenix, base64url.bearer.phx._w" }, {}, "ÿ"],
   ])("receives %s", async (_name, url, headers, params, token) => {
     const seen: unknown[] = [];
     await open(
@@ -160,12 +154,30 @@ describe("channels() refuses", () => {
       '"handleIn" of the channel "lobby" must be an object with functions',
       { pubsub, channels: { lobby: { join: () => accept(0), handleIn: 1 } } },
     ],
+    [
+      '"params" of the channel "lobby" must have a Standard Schema',
+      { pubsub, channels: { lobby: { join: () => accept(0), params: {} } } },
+    ],
+    [
+      '"say" of the channel "lobby" must have a Standard Schema',
+      { pubsub, channels: { lobby: { join: () => accept(0), events: { say: 1 } } } },
+    ],
+    [
+      '"presence" of the channel "lobby" must be a Presence',
+      { pubsub, channels: { lobby: { join: () => accept(0), presence: {} } } },
+    ],
     ["an asterisk must be the last character", { pubsub, channels: { "room:*:x": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { "": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { phoenix: Room } }],
   ])("%s", (message, options) => {
     expect(() => channels(options as never)).toThrow(message);
   });
+});
+
+test("an id must be a string of 1 to 450 characters", () => {
+  const socket = channels({ pubsub: testPubSub(), channels: {} });
+  for (const id of [undefined, "", "x".repeat(451)])
+    expect(() => socket.disconnect(id as string)).toThrow("the id of a connection");
 });
 
 test.each([

@@ -130,6 +130,20 @@ const TABLE: readonly (readonly [string, (Frame | Uint8Array)[], unknown[]])[] =
     [ok("1"), CRASHED, ok("3", {}, "room:1", "3")],
   ],
   [
+    "an event of the protocol from a client",
+    [join(), ["1", "2", "room:1", "phx_close", {}]],
+    [ok("1"), error("2", { reason: "unknown event" })],
+  ],
+  ["a join of an empty topic", [join("")], [error("1", { reason: "unmatched topic" }, "", null)]],
+  [
+    "a binary message for a join whose ref is a number",
+    [[1, 1, "room:1", "phx_join", {}] as never, binary("1", "2", "room:1", "ignore"), ["1", "3", "room:1", "echo", {}]],
+    [
+      [1, 1, "room:1", "phx_reply", { status: "ok", response: {} }],
+      [1, "3", "room:1", "phx_reply", { status: "ok", response: {} }],
+    ],
+  ],
+  [
     "a binary message, answered",
     [join(), binary("1", "2", "room:1", "echo", 0, 255)],
     [ok("1"), [1, 1, 1, 6, 2, ...bytes("12room:1ok"), 0, 255]],
@@ -167,6 +181,7 @@ describe("malformed messages close the connection with 1007:", () => {
     ["too few elements", '["1","1","room:1","phx_join"]'],
     ["a topic that is no string", '["1","1",1,"phx_join",{}]'],
     ["an event that is no string", '["1","1","room:1",null,{}]'],
+    ["a ref that is too long", JSON.stringify(["1".repeat(256), "1", "room:1", "echo", {}])],
     ["a ref that is an object", '["1",{},"room:1","phx_join",{}]'],
     ["an empty binary message", new Uint8Array()],
     ["a binary message of another kind", Uint8Array.of(1, 0, 0, 0, 0)],

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { accept, channel, reply, stop } from "websock-js/channels";
-import { type Deferred, deferred } from "../support/promises.ts";
+import { type Deferred, deferred, nextTick } from "../support/promises.ts";
 import { type Frame, quiet, serve } from "./phoenix-client.ts";
 
 const TOPICS = ["room:1", "room:2", "room:3"];
@@ -33,6 +33,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** A topic as the model sees it. */
 interface Joined {
   readonly joinRef: string;
+  /** Waits until the callback of an earlier join has settled. */
+  isJoining: boolean;
   count: number;
   /** The message whose callback is pending. */
   pending: { readonly ref: string; readonly event: string } | undefined;
@@ -43,6 +45,8 @@ interface Joined {
 class Model {
   readonly sent: Frame[] = [];
   private readonly joined = new Map<string, Joined>();
+  /** The topics of which an earlier join has a pending callback. */
+  private readonly completing = new Set<string>();
 
   joinRefOf(its: string): string | undefined {
     return this.joined.get(its)?.joinRef;
@@ -51,7 +55,13 @@ class Model {
   join(its: string, ref: string): void {
     const former = this.joined.get(its);
     if (former !== undefined) this.sent.push([former.joinRef, former.joinRef, its, "phx_close", {}]);
-    this.joined.set(its, { joinRef: ref, count: 0, pending: undefined, waiting: [] });
+    if (former?.pending !== undefined) this.completing.add(its);
+    const isJoining = this.completing.has(its);
+    this.joined.set(its, { joinRef: ref, isJoining, count: 0, pending: undefined, waiting: [] });
+    if (!isJoining) this.sendJoined(its, ref);
+  }
+
+  private sendJoined(its: string, ref: string): void {
     this.sent.push([ref, ref, its, "phx_reply", { status: "ok", response: {} }]);
   }
 
@@ -64,17 +74,24 @@ class Model {
           : { status: "error", response: { reason: "unmatched topic" } };
       this.sent.push([event === "phx_leave" ? joinRef : null, ref, its, "phx_reply", reason]);
     } else if (room.joinRef === joinRef) {
-      if (room.pending === undefined) this.handle(its, room, { ref, event });
+      const isLeave = event === "phx_leave";
+      if (room.isJoining ? isLeave : room.pending === undefined) this.handle(its, room, { ref, event });
       else room.waiting.push({ ref, event });
     }
   }
 
   release(its: string): void {
     const room = this.joined.get(its);
-    if (room?.pending === undefined) return;
-    const { ref, event } = room.pending;
-    room.pending = undefined;
-    this.settle(its, room, ref, event);
+    if (this.completing.delete(its)) {
+      if (room === undefined) return;
+      room.isJoining = false;
+      this.sendJoined(its, room.joinRef);
+    } else {
+      if (room?.pending === undefined) return;
+      const { ref, event } = room.pending;
+      room.pending = undefined;
+      this.settle(its, room, ref, event);
+    }
     while (this.joined.get(its) === room && room.pending === undefined && room.waiting.length > 0)
       this.handle(its, room, room.waiting.shift()!);
   }
@@ -105,7 +122,7 @@ class Model {
 test("the frames that a client receives are those of the model", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      /** The pending callbacks, by the ref of the join. */
+      /** The pending callbacks, by topic. */
       const gates = new Map<string, Deferred<void>>();
       const balance = { joins: 0, ends: 0 };
       const Room = channel()({
@@ -113,10 +130,10 @@ test("the frames that a client receives are those of the model", async () => {
           balance.joins++;
           return accept(0);
         },
-        handleIn: async (event, _payload, count, { ref }) => {
+        handleIn: async (event, _payload, count, { topic }) => {
           if (event.startsWith("slow")) {
             const gate = deferred();
-            gates.set(String(ref!.joinRef), gate);
+            gates.set(topic, gate);
             await gate.promise;
           }
           if (event.endsWith("crash")) throw new Error("expected");
@@ -136,7 +153,7 @@ test("the frames that a client receives are those of the model", async () => {
           send([ref, ref, its.topic, "phx_join", {}]);
           model.join(its.topic, ref);
         } else if (its.type === "release") {
-          gates.get(joinRef ?? "")?.resolve();
+          gates.get(its.topic)?.resolve();
           model.release(its.topic);
         } else {
           const usedRef = its.type === "send" && its.stale ? "0" : (joinRef ?? "0");
@@ -147,7 +164,10 @@ test("the frames that a client receives are those of the model", async () => {
         await quiet();
       }
       expect(await received()).toEqual(model.sent);
-      for (const gate of gates.values()) gate.resolve();
+      for (let i = 0; i < TOPICS.length * 60; i++) {
+        for (const gate of gates.values()) gate.resolve();
+        await nextTick();
+      }
       client.close(1000);
       await client.ended;
       expect(balance.ends).toBe(balance.joins);
