@@ -3,7 +3,7 @@
  *
  * | event | joining | joined | ended |
  * |---|---|---|---|
- * | message, info, broadcast event for `handleOut` | waits | waits for a pending callback, then calls a callback | dropped |
+ * | message, info, broadcast event for `handleOut` | waits | waits for a pending callback, then is handled | dropped |
  * | `phx_leave` | ends | waits for a pending callback, then ends | |
  * | join of the same topic, end of the connection | ends | ends | |
  * | a callback throws or rejects | the join is answered with an error, ends | `phx_error`, ends | is reported |
@@ -35,7 +35,7 @@ const MAX_WAITING_SIZE = 1_048_576;
 
 type AnyCallback = (...args: unknown[]) => unknown;
 
-/** A channel as it is called. */
+/** A channel as this module calls it: the types of its application are unknown. */
 export interface AnyChannel extends Omit<Channel<unknown, unknown, unknown>, "events" | "handleIn"> {
   readonly events?: Events;
   readonly handleIn?: AnyCallback | Readonly<Record<string, AnyCallback>>;

@@ -27,20 +27,20 @@ export type PayloadOf<E extends Events | undefined, Event extends EventOf<E> = E
  * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, and the client
  * receives `phx_error`, after which phoenix.js joins again. The connection and its other topics are not affected.
  *
- * @typeParam Shared the type of what `connect` accepts a connection with
+ * @typeParam Shared the type of the value that `connect` passes to `accept`
  * @typeParam State the type of the state
  * @typeParam Info the type of the infos that `socket.send` accepts
  * @typeParam E the schemas of events
  */
 export interface Channel<Shared, State, Info = never, E extends Events | undefined = undefined, Payload = unknown> {
   /**
-   * Called when a client joins. Return `accept` with the first state, or `refuse`. The client receives what is
-   * broadcast to the topic from when this has returned.
+   * Called when a client joins. Return `accept` with the first state, or `refuse`. The client receives the
+   * broadcasts of the topic as soon as this has returned `accept`.
    */
   readonly join: (payload: Payload, socket: Socket<Shared, Info>) => Awaitable<JoinResult<State>>;
   /**
-   * Called for each message: a function for all events, or one for each event. A message without a function is answered
-   * with an error.
+   * Called for each message: one function for all events, or an object with one function for each event. A message
+   * whose event has no function is answered with an error.
    *
    * ```ts
    * handleIn: {
@@ -80,7 +80,7 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
    * until it has returned, for at most `joinTimeout`.
    */
   readonly terminate?: (reason: EndReason, state: State, socket: Socket<Shared, Info>) => unknown;
-  /** The schema of the payload of the join. A payload that does not match refuses the join. Default: none. */
+  /** The schema of the payload of the join. A join whose payload does not match is refused. Default: none. */
   readonly params?: StandardSchema<unknown, Payload>;
   /**
    * The schemas of the events that clients may send. A payload that does not match, and any other event, is answered
@@ -89,8 +89,8 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
   readonly events?: E;
   /**
    * Who is in the topic. A client that has joined receives `presence_state`, and `presence_diff` whenever the entries
-   * of the topic change, as the class `Presence` of phoenix.js expects it. Entries are added with `presence.track(socket
-   * .self, socket.topic, key, meta)`, and removed when the client leaves.
+   * of the topic change, as the class `Presence` of phoenix.js expects. Entries are added with
+   * `presence.track(socket.self, socket.topic, key, meta)`, and removed when the client leaves.
    */
   readonly presence?: PresenceSource;
 }
@@ -112,13 +112,13 @@ export interface MessageRef {
  * A handle to one joined topic of one connection, which callbacks receive as their last argument. It may be stored and
  * used from anywhere in the process.
  *
- * @typeParam Shared the type of what `connect` accepts a connection with
+ * @typeParam Shared the type of the value that `connect` passes to `accept`
  * @typeParam Info the type of the infos that `send` accepts
  */
 export interface Socket<out Shared = unknown, in Info = never> {
   /** The topic, such as `room:1`. */
   readonly topic: string;
-  /** What `connect` has accepted the connection with. */
+  /** The value that `connect` has passed to `accept`. */
   readonly shared: Shared;
   /** The connection. */
   readonly self: Self<never>;
@@ -161,14 +161,15 @@ export interface Socket<out Shared = unknown, in Info = never> {
   /** The same without this client. */
   readonly broadcastFrom: (event: string, payload: unknown) => boolean;
   /**
-   * Calls `handleInfo` of this channel, in a later event-loop tick.
+   * Calls `handleInfo` of this channel, in a later event-loop tick. An info that `join` sends waits until the
+   * client is joined.
    *
-   * @returns `false` if the client is not joined, or the connection is ending
+   * @returns `false` if the client is no longer joined, or the connection is ending
    */
   readonly send: (info: Info) => boolean;
 }
 
-/** A channel of any types, for connections that share a value of this type. */
+/** A channel with any types of state, infos and events, for connections whose `shared` has this type. */
 export interface ChannelFor<in out Shared> {
   readonly join: (payload: never, socket: Socket<Shared, unknown>) => Awaitable<JoinResult<unknown>>;
   readonly handleIn?:
@@ -184,12 +185,13 @@ export interface ChannelFor<in out Shared> {
 
 /**
  * Infers the types of a channel, and returns it unchanged. Only the types of `socket.shared` and of infos cannot be
- * inferred: they are the type arguments. Note the two pairs of parentheses. Write `join` before the callbacks that receive
- * the state.
+ * inferred: they are the type arguments. Note the two pairs of parentheses. Write `join` before the callbacks that
+ * receive the state.
  *
  * ```ts
  * const Room = channel<User>()({
- *   join: (_payload, { topic, shared: user }) => (user.rooms.has(topic) ? accept({ count: 0 }) : refuse("unauthorized")),
+ *   join: (_payload, { topic, shared: user }) =>
+ *     user.rooms.has(topic) ? accept({ count: 0 }) : refuse("unauthorized"),
  *   handleIn: {
  *     say: (text, state, socket) => {
  *       socket.broadcast("said", { from: socket.shared.name, text });

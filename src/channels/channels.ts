@@ -22,8 +22,8 @@ import { clientsOf, connectionsOf, interceptorsOf, outInfo } from "./topics.ts";
 /** What `connect` receives besides the parameters. */
 export interface Connecting<Request> {
   /**
-   * The token that the client passed to its `Socket` as `authToken`, which does not appear in logs of URLs; `undefined`:
-   * none.
+   * The token that the client passed to its `Socket` as `authToken`, which does not appear in logs of URLs;
+   * `undefined` if there is none.
    */
   readonly authToken: string | undefined;
   /** The request, as the route has passed it to `connect`. */
@@ -32,7 +32,7 @@ export interface Connecting<Request> {
 
 /** Options of {@link channels}. */
 export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
-  /** Carries what is broadcast. With a backplane, it reaches the clients of all nodes. */
+  /** Carries the broadcasts. With a backplane, they reach the clients of all nodes. */
   readonly pubsub: PubSub;
   /**
    * Called for each upgrade request. Return `accept` with what all channels of the connection share as `socket.shared`,
@@ -63,7 +63,7 @@ export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
  */
 export interface Channels<Request extends ConnectRequest> extends WebSock<Connected, ChannelsState, ChannelsInfo> {
   /**
-   * Decides about an upgrade request, by the option `connect`, and returns the argument for `upgrade`.
+   * Decides about an upgrade request with the option `connect`, and returns the argument for `upgrade`.
    *
    * @throws UpgradeError with the status 403 if the client is refused, or does not speak version 2 of the protocol. Do
    * not catch it: it becomes the response
@@ -125,7 +125,7 @@ const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
  * app.get("/socket/websocket", async (req) => upgrade(req, socket, await socket.connect(req), socket.options));
  * ```
  *
- * Version 2 of the protocol is spoken, over WebSockets. There is no long polling.
+ * The handler speaks version 2 of the protocol, over WebSockets. There is no long polling.
  *
  * @throws TypeError for an unknown or invalid option or channel, RangeError for a number that is not above zero
  * @see https://hexdocs.pm/phoenix/channels.html
@@ -133,7 +133,7 @@ const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
 export const channels = <Request extends ConnectRequest = ConnectRequest, Shared = undefined>(
   options: ChannelsOptions<Request, Shared>,
 ): Channels<Request> =>
-  // What it passes on from callback to callback is opaque to applications.
+  // The values that it passes from callback to callback are opaque to applications.
   new ChannelsHandler(check(options)) as unknown as Channels<Request>;
 
 const check = <Request extends ConnectRequest, Shared>(
@@ -196,7 +196,7 @@ interface DiffPublisher {
 /** Who publishes the diffs of a presence to the clients of a `PubSub`. */
 const publishers = new WeakMap<PubSub, Map<PresenceSource, Set<DiffPublisher>>>();
 
-/** Each diff is published once, also if several handlers have the same topics. */
+/** Each diff is published once, even if several handlers have the same topics. */
 const publishDiffs = (pubsub: PubSub, presence: PresenceSource, publisher: DiffPublisher): void => {
   const byPresence = publishers.get(pubsub) ?? new Map<PresenceSource, Set<DiffPublisher>>();
   publishers.set(pubsub, byPresence);

@@ -2,7 +2,7 @@
 import { fromBase64 } from "./base64.ts";
 import { decodeText } from "./decode-text.ts";
 
-/** The request of a route, of any framework, as far as it is used. */
+/** The part of a route's request that is used here, in any framework. */
 export interface ConnectRequest {
   readonly url?: string | undefined;
   readonly headers: object;
@@ -13,7 +13,7 @@ export const SUBPROTOCOL = "phoenix";
 
 const TOKEN_PREFIX = "base64url.bearer.phx.";
 
-/** The parameters of the query. Of several with one name, the last counts. */
+/** The parameters of the query. If a name occurs more than once, its last value counts. */
 export const paramsOf = ({ url = "" }: ConnectRequest): Record<string, string> => {
   const start = url.indexOf("?");
   return start === -1 ? {} : Object.fromEntries(new URLSearchParams(url.slice(start + 1)));

@@ -35,7 +35,7 @@ export class ChannelConnection implements ChannelOwner {
   readonly shared: unknown;
   private readonly owner: ConnectionOwner;
   private readonly sessions = new Map<string, ChannelSession>();
-  /** Sessions that have ended, and whose callbacks are not complete, with the promise that resolves then. */
+  /** Sessions that have ended but have a pending callback, with the promise that resolves when it has settled. */
   private readonly completing = new Map<ChannelSession, Promise<unknown>>();
   /** Whether {@link receive} is running, and the answer to its message. */
   private receiving = false;
@@ -85,10 +85,10 @@ export class ChannelConnection implements ChannelOwner {
     }
     const session = this.sessions.get(topic);
     if (event !== "phx_leave" && event.startsWith("phx_")) {
-      // Other clients would take it for an event of the protocol, if it was broadcast.
+      // Other clients would take it for an event of the protocol if it were broadcast.
       this.reply(message, "error", { reason: "unknown event" });
     } else if (session === undefined) {
-      // Whoever leaves a topic twice, or after its channel has ended, wants nothing else.
+      // A client that leaves a topic twice, or after its channel has ended, expects an answer, and nothing else.
       if (event === "phx_leave") this.reply(message, "ok", {});
       else this.replyUnmatched(message);
     } else if (joinRef === null || String(joinRef) === String(session.joinRef)) {

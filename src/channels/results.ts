@@ -9,7 +9,7 @@ export type JoinResult<State> =
 /** What `connect` returns: the client may join topics, or its request is refused. */
 export type ConnectResult<Shared> = readonly ["accept", shared: Shared, reply: unknown] | readonly ["refuse", unknown];
 
-/** The status of a reply: `ok` and `error` call the functions that a client has passed to `receive` for them. */
+/** The status of a reply: phoenix.js calls the functions that were passed to `receive` for this status. */
 export type Status = "ok" | "error";
 
 /**

@@ -30,7 +30,7 @@ const MAX_REF_LENGTH = 255;
 const isRef = (value: unknown): value is Ref | null =>
   value === null || typeof value === "number" || (typeof value === "string" && value.length <= MAX_REF_LENGTH);
 
-/** Reads a text message; `undefined` if it is none of this protocol. */
+/** Reads a text message; `undefined` if it is not a message of this protocol. */
 export const readText = (data: string): ClientMessage | undefined => readPlain(data) ?? readJson(data);
 
 const readJson = (data: string): ClientMessage | undefined => {
@@ -73,7 +73,7 @@ const readPlain = (data: string): ClientMessage | undefined => {
   }
 };
 
-/** Where the comma after a string or `null` is that begins at `start`; 0 if there is none. */
+/** The index of the comma after the string or `null` that begins at `start`; 0 if there is none. */
 const endOf = (data: string, start: number): number => {
   const isString = data.charCodeAt(start) === QUOTE;
   if (!isString && !data.startsWith("null", start)) return 0;
@@ -86,7 +86,7 @@ const stringAt = (data: string, start: number, end: number): string | null =>
 
 const encoder = new TextEncoder();
 
-/** Reads a binary message; `undefined` if it is none of this protocol. */
+/** Reads a binary message; `undefined` if it is not a message of this protocol. */
 export const readBinary = (data: Uint8Array<ArrayBuffer>): ClientMessage | undefined => {
   if (data[0] === KIND.push) return readParts(data, 4, 5);
   if (data[0] === KIND.userBroadcast) return readUserBroadcast(data);
@@ -96,7 +96,7 @@ export const readBinary = (data: Uint8Array<ArrayBuffer>): ClientMessage | undef
 /**
  * The first four of `count` strings, and what follows them.
  *
- * @param start the size of the header: the kind, the sizes of the strings, and whatever else
+ * @param start the size of the header: the kind, the sizes of the strings, and any other fields
  */
 const readParts = (data: Uint8Array<ArrayBuffer>, count: number, start: number): ClientMessage | undefined => {
   if (data.length < start) return undefined;
@@ -112,7 +112,7 @@ const readParts = (data: Uint8Array<ArrayBuffer>, count: number, start: number):
 };
 
 /**
- * How `@supabase/realtime-js` sends a broadcast: with the event of the application in the place of `broadcast`, metadata
+ * How `@supabase/realtime-js` sends a broadcast: with the event of the application in place of `broadcast`, metadata
  * after it, and a byte that says whether the payload is JSON.
  */
 const readUserBroadcast = (data: Uint8Array<ArrayBuffer>): ClientMessage | undefined => {

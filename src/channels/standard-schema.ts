@@ -28,7 +28,7 @@ export const validate = <Output>(
 ): SchemaResult<Output> | Promise<SchemaResult<Output>> =>
   schema === undefined ? { value: value as Output } : schema["~standard"].validate(value);
 
-/** Checks the value of an option that must be a schema. */
+/** Whether the value is a Standard Schema. */
 export const isSchema = (value: unknown): value is StandardSchema => {
   const standard = (value as Partial<StandardSchema> | null | undefined)?.["~standard"];
   return typeof standard?.validate === "function";

@@ -1,4 +1,4 @@
-/** The topics of a `PubSub` that channels use. They begin alike, so that they are not those of the application. */
+/** The topics of a `PubSub` that channels use. A prefix keeps them apart from the application's topics. */
 
 import { show } from "../known-keys.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
