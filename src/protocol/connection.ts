@@ -8,7 +8,7 @@ import type { Transport, TransportEvents } from "../transport.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import type { ByteStream, ByteStreamEvents } from "./byte-stream.ts";
 import { type CloseFrame, closePayload } from "./close.ts";
-import { viewOrCopy } from "./copy.ts";
+import { copy, viewOrCopy } from "./copy.ts";
 import type { Compressor } from "./deflate/compressor.ts";
 import type { Decompressor } from "./deflate/decompressor.ts";
 import { CompressedOutput, type FrameSink } from "./deflate/output.ts";
@@ -104,7 +104,9 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents, Fra
 
   private parseReceived(buffer: ReceiveBuffer, size: number): void {
     this.session.onActivity();
-    this.ownParser.feedShared(buffer, size);
+    // A callback runs the event loop: the memory will be overwritten before the parser continues.
+    if (this.parsing) this.ownParser.feed(copy(buffer.bytes, buffer.start, buffer.start + size));
+    else this.ownParser.feedShared(buffer, size);
     this.parse();
   }
 
@@ -180,7 +182,7 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents, Fra
   private writeOut(): void {
     if (this.writer.bytes === 0) return;
     this.stream.write(this.writer.takeParts());
-    if (this.stream.buffered === 0) this.releaseWriter();
+    if (this.stream.buffered === 0 && this.writer.bytes === 0) this.releaseWriter();
   }
 
   private get ownWriter(): FrameWriter {

@@ -87,7 +87,13 @@ export class Mailbox {
 
   /** Whether {@link EMPTY_MAILBOX} can stand for this object. */
   get isUnused(): boolean {
-    return this.messages === 0 && this.handledInfos === this.sentInfos && !this.releaseScheduled && !this.overflowed;
+    return (
+      this.messages === 0 &&
+      this.handledInfos === this.sentInfos &&
+      !this.releaseScheduled &&
+      !this.overflowed &&
+      this.delayedBytes === 0
+    );
   }
 
   addMessage(event: InboundMessage, size: number): void {

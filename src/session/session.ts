@@ -545,7 +545,11 @@ export class Session implements TransportEvents, Timed, TopicSession {
    */
   awaitsAnswers(waiting: number): boolean {
     const { mailbox } = this;
-    if (this.running === undefined || mailbox.messages === 0) return false;
+    if (this.running === undefined || mailbox.messages === 0) {
+      // Never of the shared `EMPTY_MAILBOX`.
+      if (mailbox.delayedBytes > 0) mailbox.delayedBytes = 0;
+      return false;
+    }
     const { delayedBytes } = mailbox;
     mailbox.delayedBytes = 0;
     if (waiting <= delayedBytes) return false;

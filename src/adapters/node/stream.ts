@@ -34,6 +34,8 @@ type HostedSocket = Duplex & {
   [STREAM]?: NodeStream;
   /** `ended`: the end of the stream has arrived, but may not have been emitted yet. */
   readonly _readableState?: { readonly ended?: boolean };
+  /** `writelen`: the size of the write that has been passed to the handle; other writes wait until it is complete. */
+  readonly _writableState?: { readonly writelen?: number };
   /** `writeQueueSize`: how much of its pending writes a TCP or Unix socket has not passed to the kernel yet. */
   readonly _handle?: { readonly writeQueueSize?: number } | null;
 };
@@ -136,7 +138,10 @@ export class NodeStream implements ByteStream {
   }
 
   get bytesFlushed(): number {
-    return this.bytesAccepted - this.queued - Math.min(this.unflushed, this.unwritten ?? this.unflushed);
+    const { unwritten } = this;
+    const { writelen = 0 } = this.socket._writableState ?? {};
+    const written = unwritten === undefined ? 0 : Math.max(writelen - unwritten, 0);
+    return this.bytesAccepted - this.buffered + written;
   }
 
   /** How many bytes of pending writes the kernel has not accepted; `undefined` if the socket does not report it. */

@@ -175,4 +175,9 @@ test("the progress of a large write is observed while it is pending", async () =
   const flushed = stream.bytesFlushed;
   Object.defineProperty(handle, "writeQueueSize", { value: unwritten - 1000 });
   expect(stream.bytesFlushed).toBe(flushed + 1000);
+  // What waits behind that write is no progress.
+  stream.write([new Uint8Array(100_000)]);
+  socket.write(new Uint8Array(50_000));
+  stream.watchUnflushed();
+  expect(stream.bytesFlushed).toBe(flushed + 1000 - 50_000);
 });
