@@ -6,8 +6,8 @@ const dist = argument("dist");
 
 /**
  * @param {"node" | "ws" | "bun" | "deno"} adapter
- * @param {{ pubsub?: boolean, channels?: boolean, backplane?: "redis" | "nats" }} [options] `pubsub`: with `websock-js/pubsub`, which older
- *   builds do not have; `backplane`: with one of its backplanes
+ * @param {{ pubsub?: boolean, channels?: boolean, backplane?: "redis" | "nats" }} [options] `pubsub`, `channels`: with
+ *   `websock-js/pubsub` and `websock-js/channels`, which older builds do not have; `backplane`: with a backplane
  * @returns {Promise<any>} what the package and the adapter export
  */
 export const ours = async (adapter, { pubsub = false, channels = false, backplane } = {}) => {
@@ -19,7 +19,7 @@ export const ours = async (adapter, { pubsub = false, channels = false, backplan
     ...(pubsub ? [load("pubsub/index.js", "websock-js/pubsub")] : []),
     ...(backplane ? [load(`pubsub/backplanes/${backplane}.js`, `websock-js/pubsub/${backplane}`)] : []),
   ]);
-  // Its results have the names of those of other handlers.
+  // Its `push`, `reply` and `stop` have the names of other functions.
   const phoenix = channels ? await load("channels/index.js", "websock-js/channels") : undefined;
   return Object.assign({}, ...modules, { phoenix });
 };

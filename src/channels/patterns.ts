@@ -16,7 +16,7 @@ export class Patterns<Channel> {
       if (pattern === "" || pattern === "phoenix")
         throw new TypeError(`a channel cannot have the topic ${JSON.stringify(pattern)}`);
       if (asterisk !== -1 && asterisk !== pattern.length - 1)
-        throw new TypeError(`an asterisk must be the last character of a topic, as it is not in "${pattern}"`);
+        throw new TypeError(`an asterisk must be the last character of a topic, unlike in "${pattern}"`);
       if (asterisk === -1) this.exact.set(pattern, channel);
       else this.prefixes.push([pattern.slice(0, -1), channel]);
     }

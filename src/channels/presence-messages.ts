@@ -1,5 +1,4 @@
 /** What the class `Presence` of phoenix.js receives. */
-
 import type { Diff, Tracked } from "../pubsub/presence/view.ts";
 import type { Self } from "../websock.ts";
 

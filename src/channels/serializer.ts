@@ -128,14 +128,16 @@ const readUserBroadcast = (data: Uint8Array<ArrayBuffer>): ClientMessage | undef
   return { ...message, event: "broadcast", payload: { type: "broadcast", event, payload } };
 };
 
-const bytesOf = (payload: unknown): Uint8Array | undefined =>
+/** The bytes of a binary payload; `undefined` for any other payload. */
+export const bytesOf = (payload: unknown): Uint8Array | undefined =>
   payload instanceof ArrayBuffer ? new Uint8Array(payload) : payload instanceof Uint8Array ? payload : undefined;
 
 /** @throws RangeError for a string of more than 255 bytes */
 const binary = (kind: number, strings: readonly string[], payload: Uint8Array): OutMessage => {
   const encoded = strings.map((string) => encoder.encode(string));
   for (const [i, { length }] of encoded.entries())
-    if (length > 255) throw new RangeError(`with bytes as payload, ${strings[i]} has at most 255 bytes, not ${length}`);
+    if (length > 255)
+      throw new RangeError(`with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`);
   return { opcode: "binary", data: [Uint8Array.of(kind, ...encoded.map(({ length }) => length)), ...encoded, payload] };
 };
 

@@ -1,9 +1,9 @@
 /** The topics of a `PubSub` that channels use. A prefix keeps them apart from the application's topics. */
-
 import { show } from "../known-keys.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import type { Topic } from "../pubsub/topic.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
+import { bytesOf } from "./serializer.ts";
 
 /** A broadcast event for the clients of a topic whose channel handles it itself (`handleOut`). */
 export interface OutInfo {
@@ -16,8 +16,9 @@ export interface OutInfo {
 }
 
 export const outInfo = (topic: string, event: string, payload: unknown): OutInfo => {
-  const isBytes = payload instanceof Uint8Array;
-  return { type: "out", topic, event, payload: isBytes ? toBase64(payload) : payload, isBytes };
+  const bytes = bytesOf(payload);
+  const isBytes = bytes !== undefined;
+  return { type: "out", topic, event, payload: isBytes ? toBase64(bytes) : payload, isBytes };
 };
 
 export const payloadOf = ({ payload, isBytes }: OutInfo): unknown => (isBytes ? fromBase64(String(payload)) : payload);

@@ -445,6 +445,8 @@ test("handleOut receives bytes as bytes, whatever the codec of the PubSub is", a
   await phoenix.received();
   socket.broadcast("room:1", "said", Uint8Array.of(0, 255));
   expect(await phoenix.received()).toEqual([[0, 1, 6, 4, ...Buffer.from("1room:1said"), 0, 255]]);
+  socket.broadcast("room:1", "said", Uint8Array.of(0, 255).buffer);
+  expect(await phoenix.received()).toEqual([[0, 1, 6, 4, ...Buffer.from("1room:1said"), 0, 255]]);
 });
 
 test("handleOut is called for the events that it names, and other events pass it", async () => {
