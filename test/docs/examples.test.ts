@@ -1,111 +1,88 @@
 /**
- * The TypeScript examples in the READMEs and docs/ compile against the built package, and the README's first example
- * runs.
+ * The TypeScript and JavaScript in the documentation compiles against the built package, and the programs in it run: a
+ * program is a block that names its file, and prints its URL.
  */
-import { execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
+import { selfSigned } from "../../scripts/certificate.mjs";
+import { blocksOf, compiledDocumentation, pages, root, startFile } from "../support/documentation.ts";
+import { haveRuntime } from "../support/runtimes.ts";
+import { startWorkerd } from "../support/workerd.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const FILES = [
-  "README.md",
-  ...["channels", "compression", "diagnostics", "node", "pubsub", "testing"].map((name) => `docs/${name}.md`),
-  "packages/websock-conformance/README.md",
+const documentation = compiledDocumentation(pages);
+
+test("every block compiles", () => {
+  expect(documentation.compiled).toBeGreaterThan(50);
+  expect(documentation.errors).toBe("");
+});
+
+test("the names of the files on a page are different", () => {
+  for (const page of pages) {
+    const names = blocksOf(page).flatMap(({ name }) => name ?? []);
+    expect(names, page).toEqual([...new Set(names)]);
+  }
+});
+
+/** Connects to the echo of a program, and talks to it. */
+const expectEcho = async (url: string): Promise<void> => {
+  const socket = new WebSocket(url, { rejectUnauthorized: false });
+  onTestFinished(() => socket.terminate());
+  const received: string[] = [];
+  socket.on("message", (data) => {
+    received.push(String(data));
+    socket.emit("received");
+  });
+  await once(socket, "received");
+  socket.send("hi");
+  await once(socket, "received");
+  expect(received).toEqual(["hello, Ada", "hi"]);
+};
+
+const GETTING_STARTED = "docs/getting-started.md";
+const FETCH_HOSTS = ["bun", "deno"] as const;
+const ON_NODE = ["express", "fastify", "koa", "hono", "h3", "node-http", "http2", "ws"];
+
+/** The programs that greet at `/echo/Ada`: page, file, and the runtime that runs it. */
+const PROGRAMS = [
+  ...["express", "fastify", "hono"].map((name) => ["README.md", name, "node"] as const),
+  ...ON_NODE.map((name) => [GETTING_STARTED, name, "node"] as const),
+  ...FETCH_HOSTS.filter(haveRuntime).flatMap((name) =>
+    ["README.md", GETTING_STARTED].map((page) => [page, name, name] as const),
+  ),
 ];
 
-/** What the surrounding text of a fragment takes for granted. An example that declares a name itself shadows it. */
-const GLOBALS = `
-import type { Server } from "node:http";
-import type { Express, Request } from "express";
-import type * as vitest from "vitest";
-import type * as websock from "websock-js";
-import type { DurableObjectContext } from "websock-js/cloudflare";
-import type { Attachment, attach as attachNode } from "websock-js/node";
-import type * as testing from "websock-js/testing";
-declare global {
-  class DurableObject {
-    readonly ctx: DurableObjectContext;
-  }
-  const app: Express;
-  const req: Request;
-  const arg: string;
-  const cookie: string;
-  const server: Server;
-  const sockets: Attachment;
-  const attach: typeof attachNode;
-  const refusals: { inc(labels: object): void };
-  const Echo: websock.WebSock<string, number>;
-  const Chat: websock.WebSock<any, number>;
-  const { push, text, upgrade }: typeof websock;
-  const { connect, connectRoute, ManualClock }: typeof testing;
-  const { expect, vi, beforeEach, afterEach }: typeof vitest;
-  const [client, ada, ben]: testing.TestClient[];
-}`;
-
-const LINKED = ["express", "redis", "zod", "@nats-io", "@types", "typescript", "vitest", "websock-conformance"];
-const tsc = join(root, "node_modules/.bin/tsc");
-const FLAGS = ["--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023", "--types", "node"];
-
-const examplesOf = (file: string): string[] =>
-  [...readFileSync(join(root, file), "utf8").matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code!);
-
-const folder = mkdtempSync(join(tmpdir(), "websock-docs-"));
-beforeAll(() => {
-  const modules = join(folder, "node_modules");
-  mkdirSync(modules);
-  symlinkSync(root, join(modules, "websock-js"));
-  for (const name of LINKED) symlinkSync(join(root, "node_modules", name), join(modules, name));
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-  writeFileSync(join(folder, "globals.d.ts"), GLOBALS);
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-/** @returns what the compiler printed */
-const compile = (...args: readonly string[]): Promise<string> =>
-  promisify(execFile)(tsc, [...FLAGS, ...args], { cwd: folder }).then(
-    () => "",
-    (error) => error.stdout,
-  );
-
-test("every example compiles", async () => {
-  const written = FILES.flatMap((file) =>
-    examplesOf(file).map((code, i) => {
-      const path = `${file.replaceAll("/", "-")}-${i + 1}.ts`;
-      // A fragment has no import or export, and would be a script.
-      writeFileSync(join(folder, path), `${code}\nexport {};\n`);
-      return path;
-    }),
-  );
-  expect(written.length).toBeGreaterThan(10);
-  expect(await compile("--noEmit", "globals.d.ts", ...written)).toBe("");
-});
-
-test("the README's first example serves its page and its WebSocket", async () => {
-  const [code] = examplesOf("README.md");
-  expect(code).toMatch(/^\/\/ server\.ts$/m);
-  const listening = "app.listen(0, () => console.log((server.address() as { port: number }).port));";
-  writeFileSync(join(folder, "server.ts"), code!.replace("app.listen(4000);", listening));
-  expect(await compile("--outDir", "built", "server.ts")).toBe("");
-
-  const child = spawn(process.execPath, ["built/server.js"], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
-  onTestFinished(() => void child.kill());
-  const port = await new Promise((resolve, reject) => {
-    child.stdout.once("data", (chunk) => resolve(Number(chunk)));
-    child.once("exit", (status) => reject(new Error(`the example ended with ${status}`)));
+describe("the programs greet, and echo", () => {
+  test("every program is run", () => {
+    const listed = [...PROGRAMS, ...FETCH_HOSTS.map((name) => [GETTING_STARTED, name])].map(([, name]) => name);
+    for (const page of ["README.md", GETTING_STARTED]) {
+      const names = blocksOf(page).flatMap(({ name }) => name?.replace(".ts", "") ?? []);
+      expect([...listed, "echo", "worker"]).toEqual(expect.arrayContaining(names));
+    }
   });
-  const page = await (await fetch(`http://localhost:${port}/`)).text();
-  const [, path] = /new WebSocket\("([^"]+)"\)/.exec(page)!;
-  const socket = new WebSocket(`ws://localhost:${port}${path}`);
-  const received = new Promise((resolve) => {
-    const messages: string[] = [];
-    socket.on("message", (data) => messages.push(String(data)) === 2 && resolve(messages));
+
+  test.each(PROGRAMS)("%s: %s.ts on %s", async (page, name, runtime) => {
+    const cwd = documentation.folder(page);
+    for (const [file, text] of Object.entries(selfSigned())) writeFileSync(join(cwd, `${file}.pem`), text);
+    const { url } = await startFile(join(cwd, `${name}.js`), { runtime });
+    await expectEcho(`${url.protocol.replace("http", "ws")}//localhost:${url.port}/echo/Ada`);
   });
-  socket.on("open", () => socket.send("hi"));
-  expect(await received).toEqual(["hello, Ada", "hi"]);
-  socket.terminate();
+
+  test("the page of the README's first program opens a WebSocket to its route", async () => {
+    const { url } = await startFile(join(documentation.folder("README.md"), "express.js"));
+    const page = await (await fetch(url)).text();
+    expect(/new WebSocket\("([^"]+)"\)/.exec(page)?.[1]).toBe("/echo/Ada");
+  });
+
+  test.skipIf(!haveRuntime("workerd"))(`${GETTING_STARTED}: worker.ts on workerd`, async () => {
+    // Only files of the repository can be embedded in a worker.
+    const files = ["worker.js", "echo.js"].map((name) => `examples/dist/documentation/${name}`);
+    cpSync(documentation.folder(GETTING_STARTED), join(root, "examples/dist/documentation"), { recursive: true });
+    onTestFinished(() => rmSync(join(root, "examples/dist/documentation"), { recursive: true }));
+    const workerd = await startWorkerd(files[0]!, "", files.slice(1));
+    onTestFinished(workerd.stop);
+    await expectEcho(`ws://localhost:${workerd.port}/echo/Ada`);
+  });
 });

@@ -30,11 +30,15 @@ export const haveRuntime = (name: RuntimeName): boolean =>
 /** The path of the runtime's binary. */
 export const fileOf = (name: RuntimeName): string => RUNTIMES[name].file;
 
-/** The command that runs a script of the repository. */
-export const commandFor = (name: RuntimeName, script: string): readonly [file: string, ...args: string[]] => {
+/** The command that runs a script, whose path is absolute. */
+export const commandForFile = (name: RuntimeName, script: string): readonly [file: string, ...args: string[]] => {
   const { file, flags } = RUNTIMES[name];
-  return [file, ...flags, `${root}${script}`];
+  return [file, ...flags, script];
 };
+
+/** The command that runs a script of the repository. */
+export const commandFor = (name: RuntimeName, script: string): readonly [file: string, ...args: string[]] =>
+  commandForFile(name, `${root}${script}`);
 
 /** A program that has printed `listening <port>`. */
 export interface RunningProgram {

@@ -14,7 +14,7 @@ import { Presence, PubSub } from "websock-js/pubsub";
 
 const PREFIX = "processes";
 
-/** Connects again often, as docs/pubsub.md recommends. @param {number} times */
+/** Connects again often, as docs/nodes.md recommends. @param {number} times */
 const retry = (times) => Math.min(50 * times, 1000);
 
 /** @type {Record<Config["client"], (url: string) => Promise<import("websock-js/pubsub").Backplane>>} */
