@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createClient } from "graphql-ws";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { type ClientOptions, WebSocket } from "ws";
+import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
 import { Doc } from "yjs";
 import { blocksOf, compiledDocumentation, type Program, pages, root, startFile } from "../support/documentation.ts";
+import { TextClient } from "../support/text-client.ts";
 
 const RECIPES = pages.filter((page) => page.startsWith("docs/recipes/"));
 const documentation = compiledDocumentation(RECIPES);
@@ -20,56 +21,24 @@ const pathOf = (page: string, name: string): string => {
 };
 const start = (page: string, name = page): Promise<Program> => startFile(pathOf(page, name));
 
-/** A client that has collected its messages. */
-class Client {
-  readonly socket: WebSocket;
-  readonly received: string[] = [];
-  /** The close code and the close reason text. */
-  readonly closed: Promise<string>;
-
-  constructor(url: string, protocols: string[] = [], options: ClientOptions = {}) {
-    this.socket = new WebSocket(url, protocols, options);
-    onTestFinished(() => this.socket.terminate());
-    this.closed = new Promise((resolve) => {
-      this.socket.on("close", (code, reason) => resolve(`${code} ${reason}`));
-    });
-    this.socket.on("message", (data) => {
-      this.received.push(String(data));
-      this.socket.emit("received");
-    });
-    this.socket.on("error", () => {});
-  }
-
-  async messages(count: number): Promise<readonly string[]> {
-    while (this.received.length < count) await once(this.socket, "received");
-    return this.received;
-  }
-
-  /** The status of the response that refuses the client. */
-  async refusal(): Promise<number> {
-    const [, response] = await once(this.socket, "unexpected-response");
-    return response.statusCode;
-  }
-}
-
 const toSocket = (url: URL, path = ""): string => `ws://localhost:${url.port}${path}`;
 
 describe("authentication", () => {
   test("by a cookie", async () => {
     const { url } = await start("authentication", "cookie");
     const address = toSocket(url, "/chat");
-    expect(await new Client(address).refusal()).toBe(401);
-    expect(await new Client(address, [], { headers: { cookie: "session=0000" } }).refusal()).toBe(401);
+    expect(await new TextClient(address).refusal()).toBe(401);
+    expect(await new TextClient(address, [], { headers: { cookie: "session=0000" } }).refusal()).toBe(401);
     const headers = { cookie: "a=b; session=4f1c" };
-    expect(await new Client(address, [], { headers, origin: "https://evil.example" }).refusal()).toBe(403);
-    expect(await new Client(address, [], { headers }).messages(1)).toEqual(["hello, ada"]);
+    expect(await new TextClient(address, [], { headers, origin: "https://evil.example" }).refusal()).toBe(403);
+    expect(await new TextClient(address, [], { headers }).messages(1)).toEqual(["hello, ada"]);
   });
 
   test("by a token as a subprotocol", async () => {
     const { url } = await start("authentication", "subprotocol");
-    expect(await new Client(toSocket(url)).refusal()).toBe(401);
-    expect(await new Client(toSocket(url), ["chat.v1", "0000"]).refusal()).toBe(401);
-    const client = new Client(toSocket(url), ["chat.v1", "7f3a"], { origin: "https://example.com" });
+    expect(await new TextClient(toSocket(url)).refusal()).toBe(401);
+    expect(await new TextClient(toSocket(url), ["chat.v1", "0000"]).refusal()).toBe(401);
+    const client = new TextClient(toSocket(url), ["chat.v1", "7f3a"], { origin: "https://example.com" });
     expect(await client.messages(1)).toEqual(["hello, ada"]);
     expect(client.socket.protocol).toBe("chat.v1");
   });
@@ -80,22 +49,22 @@ describe("authentication", () => {
     expect((await fetch(tickets, { method: "POST" })).status).toBe(401);
     const answer = await fetch(tickets, { method: "POST", headers: { authorization: "Bearer 7f3a" } });
     const address = toSocket(url, `/chat?ticket=${((await answer.json()) as { ticket: string }).ticket}`);
-    expect(await new Client(address).messages(1)).toEqual(["hello, ada"]);
-    expect(await new Client(address).refusal()).toBe(401);
+    expect(await new TextClient(address).messages(1)).toEqual(["hello, ada"]);
+    expect(await new TextClient(address).refusal()).toBe(401);
   });
 });
 
 test("refusal: the client sees the code and the text", async () => {
   const { url, stderr } = await start("refusal");
-  expect(await new Client(toSocket(url, "/chat/ada")).messages(1)).toEqual(["hello, ada"]);
-  expect(await new Client(toSocket(url, "/chat/mallory")).closed).toBe("4003 your account is closed");
-  expect(await new Client(toSocket(url, "/chat/nobody")).closed).toBe("4001 please log in again");
+  expect(await new TextClient(toSocket(url, "/chat/ada")).messages(1)).toEqual(["hello, ada"]);
+  expect(await new TextClient(toSocket(url, "/chat/mallory")).closed).toBe("4003 your account is closed");
+  expect(await new TextClient(toSocket(url, "/chat/nobody")).closed).toBe("4001 please log in again");
   expect(stderr()).toBe("");
 });
 
 test("kick: all connections of the user, and no other", async () => {
   const { url } = await start("kick");
-  const [one, two, ben] = ["ada", "ada", "ben"].map((user) => new Client(toSocket(url, `/chat/${user}`)));
+  const [one, two, ben] = ["ada", "ada", "ben"].map((user) => new TextClient(toSocket(url, `/chat/${user}`)));
   for (const client of [one!, two!, ben!]) await client.messages(1);
   expect((await fetch(new URL("/kick/ada", url), { method: "POST" })).status).toBe(204);
   expect([await one!.closed, await two!.closed]).toEqual(["4003 logged out", "4003 logged out"]);
@@ -105,14 +74,14 @@ test("kick: all connections of the user, and no other", async () => {
 
 describe("rate limit", () => {
   const burst = Array.from({ length: 12 }, (_, i) => String(i));
-  const send = async (client: Client): Promise<void> => {
+  const send = async (client: TextClient): Promise<void> => {
     await once(client.socket, "open");
     for (const text of burst) client.socket.send(text);
   };
 
   test("strict: the burst is answered, and the next message closes", async () => {
     const { url } = await start("rate-limit");
-    const client = new Client(toSocket(url, "/strict"));
+    const client = new TextClient(toSocket(url, "/strict"));
     await send(client);
     expect(await client.closed).toBe("1008 too many messages");
     expect(client.received).toEqual(burst.slice(0, 10));
@@ -120,7 +89,7 @@ describe("rate limit", () => {
 
   test("patient: all are answered, the last ones later", async () => {
     const { url } = await start("rate-limit");
-    const client = new Client(toSocket(url, "/patient"));
+    const client = new TextClient(toSocket(url, "/patient"));
     await send(client);
     await client.messages(10);
     const at = performance.now();
@@ -133,13 +102,13 @@ describe("rate limit", () => {
     const address = toSocket(url, "/three/ada");
     const clients = [];
     for (let i = 0; i < 3; i += 1) {
-      clients.push(new Client(address));
+      clients.push(new TextClient(address));
       await clients[i]!.messages(1);
     }
-    expect(await new Client(address).closed).toBe("4008 too many connections");
+    expect(await new TextClient(address).closed).toBe("4008 too many connections");
     clients[0]!.socket.close();
     await clients[0]!.closed;
-    expect(await new Client(address).messages(1)).toEqual(["welcome"]);
+    expect(await new TextClient(address).messages(1)).toEqual(["welcome"]);
   });
 });
 
@@ -150,7 +119,7 @@ describe("reconnect", () => {
     static opened = 0;
     onmessage?: (event: { data: string }) => void;
     onclose?: (event: { code: number; reason: string }) => void;
-    constructor(readonly url: string) {
+    constructor() {
       super();
       FakeSocket.last = this;
       FakeSocket.opened += 1;
@@ -219,7 +188,7 @@ describe("reconnect", () => {
 
 test("JSON with a schema: valid commands are answered, and others close", async () => {
   const { url, stderr } = await start("json-schema");
-  const client = new Client(toSocket(url));
+  const client = new TextClient(toSocket(url));
   await once(client.socket, "open");
   client.socket.send(JSON.stringify({ type: "add", title: "write" }));
   client.socket.send(JSON.stringify({ type: "move", id: 1, column: "done" }));
@@ -229,7 +198,7 @@ test("JSON with a schema: valid commands are answered, and others close", async 
   ]);
   client.socket.send(JSON.stringify({ type: "move", id: 1, column: "nowhere" }));
   expect(await client.closed).toBe("1007 not a valid command");
-  const other = new Client(toSocket(url));
+  const other = new TextClient(toSocket(url));
   await once(other.socket, "open");
   other.socket.send("{");
   expect(await other.closed).toBe("1007 not a valid command");
@@ -257,11 +226,11 @@ describe("graphql-ws", () => {
 
   test("a violation of the protocol closes with the codes of the protocol", async () => {
     const { url } = await start("graphql-ws", "graphql");
-    const client = new Client(toSocket(url), ["graphql-transport-ws"]);
+    const client = new TextClient(toSocket(url), ["graphql-transport-ws"]);
     await once(client.socket, "open");
     client.socket.send("nonsense");
     expect(await client.closed).toBe("4400 Invalid message received");
-    expect(await new Client(toSocket(url)).closed).toMatch(/^4406 /);
+    expect(await new TextClient(toSocket(url)).closed).toMatch(/^4406 /);
   });
 });
 
@@ -307,7 +276,7 @@ test("Yjs: two documents become equal, and each sees who else is there", async (
   ben.provider.destroy();
   await left;
 
-  const client = new Client(toSocket(url, "/shopping-list"));
+  const client = new TextClient(toSocket(url, "/shopping-list"));
   await once(client.socket, "open");
   client.socket.send(new Uint8Array([0, 2, 255]));
   expect(await client.closed).toBe("1007 not a message of Yjs");
