@@ -131,6 +131,9 @@ export interface Documentation {
 /** The port in the documentation, where it is a port: not in `code: 4000`. */
 const PORT = /(?<=localhost:|127\.0\.0\.1:|listen\(|port: )4000\b/g;
 
+/** The code of a program with another port than 4000. */
+export const withPort = (code: string, port: number): string => code.replaceAll(PORT, String(port));
+
 /** Compiles the blocks of pages once for a test file. The programs of a page listen on a free port instead of 4000. */
 export const compiledDocumentation = (files: readonly string[]): Documentation => {
   let output: string;
@@ -158,10 +161,7 @@ export const compiledDocumentation = (files: readonly string[]): Documentation =
           );
           // A fragment has no import or export, and would be a script.
           const isModule = !path.endsWith(".cjs");
-          writeFileSync(
-            join(output, path),
-            code.replaceAll(PORT, String(ports[n])) + (isModule ? "\nexport {};\n" : ""),
-          );
+          writeFileSync(join(output, path), withPort(code, ports[n]!) + (isModule ? "\nexport {};\n" : ""));
           return path;
         });
     });
