@@ -11,7 +11,9 @@ export type DataMessage =
 
 /** A ping or pong from the client, as `handleControl` receives it. `data` has at most 125 bytes (RFC 6455 §5.5). */
 export interface ControlMessage {
+  /** The kind of the control frame (RFC 6455 §5.5.2, §5.5.3). */
   readonly opcode: "ping" | "pong";
+  /** Its payload; empty if the client has sent none. */
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
@@ -32,7 +34,9 @@ export type Opcode = "text" | "binary" | "ping" | "pong";
 
 /** A message to the client. Without `data`, or with `null`, its payload is empty. */
 export interface OutMessage {
+  /** The kind of the message. */
   readonly opcode: Opcode;
+  /** The payload. Of a ping or pong, at most 125 bytes (RFC 6455 §5.5). Default: empty. */
   readonly data?: IoData | null;
 }
 
@@ -64,6 +68,7 @@ export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
  * The value is serialized immediately, by the rules of `JSON.stringify`: properties that are `undefined` are omitted,
  * and `NaN` becomes `null`.
  *
+ * @param value any value that JSON can represent
  * @throws TypeError if JSON cannot represent the value: `undefined`, a function, a symbol, a BigInt or a circular
  * structure
  */
@@ -89,6 +94,8 @@ const stringify = (value: unknown): string => {
  *
  * This function does not check `data`; the message is checked when it is sent. Data that is not {@link IoData} is then
  * a TypeError: `self.push` throws it, and in the result of a callback it closes the connection with 1011.
+ *
+ * @param data bytes, a string, or an array of these
  */
 export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data });
 
@@ -100,6 +107,10 @@ export const binary = (data: IoData): OutMessage => ({ opcode: "binary", data })
  * the result of a callback it closes the connection with 1011. On a host without control frames (see
  * `Capabilities.control`), the ping is dropped.
  *
+ * ```ts
+ * push(ping("are you there?"), state)
+ * ```
+ *
  * @param data the payload: at most 125 bytes (RFC 6455 §5.5). Default: empty
  */
 export const ping = (data: IoData = ""): OutMessage => ({ opcode: "ping", data });
@@ -107,6 +118,10 @@ export const ping = (data: IoData = ""): OutMessage => ({ opcode: "ping", data }
 /**
  * Creates an unsolicited pong (RFC 6455 §5.5.3). Pings from the client need no pong from the handler: they are answered
  * automatically.
+ *
+ * ```ts
+ * push(pong(), state)
+ * ```
  *
  * @param data the payload, with the same limit and errors as that of {@link ping}. Default: empty
  */

@@ -161,12 +161,12 @@ export interface WebSockOptions {
   readonly closeTimeout?: number;
   /**
    * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap
-   * per connection.
+   * per connection. Default: not set.
    *
    * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
    */
   readonly fullsweepAfter?: number;
-  /** Has no effect, like `fullsweepAfter`. */
+  /** Has no effect, like `fullsweepAfter`. Default: not set. */
   readonly maxHeapSize?: number;
 }
 

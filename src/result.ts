@@ -22,7 +22,15 @@ export type HandleResult<S> =
   | readonly ["stop", reason: unknown, CloseDetail, S]
   | readonly ["stop", reason: unknown, CloseDetail, Messages, S];
 
-/** The result that sends nothing and continues with `state`. */
+/**
+ * The result that sends nothing and continues with `state`.
+ *
+ * ```ts
+ * init: () => ok({ count: 0 })
+ * ```
+ *
+ * @param state the next state
+ */
 export const ok = <S>(state: S): HandleResult<S> => ["ok", state];
 
 /**
@@ -32,12 +40,22 @@ export const ok = <S>(state: S): HandleResult<S> => ["ok", state];
  * push(text("hi"), state)
  * push([text("one"), text("two")], state)
  * ```
+ *
+ * @param messages one message or an array of messages
+ * @param state the next state
  */
 export const push = <S>(messages: Messages, state: S): HandleResult<S> => ["push", messages, state];
 
 /**
  * Same as {@link push}; `status` is ignored. It exists for handlers that are ported from WebSock for Elixir.
  *
+ * ```ts
+ * reply("ok", text("saved"), state)
+ * ```
+ *
+ * @param status is ignored
+ * @param messages one message or an array of messages
+ * @param state the next state
  * @see https://hexdocs.pm/websock/WebSock.html
  */
 export const reply = <S>(status: unknown, messages: Messages, state: S): HandleResult<S> => [

@@ -107,7 +107,14 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
 
 /** What {@link hosting} returns: runs handlers on sockets, and counts, closes and drains the connections. */
 export interface Hosting extends Attachment {
-  /** Same as the function {@link host}, for the connections of this object. */
+  /**
+   * Same as the function {@link host}, for the connections of this object.
+   *
+   * @param socket a socket that a WebSocketServer has accepted
+   * @param request its upgrade request
+   * @param handler the handler
+   * @param rest the argument of `init`, and the options
+   */
   readonly host: <Arg, State, Info = never>(
     socket: WsSocket,
     request: IncomingMessage,

@@ -103,8 +103,11 @@ export type EndReason = "left" | "rejoined" | "closed" | { readonly stop: unknow
 
 /** A message of a client, to answer it later with `socket.reply`. */
 export interface MessageRef {
+  /** The topic of the message. */
   readonly topic: string;
+  /** The number that the client has given to its join of the topic. */
   readonly joinRef: Ref;
+  /** The number that the client has given to the message. */
   readonly ref: Ref;
 }
 
@@ -140,6 +143,8 @@ export interface Socket<out Shared = unknown, in Info = never> {
   /**
    * Sends an event to this client.
    *
+   * @param event the name of the event
+   * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is not joined
    * @throws TypeError for a payload that JSON cannot represent
    */
@@ -147,6 +152,9 @@ export interface Socket<out Shared = unknown, in Info = never> {
   /**
    * Answers a message for which `handleIn` has returned `noreply`.
    *
+   * @param ref what `socket.ref` was in `handleIn`
+   * @param status `"ok"` or `"error"`
+   * @param payload a value that JSON can represent, or bytes
    * @returns `false` if the client is not joined, or has joined again since it sent the message
    * @throws TypeError for a payload that JSON cannot represent
    */
@@ -154,16 +162,24 @@ export interface Socket<out Shared = unknown, in Info = never> {
   /**
    * Sends an event to all clients that have joined the topic, on all nodes.
    *
+   * @param event the name of the event
+   * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
    * @throws TypeError for a payload that JSON cannot represent
    */
   readonly broadcast: (event: string, payload: unknown) => boolean;
-  /** The same without this client. */
+  /**
+   * The same without this client.
+   *
+   * @param event the name of the event
+   * @param payload a value that JSON can represent, or bytes
+   */
   readonly broadcastFrom: (event: string, payload: unknown) => boolean;
   /**
    * Calls `handleInfo` of this channel, in a later event-loop tick. An info that `join` sends waits until the
    * client is joined.
    *
+   * @param info any value
    * @returns `false` if the client is no longer joined, or the connection is ending
    */
   readonly send: (info: Info) => boolean;

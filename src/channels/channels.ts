@@ -65,6 +65,7 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
   /**
    * Decides about an upgrade request with the option `connect`, and returns the argument for `upgrade`.
    *
+   * @param request the route's request, with the properties `url` and `headers`
    * @throws UpgradeError with the status 403 if the client is refused, or does not speak version 2 of the protocol. Do
    * not catch it: it becomes the response
    */
@@ -74,6 +75,9 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
   /**
    * Sends an event to all clients that have joined a topic, on all nodes.
    *
+   * @param topic the topic, such as `room:1`
+   * @param event the name of the event
+   * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
    * @throws TypeError for a payload that JSON cannot represent
    */
@@ -81,6 +85,7 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
   /**
    * Closes the connections with this id with 1001, on all nodes. phoenix.js connects again, and `connect` decides.
    *
+   * @param id what the option `id` has returned for these connections
    * @throws TypeError or RangeError for an id that is not a string of 1 to 450 UTF-16 units
    */
   readonly disconnect: (id: string) => void;

@@ -4,7 +4,9 @@ import { decodeText } from "./decode-text.ts";
 
 /** The part of a route's request that is used here, in any framework. */
 export interface ConnectRequest {
+  /** The path and query, or the whole URL. Default: no parameters. */
   readonly url?: string | undefined;
+  /** The headers: a `Headers` object, or an object with lower-case names. */
   readonly headers: object;
 }
 

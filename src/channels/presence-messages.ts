@@ -4,8 +4,11 @@ import type { Self } from "../websock.ts";
 
 /** The part of a `Presence` that channels use. */
 export interface PresenceSource {
+  /** The entries of `topic` by key. */
   list(topic: string): ReadonlyMap<string, readonly Tracked<object>[]>;
+  /** Calls `listener` when entries have changed. */
   onDiff(listener: (topic: string, diff: Diff<object>) => void): unknown;
+  /** Removes the entries of `self` in `topic`. */
   untrack(self: Self<never>, topic: string): void;
 }
 

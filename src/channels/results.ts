@@ -41,12 +41,22 @@ export const accept = <State>(state: State, reply: unknown = {}): readonly ["acc
 /**
  * The result of `join` or `connect` that refuses the client.
  *
+ * ```ts
+ * join: (_payload, { topic }) => (topic === "room:secret" ? refuse("members only") : accept(null)),
+ * ```
+ *
  * @param reason of `join`: the payload of the reply; a string is sent as `{ reason }`. Of `connect`: the body of the
  * response, if it is a string
  */
 export const refuse = (reason: unknown): readonly ["refuse", unknown] => ["refuse", reason];
 
-/** The result that sends nothing and continues with `state`. */
+/**
+ * The result that sends nothing and continues with `state`.
+ *
+ * ```ts
+ * return noreply({ count: state.count + 1 });
+ * ```
+ */
 export const noreply = <State>(state: State): ChannelResult<State> => ["noreply", state];
 
 /**
@@ -56,7 +66,9 @@ export const noreply = <State>(state: State): ChannelResult<State> => ["noreply"
  * return reply("error", { reason: "too long" }, state);
  * ```
  *
+ * @param status `"ok"` or `"error"`
  * @param payload a value that JSON can represent, or bytes
+ * @param state the next state
  */
 export const reply = <State>(status: Status, payload: unknown, state: State): ChannelResult<State> => [
   "reply",
@@ -68,7 +80,13 @@ export const reply = <State>(status: Status, payload: unknown, state: State): Ch
 /**
  * The result that sends an event to the client of this channel.
  *
+ * ```ts
+ * return push("saved", { id }, state);
+ * ```
+ *
+ * @param event the name of the event
  * @param payload a value that JSON can represent, or bytes
+ * @param state the next state
  */
 export const push = <State>(event: string, payload: unknown, state: State): ChannelResult<State> => [
   "push",
@@ -80,6 +98,13 @@ export const push = <State>(event: string, payload: unknown, state: State): Chan
 /**
  * The result that ends the channel. With the reason `"normal"` or `"shutdown"`, the client receives `phx_close` and
  * does not join again; with any other, `phx_error`, after which phoenix.js joins again.
+ *
+ * ```ts
+ * return stop("normal", state);
+ * ```
+ *
+ * @param reason why the channel ends
+ * @param state the state that `terminate` receives
  */
 export const stop = <State>(reason: unknown, state: State): ChannelResult<State> => ["stop", reason, state];
 

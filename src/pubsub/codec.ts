@@ -2,9 +2,17 @@
 
 /** Encodes infos for other processes. With the option `strict`, local infos are encoded and decoded, too. */
 export interface Codec {
-  /** @throws any error for a value that cannot be encoded; the caller of `broadcast` or `send` gets it */
+  /**
+   * Encodes an info.
+   *
+   * @throws any error for a value that cannot be encoded; the caller of `broadcast` or `send` gets it
+   */
   readonly encode: (info: unknown) => Uint8Array | string;
-  /** @param bytes what {@link encode} returned; a string as UTF-8 */
+  /**
+   * Decodes what {@link encode} has made on any node.
+   *
+   * @param bytes what {@link encode} returned; a string as UTF-8
+   */
   readonly decode: (bytes: Uint8Array) => unknown;
 }
 

@@ -56,7 +56,7 @@ export interface PubSubOptions {
   readonly codec?: Codec;
   /** Encodes and decodes local infos, too, so that tests see what another process would receive. Default: `false`. */
   readonly strict?: boolean;
-  /** Is called for each event. An error that it throws is ignored. */
+  /** Is called for each event. An error that it throws is ignored. Default: none. */
   readonly onEvent?: (event: PubSubEvent) => void;
   /**
    * With a backplane: how long the node still receives a topic after its last member in this process has left. Default:
@@ -103,14 +103,15 @@ export interface SubscribeOptions<Info> {
    * Makes the info that announces a gap to `handleInfo`. For the cause `"slow"`, it is delivered directly before the
    * first info after the gap, or when the first message after the gap has been sent to the client, whichever comes
    * first. For the cause `"publisher"`, it is delivered before the first info after the gap. For the cause `"engine"`,
-   * it is delivered when the engine is up again, to 1 000 members in each event-loop tick.
+   * it is delivered when the engine is up again, to 1 000 members in each event-loop tick. Default: none; gaps are then
+   * only reported to the option `onEvent` of the `PubSub`.
    */
   readonly onGap?: (gap: Gap) => Info;
 }
 
 /** Options of `topic.publish`, `topic.broadcast` and `topic.stop`. */
 export interface SendOptions {
-  /** Connections that are left out. */
+  /** Connections that are left out. Default: none. */
   readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
   /** Only to members in this process. Default: `false`. */
   readonly local?: boolean;

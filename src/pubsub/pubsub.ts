@@ -66,6 +66,7 @@ export class PubSub {
   /**
    * The topic of this name. Cheap: call it whenever you need it.
    *
+   * @param name a string of 1 to 512 UTF-16 units
    * @typeParam Info the type of the infos that its members receive. Default: none
    * @throws TypeError for a name that is not a string, RangeError unless it has 1 to 512 UTF-16 units
    */
@@ -77,6 +78,7 @@ export class PubSub {
   /**
    * The address of a connection. It is valid until the connection ends.
    *
+   * @param self the connection
    * @throws TypeError for a value that is not a `self`; Error on a host whose connections cannot send to each other
    */
   address<Info>(self: Self<Info>): Address<Info> {
@@ -89,6 +91,8 @@ export class PubSub {
   /**
    * Sends an info to the `handleInfo` of the connection with this address, on whichever node it is.
    *
+   * @param to what {@link address} has returned, on any node
+   * @param info any value; for a connection of another node, one that the codec can encode
    * @returns `false` if it is certain that the info does not arrive: {@link close} was called; or the address is not
    * one of another node, and no connection in this process has it; or it is one of another node, and the engine is
    * away, too many bytes wait to be acknowledged, or the info is too large for the engine. `true` is no promise that
@@ -107,6 +111,9 @@ export class PubSub {
   /**
    * Ends the connection with this address, on whichever node it is, as `self.stop` does.
    *
+   * @param to what {@link address} has returned, on any node
+   * @param reason why the connection ends
+   * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
    * @returns `false` if it is certain that no connection is ended; the reasons are those of {@link send}
    * @throws TypeError or RangeError as `self.stop` does, and TypeError for an address that is not a string
    */
@@ -128,6 +135,7 @@ export class PubSub {
    * pubsub.broadcastToNodes({ type: "config-changed" });
    * ```
    *
+   * @param info any value; with a backplane, one that the codec can encode
    * @returns `false` if other nodes cannot be reached, or after {@link close}
    * @throws the error of the codec
    */
@@ -154,12 +162,16 @@ export class PubSub {
     return () => void infoListeners.delete(own);
   }
 
-  /** The names of the topics to which a connection is subscribed, also while its `init` is pending. */
+  /**
+   * The names of the topics to which a connection is subscribed, also while its `init` is pending.
+   *
+   * @param self the connection
+   */
   topicsOf(self: Self<never>): string[] {
     return this.#hub.registry.topicsOf(sessionOf(self));
   }
 
-  /** Counters. */
+  /** How many topics, subscriptions and addresses there are now, and how many messages there have been. */
   get stats(): PubSubStats {
     const { registry, delivery, publishes, broadcasts, nodes } = this.#hub;
     return {

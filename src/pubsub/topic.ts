@@ -20,15 +20,23 @@ export interface Topic<Info = never> {
    * connection that subscribes again still receives everything once, with the options of its first subscription, and
    * stays a member until each subscription is cancelled.
    *
+   * @param self the connection
+   * @param options what happens to messages that are too much for it
    * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
    * less; Error on a host whose connections cannot send to each other
    */
   readonly subscribe: (self: Self<Info>, options?: SubscribeOptions<Info>) => Subscription;
-  /** Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive. */
+  /**
+   * Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive.
+   *
+   * @param self the connection
+   */
   readonly unsubscribe: (self: Self<never>) => void;
   /**
    * Sends an info to the `handleInfo` of each member.
    *
+   * @param info any value; with a backplane, one that the codec can encode
+   * @param options who is left out
    * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
    * @throws the error of the codec, with a backplane or with the option `strict`
    */
@@ -36,6 +44,8 @@ export interface Topic<Info = never> {
   /**
    * Sends messages to the client of each member. No callback runs.
    *
+   * @param messages one message or an array of messages
+   * @param options who is left out
    * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
    * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message
    */
@@ -44,6 +54,9 @@ export interface Topic<Info = never> {
    * Ends the connection of each member, as `self.stop` does. Subscribe the connections of a user to `user:<id>`, and
    * this kicks the user.
    *
+   * @param reason why the connections end: as for `self.stop`
+   * @param detail the close code, the close reason text, messages to send first, and whether to abort the connections
+   * @param options who is left out
    * @throws TypeError or RangeError as `self.stop` does
    */
   readonly stop: (reason: string, detail?: StopDetail, options?: SendOptions) => void;

@@ -18,6 +18,7 @@ export interface BackplaneTarget {
 
 /** One case. */
 export interface BackplaneCase {
+  /** What the case tests. */
   readonly name: string;
   /** Resolves if the backplane behaves as it should; rejects with an error that says what it did instead. */
   run(): Promise<void>;
@@ -36,6 +37,8 @@ export interface BackplaneCase {
  *
  * Each case connects nodes of its own, with channels of its own, and closes them. Cases can run at the same time if
  * there is no `interrupt`.
+ *
+ * @param target how to create and to interrupt the backplane
  */
 export const backplaneCases = (target: BackplaneTarget): readonly BackplaneCase[] =>
   CASES.filter(({ interrupts }) => !interrupts || target.interrupt !== undefined).map(({ name, test }) => ({

@@ -173,6 +173,8 @@ export class TestClient<in Info = never> {
   /**
    * Sends a string as a text message, and anything else as a binary message. While the server has paused reading,
    * messages are held back.
+   *
+   * @param data a string is sent as text, bytes as binary
    */
   send(data: string | Uint8Array | ArrayBuffer): void {
     if (typeof data === "string") {
@@ -183,17 +185,30 @@ export class TestClient<in Info = never> {
     }
   }
 
-  /** Sends a ping. The pong of the server is received like a message. */
+  /**
+   * Sends a ping. The pong of the server is received like a message.
+   *
+   * @param data the payload. Default: empty
+   */
   ping(data = ""): void {
     this.sendControl({ opcode: "ping", data: encoder.encode(data) });
   }
 
-  /** Sends an unsolicited pong. */
+  /**
+   * Sends an unsolicited pong.
+   *
+   * @param data the payload. Default: empty
+   */
   pong(data = ""): void {
     this.sendControl({ opcode: "pong", data: encoder.encode(data) });
   }
 
-  /** Sends a close frame, unless the client has already sent one. Without `code`, its payload is empty. */
+  /**
+   * Sends a close frame, unless the client has already sent one. Without `code`, its payload is empty.
+   *
+   * @param code the close code
+   * @param text the close reason text
+   */
   close(code?: number, text = ""): void {
     if (this.closeSent) return;
     this.closeSent = true;
@@ -268,7 +283,11 @@ export class TestClient<in Info = never> {
     if (this.transport.setReading(true)) this.session.onDrain();
   }
 
-  /** Closes the connection in the same way as `close()` (1001, the default) or `drain()` (1012) of a server. */
+  /**
+   * Closes the connection in the same way as `close()` (1001, the default) or `drain()` (1012) of a server.
+   *
+   * @param code 1001 as when the server closes, or 1012 as when it drains. Default: 1001
+   */
   shutdown(code: 1001 | 1012 = 1001): void {
     this.session.shutdown(code);
   }

@@ -32,7 +32,7 @@ export class ManualClock implements Clock {
     return this.time;
   }
 
-  /** For sessions: sets the time at which `task` is due; `Infinity`: never. */
+  /** For sessions: sets the time `at` which `task` is due; `Infinity`: never. */
   schedule(task: Timed, at: number): void {
     if (at === Number.POSITIVE_INFINITY) this.moments.delete(task);
     else this.moments.set(task, at);

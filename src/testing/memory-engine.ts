@@ -16,7 +16,9 @@ export interface MemoryEngineOptions {
 
 /** A message on its way from the engine to one node. */
 export interface MemoryMessage {
+  /** The channel to which it was published. */
   readonly channel: string;
+  /** The envelope, as it was published. */
   readonly bytes: Uint8Array;
   /** The node that has published it. */
   readonly from: string;
@@ -43,9 +45,11 @@ export interface MemoryUpOptions {
 
 /** How often nodes have asked the engine for something. */
 export interface MemoryEngineStats {
+  /** Messages that were published. */
   readonly publishes: number;
   /** Channels in all subscribe commands, those after a reconnection included. */
   readonly subscribes: number;
+  /** Channels in all unsubscribe commands. */
   readonly unsubscribes: number;
   /** Calls of `reconnect()`. */
   readonly reconnects: number;
@@ -119,12 +123,20 @@ export class MemoryEngine {
     for (const queue of this.queuesOf(steps)) queue.hold();
   }
 
-  /** Continues with the steps that were held back, in their order. */
+  /**
+   * Continues with the steps that were held back, in their order.
+   *
+   * @param steps what to continue with. Default: everything
+   */
   release(...steps: readonly MemorySteps[]): void {
     for (const queue of this.queuesOf(steps)) queue.release();
   }
 
-  /** The nodes that have subscribed to a channel at present. */
+  /**
+   * The nodes that have subscribed to a channel at present.
+   *
+   * @param channel the name of the channel
+   */
   subscribers(channel: string): readonly string[] {
     return [...this.connections].filter((each) => each.channels.has(channel)).map((each) => each.node);
   }

@@ -6,6 +6,10 @@ import { PubSub } from "../pubsub/pubsub.ts";
  * Creates a `PubSub` that is strict by default: infos are encoded and decoded, so that a test fails if one would not
  * reach another process unchanged.
  *
+ * ```ts
+ * const pubsub = testPubSub();
+ * ```
+ *
  * @param options options of `PubSub`
  * @throws TypeError for an unknown option
  */

@@ -1,8 +1,14 @@
-/** Every name that an entry of the package exports has a docstring directly above its declaration. */
-import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+/**
+ * Every name that an entry of the packages exports has a docstring directly above its declaration. In the API reference
+ * (of `websock-js`), also members, parameters, defaults and examples are described.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { promisify } from "node:util";
+import { beforeAll, describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const dist = `${root}dist/`;
@@ -71,6 +77,10 @@ test.each([
   ["dist/adapters/deno.d.ts", "attach"],
   ["dist/adapters/cloudflare.d.ts", "attach"],
   ["dist/pubsub/index.d.ts", "PubSub"],
+  ["dist/pubsub/backplanes/redis.d.ts", "redisBackplane"],
+  ["dist/pubsub/backplanes/nats.d.ts", "natsBackplane"],
+  ["dist/pubsub/backplanes/cluster.d.ts", "clusterBackplane"],
+  ["dist/pubsub/backplanes/threads.d.ts", "threadsBackplane"],
   ["dist/channels/index.d.ts", "channels"],
   ["dist/testing/index.d.ts", "connectRoute"],
   ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
@@ -95,4 +105,108 @@ test("every adapter exports upgrade, UpgradeError and the types of its attach", 
       ]),
     );
   }
+});
+
+/** What is needed here of TypeDoc's JSON: https://typedoc.org/api/modules/JSONOutput.html */
+interface Part {
+  readonly text: string;
+}
+interface Comment {
+  readonly summary: readonly Part[];
+  readonly blockTags?: readonly { readonly tag: string; readonly name?: string; readonly content: readonly Part[] }[];
+}
+interface Reflection {
+  readonly name: string;
+  readonly kind: number;
+  readonly comment?: Comment;
+  readonly flags: { readonly isOptional?: boolean; readonly isExternal?: boolean };
+  readonly children?: readonly Reflection[];
+  readonly signatures?: readonly Reflection[];
+  readonly parameters?: readonly Reflection[];
+  readonly getSignature?: Reflection;
+  readonly type?: { readonly declaration?: Reflection };
+  readonly inheritedFrom?: object;
+  readonly overwrites?: object;
+}
+
+/** TypeDoc's `ReflectionKind`. */
+const KIND = { function: 64, constructor: 512, property: 1024, reference: 4_194_304 };
+
+/** What others define, of whom only the parts that are used are declared, and `ChannelFor`, a `Channel` of any types. */
+const FOREIGN = new Set([
+  ...["BunServeOptions", "BunWebSocketHandlers", "DenoServeInfo", "DurableObjectContext", "WsServer", "WsSocket"],
+  ...["IORedisClient", "NodeRedisClient", "NatsConnection", "NatsOptions", "NatsStatus", "NatsSubscription"],
+  ...["StandardSchema", "ChannelFor"],
+]);
+
+/** What the user implements: the text of a callback says what it receives. */
+const CALLBACKS = /^(WebSock|Channel|Codec|DenoHandler|Backplane\w*|\w*Options)$/;
+
+const summaryOf = (comment: Comment | undefined): string => comment?.summary.map(({ text }) => text).join("") ?? "";
+const textOf = (comment: Comment | undefined): string =>
+  [
+    summaryOf(comment),
+    ...(comment?.blockTags ?? []).flatMap(({ tag, name = "", content }) => [
+      tag,
+      name,
+      ...content.map(({ text }) => text),
+    ]),
+  ].join(" ");
+
+/** The signatures of a function, of a method, or of a property that is a function. */
+const signaturesOf = ({ signatures, type }: Reflection): readonly Reflection[] =>
+  signatures ?? type?.declaration?.signatures ?? [];
+
+const commentOf = (it: Reflection): Comment | undefined =>
+  it.comment ?? it.getSignature?.comment ?? signaturesOf(it).find(({ comment }) => comment !== undefined)?.comment;
+
+/** What the docstring of an export, or of one of its members, does not say. */
+function* missingIn(it: Reflection, owner: string, isExport: boolean): Generator<string> {
+  const isOwn = it.flags.isExternal !== true && it.inheritedFrom === undefined && it.kind !== KIND.reference;
+  // A symbol is a mark in a type that is opaque to users.
+  if (!isOwn || it.name.startsWith("[")) return;
+  const name = `${owner}.${it.name}`;
+  const comment = commentOf(it);
+  const text = textOf(comment);
+  if (it.kind !== KIND.constructor) {
+    if (it.overwrites === undefined && summaryOf(comment).split(" ").length < 2) yield `${name}: its meaning`;
+    if (isExport && it.kind === KIND.function && !text.includes("```ts\n")) yield `${name}: an example`;
+    if (!CALLBACKS.test(isExport ? it.name : owner.split(".").at(-1)!))
+      for (const signature of signaturesOf(it))
+        for (const parameter of signature.parameters ?? []) {
+          const isNamed = new RegExp(`\`[^\`]*\\b${parameter.name}\\b[^\`]*\``).test(text);
+          if (!isNamed && summaryOf(parameter.comment) === "" && parameter.name !== "__namedParameters")
+            yield `${name}: its parameter ${parameter.name}`;
+        }
+    if (it.kind === KIND.property && it.flags.isOptional === true && /Options$/.test(owner) && !/[Dd]efault/.test(text))
+      yield `${name}: its default`;
+  }
+  if (!FOREIGN.has(it.name)) for (const child of it.children ?? []) yield* missingIn(child, name, false);
+}
+
+describe("the API reference", () => {
+  let modules: readonly Reflection[];
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), "websock-reference-"));
+    const file = join(folder, "reference.json");
+    const args = ["node_modules/typedoc/bin/typedoc", "--json", file, "--out", folder, "--logLevel", "Error"];
+    await promisify(execFile)(process.execPath, args, { cwd: `${root}packages/reference` });
+    modules = JSON.parse(readFileSync(file, "utf8")).children;
+    rmSync(folder, { recursive: true });
+  }, 60_000);
+
+  test("has a module for each entry of the package", () => {
+    const { exports } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
+    const entries = Object.keys(exports).filter((path) => path !== "./package.json");
+    const names = entries.map((path) => path.replace(/^\./, "websock-js")).sort();
+    expect(modules.map(({ name }) => name).sort()).toEqual(names);
+    for (const { name, children = [] } of modules) expect(children.length, name).toBeGreaterThan(0);
+  });
+
+  test("describes each export, its members, parameters and defaults, and has an example for each function", () => {
+    const missing = modules.flatMap(({ name, children = [] }) =>
+      children.flatMap((child) => [...missingIn(child, name, true)]),
+    );
+    expect(missing).toEqual([]);
+  });
 });

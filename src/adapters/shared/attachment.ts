@@ -39,6 +39,7 @@ export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
   /**
    * Like {@link close}, but with 1012 and in batches, so that clients do not reconnect all in the same moment.
    *
+   * @param options the size of the batches, the time between them, and the deadline
    * @throws TypeError for an option that is not a positive number
    */
   drain(options?: DrainOptions): Promise<void>;

@@ -40,6 +40,7 @@ let broker: Broker | undefined;
  * Workers and primary exchange messages with the single key `"websock-js"`. Other listeners for the event `message` of
  * a worker or a process should ignore them, as they are ignored if they come from elsewhere.
  *
+ * @param options how much may wait for a worker that reads slowly
  * @throws TypeError for an unknown or invalid option
  * @throws Error in a worker, and if it was called before
  */
@@ -83,6 +84,10 @@ export const setupPrimary = (options: BrokerOptions = {}): void => {
  *
  * Call {@link setupPrimary} in the primary process. A process that has another manager as its primary, such as one in
  * the cluster mode of PM2, cannot use it.
+ *
+ * ```ts
+ * const pubsub = new PubSub({ backplane: clusterBackplane() });
+ * ```
  *
  * @throws Error in a process that is no worker of `node:cluster`, and in a primary process before `setupPrimary()`
  */

@@ -37,6 +37,7 @@ export interface NatsBackplaneOptions {
  * The connection must be established before it is passed: `connect` of the client rejects if no server can be reached,
  * unless its option `waitOnFirstConnect` is `true`.
  *
+ * @param options the connection, and the prefix of all subjects
  * @throws TypeError for an invalid or unknown option
  *
  * @example

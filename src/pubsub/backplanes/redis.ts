@@ -25,6 +25,7 @@ export interface IORedisClient {
   psubscribe(...args: never[]): unknown;
 }
 
+/** Options of {@link redisBackplane}. */
 export interface RedisBackplaneOptions {
   /**
    * The client that publishes. It may also be used for other commands. It is neither configured nor closed here. For

@@ -67,6 +67,10 @@ export class ThreadHub {
 /**
  * Creates the backplane of a thread.
  *
+ * ```ts
+ * const pubsub = new PubSub({ backplane: threadsBackplane(workerData.port) });
+ * ```
+ *
  * @param port what `connect()` of a {@link ThreadHub} has returned. It serves one `PubSub`, which closes it at its end
  * @throws TypeError if it is no `MessagePort`
  */

@@ -101,6 +101,9 @@ export class Presence<Meta> {
    * keys, and several connections can have entries under the same key. Replaces the entry that the same connection has
    * under the same key. Does nothing if the connection is ending, or the `PubSub` is closed.
    *
+   * @param self the connection
+   * @param topic any name of 1 to 512 UTF-16 units
+   * @param key any string, such as the id of a user
    * @param meta must not be modified afterwards
    * @throws TypeError for a value that is not a `self`, and for a topic or a key that is not a string; RangeError
    * unless the topic has 1 to 512 UTF-16 units, and with a backplane for an entry of more than 65 536 bytes; Error in a
@@ -137,6 +140,9 @@ export class Presence<Meta> {
    * presence.update(self, "room:1", user.id, (meta) => ({ ...meta, isTyping: true }));
    * ```
    *
+   * @param self the connection
+   * @param topic the topic of the entry
+   * @param key the key of the entry
    * @param meta the new meta, or a function that makes it of the present one
    * @throws the errors of {@link track}
    */
@@ -147,7 +153,13 @@ export class Presence<Meta> {
     this.track(self, topic, key, isFunction(meta) ? meta(known.tracked.meta) : meta);
   }
 
-  /** Removes the entries of a connection in a topic: the one under `key`, or without `key` all. */
+  /**
+   * Removes the entries of a connection in a topic: the one under `key`, or without `key` all.
+   *
+   * @param self the connection
+   * @param topic the topic of the entries
+   * @param key the key of the entry. Default: all keys
+   */
   untrack(self: Self<never>, topic: string, key?: string): void {
     const topics = this.#connections.get(sessionOf(self))?.topics;
     const keys = topics?.get(topic);
@@ -163,12 +175,19 @@ export class Presence<Meta> {
   /**
    * The entries of a topic by key, as this node knows them now: a snapshot. A diff that follows may contain changes
    * that are in the snapshot already: compare the `ref`s.
+   *
+   * @param topic the topic of the entries
    */
   list(topic: string): PresenceList<Meta> {
     return this.#view.list(topic);
   }
 
-  /** The entries under a key, as this node knows them now. */
+  /**
+   * The entries under a key, as this node knows them now.
+   *
+   * @param topic the topic of the entries
+   * @param key the key of the entries
+   */
   get(topic: string, key: string): readonly Tracked<Meta>[] {
     return this.#view.get(topic, key);
   }
@@ -190,6 +209,8 @@ export class Presence<Meta> {
    * Sends the changes in a topic, as {@link onDiff} reports them, to the `handleInfo` of a connection, until it ends.
    * Those of its own entries are among them. A connection that subscribes twice receives them twice.
    *
+   * @param self the connection
+   * @param topic the topic whose changes it receives
    * @param toInfo makes the info. An error that it throws is reported to the option `onEvent` of the `PubSub`
    * @throws TypeError or RangeError for a `self` or topic as {@link track} does; Error in a Durable Object
    */

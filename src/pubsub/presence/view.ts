@@ -4,6 +4,7 @@
 export interface Tracked<Meta> {
   /** Identifies the entry among those of all nodes. An update replaces an entry by one with another `ref`. */
   readonly ref: string;
+  /** What is known of the entry: the last argument of `track`, or what an update has made of it. */
   readonly meta: Meta;
   /** The `node` of the `PubSub` of its connection. */
   readonly node: string;
@@ -15,7 +16,9 @@ export interface Tracked<Meta> {
  * JSON does not represent maps: send `Object.fromEntries(diff.joins)`.
  */
 export interface Diff<Meta> {
+  /** The new entries by key. */
   readonly joins: ReadonlyMap<string, readonly Tracked<Meta>[]>;
+  /** The entries that are no longer there, by key. */
   readonly leaves: ReadonlyMap<string, readonly Tracked<Meta>[]>;
 }
 

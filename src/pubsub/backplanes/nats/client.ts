@@ -23,16 +23,19 @@ export interface NatsConnection {
   reconnect(): Promise<void>;
 }
 
+/** What a client of NATS returns for a subscription. */
 export interface NatsSubscription {
   unsubscribe(): void;
 }
 
+/** An event of a client of NATS. */
 export interface NatsStatus {
   readonly type: string;
   /** With the type `error`. */
   readonly error?: Error;
 }
 
+/** The options of a client of NATS that are looked at, to warn of unsuitable ones. */
 export interface NatsOptions {
   readonly maxReconnectAttempts?: number;
   readonly noEcho?: boolean;
