@@ -153,6 +153,8 @@ export default defineConfig({
   srcExclude: ["src/**", "packages/**", "test/**", "runtimes/**", "tracers/**", "scripts/**"],
   rewrites: { "README.md": "index.md" },
   cleanUrls: true,
+  // The colours of diagrams and charts are those of the reader's system, which the page cannot change.
+  appearance: "force-auto",
   // A server of the reader.
   ignoreDeadLinks: [/^https?:\/\/localhost/],
   markdown: { anchor: { slugify }, config: linkSources },
