@@ -28,7 +28,7 @@ export interface AttachOptions extends HostOptions {
    * error is reported to `onError` and the request is refused with 400. Default: all upgrade requests go to the app.
    *
    * ```ts
-   * attach(server, { only: (request) => /^\/socket(\?|$)/.test(request.url ?? "") })
+   * attach(server, { only: ({ url = "" }) => url === "/socket" || url.startsWith("/socket?") })
    * ```
    */
   readonly only?: (request: IncomingMessage | Http2ServerRequest) => boolean;

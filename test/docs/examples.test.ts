@@ -49,6 +49,12 @@ const ON_NODE = ["express", "fastify", "koa", "hono", "h3", "node-http", "http2"
 const PROGRAMS = [
   ...["express", "fastify", "hono"].map((name) => ["README.md", name, "node"] as const),
   ...ON_NODE.map((name) => [GETTING_STARTED, name, "node"] as const),
+  // The same programs, over `node:http` of the other runtimes.
+  ...FETCH_HOSTS.filter(haveRuntime).flatMap((runtime) =>
+    ON_NODE.filter((name) => name !== "http2" && name !== "ws").map(
+      (name) => [GETTING_STARTED, name, runtime] as const,
+    ),
+  ),
   ...FETCH_HOSTS.filter(haveRuntime).flatMap((name) =>
     ["README.md", GETTING_STARTED].map((page) => [page, name, name] as const),
   ),
