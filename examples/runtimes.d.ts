@@ -5,7 +5,7 @@ declare const Bun: {
 declare const Deno: {
   readonly env: { get(name: string): string | undefined };
   serve(
-    options: { readonly port: number; readonly onListen: (address: { readonly port: number }) => void },
+    options: { readonly port: number; readonly onListen?: (address: { readonly port: number }) => void },
     handler: (request: Request) => Response | Promise<Response>,
   ): { shutdown(): Promise<void> };
   addSignalListener(signal: "SIGTERM", listener: () => void): void;

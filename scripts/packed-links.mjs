@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 
 /** The fragment that GitHub and npm give to a heading. */
-const slug = (heading) =>
+export const slug = (heading) =>
   heading
     .trim()
     .toLowerCase()

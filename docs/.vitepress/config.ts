@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type DefaultTheme, defineConfig, type MarkdownOptions } from "vitepress";
+import { slug } from "../../scripts/packed-links.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { exports, homepage } = JSON.parse(readFileSync(`${root}package.json`, "utf8")) as {
@@ -110,14 +111,6 @@ const sidebar: Item[] = [
   ),
 ];
 
-/** The fragment of a heading, as GitHub and npm make it: links between pages work there and here. */
-const slugify = (heading: string): string =>
-  heading
-    .trim()
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
-    .replaceAll(/\s/g, "-");
-
 /** Links to files that are not pages, such as sources, lead to the repository; without one, they are plain text. */
 const linkSources: NonNullable<MarkdownOptions["config"]> = (md) => {
   const isSource = (href: string): boolean => !/^([a-z]+:|#)/.test(href) && !/\.(md|svg|png)(#|$)/.test(href);
@@ -157,7 +150,8 @@ export default defineConfig({
   appearance: "force-auto",
   // A server of the reader.
   ignoreDeadLinks: [/^https?:\/\/localhost/],
-  markdown: { anchor: { slugify }, config: linkSources },
+  // Links between pages work here and on GitHub.
+  markdown: { anchor: { slugify: slug }, config: linkSources },
   vite: { logLevel: "warn" },
   themeConfig: {
     sidebar,

@@ -44,7 +44,7 @@ type Attach = {
  * export class Room extends DurableObject {
  *   sockets = attach(this, this.ctx, Chat);
  *   fetch(request: Request) {
- *     return upgrade(request, Chat, { room: this.ctx.id.name });
+ *     return upgrade(request, Chat, { room: this.ctx.id.toString() });
  *   }
  *   announce(news: string) {
  *     for (const self of this.sockets) self.send(news);

@@ -47,11 +47,11 @@ type Send<Answer> = (request: Request, injection: Injection) => Answer | Promise
  * ```ts
  * // Express, Koa, Nest, node:http: the listener for http.createServer, or the server of the framework
  * const { client, response } = await connectRoute("/chat/lobby", { listener: app }, { headers: { cookie: "user=ada" } });
- * const { client, response } = await connectRoute("/chat/lobby", { server: nest.getHttpServer() });
+ * const inNest = await connectRoute("/chat/lobby", { server: nest.getHttpServer() });
  * // Hono, h3 and other apps that take a Request
- * const { client, response } = await connectRoute("/chat/lobby", (request) => app.request(request));
+ * const inHono = await connectRoute("/chat/lobby", (request) => app.request(request));
  * // Fastify
- * const { client, response } = await connectRoute("/chat/lobby", (_, injection) => app.inject(injection));
+ * const inFastify = await connectRoute("/chat/lobby", (_, injection) => app.inject(injection));
  * ```
  *
  * The request is validated as on a server, and the client is that of `connect`. `{ listener }` and `{ server }` need

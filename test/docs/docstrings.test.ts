@@ -2,13 +2,11 @@
  * Every name that an entry of the packages exports has a docstring directly above its declaration. In the API reference
  * (of `websock-js`), also members, parameters, defaults and examples are described.
  */
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { type Comment, KIND, type Reflection, reference, summaryOf, textOf } from "../support/reference.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const dist = `${root}dist/`;
@@ -107,31 +105,6 @@ test("every adapter exports upgrade, UpgradeError and the types of its attach", 
   }
 });
 
-/** What is needed here of TypeDoc's JSON: https://typedoc.org/api/modules/JSONOutput.html */
-interface Part {
-  readonly text: string;
-}
-interface Comment {
-  readonly summary: readonly Part[];
-  readonly blockTags?: readonly { readonly tag: string; readonly name?: string; readonly content: readonly Part[] }[];
-}
-interface Reflection {
-  readonly name: string;
-  readonly kind: number;
-  readonly comment?: Comment;
-  readonly flags: { readonly isOptional?: boolean; readonly isExternal?: boolean };
-  readonly children?: readonly Reflection[];
-  readonly signatures?: readonly Reflection[];
-  readonly parameters?: readonly Reflection[];
-  readonly getSignature?: Reflection;
-  readonly type?: { readonly declaration?: Reflection };
-  readonly inheritedFrom?: object;
-  readonly overwrites?: object;
-}
-
-/** TypeDoc's `ReflectionKind`. */
-const KIND = { function: 64, constructor: 512, property: 1024, reference: 4_194_304 };
-
 /** What others define, of whom only the parts that are used are declared, and `ChannelFor`, a `Channel` of any types. */
 const FOREIGN = new Set([
   ...["BunServeOptions", "BunWebSocketHandlers", "DenoServeInfo", "DurableObjectContext", "WsServer", "WsSocket"],
@@ -141,17 +114,6 @@ const FOREIGN = new Set([
 
 /** What the user implements: the text of a callback says what it receives. */
 const CALLBACKS = /^(WebSock|Channel|Codec|DenoHandler|Backplane\w*|\w*Options)$/;
-
-const summaryOf = (comment: Comment | undefined): string => comment?.summary.map(({ text }) => text).join("") ?? "";
-const textOf = (comment: Comment | undefined): string =>
-  [
-    summaryOf(comment),
-    ...(comment?.blockTags ?? []).flatMap(({ tag, name = "", content }) => [
-      tag,
-      name,
-      ...content.map(({ text }) => text),
-    ]),
-  ].join(" ");
 
 /** The signatures of a function, of a method, or of a property that is a function. */
 const signaturesOf = ({ signatures, type }: Reflection): readonly Reflection[] =>
@@ -187,13 +149,8 @@ function* missingIn(it: Reflection, owner: string, isExport: boolean): Generator
 describe("the API reference", () => {
   let modules: readonly Reflection[];
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), "websock-reference-"));
-    const file = join(folder, "reference.json");
-    const args = ["node_modules/typedoc/bin/typedoc", "--json", file, "--out", folder, "--logLevel", "Error"];
-    await promisify(execFile)(process.execPath, args, { cwd: `${root}packages/reference` });
-    modules = JSON.parse(readFileSync(file, "utf8")).children;
-    rmSync(folder, { recursive: true });
-  }, 60_000);
+    modules = await reference();
+  }, 120_000);
 
   test("has a module for each entry of the package", () => {
     const { exports } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));

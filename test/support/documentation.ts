@@ -134,20 +134,56 @@ const PORT = /(?<=localhost:|127\.0\.0\.1:|listen\(|port: )4000\b/g;
 /** The code of a program with another port than 4000. */
 export const withPort = (code: string, port: number): string => code.replaceAll(PORT, String(port));
 
+/** A folder in which the sources of the documentation are compiled, with the packages that they import. */
+const workspace = (): string => {
+  const output = mkdtempSync(join(tmpdir(), "websock-docs-"));
+  const modules = join(output, "node_modules");
+  mkdirSync(modules);
+  for (const name of readdirSync(join(root, "node_modules")))
+    if (!name.startsWith(".")) symlinkSync(join(root, "node_modules", name), join(modules, name));
+  symlinkSync(root, join(modules, "websock-js"));
+  writeFileSync(join(output, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(output, "globals.d.ts"), GLOBALS);
+  writeFileSync(join(output, "phoenix.d.ts"), PHOENIX);
+  return output;
+};
+
+/** @returns what the compiler printed: nothing, if everything compiles */
+const compile = (output: string, ...args: readonly string[]): Promise<string> =>
+  promisify(execFile)(
+    join(root, "node_modules/.bin/tsc"),
+    [...FLAGS, "--outDir", "built", "--rootDir", ".", "globals.d.ts", "phoenix.d.ts", RUNTIMES, ...args],
+    { cwd: output },
+  ).then(
+    () => "",
+    (error) => error.stdout,
+  );
+
+/**
+ * Compiles fragments, each a module of its own.
+ *
+ * @param flags more flags of `tsc`
+ * @returns what the compiler printed
+ */
+export const compileFragments = async (
+  fragments: ReadonlyMap<string, string>,
+  ...flags: readonly string[]
+): Promise<string> => {
+  const output = workspace();
+  try {
+    for (const [name, code] of fragments) writeFileSync(join(output, name), `${code}\nexport {};\n`);
+    return await compile(output, ...flags, ...fragments.keys());
+  } finally {
+    rmSync(output, { recursive: true });
+  }
+};
+
 /** Compiles the blocks of pages once for a test file. The programs of a page listen on a free port instead of 4000. */
 export const compiledDocumentation = (files: readonly string[]): Documentation => {
   let output: string;
   const result = { errors: "", compiled: 0, folder: (page: string) => join(output, "built", folderOf(page)) };
   beforeAll(async () => {
-    output = mkdtempSync(join(tmpdir(), "websock-docs-"));
-    const modules = join(output, "node_modules");
-    mkdirSync(modules);
-    for (const name of readdirSync(join(root, "node_modules")))
-      if (!name.startsWith(".")) symlinkSync(join(root, "node_modules", name), join(modules, name));
-    symlinkSync(root, join(modules, "websock-js"));
-    writeFileSync(join(output, "package.json"), '{ "type": "module" }');
-    writeFileSync(join(output, "globals.d.ts"), GLOBALS);
-    writeFileSync(join(output, "phoenix.d.ts"), PHOENIX);
+    output = workspace();
     const ports = await Promise.all(files.map(freePort));
     const sources = files.flatMap((page, n) => {
       mkdirSync(join(output, folderOf(page)), { recursive: true });
@@ -166,14 +202,7 @@ export const compiledDocumentation = (files: readonly string[]): Documentation =
         });
     });
     result.compiled = sources.length;
-    result.errors = await promisify(execFile)(
-      join(root, "node_modules/.bin/tsc"),
-      [...FLAGS, "--outDir", "built", "--rootDir", ".", "globals.d.ts", "phoenix.d.ts", RUNTIMES, ...sources],
-      { cwd: output },
-    ).then(
-      () => "",
-      (error) => error.stdout,
-    );
+    result.errors = await compile(output, ...sources);
   });
   afterAll(() => rmSync(output, { recursive: true }));
   return result;

@@ -23,7 +23,9 @@ export type { BrokerOptions } from "./broker.ts";
  *   new Worker(new URL("./worker.js", import.meta.url), { workerData: { port }, transferList: [port] });
  * }
  * const pubsub = new PubSub({ backplane: threadsBackplane(hub.connect()) }); // if it takes part itself
+ * ```
  *
+ * ```ts
  * // worker.js
  * const pubsub = new PubSub({ backplane: threadsBackplane(workerData.port) });
  * ```
