@@ -31,6 +31,8 @@ export default {
   basePath: "../../src",
   out: "../../docs/reference",
   router: "module",
+  // `npm run types` checks the sources.
+  skipErrorChecking: true,
   readme: "none",
   entryFileName: "modules",
   hideBreadcrumbs: true,
