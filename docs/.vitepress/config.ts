@@ -139,6 +139,13 @@ const linkSources: NonNullable<MarkdownOptions["config"]> = (md) => {
       : rule(tokens, index, options, env, self);
 };
 
+/** Blocks of code between these comments become tabs. On GitHub, they follow each other. */
+const tabs: NonNullable<MarkdownOptions["config"]> = (md) => {
+  md.core.ruler.before("normalize", "tabs", (state) => {
+    state.src = state.src.replaceAll("<!-- tabs -->", "::: code-group").replaceAll("<!-- /tabs -->", ":::");
+  });
+};
+
 export default defineConfig({
   title: "WebSock",
   description: "A request handler, but for WebSockets: on Node, Bun, Deno, Cloudflare Workers and ws.",
@@ -151,7 +158,14 @@ export default defineConfig({
   // A server of the reader.
   ignoreDeadLinks: [/^https?:\/\/localhost/],
   // Links between pages work here and on GitHub.
-  markdown: { anchor: { slugify: slug }, config: linkSources },
+  markdown: {
+    anchor: { slugify: slug },
+    languageAlias: { haproxy: "ini" },
+    config: (md) => {
+      tabs(md);
+      linkSources(md);
+    },
+  },
   vite: { logLevel: "warn" },
   themeConfig: {
     sidebar,

@@ -41,7 +41,7 @@ export const blocksOf = (page: string): readonly Block[] =>
   [...readFileSync(join(root, page), "utf8").matchAll(/^```(\w+)[^\n]*\n(.*?)^```$/gms)].map(([, language, code]) => ({
     page,
     language: language!,
-    name: /^(?:\/\/|#) ([\w.-]+\.\w+|Caddyfile)\n/.exec(code!)?.[1],
+    name: /^(?:\/\/|#) ([\w.-]+\.\w+|Caddyfile)(?:: [^\n]*)?\n/.exec(code!)?.[1],
     code: code!,
   }));
 
