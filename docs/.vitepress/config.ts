@@ -160,7 +160,7 @@ export default defineConfig({
   // Links between pages work here and on GitHub.
   markdown: {
     anchor: { slugify: slug },
-    languageAlias: { haproxy: "ini" },
+    languageAlias: { haproxy: "ini", caddy: "nginx" },
     config: (md) => {
       tabs(md);
       linkSources(md);
