@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type CloseReason, handler, ok, push, text, upgrade, type WebSockOptions } from "websock-js";
 import { attach } from "websock-js/node";
 import { type ClientOptions, WebSocket } from "ws";
-import { compiledDocumentation, type Program, startFile } from "../support/documentation.ts";
+import { compiledDocumentation, fileOn, type Program, startFile } from "../support/documentation.ts";
 import { openHttp2Stream } from "../support/http2-client.ts";
 import { haveProxy, type ProxyName, startProxy } from "../support/proxies.ts";
 import { RawClient } from "../support/raw-client.ts";
@@ -145,4 +145,12 @@ describe.skipIf(!haveProxy("nginx"))("nginx", () => {
     socket.send("still here");
     expect(await message(socket)).toBe("still here");
   });
+});
+
+test("Kubernetes waits for the hook and for the drain before it kills the process", () => {
+  const yaml = fileOn("docs/deployment/kubernetes.md", "deployment.yaml");
+  const [, grace] = /terminationGracePeriodSeconds: (\d+)/.exec(yaml)!;
+  const [, sleep] = /sleep: \{ seconds: (\d+) \}/.exec(yaml)!;
+  const [, deadline] = /deadline: ([\d_]+)/.exec(fileOn(PAGE, "server.ts"))!;
+  expect(Number(sleep) + Number(deadline!.replaceAll("_", "")) / 1_000).toBeLessThan(Number(grace));
 });
