@@ -69,14 +69,15 @@ export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
  */
 export const json = (value: unknown): OutMessage => ({ opcode: "text", data: stringify(value) });
 
-const stringify = (value: unknown): string => {
+/** @throws TypeError if JSON cannot represent the value */
+export const stringify = (value: unknown): string => {
   let data: string | undefined;
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`json() cannot serialize ${show(value)}: ${(error as Error)?.message}`, { cause: error });
+    throw new TypeError(`JSON cannot represent ${show(value)}: ${(error as Error)?.message}`, { cause: error });
   }
-  if (data === undefined) throw new TypeError(`json() cannot serialize ${show(value)}: it has no JSON representation`);
+  if (data === undefined) throw new TypeError(`JSON cannot represent ${show(value)}`);
   return data;
 };
 

@@ -14,8 +14,9 @@ import type { Subscription } from "../pubsub/options.ts";
 import type { Clock, Timed } from "../session/clock.ts";
 import { isPromiseLike } from "../session/session.ts";
 import type { Self } from "../websock.ts";
-import type { Channel, EndReason, Events, MessageRef } from "./channel.ts";
+import type { EndReason, MessageRef } from "./channel.ts";
 import { ChannelOverflow } from "./errors.ts";
+import type { AnyCallback, PreparedChannel } from "./prepared-channel.ts";
 import { checkAcceptance, checkChannelResult, isChannelResult, type Status } from "./results.ts";
 import {
   type ClientMessage,
@@ -27,19 +28,16 @@ import {
   writeReply,
 } from "./serializer.ts";
 import { ChannelSocket, type SocketHandle } from "./socket.ts";
-import { validate } from "./standard-schema.ts";
+import { type InvalidResult, validate, validateSync } from "./standard-schema.ts";
 
 /** How many events may wait for a pending callback, and how many bytes their messages may have together. */
 const MAX_WAITING = 1_024;
 const MAX_WAITING_SIZE = 1_048_576;
+/** The same for all topics of a connection: else a client could make the messages of each of its topics wait. */
+const MAX_CONNECTION_SIZE = 4 * MAX_WAITING_SIZE;
 
-type AnyCallback = (...args: unknown[]) => unknown;
-
-/** A channel as this module calls it: the types of its application are unknown. */
-export interface AnyChannel extends Omit<Channel<unknown, unknown, unknown>, "events" | "handleIn"> {
-  readonly events?: Events;
-  readonly handleIn?: AnyCallback | Readonly<Record<string, AnyCallback>>;
-}
+/** The messages of a schema, for an error message. */
+const listed = ({ issues }: InvalidResult): string => issues.map(({ message }) => message).join(", ");
 
 /** What a channel handles, in order. */
 export type ChannelEvent =
@@ -55,6 +53,8 @@ export interface ChannelOwner {
   readonly clock: Clock;
   /** In milliseconds. */
   readonly joinTimeout: number;
+  /** How many bytes wait in all topics of the connection, for callbacks that are pending. */
+  waitingSize: number;
   send(messages: OutMessage | readonly OutMessage[]): boolean;
   /** Sends the answer to a message, after which nothing else is sent for it. */
   respond(message: OutMessage): void;
@@ -72,13 +72,9 @@ export interface ChannelOwner {
   reportError(error: unknown): void;
 }
 
-/** A property of an object itself, and not of its prototype: names come from clients. */
-const ownOf = <T>(object: Readonly<Record<string, T>>, name: string): T | undefined =>
-  Object.hasOwn(object, name) ? object[name] : undefined;
-
 export class ChannelSession implements SocketHandle, Timed {
   readonly owner: ChannelOwner;
-  readonly channel: AnyChannel;
+  readonly channel: PreparedChannel;
   readonly topic: string;
   readonly joinRef: Ref;
   readonly socket = new ChannelSocket(this);
@@ -102,7 +98,7 @@ export class ChannelSession implements SocketHandle, Timed {
   /** Called after `terminate`, if the pending callback had not settled when the channel ended. */
   private onTerminated: ((returned: unknown) => void) | undefined = undefined;
 
-  constructor(owner: ChannelOwner, channel: AnyChannel, { topic, joinRef, ref }: ClientMessage) {
+  constructor(owner: ChannelOwner, channel: PreparedChannel, { topic, joinRef, ref }: ClientMessage) {
     this.owner = owner;
     this.channel = channel;
     this.topic = topic;
@@ -117,7 +113,9 @@ export class ChannelSession implements SocketHandle, Timed {
   /** Identifies the message that is being handled. */
   get ref(): MessageRef | undefined {
     const { current, topic, joinRef } = this;
-    return current?.type === "in" && current.ref !== null ? { topic, joinRef, ref: current.ref } : undefined;
+    if (current?.type !== "in" || current.ref === null) return undefined;
+    const { ref, event } = current;
+    return { topic, joinRef, ref, event };
   }
 
   // --- joining
@@ -141,7 +139,7 @@ export class ChannelSession implements SocketHandle, Timed {
   }
 
   private checkParams(payload: unknown): void {
-    const { params } = this.channel;
+    const { params } = this.channel.callbacks;
     this.step(
       () => validate(params, payload),
       (checked) => {
@@ -153,7 +151,7 @@ export class ChannelSession implements SocketHandle, Timed {
 
   private callJoin(payload: unknown): void {
     this.step(
-      () => this.channel.join(payload, this.socket),
+      () => this.channel.callbacks.join(payload, this.socket),
       (result) => {
         checkAcceptance(result, "join");
         if (result[0] === "refuse") this.refuse(typeof result[1] === "string" ? { reason: result[1] } : result[1]);
@@ -163,10 +161,14 @@ export class ChannelSession implements SocketHandle, Timed {
   }
 
   private accept(state: unknown, response: unknown): void {
-    // Encoded before the subscription, because it may throw.
-    const answer = this.answerTo(this.unanswered, "ok", response);
     this.state = state;
     this.hasState = true;
+    const { joinReply } = this.channel.callbacks;
+    const checked = joinReply === undefined ? { value: response } : validateSync(joinReply, response);
+    if (checked.issues !== undefined)
+      throw new TypeError(`the reply to the join of "${this.topic}" does not match its schema: ${listed(checked)}`);
+    // Encoded before the subscription, because it may throw.
+    const answer = this.answerTo(this.unanswered, "ok", checked.value);
     this.subscriptions = this.owner.subscribe(this);
     this.step(
       () => this.owner.whenReady(this.subscriptions),
@@ -212,49 +214,55 @@ export class ChannelSession implements SocketHandle, Timed {
       return;
     }
     const size = typeof data === "string" ? utf8Length(data) : data.length;
-    this.waitingSize += size;
+    this.addWaiting(size);
     this.waiting.push({ event, size });
     const { length } = this.waiting;
-    if (length <= MAX_WAITING && (this.waitingSize <= MAX_WAITING_SIZE || length === 1)) return;
+    const { waitingSize } = this.owner;
+    // One message may wait, whatever its size.
+    const fitsHere = this.waitingSize <= MAX_WAITING_SIZE || length === 1;
+    const fitsConnection = waitingSize <= MAX_CONNECTION_SIZE || waitingSize === size;
+    if (length <= MAX_WAITING && fitsHere && fitsConnection) return;
     this.fail(
       new ChannelOverflow(
         `more than ${MAX_WAITING} events, or ${MAX_WAITING_SIZE} bytes, wait for a callback of the channel ` +
-          `"${this.topic}"; is it slow, or does its promise never settle?`,
+          `"${this.topic}", or ${MAX_CONNECTION_SIZE} bytes for all channels of the connection; is a callback slow, ` +
+          `or does its promise never settle?`,
       ),
     );
   }
 
+  private addWaiting(size: number): void {
+    this.waitingSize += size;
+    this.owner.waitingSize += size;
+  }
+
   private handle(event: ChannelEvent): void {
-    const { channel, socket } = this;
+    const { callbacks } = this.channel;
     this.current = event;
     if (event.type === "leave") this.leave(event.ref);
     else if (event.type === "in") this.handleIn(event.event, event.payload);
     else if (event.type === "out") this.handleOut(event.event, event.payload);
-    else if (channel.handleInfo !== undefined) this.call(() => channel.handleInfo!(event.info, this.state, socket));
+    else if (callbacks.handleInfo !== undefined)
+      this.call(() => callbacks.handleInfo!(event.info as never, this.state, this.socket));
     if (!this.pending) this.current = undefined;
   }
 
   private handleOut(event: string, payload: unknown): void {
-    const callback = ownOf(this.channel.handleOut ?? {}, event);
+    const callback = this.channel.out.get(event);
     // A node with other code has broadcast it.
     if (callback === undefined) this.push(event, payload);
-    else this.call(() => callback(payload, this.state, this.socket));
+    else this.call(() => callback.call(this.channel.callbacks.handleOut, payload, this.state, this.socket));
   }
 
   private handleIn(event: string, payload: unknown): void {
-    const { events, handleIn } = this.channel;
-    const schema = events === undefined ? "unchecked" : ownOf(events, event);
-    const callback = typeof handleIn === "object" ? ownOf(handleIn, event) : handleIn;
-    if (callback === undefined || schema === undefined) {
-      this.answerCurrent("error", { reason: "unknown event" });
-      return;
-    }
-    if (schema === "unchecked") this.callHandleIn(callback, event, payload);
+    const handler = this.channel.handlerOf(event);
+    if (handler === undefined) this.answerCurrent("error", { reason: "unknown event" });
+    else if (handler.payload === undefined) this.callHandleIn(handler.callback, event, payload);
     else
       this.step(
-        () => validate(schema, payload),
+        () => validate(handler.payload, payload),
         (checked) => {
-          if (checked.issues === undefined) this.callHandleIn(callback, event, checked.value);
+          if (checked.issues === undefined) this.callHandleIn(handler.callback, event, checked.value);
           else this.answerCurrent("error", { reason: "invalid payload" });
         },
       );
@@ -262,12 +270,13 @@ export class ChannelSession implements SocketHandle, Timed {
 
   /** Called for most messages, so it creates no closure. */
   private callHandleIn(callback: AnyCallback, event: string, payload: unknown): void {
-    const { channel, socket, state } = this;
+    const { socket, state } = this;
+    const { callbacks } = this.channel;
     try {
       const result =
-        callback === channel.handleIn
-          ? callback.call(channel, event, payload, state, socket)
-          : callback.call(channel.handleIn, payload, state, socket);
+        callback === callbacks.handleIn
+          ? callback.call(callbacks, event, payload, state, socket)
+          : callback.call(callbacks.handleIn, payload, state, socket);
       this.proceed(result, this.apply);
     } catch (error) {
       this.fail(error);
@@ -282,16 +291,33 @@ export class ChannelSession implements SocketHandle, Timed {
   private apply(result: unknown): void {
     checkChannelResult(result);
     this.state = result[result.length - 1];
-    if (result[0] === "reply") this.answerCurrent(result[1], result[2]);
+    if (result[0] === "reply") this.applyReply(result[1], result[2]);
     else if (result[0] === "push") this.push(result[1], result[2]);
     else if (result[0] === "stop") this.stop(result[1]);
+  }
+
+  private applyReply(status: Status, response: unknown): void {
+    const { current } = this;
+    if (current?.type !== "in") throw new TypeError('only "handleIn" can return reply(…)');
+    const reply = this.checkReply(current.event, status, response);
+    this.answerCurrent(reply.status, reply.response);
+  }
+
+  /** A reply that does not match its schema is reported, and the client receives an error in its place. */
+  private checkReply(event: string, status: Status, response: unknown): { status: Status; response: unknown } {
+    const schema = this.channel.handlerOf(event)?.replies[status];
+    if (schema === undefined) return { status, response };
+    const checked = validateSync(schema, response);
+    if (checked.issues === undefined) return { status, response: checked.value };
+    const reply = `the reply "${status}" to the event "${event}" of the topic "${this.topic}"`;
+    this.owner.reportError(new TypeError(`${reply} does not match its schema: ${listed(checked)}`));
+    return { status: "error", response: { reason: "invalid reply" } };
   }
 
   /** Answers the message that is being handled. */
   private answerCurrent(status: Status, response: unknown): void {
     const { current } = this;
-    if (current?.type !== "in") throw new TypeError('only "handleIn" can return reply(…)');
-    if (current.ref !== null) {
+    if (current?.type === "in" && current.ref !== null) {
       this.replyTexts ??= replyTexts(this.joinRef, this.topic);
       this.owner.respond(writeReply(this.joinRef, current.ref, this.topic, status, response, this.replyTexts));
     }
@@ -301,9 +327,10 @@ export class ChannelSession implements SocketHandle, Timed {
     return this.phase === "joined" && this.owner.send(writePush(this.joinRef, this.topic, event, payload));
   }
 
-  reply({ topic, joinRef, ref }: MessageRef, status: Status, response: unknown): boolean {
+  reply({ topic, joinRef, ref, event }: MessageRef, status: Status, response: unknown): boolean {
     if (this.phase !== "joined" || topic !== this.topic || joinRef !== this.joinRef) return false;
-    return this.owner.send(writeReply(joinRef, ref, topic, status, response));
+    const reply = this.checkReply(event, status, response);
+    return this.owner.send(writeReply(joinRef, ref, topic, reply.status, reply.response));
   }
 
   broadcast(event: string, payload: unknown, exceptSelf: boolean): boolean {
@@ -358,7 +385,7 @@ export class ChannelSession implements SocketHandle, Timed {
     if (!this.pending) this.current = undefined;
     while (this.phase === "joined" && !this.pending && this.waiting.length > 0) {
       const { event, size } = this.waiting.shift()!;
-      this.waitingSize -= size;
+      this.addWaiting(-size);
       this.handle(event);
     }
   }
@@ -401,6 +428,7 @@ export class ChannelSession implements SocketHandle, Timed {
     this.phase = "ended";
     this.endReason = reason;
     this.waiting.length = 0;
+    this.addWaiting(-this.waitingSize);
     this.owner.clock.cancel(this);
     for (const subscription of this.subscriptions) subscription.cancel();
     const returned = this.pending
@@ -417,7 +445,7 @@ export class ChannelSession implements SocketHandle, Timed {
     this.hasState = false;
     const report = (error: unknown): void => this.owner.reportError(error);
     try {
-      const returned = this.channel.terminate?.(this.endReason, this.state, this.socket);
+      const returned = this.channel.callbacks.terminate?.(this.endReason, this.state, this.socket);
       return isPromiseLike(returned) ? Promise.resolve(returned).catch(report) : undefined;
     } catch (error) {
       report(error);

@@ -9,14 +9,13 @@ import { type HandleResult, ok, push, stop } from "../result.ts";
 import type { Clock } from "../session/clock.ts";
 import type { Awaitable, Self, WebSock } from "../websock.ts";
 import type { ChannelFor } from "./channel.ts";
-import type { AnyChannel } from "./channel-session.ts";
 import { authTokenOf, type ConnectRequest, paramsOf, SUBPROTOCOL } from "./connect-request.ts";
 import { ChannelConnection, type ConnectionInfo, type ConnectionOwner } from "./connection.ts";
 import { Patterns } from "./patterns.ts";
+import { type AnyChannel, PreparedChannel } from "./prepared-channel.ts";
 import { type PresenceSource, presenceDiff } from "./presence-messages.ts";
 import { accept, type ConnectResult, checkAcceptance } from "./results.ts";
-import { readBinary, readText, writeBroadcast } from "./serializer.ts";
-import { isSchema } from "./standard-schema.ts";
+import { readBinary, writeBroadcast } from "./serializer.ts";
 import { clientsOf, connectionsOf, interceptorsOf, outInfo } from "./topics.ts";
 
 /** What `connect` receives besides the parameters. */
@@ -76,6 +75,7 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
    *
    * @returns `false` if it is known that other nodes are not reached
    * @throws TypeError for a payload that JSON cannot represent
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcast: (topic: string, event: string, payload: unknown) => boolean;
   /**
@@ -104,7 +104,6 @@ export interface ChannelsInfo {
 }
 
 const OPTIONS = ["pubsub", "connect", "id", "channels", "joinTimeout", "maxTopics"];
-const CALLBACKS = ["join", "handleInfo", "terminate"] as const;
 const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
 
 /**
@@ -150,33 +149,11 @@ const check = <Request extends ConnectRequest, Shared>(
     if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
     if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
   }
-  for (const [topic, channel] of Object.entries(options.channels)) checkChannel(topic, channel as AnyChannel);
   return {
     ...options,
     joinTimeout: options.joinTimeout ?? DEFAULTS.joinTimeout,
     maxTopics: options.maxTopics ?? DEFAULTS.maxTopics,
   };
-};
-
-const checkChannel = (topic: string, channel: AnyChannel): void => {
-  for (const name of CALLBACKS) {
-    const value = channel[name];
-    if (typeof value !== "function" && (value !== undefined || name === "join"))
-      throw new TypeError(`"${name}" of the channel "${topic}" must be a function, not ${show(value)}`);
-  }
-  const schemas: Readonly<Record<string, unknown>> = { params: channel.params, ...channel.events };
-  for (const [name, schema] of Object.entries(schemas))
-    if (schema !== undefined && schema !== "unchecked" && !isSchema(schema))
-      throw new TypeError(`"${name}" of the channel "${topic}" must have a Standard Schema, not ${show(schema)}`);
-  if (channel.presence !== undefined && typeof channel.presence?.onDiff !== "function")
-    throw new TypeError(`"presence" of the channel "${topic}" must be a Presence, not ${show(channel.presence)}`);
-  for (const name of ["handleIn", "handleOut"] as const) {
-    const value: unknown = channel[name] ?? {};
-    if (name === "handleIn" && typeof value === "function") continue;
-    const functions = typeof value === "object" ? Object.values(value as object) : [value];
-    if (!functions.every((one) => typeof one === "function"))
-      throw new TypeError(`"${name}" of the channel "${topic}" must be an object with functions, not ${show(value)}`);
-  }
 };
 
 /** What `connect` has accepted. */
@@ -189,7 +166,7 @@ class Accepted {
 }
 
 interface DiffPublisher {
-  channelFor(topic: string): AnyChannel | undefined;
+  channelFor(topic: string): PreparedChannel | undefined;
   publish(topic: string, event: string, payload: unknown, options: SendOptions): boolean;
 }
 
@@ -219,15 +196,17 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
   readonly joinTimeout: number;
   readonly maxTopics: number;
   readonly #settings: ChannelsOptions<Request, Shared>;
-  readonly #patterns: Patterns<AnyChannel>;
+  readonly #patterns: Patterns<PreparedChannel>;
 
   constructor(settings: ChannelsOptions<Request, Shared> & typeof DEFAULTS) {
     this.joinTimeout = settings.joinTimeout;
     this.maxTopics = settings.maxTopics;
     this.#settings = settings;
-    this.#patterns = new Patterns(settings.channels as unknown as Readonly<Record<string, AnyChannel>>);
-    for (const { presence } of Object.values(settings.channels))
-      if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
+    const prepared = Object.entries(settings.channels).map(
+      ([pattern, callbacks]) => [pattern, new PreparedChannel(pattern, callbacks as AnyChannel)] as const,
+    );
+    this.#patterns = new Patterns(prepared);
+    for (const [, { presence }] of prepared) if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
   }
 
   async connect(request: Request): Promise<Accepted> {
@@ -259,10 +238,10 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   handleIn(message: DataMessage, connection: ChannelConnection): HandleResult<ChannelConnection> {
     const { opcode, data } = message;
-    const parsed = opcode === "text" ? readText(data) : readBinary(data);
-    if (parsed === undefined)
+    const read = opcode === "text" ? connection.texts.read(data) : readBinary(data);
+    if (read === undefined)
       return stop("malformed message", connection, { code: 1007, text: "not a message of Phoenix channels" });
-    const answer = connection.receive(parsed, data);
+    const answer = connection.receive(read, data);
     return answer === undefined ? ok(connection) : push(answer, connection);
   }
 
@@ -283,8 +262,7 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   publish(topic: string, event: string, payload: unknown, options?: SendOptions): boolean {
     const { pubsub } = this.#settings;
-    const { handleOut } = this.channelFor(topic) ?? {};
-    return handleOut !== undefined && Object.hasOwn(handleOut, event)
+    return this.channelFor(topic)?.out.has(event)
       ? interceptorsOf(pubsub, topic).broadcast(outInfo(topic, event, payload), options)
       : clientsOf(pubsub, topic).publish(writeBroadcast(topic, event, payload), options);
   }
@@ -299,14 +277,14 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
     return PubSub.hubOf(this.#settings.pubsub).clock;
   }
 
-  channelFor(topic: string): AnyChannel | undefined {
+  channelFor(topic: string): PreparedChannel | undefined {
     return this.#patterns.find(topic);
   }
 
-  subscribe(self: Self<ConnectionInfo>, topic: string, { handleOut }: AnyChannel): readonly Subscription[] {
+  subscribe(self: Self<ConnectionInfo>, topic: string, { out }: PreparedChannel): readonly Subscription[] {
     const { pubsub } = this.#settings;
     const clients = clientsOf(pubsub, topic).subscribe(self as Self<never>);
-    return handleOut === undefined ? [clients] : [clients, interceptorsOf(pubsub, topic).subscribe(self)];
+    return out.size === 0 ? [clients] : [clients, interceptorsOf(pubsub, topic).subscribe(self)];
   }
 
   whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined {

@@ -4,9 +4,11 @@ import type { Subscription } from "../pubsub/options.ts";
 import { sessionOf } from "../pubsub/session-of.ts";
 import type { Clock } from "../session/clock.ts";
 import type { Self } from "../websock.ts";
-import { type AnyChannel, type ChannelOwner, ChannelSession } from "./channel-session.ts";
+import { type ChannelOwner, ChannelSession } from "./channel-session.ts";
+import type { PreparedChannel } from "./prepared-channel.ts";
 import { presenceState } from "./presence-messages.ts";
 import { type ClientMessage, writeEnd, writePush, writeReply } from "./serializer.ts";
+import { TextReader } from "./text-reader.ts";
 import { MAX_TOPIC_LENGTH, type OutInfo, payloadOf } from "./topics.ts";
 
 /** An info of `socket.send`. It goes through the mailbox of the connection, which keeps the order. */
@@ -24,8 +26,8 @@ export interface ConnectionOwner {
   readonly clock: Clock;
   readonly joinTimeout: number;
   readonly maxTopics: number;
-  channelFor(topic: string): AnyChannel | undefined;
-  subscribe(self: Self<ConnectionInfo>, topic: string, channel: AnyChannel): readonly Subscription[];
+  channelFor(topic: string): PreparedChannel | undefined;
+  subscribe(self: Self<ConnectionInfo>, topic: string, channel: PreparedChannel): readonly Subscription[];
   whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined;
   broadcast(topic: string, event: string, payload: unknown, except: Self<never> | undefined): boolean;
 }
@@ -33,7 +35,9 @@ export interface ConnectionOwner {
 export class ChannelConnection implements ChannelOwner {
   readonly self: Self<ConnectionInfo>;
   readonly shared: unknown;
+  waitingSize = 0;
   private readonly owner: ConnectionOwner;
+  readonly texts = new TextReader();
   private readonly sessions = new Map<string, ChannelSession>();
   /** Sessions that have ended but have a pending callback, with the promise that resolves when it has settled. */
   private readonly completing = new Map<ChannelSession, Promise<unknown>>();

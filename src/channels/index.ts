@@ -6,9 +6,11 @@ export {
   channel,
   type EndReason,
   type EventOf,
+  type EventSchemas,
   type Events,
   type MessageRef,
   type PayloadOf,
+  type ReplyOf,
   type Socket,
 } from "./channel.ts";
 export {
@@ -36,4 +38,4 @@ export {
   stop,
 } from "./results.ts";
 export type { Ref } from "./serializer.ts";
-export type { OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";
+export type { InputOf, InvalidResult, OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";

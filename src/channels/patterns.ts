@@ -10,8 +10,8 @@ export class Patterns<Channel> {
    * @param channels by topic, such as `lobby`, or by what topics begin with, such as `room:*`
    * @throws TypeError for an asterisk that is not the last character, and for an empty topic
    */
-  constructor(channels: Readonly<Record<string, Channel>>) {
-    for (const [pattern, channel] of Object.entries(channels)) {
+  constructor(channels: Iterable<readonly [pattern: string, channel: Channel]>) {
+    for (const [pattern, channel] of channels) {
       const asterisk = pattern.indexOf("*");
       if (pattern === "" || pattern === "phoenix")
         throw new TypeError(`a channel cannot have the topic ${JSON.stringify(pattern)}`);

@@ -2,8 +2,8 @@
 import { show } from "../known-keys.ts";
 
 /** What `join` returns: the client joins the topic, or does not. */
-export type JoinResult<State> =
-  | readonly ["accept", state: State, reply: unknown]
+export type JoinResult<State, Reply = unknown> =
+  | readonly ["accept", state: State, reply: Reply]
   | readonly ["refuse", reason: unknown];
 
 /** What `connect` returns: the client may join topics, or its request is refused. */
@@ -15,10 +15,14 @@ export type Status = "ok" | "error";
 /**
  * The result of a callback: a tagged tuple. Create it with {@link noreply}, {@link reply}, {@link push} or {@link
  * stop}.
+ *
+ * @typeParam Reply the type of the payload of a reply with the status "ok"
+ * @typeParam ErrorReply the same for the status "error"
  */
-export type ChannelResult<State> =
+export type ChannelResult<State, Reply = unknown, ErrorReply = unknown> =
   | readonly ["noreply", State]
-  | readonly ["reply", Status, payload: unknown, State]
+  | readonly ["reply", "ok", payload: Reply, State]
+  | readonly ["reply", "error", payload: ErrorReply, State]
   | readonly ["push", event: string, payload: unknown, State]
   | readonly ["stop", reason: unknown, State];
 
@@ -32,11 +36,10 @@ export type ChannelResult<State> =
  * @param state of `join`: the state of the channel; of `connect`: the value that all channels of the connection share
  * @param reply of `join`: the payload of the reply. Default: `{}`
  */
-export const accept = <State>(state: State, reply: unknown = {}): readonly ["accept", State, unknown] => [
-  "accept",
-  state,
-  reply,
-];
+export const accept = <State, const Reply = Record<string, never>>(
+  state: State,
+  reply: Reply = {} as Reply,
+): readonly ["accept", State, Reply] => ["accept", state, reply];
 
 /**
  * The result of `join` or `connect` that refuses the client.
@@ -47,7 +50,7 @@ export const accept = <State>(state: State, reply: unknown = {}): readonly ["acc
 export const refuse = (reason: unknown): readonly ["refuse", unknown] => ["refuse", reason];
 
 /** The result that sends nothing and continues with `state`. */
-export const noreply = <State>(state: State): ChannelResult<State> => ["noreply", state];
+export const noreply = <State>(state: State): readonly ["noreply", State] => ["noreply", state];
 
 /**
  * The result of `handleIn` that answers the message. If the client's message has no ref, nothing is sent.
@@ -58,30 +61,32 @@ export const noreply = <State>(state: State): ChannelResult<State> => ["noreply"
  *
  * @param payload a value that JSON can represent, or bytes
  */
-export const reply = <State>(status: Status, payload: unknown, state: State): ChannelResult<State> => [
-  "reply",
-  status,
-  payload,
-  state,
-];
+export const reply = <State, const S extends Status, const Payload>(
+  status: S,
+  payload: Payload,
+  state: State,
+): readonly ["reply", S, Payload, State] => ["reply", status, payload, state];
 
 /**
  * The result that sends an event to the client of this channel.
  *
  * @param payload a value that JSON can represent, or bytes
  */
-export const push = <State>(event: string, payload: unknown, state: State): ChannelResult<State> => [
-  "push",
-  event,
-  payload,
-  state,
-];
+export const push = <State>(
+  event: string,
+  payload: unknown,
+  state: State,
+): readonly ["push", string, unknown, State] => ["push", event, payload, state];
 
 /**
  * The result that ends the channel. With the reason `"normal"` or `"shutdown"`, the client receives `phx_close` and
  * does not join again; with any other, `phx_error`, after which phoenix.js joins again.
  */
-export const stop = <State>(reason: unknown, state: State): ChannelResult<State> => ["stop", reason, state];
+export const stop = <State>(reason: unknown, state: State): readonly ["stop", unknown, State] => [
+  "stop",
+  reason,
+  state,
+];
 
 /** @throws TypeError unless the value is a {@link JoinResult} or a {@link ConnectResult} */
 export function checkAcceptance(value: unknown, callback: string): asserts value is JoinResult<unknown> {

@@ -1,9 +1,9 @@
 /**
- * The messages of the protocol, version 2: JSON arrays `[join_ref, ref, topic, event, payload]` as texts, and binary
- * messages whose payload is bytes. A binary message begins with its kind and the sizes of the strings that precede the
- * payload, one byte each.
+ * The messages of the protocol, version 2: JSON arrays `[join_ref, ref, topic, event, payload]` as texts, which
+ * `text-reader.ts` reads, and binary messages whose payload is bytes. A binary message begins with its kind and the
+ * sizes of the strings that precede the payload, one byte each.
  */
-import { type OutMessage, text } from "../message.ts";
+import { type OutMessage, stringify, text } from "../message.ts";
 import { decodeText } from "./decode-text.ts";
 import type { Status } from "./results.ts";
 
@@ -23,66 +23,6 @@ export interface ClientMessage {
 
 /** The kinds of binary messages. A push has one more string, its ref, if it comes from the client. */
 const KIND = { push: 0, reply: 1, broadcast: 2, userBroadcast: 3 } as const;
-
-/** As in binary messages. A join keeps its ref, and each answer repeats it. */
-const MAX_REF_LENGTH = 255;
-
-const isRef = (value: unknown): value is Ref | null =>
-  value === null || typeof value === "number" || (typeof value === "string" && value.length <= MAX_REF_LENGTH);
-
-/** Reads a text message; `undefined` if it is not a message of this protocol. */
-export const readText = (data: string): ClientMessage | undefined => readPlain(data) ?? readJson(data);
-
-const readJson = (data: string): ClientMessage | undefined => {
-  let message: unknown;
-  try {
-    message = JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(message) || message.length < 5) return undefined;
-  const [joinRef, ref, topic, event, payload] = message as unknown[];
-  if (!isRef(joinRef) || !isRef(ref) || typeof topic !== "string" || typeof event !== "string") return undefined;
-  return { joinRef, ref, topic, event, payload };
-};
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const BACKSLASH = "\\";
-
-/**
- * The fast path for what clients usually send: no spaces between the elements, and no escapes in the strings. Only the
- * payload is parsed as JSON. `undefined` for anything else.
- */
-const readPlain = (data: string): ClientMessage | undefined => {
-  if (data[0] !== "[" || !data.endsWith("]")) return undefined;
-  const first = endOf(data, 1);
-  const second = first && endOf(data, first + 1);
-  const third = second && endOf(data, second + 1);
-  const fourth = third && endOf(data, third + 1);
-  if (fourth === 0 || data.lastIndexOf(BACKSLASH, fourth) !== -1) return undefined;
-  const [topic, event] = [stringAt(data, second + 1, third), stringAt(data, third + 1, fourth)];
-  // A topic that is joined is kept, and a slice would keep the whole message in memory.
-  if (topic === null || event === null || event === "phx_join") return undefined;
-  try {
-    const payload: unknown = JSON.parse(data.slice(fourth + 1, -1));
-    const [joinRef, ref] = [stringAt(data, 1, first), stringAt(data, first + 1, second)];
-    return isRef(joinRef) && isRef(ref) ? { joinRef, ref, topic, event, payload } : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-/** The index of the comma after the string or `null` that begins at `start`; 0 if there is none. */
-const endOf = (data: string, start: number): number => {
-  const isString = data.charCodeAt(start) === QUOTE;
-  if (!isString && !data.startsWith("null", start)) return 0;
-  const end = isString ? data.indexOf('"', start + 1) + 1 : start + 4;
-  return data.charCodeAt(end) === COMMA ? end : 0;
-};
-
-const stringAt = (data: string, start: number, end: number): string | null =>
-  data.charCodeAt(start) === QUOTE ? data.slice(start + 1, end - 1) : null;
 
 const encoder = new TextEncoder();
 
@@ -142,18 +82,16 @@ const binary = (kind: number, strings: readonly string[], payload: Uint8Array): 
 };
 
 /** @throws TypeError if JSON cannot represent the payload */
-const stringify = (payload: unknown): string => {
-  const json = JSON.stringify(payload ?? {});
-  if (json === undefined) throw new TypeError("JSON cannot represent the payload");
-  return json;
-};
+const payloadText = (payload: unknown): string => stringify(payload ?? {});
 
 /** An event for one client. @throws TypeError or RangeError for a payload or an event that cannot be encoded */
 export const writePush = (joinRef: Ref, topic: string, event: string, payload: unknown): OutMessage => {
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.push, [String(joinRef), topic, event], bytes)
-    : text(`[${JSON.stringify(joinRef)},null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+    : text(
+        `[${JSON.stringify(joinRef)},null,${JSON.stringify(topic)},${JSON.stringify(event)},${payloadText(payload)}]`,
+      );
 };
 
 /** An event for all clients of a topic. @throws TypeError or RangeError likewise */
@@ -161,7 +99,7 @@ export const writeBroadcast = (topic: string, event: string, payload: unknown): 
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.broadcast, [topic, event], bytes)
-    : text(`[null,null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+    : text(`[null,null,${JSON.stringify(topic)},${JSON.stringify(event)},${payloadText(payload)}]`);
 };
 
 /** What the text of an answer begins with and continues with, around its `ref`. */
@@ -188,7 +126,7 @@ export const writeReply = (
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.reply, [String(joinRef ?? ""), String(ref ?? ""), topic, status], bytes)
-    : text(`${head}${JSON.stringify(ref)}${tail}${status}","response":${stringify(payload)}}]`);
+    : text(`${head}${JSON.stringify(ref)}${tail}${status}","response":${payloadText(payload)}}]`);
 };
 
 /** The client is no longer joined: `phx_close`, or `phx_error`, after which it joins again. */

@@ -300,6 +300,28 @@ test("a presence diff is sent once, also if two handlers have the topic, and goe
   expect(statuses(await phoenix.received())).toEqual(["changed"]);
 });
 
+test("the functions of handleIn may be methods of a class, and no others are found", async () => {
+  class Events {
+    readonly #answer = "hello";
+    greet(_payload: unknown, count: number) {
+      return reply("ok", this.#answer, count);
+    }
+  }
+  const Room = channel()({
+    join: () => accept(0),
+    events: { greet: "unchecked", toJSON: "unchecked" },
+    handleIn: new (class extends Events {})(),
+  });
+  const { send: sendFrames, received } = await serve({ "room:*": Room });
+  sendFrames(JOIN, send("2", "greet"), send("3", "toString"), send("4", "constructor"), send("5", "toJSON"));
+  expect((await received()).slice(1)).toEqual([
+    ["1", "2", "room:1", "phx_reply", { status: "ok", response: "hello" }],
+    ["1", "3", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+    ["1", "4", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+    ["1", "5", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+  ]);
+});
+
 describe("limits", () => {
   test.each([
     ["more than 1 024 messages", Array.from({ length: 1_025 }, (_, i) => send(`${i + 3}`, "x"))],
@@ -323,6 +345,25 @@ describe("limits", () => {
     gate.resolve();
     await quiet();
     expect(reasons).toEqual([{ error: client.errors[0] }]);
+  });
+
+  test("more than 4 MiB that wait in all topics of a connection end the channel that receives the next message", async () => {
+    const gate = deferred();
+    const Room = channel()({ join: () => accept(0), handleIn: () => gate.promise.then(() => noreply(0)) });
+    const { client, ...phoenix } = await serve({ "room:*": Room });
+    const topics = ["1", "2", "3", "4", "5"];
+    phoenix.send(...topics.map((n): Frame => [n, n, `room:${n}`, "phx_join", {}]));
+    phoenix.send(...topics.map((n): Frame => send("8", "x", {}, `room:${n}`, n)));
+    const large = "y".repeat(900_000);
+    phoenix.send(...topics.slice(0, 4).map((n): Frame => send("9", "x", large, `room:${n}`, n)));
+    expect(statuses(await phoenix.received())).toEqual(topics.map((n) => `${n} ok`));
+    phoenix.send(send("9", "x", large, "room:5", "5"));
+    expect(await phoenix.received()).toEqual([["5", "5", "room:5", "phx_error", expect.anything()]]);
+    expect(client.errors).toEqual([expect.any(ChannelOverflow)]);
+    // What the ended channel had queued does not count any longer.
+    phoenix.send(send("9", "x", "y".repeat(100_000), "room:1", "1"));
+    expect(await phoenix.received()).toEqual([]);
+    gate.resolve();
   });
 
   test("one large message may wait, whatever its size", async () => {

@@ -4,6 +4,7 @@ import { UpgradeError } from "websock-js";
 import { accept, type ChannelsOptions, channel, channels, refuse, reply } from "websock-js/channels";
 import { PubSub } from "websock-js/pubsub";
 import { connect, testPubSub } from "websock-js/testing";
+import { z } from "zod";
 import { selfOn } from "../pubsub/self-on.ts";
 import { phoenixClient, quiet, REQUEST } from "./phoenix-client.ts";
 
@@ -155,12 +156,31 @@ describe("channels() refuses", () => {
       { pubsub, channels: { lobby: { join: () => accept(0), handleIn: 1 } } },
     ],
     [
-      '"params" of the channel "lobby" must have a Standard Schema',
+      '"params" of the channel "lobby" must be a Standard Schema',
       { pubsub, channels: { lobby: { join: () => accept(0), params: {} } } },
     ],
     [
-      '"say" of the channel "lobby" must have a Standard Schema',
+      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
       { pubsub, channels: { lobby: { join: () => accept(0), events: { say: 1 } } } },
+    ],
+    [
+      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { reply: 1 } } } } },
+    ],
+    [
+      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { answer: z.string() } } } } },
+    ],
+    [
+      '"joinReply" of the channel "lobby" must be a Standard Schema',
+      { pubsub, channels: { lobby: { join: () => accept(0), joinReply: 1 } } },
+    ],
+    [
+      '"sya" of the channel "lobby" must be in "events", because "handleIn" has it',
+      {
+        pubsub,
+        channels: { lobby: { join: () => accept(0), events: { say: z.string() }, handleIn: { sya: () => {} } } },
+      },
     ],
     [
       '"presence" of the channel "lobby" must be a Presence',
