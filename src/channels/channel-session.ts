@@ -13,6 +13,7 @@ import { utf8Length } from "../protocol/utf8.ts";
 import type { Subscription } from "../pubsub/options.ts";
 import type { Clock, Timed } from "../session/clock.ts";
 import { isPromiseLike } from "../session/session.ts";
+import { validate } from "../standard-schema.ts";
 import type { Self } from "../websock.ts";
 import type { Channel, EndReason, Events, MessageRef } from "./channel.ts";
 import { ChannelOverflow } from "./errors.ts";
@@ -27,7 +28,6 @@ import {
   writeReply,
 } from "./serializer.ts";
 import { ChannelSocket, type SocketHandle } from "./socket.ts";
-import { validate } from "./standard-schema.ts";
 
 /** How many events may wait for a pending callback, and how many bytes their messages may have together. */
 const MAX_WAITING = 1_024;

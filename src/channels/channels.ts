@@ -7,6 +7,7 @@ import { PubSub } from "../pubsub/pubsub.ts";
 import { reachableSessionOf } from "../pubsub/session-of.ts";
 import { type HandleResult, ok, push, stop } from "../result.ts";
 import type { Clock } from "../session/clock.ts";
+import { isSchema } from "../standard-schema.ts";
 import type { Awaitable, Self, WebSock } from "../websock.ts";
 import type { ChannelFor } from "./channel.ts";
 import type { AnyChannel } from "./channel-session.ts";
@@ -16,7 +17,6 @@ import { Patterns } from "./patterns.ts";
 import { type PresenceSource, presenceDiff } from "./presence-messages.ts";
 import { accept, type ConnectResult, checkAcceptance } from "./results.ts";
 import { readBinary, readText, writeBroadcast } from "./serializer.ts";
-import { isSchema } from "./standard-schema.ts";
 import { clientsOf, connectionsOf, interceptorsOf, outInfo } from "./topics.ts";
 
 /** What `connect` receives besides the parameters. */

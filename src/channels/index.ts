@@ -1,5 +1,6 @@
 /** `websock-js/channels`: a handler for the clients of Phoenix channels. */
 
+export type { OutputOf, SchemaResult, StandardSchema } from "../standard-schema.ts";
 export {
   type Channel,
   type ChannelFor,
@@ -36,4 +37,3 @@ export {
   stop,
 } from "./results.ts";
 export type { Ref } from "./serializer.ts";
-export type { OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";
