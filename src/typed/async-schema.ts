@@ -33,7 +33,7 @@ const answersLater = (schema: StandardSchema): boolean => {
 
 /** A schema or check of zod. */
 interface ZodPart {
-  readonly _zod: { readonly def: ZodDefinition };
+  readonly _zod: { readonly def: ZodDefinition; readonly check?: unknown };
 }
 
 interface ZodDefinition {
@@ -47,11 +47,11 @@ const hasAsyncPart = (part: unknown, seen: Set<unknown>): boolean => {
   if (typeof part === "function") return part.constructor.name === "AsyncFunction";
   if (typeof part !== "object" || part === null || seen.has(part)) return false;
   seen.add(part);
-  const definition = (part as Partial<ZodPart>)._zod?.def;
-  if (definition !== undefined) {
-    if (definition.type === "promise") return true;
-    if (definition.type === "lazy") return hasAsyncPart(definition.getter?.(), seen);
-    return hasAsyncPart(definition, seen);
+  const zod = (part as Partial<ZodPart>)._zod;
+  if (zod !== undefined) {
+    if (zod.def.type === "promise") return true;
+    if (zod.def.type === "lazy") return hasAsyncPart(zod.def.getter?.(), seen);
+    return hasAsyncPart(zod.check, seen) || hasAsyncPart(zod.def, seen);
   }
   // What else a definition has: arrays and objects of parts. Instances of other classes are values.
   const isPlain = Array.isArray(part) || Object.getPrototypeOf(part) === Object.prototype;

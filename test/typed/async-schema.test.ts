@@ -27,6 +27,8 @@ test.each<[string, StandardSchema]>([
   ["zod: one of a union", z.union([z.string(), z.number().refine(later)])],
   ["zod: lazy", z.object({ n: z.lazy(() => z.number().refine(later)) })],
   ["zod: preprocess", z.preprocess(later, z.string())],
+  ["zod: check", z.string().check(async () => undefined)],
+  ["zod: codec", z.codec(z.string(), z.number(), { decode: async (text) => text.length, encode: String })],
   ["zod mini: refine", mini.object({ n: mini.number().check(mini.refine(later)) })],
 ])("%s is refused when the handler is made", (_what, out) => {
   const make = () => typed({ in: anything, out }, { init: () => ok(0), handleIn: (_message, n) => ok(n) });
@@ -54,9 +56,10 @@ test.each<[string, StandardSchema]>([
   expect(() => encoder(out)).not.toThrow();
 });
 
-test("one that could not be known is refused at the first message", async () => {
-  // The function returns a promise, but is not `async`, and is called for strings only.
-  const out = z.string().refine(() => Promise.resolve(true));
+test.each<[string, StandardSchema<string>]>([
+  ["a function that is not async, but returns a promise", z.string().refine(() => Promise.resolve(true))],
+  ["superRefine", z.string().superRefine(async () => undefined)],
+])("%s: what could not be known is refused at the first message", async (_what, out) => {
   const Late = typed({ in: anything, out }, { init: () => push("hello", 0), handleIn: (_message, n) => ok(n) });
   const client = await connect(Late);
   expect((await client.ended).code).toBe(1011);

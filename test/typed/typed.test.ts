@@ -267,6 +267,26 @@ describe("callbacks and self", () => {
     expect(client.received).toEqual([{ opcode: "text", data: "maintenance" }]);
   });
 
+  test("nothing but the state is kept, so that a connection continues after hibernation", async () => {
+    const pushed: unknown[] = [];
+    const selfOf = (life: string) =>
+      ({ push: (message: unknown) => pushed.push([life, message]) > 0 }) as unknown as Self;
+    const Sleeper = typed(schemas, {
+      init: (name: string) => ok({ name, n: 0 }),
+      handleIn: ({ text }, { name, n }, self) => {
+        self.push(said(text, n));
+        return ok({ name, n: n + 1 });
+      },
+    });
+    const [, state] = (await Sleeper.init("ada", selfOf("first"))) as ["ok", { name: string; n: number }];
+    const message = { opcode: "text", data: '{"type":"say","text":"a"}' } as const;
+    expect(await Sleeper.handleIn(message, structuredClone(state), selfOf("second"))).toEqual([
+      "ok",
+      { name: "ada", n: 1 },
+    ]);
+    expect(pushed).toEqual([["second", encoder(schemas.out)(said("a", 0))]]);
+  });
+
   test("a class instance keeps its this, and its name in reports", async () => {
     class Room {
       readonly #greeting = "hello";
