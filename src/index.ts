@@ -37,4 +37,12 @@ export {
 export type { ErrorContext, OnError } from "./session/report.ts";
 export { type UpgradeResult, upgrade } from "./upgrade.ts";
 export type { UpgradeArguments } from "./upgrade-arguments.ts";
-export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";
+export {
+  type AnySelf,
+  type Awaitable,
+  type CloseReason,
+  type ConnectionInfo,
+  handler,
+  type Self,
+  type WebSock,
+} from "./websock.ts";

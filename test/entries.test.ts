@@ -31,6 +31,7 @@ test.each([
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
+  ["typed/index.js", /^adapters\/|^pubsub\/|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
   const known: Record<string, string> = { "index.js": "upgrade.js", "pubsub/index.js": "session/self.js" };

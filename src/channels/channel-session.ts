@@ -13,6 +13,7 @@ import { utf8Length } from "../protocol/utf8.ts";
 import type { Subscription } from "../pubsub/options.ts";
 import type { Clock, Timed } from "../session/clock.ts";
 import { isPromiseLike } from "../session/session.ts";
+import { describeIssues, validate, validateSync } from "../standard-schema.ts";
 import type { Self } from "../websock.ts";
 import type { EndReason, MessageRef } from "./channel.ts";
 import { ChannelOverflow } from "./errors.ts";
@@ -28,7 +29,6 @@ import {
   writeReply,
 } from "./serializer.ts";
 import { ChannelSocket, type SocketHandle } from "./socket.ts";
-import { type InvalidResult, validate, validateSync } from "./standard-schema.ts";
 
 /** How many events may wait for a pending callback, and how many bytes their messages may have together. */
 const MAX_WAITING = 1_024;
@@ -36,8 +36,7 @@ const MAX_WAITING_SIZE = 1_048_576;
 /** The same for all topics of a connection: else a client could make the messages of each of its topics wait. */
 const MAX_CONNECTION_SIZE = 4 * MAX_WAITING_SIZE;
 
-/** The messages of a schema, for an error message. */
-const listed = ({ issues }: InvalidResult): string => issues.map(({ message }) => message).join(", ");
+const asyncReply = (): TypeError => new TypeError("the schema of a reply must be synchronous");
 
 /** What a channel handles, in order. */
 export type ChannelEvent =
@@ -164,9 +163,11 @@ export class ChannelSession implements SocketHandle, Timed {
     this.state = state;
     this.hasState = true;
     const { joinReply } = this.channel.callbacks;
-    const checked = joinReply === undefined ? { value: response } : validateSync(joinReply, response);
+    const checked = joinReply === undefined ? { value: response } : validateSync(joinReply, response, asyncReply);
     if (checked.issues !== undefined)
-      throw new TypeError(`the reply to the join of "${this.topic}" does not match its schema: ${listed(checked)}`);
+      throw new TypeError(
+        `the reply to the join of "${this.topic}" does not match its schema: ${describeIssues(checked.issues)}`,
+      );
     // Encoded before the subscription, because it may throw.
     const answer = this.answerTo(this.unanswered, "ok", checked.value);
     this.subscriptions = this.owner.subscribe(this);
@@ -307,10 +308,10 @@ export class ChannelSession implements SocketHandle, Timed {
   private checkReply(event: string, status: Status, response: unknown): { status: Status; response: unknown } {
     const schema = this.channel.handlerOf(event)?.replies[status];
     if (schema === undefined) return { status, response };
-    const checked = validateSync(schema, response);
+    const checked = validateSync(schema, response, asyncReply);
     if (checked.issues === undefined) return { status, response: checked.value };
     const reply = `the reply "${status}" to the event "${event}" of the topic "${this.topic}"`;
-    this.owner.reportError(new TypeError(`${reply} does not match its schema: ${listed(checked)}`));
+    this.owner.reportError(new TypeError(`${reply} does not match its schema: ${describeIssues(checked.issues)}`));
     return { status: "error", response: { reason: "invalid reply" } };
   }
 

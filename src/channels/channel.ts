@@ -1,9 +1,10 @@
 /** The types of channels: their callbacks, and `socket`, through which they reach their client and their topic. */
+
+import type { Immutable, InputOf, OutputOf, StandardSchema } from "../standard-schema.ts";
 import type { Awaitable, Self } from "../websock.ts";
 import type { PresenceSource } from "./presence-messages.ts";
 import type { ChannelResult, JoinResult, Status } from "./results.ts";
 import type { Ref } from "./serializer.ts";
-import type { Immutable, InputOf, OutputOf, StandardSchema } from "./standard-schema.ts";
 
 /** The events that clients may send, with their schemas; `"unchecked"`: none. */
 export type Events = Readonly<Record<string, StandardSchema | "unchecked" | EventSchemas>>;

@@ -1,5 +1,14 @@
 /** `websock-js/channels`: a handler for the clients of Phoenix channels. */
 
+export type {
+  Immutable,
+  InputOf,
+  InvalidResult,
+  OutputOf,
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+} from "../standard-schema.ts";
 export {
   type Channel,
   type ChannelFor,
@@ -38,4 +47,3 @@ export {
   stop,
 } from "./results.ts";
 export type { Ref } from "./serializer.ts";
-export type { InputOf, InvalidResult, OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";

@@ -1,9 +1,9 @@
 /** A channel of the application, checked, and with what belongs to an event in one place. */
 import { show } from "../known-keys.ts";
+import { isSchema, type StandardSchema } from "../standard-schema.ts";
 import type { Channel, Events } from "./channel.ts";
 import type { PresenceSource } from "./presence-messages.ts";
 import type { Status } from "./results.ts";
-import { isSchema, type StandardSchema } from "./standard-schema.ts";
 
 export type AnyCallback = (...args: unknown[]) => unknown;
 

@@ -3,7 +3,7 @@ import type { Messages } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { StopDetail } from "../result.ts";
 import { checkMessages } from "../session/outgoing.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf, Self } from "../websock.ts";
 import { checkStop } from "./check-stop.ts";
 import type { Hub } from "./hub.ts";
 import type { Nodes } from "./nodes/nodes.ts";
@@ -25,7 +25,7 @@ export class HubTopic<Info> implements Topic<Info> {
     return this.#hub.registry.find(this.name)?.size ?? 0;
   }
 
-  subscribe(self: Self<Info>, options: SubscribeOptions<Info> = {}): Subscription {
+  subscribe(self: AnySelf<Info>, options: SubscribeOptions<Info> = {}): Subscription {
     const session = this.#hub.memberSession(self);
     checkSubscribeOptions(options);
     if (options.onGap !== undefined && session.home !== undefined)
@@ -43,7 +43,7 @@ export class HubTopic<Info> implements Topic<Info> {
     return { topic: name, ready: nodes?.ready(name) ?? Promise.resolve(true), cancel };
   }
 
-  unsubscribe(self: Self<never>): void {
+  unsubscribe(self: AnySelf<never>): void {
     this.#hub.registry.removeSession(this.name, sessionOf(self));
   }
 

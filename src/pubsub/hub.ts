@@ -4,7 +4,7 @@ import type { OutMessage } from "../message.ts";
 import type { StopDetail } from "../result.ts";
 import type { Clock } from "../session/clock.ts";
 import type { TopicHome, TopicSession } from "../session/self.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { type Codec, decodeInfo, jsonCodec } from "./codec.ts";
 import { Delivery, type DeliveryOwner, type Selection } from "./delivery.ts";
@@ -35,7 +35,7 @@ const ADDRESS = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):[0-9a-f]{8}(?:-[
 /** For how many topics it is remembered that an error was reported. */
 const MAX_REPORTED = 1_000;
 
-type Excepted = Self<never> | Address<never>;
+type Excepted = AnySelf<never> | Address<never>;
 
 /** An info for the members in this process, and for other nodes. */
 export interface PreparedInfo {

@@ -1,7 +1,7 @@
 /** Topics: named sets of connections. */
 import type { Messages } from "../message.ts";
 import type { StopDetail } from "../result.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf, Self } from "../websock.ts";
 import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
 
 /**
@@ -23,9 +23,9 @@ export interface Topic<Info = never> {
    * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
    * less; Error on a host whose connections cannot send to each other
    */
-  readonly subscribe: (self: Self<Info>, options?: SubscribeOptions<Info>) => Subscription;
+  readonly subscribe: (self: AnySelf<Info>, options?: SubscribeOptions<Info>) => Subscription;
   /** Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive. */
-  readonly unsubscribe: (self: Self<never>) => void;
+  readonly unsubscribe: (self: AnySelf<never>) => void;
   /**
    * Sends an info to the `handleInfo` of each member.
    *

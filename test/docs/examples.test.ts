@@ -14,7 +14,7 @@ import { WebSocket } from "ws";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = [
   "README.md",
-  ...["channels", "compression", "diagnostics", "node", "pubsub", "testing"].map((name) => `docs/${name}.md`),
+  ...["channels", "compression", "diagnostics", "node", "pubsub", "testing", "typed"].map((name) => `docs/${name}.md`),
   "packages/websock-conformance/README.md",
 ];
 
@@ -47,7 +47,17 @@ declare global {
   const [client, ada, ben]: testing.TestClient[];
 }`;
 
-const LINKED = ["express", "redis", "zod", "@nats-io", "@types", "typescript", "vitest", "websock-conformance"];
+const LINKED = [
+  "express",
+  "redis",
+  "zod",
+  "@msgpack",
+  "@nats-io",
+  "@types",
+  "typescript",
+  "vitest",
+  "websock-conformance",
+];
 const tsc = join(root, "node_modules/.bin/tsc");
 const FLAGS = ["--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023", "--types", "node"];
 

@@ -2,7 +2,7 @@
 import { checkKeys, show } from "../../known-keys.ts";
 import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
-import type { Self } from "../../websock.ts";
+import type { AnySelf } from "../../websock.ts";
 import type { Hub } from "../hub.ts";
 import type { PresenceReplica } from "../nodes/nodes.ts";
 import type { Subscription } from "../options.ts";
@@ -107,7 +107,7 @@ export class Presence<Meta> {
    * Durable Object, whose memory is lost when it hibernates, and on a host whose connections cannot send to each other;
    * the error of the codec
    */
-  track(self: Self<never>, topic: string, key: string, meta: Meta): void {
+  track(self: AnySelf<never>, topic: string, key: string, meta: Meta): void {
     checkTopicName(topic);
     checkString("a key", key);
     const session = presentableSessionOf(self);
@@ -140,7 +140,7 @@ export class Presence<Meta> {
    * @param meta the new meta, or a function that makes it of the present one
    * @throws the errors of {@link track}
    */
-  update(self: Self<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
+  update(self: AnySelf<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
     const known = this.#connections.get(sessionOf(self))?.topics.get(topic)?.get(key);
     if (known === undefined) return;
     const isFunction = (value: unknown): value is (meta: Meta) => Meta => typeof value === "function";
@@ -148,7 +148,7 @@ export class Presence<Meta> {
   }
 
   /** Removes the entries of a connection in a topic: the one under `key`, or without `key` all. */
-  untrack(self: Self<never>, topic: string, key?: string): void {
+  untrack(self: AnySelf<never>, topic: string, key?: string): void {
     const topics = this.#connections.get(sessionOf(self))?.topics;
     const keys = topics?.get(topic);
     if (keys === undefined) return;
@@ -193,7 +193,7 @@ export class Presence<Meta> {
    * @param toInfo makes the info. An error that it throws is reported to the option `onEvent` of the `PubSub`
    * @throws TypeError or RangeError for a `self` or topic as {@link track} does; Error in a Durable Object
    */
-  subscribe<Info>(self: Self<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
+  subscribe<Info>(self: AnySelf<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
     checkTopicName(topic);
     const session = presentableSessionOf(self);
     const { nodes, closed } = this.#hub;

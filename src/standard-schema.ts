@@ -1,3 +1,5 @@
+/** Standard Schema: the interface through which zod, valibot, arktype and others check values. */
+
 /**
  * The interface of Standard Schema, version 1, as far as it is used here: zod, valibot, arktype and others implement
  * it.
@@ -13,12 +15,20 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
+/** What is wrong with a value, and where in it. */
+export interface SchemaIssue {
+  /** A sentence for developers, in the words of the schema's library. It may contain parts of the value. */
+  readonly message: string;
+  /** The keys that lead to the part of the value that is invalid. Default: the value itself. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
 /** A valid value, or the issues that make it invalid. */
 export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | InvalidResult;
 
 /** The issues that make a value invalid. */
 export interface InvalidResult {
-  readonly issues: readonly { readonly message: string }[];
+  readonly issues: readonly SchemaIssue[];
 }
 
 /** The type of the values that a schema returns. */
@@ -46,15 +56,28 @@ export const validate = <Output>(
 /**
  * Checks a value immediately.
  *
- * @throws TypeError for a schema that is asynchronous
+ * @param asyncError creates what is thrown if the schema turns out to be asynchronous
  */
-export const validateSync = <Output>(schema: StandardSchema<unknown, Output>, value: unknown): SchemaResult<Output> => {
-  const result = schema["~standard"].validate(value);
+export const validateSync = <Output>(
+  schema: StandardSchema<unknown, Output>,
+  value: unknown,
+  asyncError: (vendor: string) => Error,
+): SchemaResult<Output> => {
+  const result = validate(schema, value);
   if (!(result instanceof Promise)) return result;
-  // It must not become an unhandled rejection.
-  result.catch(() => {});
-  throw new TypeError("the schema of a reply must be synchronous");
+  // The error says all there is to say: a rejection must not end the process.
+  result.catch(() => undefined);
+  throw asyncError(schema["~standard"].vendor);
 };
+
+/** Says what is wrong, and where: `tasks.0.title: expected string`. For developers, not for clients. */
+export const describeIssues = (issues: readonly SchemaIssue[]): string =>
+  issues
+    .map(({ message, path = [] }) => {
+      const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
+      return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
+    })
+    .join("; ");
 
 /** Whether the value is a Standard Schema. */
 export const isSchema = (value: unknown): value is StandardSchema => {
