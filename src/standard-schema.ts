@@ -1,4 +1,5 @@
 /** Standard Schema: the interface through which zod, valibot, arktype and others check values. */
+import { isPromiseLike } from "./promise-like.ts";
 
 /**
  * The interface of Standard Schema, version 1, as far as it is used here: zod, valibot, arktype and others implement
@@ -50,7 +51,7 @@ export type Immutable<T> = T extends string | number | boolean | bigint | symbol
 export const validate = <Output>(
   schema: StandardSchema<unknown, Output> | undefined,
   value: unknown,
-): SchemaResult<Output> | Promise<SchemaResult<Output>> =>
+): SchemaResult<Output> | PromiseLike<SchemaResult<Output>> =>
   schema === undefined ? { value: value as Output } : schema["~standard"].validate(value);
 
 /**
@@ -64,9 +65,9 @@ export const validateSync = <Output>(
   asyncError: (vendor: string) => Error,
 ): SchemaResult<Output> => {
   const result = validate(schema, value);
-  if (!(result instanceof Promise)) return result;
+  if (!isPromiseLike(result)) return result;
   // The error says all there is to say: a rejection must not end the process.
-  result.catch(() => undefined);
+  result.then(undefined, () => undefined);
   throw asyncError(schema["~standard"].vendor);
 };
 

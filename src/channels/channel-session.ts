@@ -1,24 +1,26 @@
 /**
  * One topic that a client has joined: calls the callbacks of its channel, one at a time, and sends what they return.
  *
- * | event | joining | joined | ended |
+ * | event | waiting, joining | joined | ended |
  * |---|---|---|---|
  * | message, info, broadcast event for `handleOut` | waits | waits for a pending callback, then is handled | dropped |
  * | `phx_leave` | ends | waits for a pending callback, then ends | |
  * | join of the same topic, end of the connection | ends | ends | |
  * | a callback throws or rejects | the join is answered with an error, ends | `phx_error`, ends | is reported |
+ * | `joinTimeout` | waiting: the join begins; joining: it is answered with an error, ends | | |
  */
 import type { OutMessage } from "../message.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import type { Subscription } from "../pubsub/options.ts";
 import type { Clock, Timed } from "../session/clock.ts";
-import { isPromiseLike } from "../session/session.ts";
 import { describeIssues, validate, validateSync } from "../standard-schema.ts";
 import type { Self } from "../websock.ts";
 import type { EndReason, MessageRef } from "./channel.ts";
-import { ChannelOverflow } from "./errors.ts";
+import { ChannelOverflow, JoinTimeout } from "./errors.ts";
+import { SessionRef } from "./message-ref.ts";
 import type { AnyCallback, PreparedChannel } from "./prepared-channel.ts";
-import { checkAcceptance, checkChannelResult, isChannelResult, type Status } from "./results.ts";
+import { checkAcceptance, checkChannelResult, checkStatus, isChannelResult, type Status } from "./results.ts";
 import {
   type ClientMessage,
   type Ref,
@@ -33,8 +35,8 @@ import { ChannelSocket, type SocketHandle } from "./socket.ts";
 /** How many events may wait for a pending callback, and how many bytes their messages may have together. */
 const MAX_WAITING = 1_024;
 const MAX_WAITING_SIZE = 1_048_576;
-/** The same for all topics of a connection: else a client could make the messages of each of its topics wait. */
-const MAX_CONNECTION_SIZE = 4 * MAX_WAITING_SIZE;
+
+const sizeOf = (data: string | Uint8Array): number => (typeof data === "string" ? utf8Length(data) : data.length);
 
 const asyncReply = (): TypeError => new TypeError("the schema of a reply must be synchronous");
 
@@ -52,8 +54,8 @@ export interface ChannelOwner {
   readonly clock: Clock;
   /** In milliseconds. */
   readonly joinTimeout: number;
-  /** How many bytes wait in all topics of the connection, for callbacks that are pending. */
-  waitingSize: number;
+  /** The session has `size` more bytes that wait for its callbacks: if all sessions have too many, one ends. */
+  onWaiting(size: number): void;
   send(messages: OutMessage | readonly OutMessage[]): boolean;
   /** Sends the answer to a message, after which nothing else is sent for it. */
   respond(message: OutMessage): void;
@@ -78,31 +80,40 @@ export class ChannelSession implements SocketHandle, Timed {
   readonly joinRef: Ref;
   readonly socket = new ChannelSocket(this);
   slot = 0;
-  private phase: "joining" | "joined" | "ended" = "joining";
+  /** `waiting`: for an earlier session of the topic, which has ended, and has a pending callback. */
+  private phase: "waiting" | "joining" | "joined" | "ended" = "waiting";
   private state: unknown = undefined;
   private hasState = false;
   /** The `ref` of the join; `undefined` once it is answered. */
   private unanswered: Ref | null | undefined;
-  /** Begins the join; `undefined` if it has begun. */
-  private start: (() => void) | undefined = undefined;
+  /** The payload of the join, until it begins, and the size of its message. */
+  private joinPayload: unknown;
+  private joinSize = 0;
   /** Whether the promise of a callback, a schema or a subscription is pending. */
   private pending = false;
   /** The event that is being handled. */
   private current: ChannelEvent | undefined = undefined;
   private readonly waiting: { readonly event: ChannelEvent; readonly size: number }[] = [];
-  private waitingSize = 0;
+  /** The bytes of what waits: events, and the join itself. */
+  waitingSize = 0;
   private replyTexts: ReplyTexts | undefined = undefined;
   private subscriptions: readonly Subscription[] = [];
   private endReason: EndReason = "closed";
   /** Called after `terminate`, if the pending callback had not settled when the channel ended. */
   private onTerminated: ((returned: unknown) => void) | undefined = undefined;
 
-  constructor(owner: ChannelOwner, channel: PreparedChannel, { topic, joinRef, ref }: ClientMessage) {
+  constructor(owner: ChannelOwner, channel: PreparedChannel, { topic, joinRef, ref, payload }: ClientMessage) {
     this.owner = owner;
     this.channel = channel;
     this.topic = topic;
     this.joinRef = joinRef ?? ref ?? "";
     this.unanswered = ref;
+    this.joinPayload = payload;
+  }
+
+  /** Whether the join has begun. */
+  get hasBegun(): boolean {
+    return this.phase !== "waiting";
   }
 
   get isJoined(): boolean {
@@ -111,30 +122,41 @@ export class ChannelSession implements SocketHandle, Timed {
 
   /** Identifies the message that is being handled. */
   get ref(): MessageRef | undefined {
-    const { current, topic, joinRef } = this;
-    if (current?.type !== "in" || current.ref === null) return undefined;
-    const { ref, event } = current;
-    return { topic, joinRef, ref, event };
+    const { current } = this;
+    return current?.type === "in" && current.ref !== null
+      ? new SessionRef(this, current.ref, current.event)
+      : undefined;
   }
 
   // --- joining
 
-  /** @param former resolves when an earlier session of the topic is complete; `undefined`: there is none */
-  join(payload: unknown, former: Promise<unknown> | undefined): void {
-    const { clock, joinTimeout } = this.owner;
-    this.start = () => {
-      this.start = undefined;
-      this.checkParams(payload);
-      if (this.phase === "joining") clock.schedule(this, clock.now() + joinTimeout);
-    };
-    if (former === undefined) {
-      this.start();
-      return;
-    }
-    clock.schedule(this, clock.now() + joinTimeout);
-    void former.then(() => {
-      if (this.phase === "joining") this.start?.();
-    });
+  /**
+   * The join waits for an earlier session of the topic.
+   *
+   * @param deadline when it begins at the latest, by the clock
+   * @param data the message
+   */
+  wait(deadline: number, data: string | Uint8Array): void {
+    this.owner.clock.schedule(this, deadline);
+    this.joinSize = sizeOf(data);
+    this.addWaiting(this.joinSize);
+  }
+
+  /** Begins the join, if it waits. */
+  begin(): void {
+    if (this.phase !== "waiting") return;
+    const { joinPayload, owner } = this;
+    this.phase = "joining";
+    this.joinPayload = undefined;
+    this.addWaiting(-this.joinSize);
+    owner.clock.cancel(this);
+    this.checkParams(joinPayload);
+    if (this.isJoining) owner.clock.schedule(this, owner.clock.now() + owner.joinTimeout);
+    this.drain();
+  }
+
+  private get isJoining(): boolean {
+    return this.phase === "joining";
   }
 
   private checkParams(payload: unknown): void {
@@ -195,9 +217,14 @@ export class ChannelSession implements SocketHandle, Timed {
 
   /** `joinTimeout` has passed. An earlier session of the topic is not awaited any longer than that. */
   tick(): void {
-    if (this.phase !== "joining") return;
-    if (this.start !== undefined) this.start();
-    else this.refuse({ reason: "join timeout" });
+    if (this.phase === "waiting") this.begin();
+    else if (this.phase === "joining") {
+      const { joinTimeout } = this.owner;
+      const error = new JoinTimeout(`the join of "${this.topic}" was pending for ${joinTimeout} ms`);
+      this.owner.reportError(error);
+      this.owner.send(this.answerTo(this.unanswered, "error", { reason: "join timeout" }));
+      this.end({ error });
+    }
   }
 
   // --- events
@@ -206,53 +233,63 @@ export class ChannelSession implements SocketHandle, Timed {
   receive(event: ChannelEvent, data: string | Uint8Array = ""): void {
     // What was broadcast before the subscription was meant for an earlier session of the topic.
     if (this.phase === "ended" || (event.type === "out" && !this.hasState)) return;
-    if (this.phase === "joining" && event.type === "leave") {
-      this.leave(event.ref);
-      return;
-    }
-    if (this.phase === "joined" && !this.pending) {
-      this.handle(event);
-      return;
-    }
-    const size = typeof data === "string" ? utf8Length(data) : data.length;
-    this.addWaiting(size);
+    if (this.phase === "joined" && !this.pending) this.handle(event);
+    else if (this.phase !== "joined" && event.type === "leave") this.leave(event.ref);
+    else this.queue(event, sizeOf(data));
+  }
+
+  private queue(event: ChannelEvent, size: number): void {
     this.waiting.push({ event, size });
     const { length } = this.waiting;
-    const { waitingSize } = this.owner;
+    if (length > MAX_WAITING)
+      this.failOverflow(`${length} events wait for its callbacks, and at most ${MAX_WAITING} may`);
     // One message may wait, whatever its size.
-    const fitsHere = this.waitingSize <= MAX_WAITING_SIZE || length === 1;
-    const fitsConnection = waitingSize <= MAX_CONNECTION_SIZE || waitingSize === size;
-    if (length <= MAX_WAITING && fitsHere && fitsConnection) return;
-    this.fail(
-      new ChannelOverflow(
-        `more than ${MAX_WAITING} events, or ${MAX_WAITING_SIZE} bytes, wait for a callback of the channel ` +
-          `"${this.topic}", or ${MAX_CONNECTION_SIZE} bytes for all channels of the connection; is a callback slow, ` +
-          `or does its promise never settle?`,
-      ),
-    );
+    else if (this.waitingSize + size > MAX_WAITING_SIZE && length > 1)
+      this.failOverflow(`more than ${MAX_WAITING_SIZE} bytes wait for its callbacks`);
+    else this.addWaiting(size);
   }
 
   private addWaiting(size: number): void {
     this.waitingSize += size;
-    this.owner.waitingSize += size;
+    this.owner.onWaiting(size);
+  }
+
+  /** @param what what is too much */
+  failOverflow(what: string): void {
+    this.fail(
+      new ChannelOverflow(`the topic "${this.topic}" has ended: ${what}; is a callback slow, or does it never settle?`),
+    );
   }
 
   private handle(event: ChannelEvent): void {
     const { callbacks } = this.channel;
     this.current = event;
-    if (event.type === "leave") this.leave(event.ref);
-    else if (event.type === "in") this.handleIn(event.event, event.payload);
-    else if (event.type === "out") this.handleOut(event.event, event.payload);
-    else if (callbacks.handleInfo !== undefined)
-      this.call(() => callbacks.handleInfo!(event.info as never, this.state, this.socket));
+    try {
+      if (event.type === "leave") this.leave(event.ref);
+      else if (event.type === "in") this.handleIn(event.event, event.payload);
+      else if (event.type === "out") this.handleOut(event.event, event.payload);
+      else if (callbacks.handleInfo !== undefined)
+        this.proceed(callbacks.handleInfo(event.info as never, this.state, this.socket), this.apply);
+    } catch (error) {
+      this.fail(error);
+    }
     if (!this.pending) this.current = undefined;
+  }
+
+  /** Handles what waits, as far as no callback is pending. */
+  private drain(): void {
+    while (this.phase === "joined" && !this.pending && this.waiting.length > 0) {
+      const { event, size } = this.waiting.shift()!;
+      this.addWaiting(-size);
+      this.handle(event);
+    }
   }
 
   private handleOut(event: string, payload: unknown): void {
     const callback = this.channel.out.get(event);
     // A node with other code has broadcast it.
     if (callback === undefined) this.push(event, payload);
-    else this.call(() => callback.call(this.channel.callbacks.handleOut, payload, this.state, this.socket));
+    else this.proceed(callback.call(this.channel.callbacks.handleOut, payload, this.state, this.socket), this.apply);
   }
 
   private handleIn(event: string, payload: unknown): void {
@@ -260,32 +297,20 @@ export class ChannelSession implements SocketHandle, Timed {
     if (handler === undefined) this.answerCurrent("error", { reason: "unknown event" });
     else if (handler.payload === undefined) this.callHandleIn(handler.callback, event, payload);
     else
-      this.step(
-        () => validate(handler.payload, payload),
-        (checked) => {
-          if (checked.issues === undefined) this.callHandleIn(handler.callback, event, checked.value);
-          else this.answerCurrent("error", { reason: "invalid payload" });
-        },
-      );
+      this.proceed(validate(handler.payload, payload), (checked) => {
+        if (checked.issues === undefined) this.callHandleIn(handler.callback, event, checked.value);
+        else this.answerCurrent("error", { reason: "invalid payload" });
+      });
   }
 
-  /** Called for most messages, so it creates no closure. */
   private callHandleIn(callback: AnyCallback, event: string, payload: unknown): void {
     const { socket, state } = this;
     const { callbacks } = this.channel;
-    try {
-      const result =
-        callback === callbacks.handleIn
-          ? callback.call(callbacks, event, payload, state, socket)
-          : callback.call(callbacks.handleIn, payload, state, socket);
-      this.proceed(result, this.apply);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  private call(callback: () => unknown): void {
-    this.step(callback, this.apply);
+    const result =
+      callback === callbacks.handleIn
+        ? callback.call(callbacks, event, payload, state, socket)
+        : callback.call(callbacks.handleIn, payload, state, socket);
+    this.proceed(result, this.apply);
   }
 
   /** Applies the result of a callback. */
@@ -328,10 +353,11 @@ export class ChannelSession implements SocketHandle, Timed {
     return this.phase === "joined" && this.owner.send(writePush(this.joinRef, this.topic, event, payload));
   }
 
-  reply({ topic, joinRef, ref, event }: MessageRef, status: Status, response: unknown): boolean {
-    if (this.phase !== "joined" || topic !== this.topic || joinRef !== this.joinRef) return false;
-    const reply = this.checkReply(event, status, response);
-    return this.owner.send(writeReply(joinRef, ref, topic, reply.status, reply.response));
+  reply(ref: MessageRef, status: Status, response: unknown): boolean {
+    checkStatus(status);
+    if (this.phase !== "joined" || !SessionRef.isOf(this, ref)) return false;
+    const reply = this.checkReply(ref.event, status, response);
+    return this.owner.send(writeReply(this.joinRef, ref.ref, this.topic, reply.status, reply.response));
   }
 
   broadcast(event: string, payload: unknown, exceptSelf: boolean): boolean {
@@ -384,11 +410,7 @@ export class ChannelSession implements SocketHandle, Timed {
       this.fail(error);
     }
     if (!this.pending) this.current = undefined;
-    while (this.phase === "joined" && !this.pending && this.waiting.length > 0) {
-      const { event, size } = this.waiting.shift()!;
-      this.addWaiting(-size);
-      this.handle(event);
-    }
+    this.drain();
   }
 
   /** The channel has ended meanwhile: `terminate` receives the state that `join` or another callback has returned. */
@@ -428,6 +450,8 @@ export class ChannelSession implements SocketHandle, Timed {
     if (this.phase === "ended") return;
     this.phase = "ended";
     this.endReason = reason;
+    this.joinPayload = undefined;
+    this.current = undefined;
     this.waiting.length = 0;
     this.addWaiting(-this.waitingSize);
     this.owner.clock.cancel(this);
@@ -443,10 +467,12 @@ export class ChannelSession implements SocketHandle, Timed {
   /** @returns a promise, if `terminate` returns one */
   private terminate(): Promise<unknown> | undefined {
     if (!this.hasState) return undefined;
+    const { state } = this;
+    this.state = undefined;
     this.hasState = false;
     const report = (error: unknown): void => this.owner.reportError(error);
     try {
-      const returned = this.channel.callbacks.terminate?.(this.endReason, this.state, this.socket);
+      const returned = this.channel.callbacks.terminate?.(this.endReason, state, this.socket);
       return isPromiseLike(returned) ? Promise.resolve(returned).catch(report) : undefined;
     } catch (error) {
       report(error);

@@ -122,9 +122,9 @@ export interface Channel<
     Record<string, (payload: unknown, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>>
   >;
   /**
-   * Called once when the client is no longer joined, after a pending callback has settled, with the last state. Also
-   * called if the client has left while `join` was pending, and `join` then accepts. Another join of the topic waits
-   * until it has returned, for at most `joinTimeout`.
+   * Called once when the client is no longer joined, after a pending callback has settled, with the last state: never,
+   * if its promise never settles. Also called if `join` accepts after the client has left, or after `joinTimeout`.
+   * Another join of the topic waits until it has returned, for at most `joinTimeout`.
    */
   readonly terminate?: (reason: EndReason, state: State, socket: Socket<Shared, Info>) => unknown;
   /** The schema of the payload of the join. A join whose payload does not match is refused. Default: none. */
@@ -163,7 +163,7 @@ export interface Channel<
  */
 export type EndReason = "left" | "rejoined" | "closed" | { readonly stop: unknown } | { readonly error: unknown };
 
-/** A message of a client, to answer it later with `socket.reply`. */
+/** A message of a client, to answer it later with `socket.reply` of the same socket. It cannot be copied. */
 export interface MessageRef {
   readonly topic: string;
   readonly joinRef: Ref;
@@ -211,7 +211,9 @@ export interface Socket<out Shared = unknown, in Info = never> {
   /**
    * Answers a message for which `handleIn` has returned `noreply`.
    *
-   * @returns `false` if the client is not joined, or has joined again since it sent the message
+   * @param ref what `socket.ref` was
+   * @returns `false` if the client is not joined, has joined again since it sent the message, or if `ref` comes from
+   * another socket
    * @throws TypeError for a payload that JSON cannot represent
    * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */

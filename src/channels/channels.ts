@@ -47,11 +47,20 @@ export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
   readonly id?: (shared: Shared) => string | undefined;
   /** The channels, by topic: `lobby`, or `room:*` for all topics that begin with `room:`. The longest match counts. */
   readonly channels: Readonly<Record<string, ChannelFor<Shared>>>;
-  /** How many milliseconds `join` may take, before the join is answered with an error. Default: 10 000. */
+  /**
+   * How many milliseconds `join` may take, before the join is answered with an error. Default: 8 000, because phoenix.js
+   * waits for 10 seconds.
+   */
   readonly joinTimeout?: number;
-  /** How many topics a client may have joined at the same time. Default: 100. */
+  /**
+   * How many topics a client may have joined at the same time. Topics that it has left count while a callback is pending.
+   * Default: 100.
+   */
   readonly maxTopics?: number;
 }
+
+/** `connect` is required if the channels expect a value in `socket.shared`. */
+export type ConnectIfNeeded<Shared> = [undefined] extends [Shared] ? unknown : { readonly connect: object };
 
 /**
  * A handler for `upgrade`, with functions that reach its clients from anywhere.
@@ -104,7 +113,8 @@ export interface ChannelsInfo {
 }
 
 const OPTIONS = ["pubsub", "connect", "id", "channels", "joinTimeout", "maxTopics"];
-const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
+/** phoenix.js waits 10 seconds for the answer to a join, and timers are up to a second late. */
+const DEFAULTS = { joinTimeout: 8_000, maxTopics: 100 };
 
 /**
  * Creates a handler for the clients of Phoenix channels: phoenix.js, and those for Swift, Kotlin, C#, Dart and others.
@@ -130,7 +140,7 @@ const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
  * @see https://hexdocs.pm/phoenix/channels.html
  */
 export const channels = <Request extends ConnectRequest = ConnectRequest, Shared = undefined>(
-  options: ChannelsOptions<Request, Shared>,
+  options: ChannelsOptions<Request, Shared> & ConnectIfNeeded<Shared>,
 ): Channels<Request> =>
   // The values that it passes from callback to callback are opaque to applications.
   new ChannelsHandler(check(options)) as unknown as Channels<Request>;
@@ -149,6 +159,8 @@ const check = <Request extends ConnectRequest, Shared>(
     if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
     if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
   }
+  if (typeof options.channels !== "object" || options.channels === null)
+    throw new TypeError(`option "channels" must be an object, not ${show(options.channels)}`);
   return {
     ...options,
     joinTimeout: options.joinTimeout ?? DEFAULTS.joinTimeout,
@@ -209,18 +221,19 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
     for (const [, { presence }] of prepared) if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
   }
 
-  async connect(request: Request): Promise<Accepted> {
+  readonly connect = async (request: Request): Promise<Accepted> => {
     if (typeof request?.headers !== "object" || request.headers === null)
       throw new TypeError(`connect() must receive a request, with "url" and "headers", not ${show(request)}`);
     const { vsn = "1.0.0", ...params } = paramsOf(request);
     if (!/^2\.\d+\.\d+$/.test(vsn))
       throw new UpgradeError(403, `version ${vsn} of the protocol is not supported; the client must send vsn=2.0.0`);
     const { connect } = this.#settings;
-    const result = (await connect?.(params, { authToken: authTokenOf(request), request })) ?? accept(undefined);
+    const result =
+      connect === undefined ? accept(undefined) : await connect(params, { authToken: authTokenOf(request), request });
     checkAcceptance(result, "connect");
     if (result[0] === "accept") return new Accepted(result[1]);
     throw new UpgradeError(403, typeof result[1] === "string" ? result[1] : "Forbidden");
-  }
+  };
 
   // --- callbacks
 
@@ -256,9 +269,8 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   // --- from anywhere
 
-  broadcast(topic: string, event: string, payload: unknown, except?: Self<never>): boolean {
-    return this.publish(topic, event, payload, except && { except });
-  }
+  readonly broadcast = (topic: string, event: string, payload: unknown, except?: Self<never>): boolean =>
+    this.publish(topic, event, payload, except && { except });
 
   publish(topic: string, event: string, payload: unknown, options?: SendOptions): boolean {
     const { pubsub } = this.#settings;
@@ -267,9 +279,9 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
       : clientsOf(pubsub, topic).publish(writeBroadcast(topic, event, payload), options);
   }
 
-  disconnect(id: string): void {
+  readonly disconnect = (id: string): void => {
     connectionsOf(this.#settings.pubsub, id).stop("disconnected", { code: 1001 });
-  }
+  };
 
   // --- for connections
 

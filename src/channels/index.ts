@@ -28,11 +28,12 @@ export {
   type ChannelsOptions,
   type ChannelsState,
   type Connected,
+  type ConnectIfNeeded,
   type Connecting,
   channels,
 } from "./channels.ts";
 export type { ConnectRequest } from "./connect-request.ts";
-export { ChannelOverflow } from "./errors.ts";
+export { ChannelOverflow, JoinTimeout } from "./errors.ts";
 export type { PresenceSource } from "./presence-messages.ts";
 export {
   accept,

@@ -41,6 +41,8 @@ export class PreparedChannel {
    * @throws TypeError for a callback that is not a function, and for a schema that is none
    */
   constructor(topic: string, callbacks: AnyChannel) {
+    if (typeof callbacks !== "object" || callbacks === null)
+      throw new TypeError(`the channel "${topic}" must be an object with callbacks, not ${show(callbacks)}`);
     const { join, handleIn, handleInfo, handleOut, terminate, params, joinReply, presence, events } = callbacks;
     const fail = (name: string, expected: string, value: unknown): never => {
       throw new TypeError(`"${name}" of the channel "${topic}" must be ${expected}, not ${show(value)}`);
@@ -56,7 +58,7 @@ export class PreparedChannel {
     const schemas = new Map(
       Object.entries(events ?? {}).map(([event, given]) => [
         event,
-        schemasOf(given) ?? fail(event, "a Standard Schema, or an object with Standard Schemas", given),
+        schemasOf(given) ?? fail(`events.${event}`, "a Standard Schema, or an object with Standard Schemas", given),
       ]),
     );
     this.callbacks = callbacks;
@@ -68,10 +70,11 @@ export class PreparedChannel {
     } else {
       const handlers = [...functionsOf("handleIn", handleIn ?? {})].map(([event, callback]) => {
         const its = events === undefined ? NO_SCHEMAS : schemas.get(event);
-        return [
-          event,
-          { callback, ...(its ?? fail(event, 'in "events", because "handleIn" has it', undefined)) },
-        ] as const;
+        if (its === undefined)
+          throw new TypeError(
+            `"handleIn" of the channel "${topic}" has a function for "${event}", which is not in "events"`,
+          );
+        return [event, { callback, ...its }] as const;
       });
       this.events = new Map(handlers);
       this.otherEvents = undefined;
@@ -109,7 +112,8 @@ const allFunctions = (object: unknown): Map<string, AnyCallback> | undefined => 
   const functions = new Map<string, AnyCallback>();
   if (typeof object !== "object" || object === null) return undefined;
   for (let its: object | null = object; its !== null; its = Object.getPrototypeOf(its)) {
-    const isRoot = its !== object && Object.getPrototypeOf(its) === null;
+    // Object.prototype, possibly of another realm.
+    const isRoot = its !== object && Object.hasOwn(its, "hasOwnProperty");
     for (const name of isRoot ? [] : Object.getOwnPropertyNames(its)) {
       const value: unknown = Reflect.get(its, name, object);
       if (functions.has(name) || value === undefined || (its !== object && name === "constructor")) continue;

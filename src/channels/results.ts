@@ -103,6 +103,12 @@ export const isChannelResult = (value: unknown): value is ChannelResult<unknown>
   return (tag === "noreply" && length === 2) || (tag === "stop" && length === 3);
 };
 
+/** @throws TypeError unless the value is a {@link Status} */
+export function checkStatus(status: unknown): asserts status is Status {
+  if (status !== "ok" && status !== "error")
+    throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(status)}`);
+}
+
 /** @throws TypeError unless the value is a {@link ChannelResult} */
 export function checkChannelResult(value: unknown): asserts value is ChannelResult<unknown> {
   if (!isChannelResult(value))
@@ -111,8 +117,7 @@ export function checkChannelResult(value: unknown): asserts value is ChannelResu
     );
   const tag = value[0];
   const first: unknown = value[1];
-  if (tag === "reply" && first !== "ok" && first !== "error")
-    throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(first)}`);
+  if (tag === "reply") checkStatus(first);
   if (tag === "push" && typeof first !== "string")
     throw new TypeError(`the event of push(…) must be a string, not ${show(first)}`);
 }

@@ -3,8 +3,9 @@
  * `text-reader.ts` reads, and binary messages whose payload is bytes. A binary message begins with its kind and the
  * sizes of the strings that precede the payload, one byte each.
  */
+import { show } from "../known-keys.ts";
 import { type OutMessage, stringify, text } from "../message.ts";
-import { decodeText } from "./decode-text.ts";
+import { decodeText, decodeUtf8 } from "./decode-text.ts";
 import type { Status } from "./results.ts";
 
 /** phoenix.js sends refs as strings. Other clients send numbers, and get them back as they are. */
@@ -61,7 +62,7 @@ const readUserBroadcast = (data: Uint8Array<ArrayBuffer>): ClientMessage | undef
   const { event, payload: bytes } = message;
   let payload = bytes;
   try {
-    if (data[6] === 1) payload = JSON.parse(decodeText(bytes as Uint8Array));
+    if (data[6] === 1) payload = JSON.parse(decodeUtf8(bytes as Uint8Array));
   } catch {
     return undefined;
   }
@@ -84,8 +85,14 @@ const binary = (kind: number, strings: readonly string[], payload: Uint8Array): 
 /** @throws TypeError if JSON cannot represent the payload */
 const payloadText = (payload: unknown): string => stringify(payload ?? {});
 
+/** @throws TypeError unless the name of an event or of a topic is a string */
+const checkName = (name: unknown, what: "event" | "topic"): void => {
+  if (typeof name !== "string") throw new TypeError(`the ${what} must be a string, not ${show(name)}`);
+};
+
 /** An event for one client. @throws TypeError or RangeError for a payload or an event that cannot be encoded */
 export const writePush = (joinRef: Ref, topic: string, event: string, payload: unknown): OutMessage => {
+  checkName(event, "event");
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.push, [String(joinRef), topic, event], bytes)
@@ -96,6 +103,8 @@ export const writePush = (joinRef: Ref, topic: string, event: string, payload: u
 
 /** An event for all clients of a topic. @throws TypeError or RangeError likewise */
 export const writeBroadcast = (topic: string, event: string, payload: unknown): OutMessage => {
+  checkName(topic, "topic");
+  checkName(event, "event");
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.broadcast, [topic, event], bytes)

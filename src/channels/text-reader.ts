@@ -1,13 +1,19 @@
 /** Reads the text messages of one connection: `[join_ref, ref, topic, event, payload]`. */
+import { utf8Length } from "../protocol/utf8.ts";
 import type { ClientMessage, Ref } from "./serializer.ts";
 
 /** As in binary messages. A join keeps its ref, and each answer repeats it. */
-const MAX_REF_LENGTH = 255;
+const MAX_REF_BYTES = 255;
 
-const isRef = (value: unknown): value is Ref | null =>
-  value === null || typeof value === "number" || (typeof value === "string" && value.length <= MAX_REF_LENGTH);
+const isRef = (value: unknown): value is Ref | null => {
+  if (typeof value === "string") return value.length <= MAX_REF_BYTES && utf8Length(value) <= MAX_REF_BYTES;
+  return value === null || Number.isFinite(value);
+};
 
-/** How many frequent messages are remembered, and how long their texts may be without ref and payload. */
+/** V8 copies slices of up to 12 characters. Longer ones keep the whole message in memory. */
+const MAX_COPIED_SLICE = 12;
+
+/** How many kinds of messages are remembered, and how long their texts may be without ref and payload. */
 const MAX_KNOWN = 4;
 const MAX_KNOWN_LENGTH = 1_024;
 
@@ -22,9 +28,9 @@ interface Known {
 }
 
 /**
- * A client sends few kinds of messages. For the kinds that it has sent recently, everything but the ref and the payload
- * is compared instead of parsed. All other messages are parsed as JSON. The strings that are kept are those of
- * `JSON.parse`: a slice would keep the whole message in memory.
+ * A client sends few kinds of messages. For the last kinds that had to be parsed as JSON, everything but the ref and the
+ * payload is compared instead. The strings that are kept are those of `JSON.parse`: a slice would keep the whole message
+ * in memory.
  */
 export class TextReader {
   private readonly known: Known[] = [];
@@ -32,8 +38,8 @@ export class TextReader {
   /** Reads a message; `undefined` if it is not a message of this protocol. */
   read(data: string): ClientMessage | undefined {
     for (const known of this.known) {
-      const message = readKnown(known, data);
-      if (message !== undefined) return message;
+      const endOfRef = findEndOfRef(known, data);
+      if (endOfRef !== undefined) return readKnown(known, data, endOfRef) ?? readJson(data);
     }
     const message = readJson(data);
     if (message !== undefined) this.remember(message);
@@ -42,6 +48,8 @@ export class TextReader {
 
   private remember({ joinRef, ref, topic, event }: ClientMessage): void {
     if (typeof ref !== "string" || event === "phx_join") return;
+    // Messages of this kind are written in another way, with spaces for example.
+    if (this.known.some((its) => its.joinRef === joinRef && its.topic === topic && its.event === event)) return;
     const beforeRef = `[${JSON.stringify(joinRef)},"`;
     const afterRef = `",${JSON.stringify(topic)},${JSON.stringify(event)},`;
     if (beforeRef.length + afterRef.length > MAX_KNOWN_LENGTH) return;
@@ -50,16 +58,20 @@ export class TextReader {
   }
 }
 
-/** `undefined` for another kind of message, and for anything that has to be parsed as JSON. */
-const readKnown = ({ joinRef, topic, event, beforeRef, afterRef }: Known, data: string): ClientMessage | undefined => {
+/** The index of the quotation mark after the ref; `undefined` if the message is of another kind. */
+const findEndOfRef = ({ beforeRef, afterRef }: Known, data: string): number | undefined => {
   if (!data.startsWith(beforeRef)) return undefined;
   const end = data.indexOf('"', beforeRef.length);
-  if (!data.startsWith(afterRef, end) || !data.endsWith("]")) return undefined;
-  const ref = data.slice(beforeRef.length, end);
-  // An escape, and a control character, which JSON forbids.
-  if (ref.length > MAX_REF_LENGTH || !isPlain(ref)) return undefined;
+  return data.startsWith(afterRef, end) ? end : undefined;
+};
+
+/** `undefined` if the message has to be parsed as JSON. */
+const readKnown = (known: Known, data: string, endOfRef: number): ClientMessage | undefined => {
+  const { joinRef, topic, event, beforeRef, afterRef } = known;
+  const ref = data.slice(beforeRef.length, endOfRef);
+  if (ref.length > MAX_COPIED_SLICE || !isPlain(ref) || !data.endsWith("]")) return undefined;
   try {
-    return { joinRef, ref, topic, event, payload: JSON.parse(data.slice(end + afterRef.length, -1)) };
+    return { joinRef, ref, topic, event, payload: JSON.parse(data.slice(endOfRef + afterRef.length, -1)) };
   } catch {
     return undefined;
   }

@@ -44,6 +44,7 @@ import type { Capabilities } from "../capabilities.ts";
 import { connectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
@@ -1130,6 +1131,3 @@ interface Settlement {
   readonly fulfilled: (result: unknown) => void;
   readonly rejected: (error: unknown) => void;
 }
-
-export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,5 +1,5 @@
 /** Finds schemas that validate asynchronously, which cannot check outgoing messages. */
-import { isPromiseLike } from "../session/session.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import { type StandardSchema, validate } from "../standard-schema.ts";
 
 /** The error for an outgoing message that cannot be checked synchronously. */

@@ -1,9 +1,9 @@
 /** `typed`: a handler whose messages are checked by schemas, and have their types. */
 import { checkKeys, show } from "../known-keys.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import type { HandleResult } from "../result.ts";
 import { type CallbackName, callbacksOf } from "../session/handler.ts";
-import { isPromiseLike } from "../session/session.ts";
 import {
   type InputOf,
   type OutputOf,

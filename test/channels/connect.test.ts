@@ -160,15 +160,15 @@ describe("channels() refuses", () => {
       { pubsub, channels: { lobby: { join: () => accept(0), params: {} } } },
     ],
     [
-      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
       { pubsub, channels: { lobby: { join: () => accept(0), events: { say: 1 } } } },
     ],
     [
-      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
       { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { reply: 1 } } } } },
     ],
     [
-      '"say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
       { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { answer: z.string() } } } } },
     ],
     [
@@ -176,7 +176,7 @@ describe("channels() refuses", () => {
       { pubsub, channels: { lobby: { join: () => accept(0), joinReply: 1 } } },
     ],
     [
-      '"sya" of the channel "lobby" must be in "events", because "handleIn" has it',
+      '"handleIn" of the channel "lobby" has a function for "sya", which is not in "events"',
       {
         pubsub,
         channels: { lobby: { join: () => accept(0), events: { say: z.string() }, handleIn: { sya: () => {} } } },
@@ -186,6 +186,8 @@ describe("channels() refuses", () => {
       '"presence" of the channel "lobby" must be a Presence',
       { pubsub, channels: { lobby: { join: () => accept(0), presence: {} } } },
     ],
+    ['option "channels" must be an object', { pubsub }],
+    ['the channel "lobby" must be an object with callbacks', { pubsub, channels: { lobby: null } }],
     ["an asterisk must be the last character", { pubsub, channels: { "room:*:x": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { "": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { phoenix: Room } }],
@@ -207,4 +209,30 @@ test.each([
   const socket = channels({ pubsub: testPubSub(), channels: {} });
   const connected = await socket.connect(REQUEST);
   expect(() => socket.init(connected, selfOn(environment) as never)).toThrow(message);
+});
+
+test("connect is required if the channels expect a shared value, and what it returns must be a result", async () => {
+  const pubsub = testPubSub();
+  const ForUsers = channel<{ name: string }>()({ join: (_payload, { shared }) => accept(shared.name) });
+  // @ts-expect-error: connect is missing
+  channels({ pubsub, channels: { lobby: ForUsers } });
+  channels({ pubsub, connect: () => accept({ name: "ben" }), channels: { lobby: ForUsers } });
+  channels({ pubsub, channels: { lobby: channel()({ join: () => accept(0) }) } });
+  for (const result of [undefined, null, 1, [], ["ok"]]) {
+    const { connect } = channels({ pubsub, connect: () => result as never, channels: {} });
+    await expect(connect(REQUEST)).rejects.toThrow('"connect" returned');
+  }
+});
+
+test("the functions of channels() can be taken from it", async () => {
+  const { broadcast, connect, disconnect } = channels({ pubsub: testPubSub(), channels: {} });
+  await connect(REQUEST);
+  expect(broadcast("lobby", "hello", {})).toBe(true);
+  disconnect("user:1");
+});
+
+test("names of topics and events must be strings", () => {
+  const { broadcast } = channels({ pubsub: testPubSub(), channels: {} });
+  expect(() => broadcast("lobby", undefined as never, {})).toThrow("the event must be a string, not undefined");
+  expect(() => broadcast(1 as never, "said", {})).toThrow("the topic must be a string, not 1");
 });
