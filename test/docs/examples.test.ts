@@ -47,7 +47,17 @@ declare global {
   const [client, ada, ben]: testing.TestClient[];
 }`;
 
-const LINKED = ["express", "redis", "zod", "@msgpack", "@nats-io", "@types", "typescript", "vitest", "websock-conformance"];
+const LINKED = [
+  "express",
+  "redis",
+  "zod",
+  "@msgpack",
+  "@nats-io",
+  "@types",
+  "typescript",
+  "vitest",
+  "websock-conformance",
+];
 const tsc = join(root, "node_modules/.bin/tsc");
 const FLAGS = ["--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023", "--types", "node"];
 
