@@ -1,4 +1,5 @@
 /** The types of messages, and the functions that create outgoing ones. */
+import { codedTypeError } from "./error-codes.ts";
 import { show } from "./known-keys.ts";
 
 /**
@@ -74,9 +75,17 @@ const stringify = (value: unknown): string => {
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`json() cannot serialize ${show(value)}: ${(error as Error)?.message}`, { cause: error });
+    throw codedTypeError(
+      "WEBSOCK_NOT_SERIALIZABLE",
+      `json() cannot serialize ${show(value)}: ${(error as Error)?.message}`,
+      { cause: error },
+    );
   }
-  if (data === undefined) throw new TypeError(`json() cannot serialize ${show(value)}: it has no JSON representation`);
+  if (data === undefined)
+    throw codedTypeError(
+      "WEBSOCK_NOT_SERIALIZABLE",
+      `json() cannot serialize ${show(value)}: it has no JSON representation`,
+    );
   return data;
 };
 

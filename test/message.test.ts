@@ -20,13 +20,22 @@ describe("json", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   test.each<[unknown, RegExp]>([
-    [undefined, /^json\(\) cannot serialize undefined: it has no JSON representation$/],
-    [function task() {}, /^json\(\) cannot serialize the function task: it has no JSON representation$/],
-    [Symbol("x"), /^json\(\) cannot serialize Symbol\(x\): it has no JSON representation$/],
+    [undefined, /^json\(\) cannot serialize undefined: it has no JSON representation \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [
+      function task() {},
+      /^json\(\) cannot serialize the function task: it has no JSON representation \(WEBSOCK_NOT_SERIALIZABLE\)$/,
+    ],
+    [
+      Symbol("x"),
+      /^json\(\) cannot serialize Symbol\(x\): it has no JSON representation \(WEBSOCK_NOT_SERIALIZABLE\)$/,
+    ],
     [1n, /^json\(\) cannot serialize 1n: .*BigInt/],
     [{ a: [1n] }, /^json\(\) cannot serialize an object: .*BigInt/],
     [cycle, /^json\(\) cannot serialize an object: .*circular/],
-    [{ toJSON: () => undefined }, /^json\(\) cannot serialize an object: it has no JSON representation$/],
+    [
+      { toJSON: () => undefined },
+      /^json\(\) cannot serialize an object: it has no JSON representation \(WEBSOCK_NOT_SERIALIZABLE\)$/,
+    ],
   ])("refuses %o at the call", (value, message) => {
     expect(() => json(value)).toThrow(TypeError);
     expect(() => json(value)).toThrow(message);

@@ -8,6 +8,7 @@
  * | join of the same topic, end of the connection | ends | ends | |
  * | a callback throws or rejects | the join is answered with an error, ends | `phx_error`, ends | is reported |
  */
+import { codedTypeError } from "../error-codes.ts";
 import type { OutMessage } from "../message.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import type { Subscription } from "../pubsub/options.ts";
@@ -290,7 +291,7 @@ export class ChannelSession implements SocketHandle, Timed {
   /** Answers the message that is being handled. */
   private answerCurrent(status: Status, response: unknown): void {
     const { current } = this;
-    if (current?.type !== "in") throw new TypeError('only "handleIn" can return reply(…)');
+    if (current?.type !== "in") throw codedTypeError("WEBSOCK_INVALID_RESULT", 'only "handleIn" can return reply(…)');
     if (current.ref !== null) {
       this.replyTexts ??= replyTexts(this.joinRef, this.topic);
       this.owner.respond(writeReply(this.joinRef, current.ref, this.topic, status, response, this.replyTexts));

@@ -1,4 +1,5 @@
 /** The errors of channels. */
+import { withCode } from "../error-codes.ts";
 
 /**
  * More than 1 024 events, or 1 MiB of messages, wait for a slow callback of a channel. The channel has ended, and the
@@ -7,4 +8,8 @@
  */
 export class ChannelOverflow extends Error {
   override readonly name = "ChannelOverflow";
+  readonly code = "WEBSOCK_CHANNEL_OVERFLOW";
+  constructor(message: string) {
+    super(withCode("WEBSOCK_CHANNEL_OVERFLOW", message));
+  }
 }

@@ -3,6 +3,7 @@
  * messages whose payload is bytes. A binary message begins with its kind and the sizes of the strings that precede the
  * payload, one byte each.
  */
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import { type OutMessage, text } from "../message.ts";
 import { decodeText } from "./decode-text.ts";
 import type { Status } from "./results.ts";
@@ -137,14 +138,17 @@ const binary = (kind: number, strings: readonly string[], payload: Uint8Array): 
   const encoded = strings.map((string) => encoder.encode(string));
   for (const [i, { length }] of encoded.entries())
     if (length > 255)
-      throw new RangeError(`with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`);
+      throw codedRangeError(
+        "WEBSOCK_NOT_SERIALIZABLE",
+        `with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`,
+      );
   return { opcode: "binary", data: [Uint8Array.of(kind, ...encoded.map(({ length }) => length)), ...encoded, payload] };
 };
 
 /** @throws TypeError if JSON cannot represent the payload */
 const stringify = (payload: unknown): string => {
   const json = JSON.stringify(payload ?? {});
-  if (json === undefined) throw new TypeError("JSON cannot represent the payload");
+  if (json === undefined) throw codedTypeError("WEBSOCK_NOT_SERIALIZABLE", "JSON cannot represent the payload");
   return json;
 };
 

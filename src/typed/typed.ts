@@ -1,4 +1,5 @@
 /** `typed`: a handler whose messages are checked by schemas, and have their types. */
+import { codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import type { HandleResult } from "../result.ts";
@@ -167,14 +168,20 @@ const create = (
   callbacks: AnyCallbacks,
 ): WebSock<unknown, unknown, unknown> => {
   if (typeof schemas !== "object" || schemas === null)
-    throw new TypeError(`typed() must receive an object with ${SCHEMAS.join(", ")}, not ${show(schemas)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `typed() must receive an object with ${SCHEMAS.join(", ")}, not ${show(schemas)}`,
+    );
   checkKeys(schemas, SCHEMAS);
   checkSchema("in", schemas.in);
   const encode = encoder(schemas.out, schemas.codec);
   const decode = decoder(schemas.codec);
   const { name } = callbacksOf(callbacks);
   if (callbacks.onInvalid !== undefined && typeof callbacks.onInvalid !== "function")
-    throw new TypeError(`the handler's "onInvalid" must be a function, not ${show(callbacks.onInvalid)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_HANDLER",
+      `the handler's "onInvalid" must be a function, not ${show(callbacks.onInvalid)}`,
+    );
 
   // By the ordinary `self`, so that a connection that was restored after hibernation gets one, too.
   const selves = new WeakMap<Self<unknown>, TypedSelf<unknown, unknown>>();
