@@ -16,7 +16,7 @@ import {
 import type { Awaitable, CloseReason, Self, WebSock } from "../websock.ts";
 import { checkSchema, decoder, encoder, type MessageCodec } from "./codec.ts";
 import { InvalidMessage } from "./errors.ts";
-import { stop, type TypedResult, untyped } from "./results.ts";
+import { ok, stop, type TypedResult, untyped } from "./results.ts";
 import { SelfWithMessages, type TypedSelf } from "./self.ts";
 
 /** The schemas of a typed handler: what clients send, and what they receive. */
@@ -220,7 +220,8 @@ const create = (
       return encoded(
         "handleIn",
         isPromiseLike(result)
-          ? result.then((settled) => handle(settled, message, state, typedSelf))
+          ? // While the schema is pending, the message still waits: if the end is decided meanwhile, it is dropped.
+            result.then((settled) => (self.signal.aborted ? ok(state) : handle(settled, message, state, typedSelf)))
           : handle(result, message, state, typedSelf),
       );
     },
