@@ -1,6 +1,7 @@
 /** WebSock for TypeScript: a request handler, but for WebSockets. */
 
 export type { Capabilities } from "./capabilities.ts";
+export type { ErrorCode } from "./error-codes.ts";
 export {
   AbortError,
   ConnectionLost,

@@ -1,4 +1,5 @@
 /** The types of messages, and the functions that create outgoing ones. */
+import { codedTypeError } from "./error-codes.ts";
 import { show } from "./known-keys.ts";
 
 /**
@@ -75,9 +76,15 @@ export const stringify = (value: unknown): string => {
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`JSON cannot represent ${show(value)}: ${(error as Error)?.message}`, { cause: error });
+    throw codedTypeError(
+      "WEBSOCK_NOT_SERIALIZABLE",
+      `JSON cannot represent ${show(value)}: ${(error as Error)?.message}`,
+      {
+        cause: error,
+      },
+    );
   }
-  if (data === undefined) throw new TypeError(`JSON cannot represent ${show(value)}`);
+  if (data === undefined) throw codedTypeError("WEBSOCK_NOT_SERIALIZABLE", `JSON cannot represent ${show(value)}`);
   return data;
 };
 

@@ -20,13 +20,13 @@ describe("json", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   test.each<[unknown, RegExp]>([
-    [undefined, /^JSON cannot represent undefined$/],
-    [function task() {}, /^JSON cannot represent the function task$/],
-    [Symbol("x"), /^JSON cannot represent Symbol\(x\)$/],
+    [undefined, /^JSON cannot represent undefined \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [function task() {}, /^JSON cannot represent the function task \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [Symbol("x"), /^JSON cannot represent Symbol\(x\) \(WEBSOCK_NOT_SERIALIZABLE\)$/],
     [1n, /^JSON cannot represent 1n: .*BigInt/],
     [{ a: [1n] }, /^JSON cannot represent an object: .*BigInt/],
     [cycle, /^JSON cannot represent an object: .*circular/],
-    [{ toJSON: () => undefined }, /^JSON cannot represent an object$/],
+    [{ toJSON: () => undefined }, /^JSON cannot represent an object \(WEBSOCK_NOT_SERIALIZABLE\)$/],
   ])("refuses %o at the call", (value, message) => {
     expect(() => json(value)).toThrow(TypeError);
     expect(() => json(value)).toThrow(message);

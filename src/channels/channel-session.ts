@@ -9,6 +9,7 @@
  * | a callback throws or rejects | the join is answered with an error, ends | `phx_error`, ends | is reported |
  * | `joinTimeout` | waiting: the join begins; joining: it is answered with an error, ends | | |
  */
+import { codedTypeError } from "../error-codes.ts";
 import type { OutMessage } from "../message.ts";
 import { isPromiseLike } from "../promise-like.ts";
 import { utf8Length } from "../protocol/utf8.ts";
@@ -38,7 +39,7 @@ const MAX_WAITING_SIZE = 1_048_576;
 
 const sizeOf = (data: string | Uint8Array): number => (typeof data === "string" ? utf8Length(data) : data.length);
 
-const asyncReply = (): TypeError => new TypeError("the schema of a reply must be synchronous");
+const asyncReply = (): TypeError => codedTypeError("WEBSOCK_ASYNC_SCHEMA", "the schema of a reply must be synchronous");
 
 /** What a channel handles, in order. */
 export type ChannelEvent =
@@ -187,7 +188,8 @@ export class ChannelSession implements SocketHandle, Timed {
     const { joinReply } = this.channel.callbacks;
     const checked = joinReply === undefined ? { value: response } : validateSync(joinReply, response, asyncReply);
     if (checked.issues !== undefined)
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_INVALID_MESSAGE",
         `the reply to the join of "${this.topic}" does not match its schema: ${describeIssues(checked.issues)}`,
       );
     // Encoded before the subscription, because it may throw.
@@ -324,7 +326,7 @@ export class ChannelSession implements SocketHandle, Timed {
 
   private applyReply(status: Status, response: unknown): void {
     const { current } = this;
-    if (current?.type !== "in") throw new TypeError('only "handleIn" can return reply(…)');
+    if (current?.type !== "in") throw codedTypeError("WEBSOCK_INVALID_RESULT", 'only "handleIn" can return reply(…)');
     const reply = this.checkReply(current.event, status, response);
     this.answerCurrent(reply.status, reply.response);
   }
@@ -336,7 +338,12 @@ export class ChannelSession implements SocketHandle, Timed {
     const checked = validateSync(schema, response, asyncReply);
     if (checked.issues === undefined) return { status, response: checked.value };
     const reply = `the reply "${status}" to the event "${event}" of the topic "${this.topic}"`;
-    this.owner.reportError(new TypeError(`${reply} does not match its schema: ${describeIssues(checked.issues)}`));
+    this.owner.reportError(
+      codedTypeError(
+        "WEBSOCK_INVALID_MESSAGE",
+        `${reply} does not match its schema: ${describeIssues(checked.issues)}`,
+      ),
+    );
     return { status: "error", response: { reason: "invalid reply" } };
   }
 

@@ -1,4 +1,5 @@
 /** `channels`: a handler whose clients speak the protocol of Phoenix channels. */
+import { codedError, codedRangeError, codedTypeError } from "../error-codes.ts";
 import { UpgradeError } from "../errors.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { DataMessage } from "../message.ts";
@@ -150,17 +151,22 @@ const check = <Request extends ConnectRequest, Shared>(
 ): ChannelsOptions<Request, Shared> & typeof DEFAULTS => {
   checkKeys(options, OPTIONS);
   if (!(options.pubsub instanceof PubSub))
-    throw new TypeError(`option "pubsub" must be a PubSub, not ${show(options.pubsub)}`);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "pubsub" must be a PubSub, not ${show(options.pubsub)}`);
   for (const name of ["connect", "id"] as const)
     if (options[name] !== undefined && typeof options[name] !== "function")
-      throw new TypeError(`option "${name}" must be a function, not ${show(options[name])}`);
+      throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a function, not ${show(options[name])}`);
   for (const name of ["joinTimeout", "maxTopics"] as const) {
     const value = options[name] ?? 1;
-    if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
-    if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
+    if (typeof value !== "number")
+      throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a number, not ${show(value)}`);
+    if (!(value > 0))
+      throw codedRangeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be above zero, not ${value}`);
   }
   if (typeof options.channels !== "object" || options.channels === null)
-    throw new TypeError(`option "channels" must be an object, not ${show(options.channels)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
+      `option "channels" must be an object, not ${show(options.channels)}`,
+    );
   return {
     ...options,
     joinTimeout: options.joinTimeout ?? DEFAULTS.joinTimeout,
@@ -223,7 +229,10 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   readonly connect = async (request: Request): Promise<Accepted> => {
     if (typeof request?.headers !== "object" || request.headers === null)
-      throw new TypeError(`connect() must receive a request, with "url" and "headers", not ${show(request)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_ARGUMENT",
+        `connect() must receive a request, with "url" and "headers", not ${show(request)}`,
+      );
     const { vsn = "1.0.0", ...params } = paramsOf(request);
     if (!/^2\.\d+\.\d+$/.test(vsn))
       throw new UpgradeError(403, `version ${vsn} of the protocol is not supported; the client must send vsn=2.0.0`);
@@ -239,9 +248,15 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   init(connected: unknown, self: Self<ConnectionInfo>): HandleResult<ChannelConnection> {
     if (!(connected instanceof Accepted))
-      throw new TypeError(`upgrade() must receive what connect() has returned, not ${show(connected)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_ARGUMENT",
+        `upgrade() must receive what connect() has returned, not ${show(connected)}`,
+      );
     if (reachableSessionOf(self).home !== undefined)
-      throw new Error("channels are not possible in a Durable Object: joined topics would be lost when it hibernates");
+      throw codedError(
+        "WEBSOCK_NOT_SUPPORTED",
+        "channels are not possible in a Durable Object: joined topics would be lost when it hibernates",
+      );
     const { shared } = connected;
     const { id, pubsub } = this.#settings;
     const name = id?.(shared as Shared);

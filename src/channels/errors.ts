@@ -1,4 +1,5 @@
 /** The errors of channels. */
+import { withCode } from "../error-codes.ts";
 
 /**
  * More than 1 024 events, or 1 MiB of messages, wait for a callback of a channel, or 16 MiB for all channels of a
@@ -7,6 +8,11 @@
  */
 export class ChannelOverflow extends Error {
   override readonly name = "ChannelOverflow";
+  readonly code = "WEBSOCK_CHANNEL_OVERFLOW";
+
+  constructor(message: string) {
+    super(withCode("WEBSOCK_CHANNEL_OVERFLOW", message));
+  }
 }
 
 /**
@@ -16,4 +22,9 @@ export class ChannelOverflow extends Error {
  */
 export class JoinTimeout extends Error {
   override readonly name = "JoinTimeout";
+  readonly code = "WEBSOCK_JOIN_TIMEOUT";
+
+  constructor(message: string) {
+    super(withCode("WEBSOCK_JOIN_TIMEOUT", message));
+  }
 }

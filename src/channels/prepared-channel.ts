@@ -1,4 +1,5 @@
 /** A channel of the application, checked, and with what belongs to an event in one place. */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import { isSchema, type StandardSchema } from "../standard-schema.ts";
 import type { Channel, Events } from "./channel.ts";
@@ -42,10 +43,16 @@ export class PreparedChannel {
    */
   constructor(topic: string, callbacks: AnyChannel) {
     if (typeof callbacks !== "object" || callbacks === null)
-      throw new TypeError(`the channel "${topic}" must be an object with callbacks, not ${show(callbacks)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_CHANNEL",
+        `the channel "${topic}" must be an object with callbacks, not ${show(callbacks)}`,
+      );
     const { join, handleIn, handleInfo, handleOut, terminate, params, joinReply, presence, events } = callbacks;
     const fail = (name: string, expected: string, value: unknown): never => {
-      throw new TypeError(`"${name}" of the channel "${topic}" must be ${expected}, not ${show(value)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_CHANNEL",
+        `"${name}" of the channel "${topic}" must be ${expected}, not ${show(value)}`,
+      );
     };
     if (typeof join !== "function") fail("join", "a function", join);
     for (const [name, callback] of Object.entries({ handleInfo, terminate }))
@@ -71,7 +78,8 @@ export class PreparedChannel {
       const handlers = [...functionsOf("handleIn", handleIn ?? {})].map(([event, callback]) => {
         const its = events === undefined ? NO_SCHEMAS : schemas.get(event);
         if (its === undefined)
-          throw new TypeError(
+          throw codedTypeError(
+            "WEBSOCK_INVALID_CHANNEL",
             `"handleIn" of the channel "${topic}" has a function for "${event}", which is not in "events"`,
           );
         return [event, { callback, ...its }] as const;

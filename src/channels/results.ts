@@ -1,4 +1,5 @@
 /** What the callbacks of a channel return. */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 
 /** What `join` returns: the client joins the topic, or does not. */
@@ -91,7 +92,11 @@ export const stop = <State>(reason: unknown, state: State): readonly ["stop", un
 /** @throws TypeError unless the value is a {@link JoinResult} or a {@link ConnectResult} */
 export function checkAcceptance(value: unknown, callback: string): asserts value is JoinResult<unknown> {
   const isOne = Array.isArray(value) && (value[0] === "accept" || value[0] === "refuse");
-  if (!isOne) throw new TypeError(`"${callback}" returned ${show(value)}; it must return accept(…) or refuse(…)`);
+  if (!isOne)
+    throw codedTypeError(
+      "WEBSOCK_INVALID_RESULT",
+      `"${callback}" returned ${show(value)}; it must return accept(…) or refuse(…)`,
+    );
 }
 
 /** Whether the value is a {@link ChannelResult}, apart from the types in it. */
@@ -106,18 +111,22 @@ export const isChannelResult = (value: unknown): value is ChannelResult<unknown>
 /** @throws TypeError unless the value is a {@link Status} */
 export function checkStatus(status: unknown): asserts status is Status {
   if (status !== "ok" && status !== "error")
-    throw new TypeError(`the status of a reply must be "ok" or "error", not ${show(status)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_RESULT",
+      `the status of a reply must be "ok" or "error", not ${show(status)}`,
+    );
 }
 
 /** @throws TypeError unless the value is a {@link ChannelResult} */
 export function checkChannelResult(value: unknown): asserts value is ChannelResult<unknown> {
   if (!isChannelResult(value))
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_RESULT",
       `a callback of a channel returned ${show(value)}; it must return noreply(…), reply(…), push(…) or stop(…)`,
     );
   const tag = value[0];
   const first: unknown = value[1];
   if (tag === "reply") checkStatus(first);
   if (tag === "push" && typeof first !== "string")
-    throw new TypeError(`the event of push(…) must be a string, not ${show(first)}`);
+    throw codedTypeError("WEBSOCK_INVALID_RESULT", `the event of push(…) must be a string, not ${show(first)}`);
 }

@@ -3,6 +3,7 @@
  * `text-reader.ts` reads, and binary messages whose payload is bytes. A binary message begins with its kind and the
  * sizes of the strings that precede the payload, one byte each.
  */
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import { type OutMessage, stringify, text } from "../message.ts";
 import { decodeText, decodeUtf8 } from "./decode-text.ts";
@@ -78,7 +79,10 @@ const binary = (kind: number, strings: readonly string[], payload: Uint8Array): 
   const encoded = strings.map((string) => encoder.encode(string));
   for (const [i, { length }] of encoded.entries())
     if (length > 255)
-      throw new RangeError(`with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`);
+      throw codedRangeError(
+        "WEBSOCK_NOT_SERIALIZABLE",
+        `with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`,
+      );
   return { opcode: "binary", data: [Uint8Array.of(kind, ...encoded.map(({ length }) => length)), ...encoded, payload] };
 };
 
@@ -87,7 +91,8 @@ const payloadText = (payload: unknown): string => stringify(payload ?? {});
 
 /** @throws TypeError unless the name of an event or of a topic is a string */
 const checkName = (name: unknown, what: "event" | "topic"): void => {
-  if (typeof name !== "string") throw new TypeError(`the ${what} must be a string, not ${show(name)}`);
+  if (typeof name !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `the ${what} must be a string, not ${show(name)}`);
 };
 
 /** An event for one client. @throws TypeError or RangeError for a payload or an event that cannot be encoded */

@@ -1,4 +1,5 @@
 /** A topic of one `PubSub`. */
+import { codedTypeError } from "../error-codes.ts";
 import type { Messages } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { StopDetail } from "../result.ts";
@@ -29,7 +30,10 @@ export class HubTopic<Info> implements Topic<Info> {
     const session = this.#hub.memberSession(self);
     checkSubscribeOptions(options);
     if (options.onGap !== undefined && session.home !== undefined)
-      throw new TypeError('option "onGap" is not possible in a Durable Object: a function is lost when it hibernates');
+      throw codedTypeError(
+        "WEBSOCK_NOT_SUPPORTED",
+        'option "onGap" is not possible in a Durable Object: a function is lost when it hibernates',
+      );
     const { name } = this;
     const { registry, closed, nodes } = this.#hub;
     if (closed || session.endedBy !== undefined)

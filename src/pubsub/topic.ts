@@ -1,4 +1,5 @@
 /** Topics: named sets of connections. */
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import type { Messages } from "../message.ts";
 import type { StopDetail } from "../result.ts";
 import type { AnySelf, Self } from "../websock.ts";
@@ -55,7 +56,11 @@ const MAX_NAME_LENGTH = 512;
 
 /** @throws TypeError or RangeError for a value that cannot be the name of a topic */
 export const checkTopicName = (name: unknown): void => {
-  if (typeof name !== "string") throw new TypeError(`the name of a topic must be a string, not a ${typeof name}`);
+  if (typeof name !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `the name of a topic must be a string, not a ${typeof name}`);
   if (name.length === 0 || name.length > MAX_NAME_LENGTH)
-    throw new RangeError(`the name of a topic must have 1 to ${MAX_NAME_LENGTH} UTF-16 units, not ${name.length}`);
+    throw codedRangeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `the name of a topic must have 1 to ${MAX_NAME_LENGTH} UTF-16 units, not ${name.length}`,
+    );
 };

@@ -1,10 +1,12 @@
 /** Finds schemas that validate asynchronously, which cannot check outgoing messages. */
+import { codedTypeError } from "../error-codes.ts";
 import { isPromiseLike } from "../promise-like.ts";
 import { type StandardSchema, validate } from "../standard-schema.ts";
 
 /** The error for an outgoing message that cannot be checked synchronously. */
 export const asyncOut = (vendor: string): TypeError =>
-  new TypeError(
+  codedTypeError(
+    "WEBSOCK_ASYNC_SCHEMA",
     'the schema "out" validates asynchronously, but messages are sent synchronously: use a schema without asynchronous ' +
       `checks and transforms, and do what needs a promise before sending${vendor === "zod" ? ZOD_THROWS : ""}`,
   );

@@ -1,4 +1,5 @@
 /** From typed messages to those of the connection, and back. */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import { binary, type DataMessage, json, type OutMessage, text } from "../message.ts";
 import {
@@ -76,7 +77,8 @@ export const decoder = (codec: MessageCodec | undefined): ((message: DataMessage
 
 /** @throws TypeError unless the value is a Standard Schema */
 export const checkSchema = (name: "in" | "out", schema: unknown): void => {
-  if (!isSchema(schema)) throw new TypeError(`"${name}" must be a Standard Schema, not ${show(schema)}`);
+  if (!isSchema(schema))
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `"${name}" must be a Standard Schema, not ${show(schema)}`);
 };
 
 const JSON_TEXT = { opcode: "text", decode: (data: string): unknown => JSON.parse(data) } as const;
@@ -102,5 +104,8 @@ const checkCodec = (codec: unknown): void => {
   const isCodec =
     (opcode === "text" || opcode === "binary") && typeof encode === "function" && typeof decode === "function";
   if (!isCodec)
-    throw new TypeError(`"codec" must have opcode ("text" or "binary"), encode and decode, unlike ${show(codec)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
+      `"codec" must have opcode ("text" or "binary"), encode and decode, unlike ${show(codec)}`,
+    );
 };

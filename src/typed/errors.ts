@@ -1,4 +1,5 @@
 /** The error of typed messages. */
+import { withCode } from "../error-codes.ts";
 import type { SchemaIssue } from "../standard-schema.ts";
 
 /**
@@ -11,11 +12,12 @@ import type { SchemaIssue } from "../standard-schema.ts";
  */
 export class InvalidMessage extends TypeError {
   override readonly name = "InvalidMessage";
+  readonly code = "WEBSOCK_INVALID_MESSAGE";
   /** What is wrong, in the words of the schema's library. */
   readonly issues: readonly SchemaIssue[];
 
   constructor(message: string, issues: readonly SchemaIssue[]) {
-    super(message);
+    super(withCode("WEBSOCK_INVALID_MESSAGE", message));
     this.issues = issues;
   }
 }

@@ -1,4 +1,5 @@
 /** What the callbacks of a typed handler return: like ordinary results, but with typed messages. */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import type { OutMessage } from "../message.ts";
 import { type HandleResult, type StopDetail, type StopOptions, stop as untypedStop } from "../result.ts";
@@ -89,7 +90,8 @@ export const untyped = <Message, State>(
     if (tag === "stop" && result.length === 4)
       return untypedStop(result[1], result[3], withMessages(result[2], encode));
   }
-  throw new TypeError(
+  throw codedTypeError(
+    "WEBSOCK_INVALID_RESULT",
     `"${callback}" returned ${show(result)}; it must return ok(…), push(…), pushAll(…) or stop(…) of websock-js/typed`,
   );
 };
@@ -108,5 +110,8 @@ const encodeAll = <Message>(
   encode: (message: Message) => OutMessage,
 ): readonly OutMessage[] => {
   if (Array.isArray(messages)) return messages.map((message) => encode(message));
-  throw new TypeError(`typed messages must be an array, not ${show(messages)}: use push(…) of websock-js/typed`);
+  throw codedTypeError(
+    "WEBSOCK_UNSENDABLE_MESSAGE",
+    `typed messages must be an array, not ${show(messages)}: use push(…) of websock-js/typed`,
+  );
 };

@@ -1,4 +1,5 @@
 /** `typed`: a handler whose messages are checked by schemas, and have their types. */
+import { codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { isPromiseLike } from "../promise-like.ts";
@@ -15,7 +16,7 @@ import {
 import type { Awaitable, CloseReason, Self, WebSock } from "../websock.ts";
 import { checkSchema, decoder, encoder, type MessageCodec } from "./codec.ts";
 import { InvalidMessage } from "./errors.ts";
-import { stop, type TypedResult, untyped } from "./results.ts";
+import { ok, stop, type TypedResult, untyped } from "./results.ts";
 import { SelfWithMessages, type TypedSelf } from "./self.ts";
 
 /** The schemas of a typed handler: what clients send, and what they receive. */
@@ -167,14 +168,20 @@ const create = (
   callbacks: AnyCallbacks,
 ): WebSock<unknown, unknown, unknown> => {
   if (typeof schemas !== "object" || schemas === null)
-    throw new TypeError(`typed() must receive an object with ${SCHEMAS.join(", ")}, not ${show(schemas)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `typed() must receive an object with ${SCHEMAS.join(", ")}, not ${show(schemas)}`,
+    );
   checkKeys(schemas, SCHEMAS);
   checkSchema("in", schemas.in);
   const encode = encoder(schemas.out, schemas.codec);
   const decode = decoder(schemas.codec);
   const { name } = callbacksOf(callbacks);
   if (callbacks.onInvalid !== undefined && typeof callbacks.onInvalid !== "function")
-    throw new TypeError(`the handler's "onInvalid" must be a function, not ${show(callbacks.onInvalid)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_HANDLER",
+      `the handler's "onInvalid" must be a function, not ${show(callbacks.onInvalid)}`,
+    );
 
   // By the ordinary `self`, so that a connection that was restored after hibernation gets one, too.
   const selves = new WeakMap<Self<unknown>, TypedSelf<unknown, unknown>>();
@@ -213,7 +220,8 @@ const create = (
       return encoded(
         "handleIn",
         isPromiseLike(result)
-          ? result.then((settled) => handle(settled, message, state, typedSelf))
+          ? // While the schema is pending, the message still waits: if the end is decided meanwhile, it is dropped.
+            result.then((settled) => (self.signal.aborted ? ok(state) : handle(settled, message, state, typedSelf)))
           : handle(result, message, state, typedSelf),
       );
     },

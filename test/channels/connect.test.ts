@@ -5,6 +5,7 @@ import { accept, type ChannelsOptions, channel, channels, refuse, reply } from "
 import { PubSub } from "websock-js/pubsub";
 import { connect, testPubSub } from "websock-js/testing";
 import { z } from "zod";
+import { codedTypeError } from "../../src/error-codes.ts";
 import { selfOn } from "../pubsub/self-on.ts";
 import { phoenixClient, quiet, REQUEST } from "./phoenix-client.ts";
 
@@ -98,7 +99,7 @@ describe("connect", () => {
     const expected = new Error("expected");
     expect(await rejection({ connect: () => Promise.reject(expected) })).toBe(expected);
     expect(await rejection({ connect: () => 1 as never })).toEqual(
-      new TypeError('"connect" returned 1; it must return accept(…) or refuse(…)'),
+      codedTypeError("WEBSOCK_INVALID_RESULT", '"connect" returned 1; it must return accept(…) or refuse(…)'),
     );
   });
 
@@ -114,10 +115,12 @@ describe("connect", () => {
 
   test("says what is missing", async () => {
     expect(await rejection({}, 1 as never)).toEqual(
-      new TypeError('connect() must receive a request, with "url" and "headers", not 1'),
+      codedTypeError("WEBSOCK_INVALID_ARGUMENT", 'connect() must receive a request, with "url" and "headers", not 1'),
     );
     const { errors } = await connect(channels({ pubsub: testPubSub(), channels: {} }), REQUEST as never);
-    expect(errors).toEqual([new TypeError("upgrade() must receive what connect() has returned, not an object")]);
+    expect(errors).toEqual([
+      codedTypeError("WEBSOCK_INVALID_ARGUMENT", "upgrade() must receive what connect() has returned, not an object"),
+    ]);
   });
 });
 

@@ -203,7 +203,7 @@ describe("the schema of a reply", () => {
     const { client, send, received } = await serve({ "room:*": Broken });
     send(JOIN, ["1", "2", "room:1", "say", {}]);
     expect((await received()).slice(1)).toEqual([["1", "1", "room:1", "phx_error", { reason: "channel_crash" }]]);
-    expect(client.errors.map(String)).toEqual(["TypeError: the schema of a reply must be synchronous"]);
+    expect(client.errors.map(String)).toEqual(["TypeError: the schema of a reply must be synchronous (WEBSOCK_ASYNC_SCHEMA)"]);
   });
 
   test("is its type", () => {

@@ -14,7 +14,9 @@ import { WebSocket } from "ws";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const FILES = [
   "README.md",
-  ...["channels", "compression", "diagnostics", "node", "pubsub", "testing", "typed"].map((name) => `docs/${name}.md`),
+  ...["channels", "compression", "diagnostics", "errors", "node", "pubsub", "testing", "typed"].map(
+    (name) => `docs/${name}.md`,
+  ),
   "packages/websock-conformance/README.md",
 ];
 

@@ -156,6 +156,82 @@ describe("an asynchronous schema of what clients send", () => {
     expect(calls).toEqual(["info", 0, 1, "not JSON", 2, "last"]);
   });
 
+  test.each([
+    ["the server stops", (self: TypedSelf<unknown>) => self.stop("normal"), "normal"],
+    ["the server shuts down", (_self: unknown, client: TestClient) => client.shutdown(), "shutdown"],
+  ])("drops the message if meanwhile %s", async (_what, end, reason) => {
+    const gate = deferred();
+    const calls: unknown[] = [];
+    let self!: TypedSelf<unknown>;
+    const Slow = typed(
+      { in: waiting(() => gate.promise), out: anything },
+      {
+        init: (_: void, its) => {
+          self = its;
+          return ok(0);
+        },
+        handleIn: (message, n) => {
+          calls.push(message);
+          return ok(n);
+        },
+        terminate: (reason) => void calls.push(reason),
+      },
+    );
+    const client = await connect(Slow);
+    client.send("1");
+    end(self, client);
+    gate.resolve();
+    await client.ended;
+    await client.settled();
+    expect(calls).toEqual([reason]);
+  });
+
+  test("calls nothing after terminate, if it settles after closeTimeout", async () => {
+    const gate = deferred();
+    const calls: unknown[] = [];
+    const Slow = typed(
+      { in: waiting(() => gate.promise), out: anything },
+      {
+        init: () => ok(0),
+        handleIn: (message, n) => {
+          calls.push(message);
+          return ok(n);
+        },
+        terminate: () => void calls.push("terminate"),
+      },
+    );
+    const client = await connect(Slow, undefined, { closeTimeout: 1_000 });
+    client.send("1");
+    client.drop();
+    client.advance(1_000);
+    await client.ended;
+    gate.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toEqual(["terminate"]);
+  });
+
+  test("a message that the client sent before it closed is handled", async () => {
+    const gate = deferred();
+    const calls: unknown[] = [];
+    const Slow = typed(
+      { in: waiting(() => gate.promise), out: anything },
+      {
+        init: () => ok(0),
+        handleIn: (message, n) => {
+          calls.push(message);
+          return ok(n);
+        },
+        terminate: (reason) => void calls.push(reason),
+      },
+    );
+    const client = await connect(Slow);
+    client.send("1");
+    client.close(1000);
+    gate.resolve();
+    await client.ended;
+    expect(calls).toEqual([1, "remote"]);
+  });
+
   test("that rejects is an error of the handler", async () => {
     const Broken = typed(
       { in: waiting(() => Promise.reject(new Error("expected"))), out: anything },

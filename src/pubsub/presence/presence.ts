@@ -1,4 +1,5 @@
 /** `Presence`: who is where, on all nodes. */
+import { codedError, codedRangeError, codedTypeError } from "../../error-codes.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
@@ -116,7 +117,10 @@ export class Presence<Meta> {
     const number = this.#numbers + 1;
     const join = encoded === undefined ? NO_BYTES : writeJoin(number, topic, key, encoded);
     if (join.length > MAX_CHANGES_SIZE)
-      throw new RangeError(`an entry of a presence has at most ${MAX_CHANGES_SIZE} bytes, not ${join.length}`);
+      throw codedRangeError(
+        "WEBSOCK_ENTRY_TOO_LARGE",
+        `an entry of a presence has at most ${MAX_CHANGES_SIZE} bytes, not ${join.length}`,
+      );
     if (session.endedBy !== undefined || this.#hub.closed) return;
     this.#numbers = number;
     const keys = getOrSet(this.#connectionOf(session).topics, topic, (): Keys<Meta> => new Map());
@@ -357,10 +361,14 @@ const trackedBy = <Meta>(node: string, number: number, meta: Meta): Tracked<Meta
 const presentableSessionOf = (self: unknown): TopicSession => {
   const session = reachableSessionOf(self);
   if (session.home === undefined) return session;
-  throw new Error("presence is not possible in a Durable Object: its entries would be lost when it hibernates");
+  throw codedError(
+    "WEBSOCK_NOT_SUPPORTED",
+    "presence is not possible in a Durable Object: its entries would be lost when it hibernates",
+  );
 };
 
 /** @throws TypeError for a value that is not a string */
 const checkString = (name: string, value: unknown): void => {
-  if (typeof value !== "string") throw new TypeError(`${name} of a presence must be a string, not ${show(value)}`);
+  if (typeof value !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `${name} of a presence must be a string, not ${show(value)}`);
 };
