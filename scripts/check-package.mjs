@@ -48,6 +48,7 @@ import * as cloudflare from "websock-js/cloudflare";
 import { channels } from "websock-js/channels";
 import { PubSub } from "websock-js/pubsub";
 import { connect } from "websock-js/testing";
+import { encoder, type StandardSchema } from "websock-js/typed";
 import { http1Target, runCases, selectCases, wireClasses } from "websock-conformance";
 const Echo = {
   init: (greeting: string): HandleResult<number> => push(text(greeting), 0),
@@ -59,6 +60,8 @@ const client = await connect(Echo, "hello");
 client.send("hi");
 if (typeof cloudflare.attach !== "function") throw new Error("websock-js/cloudflare has no attach");
 if (typeof channels({ pubsub: new PubSub(), channels: {} }).init !== "function") throw new Error("websock-js/channels is no handler");
+const anything: StandardSchema = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+if (encoder(anything)(1).data !== "1") throw new Error("websock-js/typed does not encode");
 if (typeof attachWs !== "function") throw new Error("websock-js/ws has no attach");
 console.log(JSON.stringify(await client.receive()), JSON.stringify(await client.receive()), sockets.connections, ok(1)[0]);
 // The adapters of other hosts can be imported anywhere, without the types of these hosts.

@@ -1,4 +1,5 @@
 /** The error classes that the library throws and reports. */
+import { withCode } from "./error-codes.ts";
 import type { CloseReason } from "./websock.ts";
 
 /**
@@ -7,6 +8,10 @@ import type { CloseReason } from "./websock.ts";
  */
 export class UnknownAdapterError extends TypeError {
   override readonly name = "UnknownAdapterError";
+  readonly code = "WEBSOCK_UNKNOWN_ADAPTER";
+  constructor(message: string) {
+    super(withCode("WEBSOCK_UNKNOWN_ADAPTER", message));
+  }
 }
 
 const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
@@ -17,11 +22,14 @@ const INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never
  * nothing catches the error, the adapter sends the response.
  *
  * It prints as a single line without a stack trace, so that a client that causes many refusals does not fill the log.
+ * When it is inspected or logged with `console.log`, that line ends with the code. Its message and its stack do not,
+ * because frameworks send them as the body of the response.
  * Every refused request is counted in `Attachment.refused` and, on hosts with `node:diagnostics_channel`, published on
  * the channel `websock-js:refused`.
  */
 export class UpgradeError extends Error {
   override readonly name = "UpgradeError";
+  readonly code = "WEBSOCK_UPGRADE_REFUSED";
   /**
    * The HTTP status of the response:
    *
@@ -60,7 +68,7 @@ export class UpgradeError extends Error {
 
   /** Used by `console.log`, which would otherwise print every property. */
   [INSPECT](): string {
-    return this.stack!;
+    return withCode(this.code, this.stack!);
   }
 
   /** The response to send: `status`, `headers`, and the message as plain text. */
@@ -78,16 +86,16 @@ export class UpgradeError extends Error {
  */
 export class AbortError extends Error {
   override readonly name = "AbortError";
+  readonly code = "WEBSOCK_CONNECTION_ENDING";
   /** Why the connection is ending: the same value that `terminate` receives. */
   readonly reason: CloseReason;
 
   constructor(reason: CloseReason) {
-    super(
-      typeof reason === "string" ? `the connection is ending: ${reason}` : "the connection is ending with an error",
-      {
-        cause: typeof reason === "string" ? undefined : reason.error,
-      },
-    );
+    const message =
+      typeof reason === "string" ? `the connection is ending: ${reason}` : "the connection is ending with an error";
+    super(withCode("WEBSOCK_CONNECTION_ENDING", message), {
+      cause: typeof reason === "string" ? undefined : reason.error,
+    });
     this.reason = reason;
   }
 }
@@ -98,8 +106,9 @@ export class AbortError extends Error {
  */
 export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
+  readonly code = "WEBSOCK_CONNECTION_LOST";
   constructor(message = "the connection was lost without a close frame") {
-    super(message);
+    super(withCode("WEBSOCK_CONNECTION_LOST", message));
   }
 }
 
@@ -128,10 +137,14 @@ export class ProtocolError extends Error {
    *
    * @see https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
    */
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
+  readonly closeCode: number;
+  /** The close reason text that was sent to the client: the message without the error's code. */
+  readonly closeText: string;
+  readonly code = "WEBSOCK_PROTOCOL_ERROR";
+  constructor(closeCode: number, closeText: string) {
+    super(withCode("WEBSOCK_PROTOCOL_ERROR", closeText));
+    this.closeCode = closeCode;
+    this.closeText = closeText;
   }
 }
 
@@ -142,6 +155,10 @@ export class ProtocolError extends Error {
  */
 export class SlowConsumer extends Error {
   override readonly name = "SlowConsumer";
+  readonly code = "WEBSOCK_SLOW_CONSUMER";
+  constructor(message: string) {
+    super(withCode("WEBSOCK_SLOW_CONSUMER", message));
+  }
 }
 
 /**
@@ -150,4 +167,8 @@ export class SlowConsumer extends Error {
  */
 export class MailboxOverflow extends Error {
   override readonly name = "MailboxOverflow";
+  readonly code = "WEBSOCK_MAILBOX_OVERFLOW";
+  constructor(message: string) {
+    super(withCode("WEBSOCK_MAILBOX_OVERFLOW", message));
+  }
 }

@@ -1,6 +1,7 @@
 /** WebSock for TypeScript: a request handler, but for WebSockets. */
 
 export type { Capabilities } from "./capabilities.ts";
+export type { ErrorCode } from "./error-codes.ts";
 export {
   AbortError,
   ConnectionLost,
@@ -37,4 +38,12 @@ export {
 export type { ErrorContext, OnError } from "./session/report.ts";
 export { type UpgradeResult, upgrade } from "./upgrade.ts";
 export type { UpgradeArguments } from "./upgrade-arguments.ts";
-export { type Awaitable, type CloseReason, type ConnectionInfo, handler, type Self, type WebSock } from "./websock.ts";
+export {
+  type AnySelf,
+  type Awaitable,
+  type CloseReason,
+  type ConnectionInfo,
+  handler,
+  type Self,
+  type WebSock,
+} from "./websock.ts";

@@ -1,4 +1,5 @@
 /** Checks the names of options, and describes values in error messages. */
+import { codedTypeError } from "./error-codes.ts";
 
 /**
  * Refuses misspelt options, which would otherwise have no effect.
@@ -8,7 +9,10 @@
 export const checkKeys = (options: object, names: readonly string[], prefix = ""): void => {
   const unknown = Object.keys(options).find((name) => !names.includes(name));
   if (unknown === undefined) return;
-  throw new TypeError(`unknown option "${prefix}${unknown}"; valid options are ${names.join(", ")}`);
+  throw codedTypeError(
+    "WEBSOCK_INVALID_OPTION",
+    `unknown option "${prefix}${unknown}"; valid options are ${names.join(", ")}`,
+  );
 };
 
 const MAX_SHOWN = 60;

@@ -1,4 +1,5 @@
 /** The types of messages, and the functions that create outgoing ones. */
+import { codedTypeError } from "./error-codes.ts";
 import { show } from "./known-keys.ts";
 
 /**
@@ -74,14 +75,21 @@ export const text = (data: IoData): OutMessage => ({ opcode: "text", data });
  */
 export const json = (value: unknown): OutMessage => ({ opcode: "text", data: stringify(value) });
 
-const stringify = (value: unknown): string => {
+/** @throws TypeError if JSON cannot represent the value */
+export const stringify = (value: unknown): string => {
   let data: string | undefined;
   try {
     data = JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(`json() cannot serialize ${show(value)}: ${(error as Error)?.message}`, { cause: error });
+    throw codedTypeError(
+      "WEBSOCK_NOT_SERIALIZABLE",
+      `JSON cannot represent ${show(value)}: ${(error as Error)?.message}`,
+      {
+        cause: error,
+      },
+    );
   }
-  if (data === undefined) throw new TypeError(`json() cannot serialize ${show(value)}: it has no JSON representation`);
+  if (data === undefined) throw codedTypeError("WEBSOCK_NOT_SERIALIZABLE", `JSON cannot represent ${show(value)}`);
   return data;
 };
 

@@ -1,4 +1,5 @@
 /** The options of `upgrade`: their meaning, defaults and checks. */
+import { codedTypeError } from "./error-codes.ts";
 import { checkKeys, show } from "./known-keys.ts";
 import { originProblem } from "./origins.ts";
 import type { CompressionSettings } from "./protocol/deflate/negotiation.ts";
@@ -252,7 +253,8 @@ const isExtraHeader = ([name, values]: [string, unknown]): boolean =>
 const checkOrigin = (entry: unknown): boolean => {
   const problem = originProblem(entry);
   if (problem !== undefined)
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
       `option "origins" must be an array of origins as browsers send them, and ${show(entry)} is not one: ${problem}`,
     );
   return true;
@@ -328,7 +330,7 @@ export const resolveOptions = (
 ): ResolvedOptions => {
   if (options === undefined) return defaults;
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`options must be an object, not ${show(options)}`);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `options must be an object, not ${show(options)}`);
   }
   const { compress, heartbeat, ...resolved } = { ...defaults, ...checked("", options, RULES) };
   return {
@@ -350,7 +352,11 @@ const checked = <Options extends object>(prefix: string, options: Options, rules
   const entries = Object.entries(options).filter(([name, value]) => {
     if (value === undefined) return false;
     const [expected, check] = (rules as Rules<Record<string, unknown>>)[name]!;
-    if (!check(value)) throw new TypeError(`option "${prefix}${name}" must be ${expected}, not ${show(value)}`);
+    if (!check(value))
+      throw codedTypeError(
+        "WEBSOCK_INVALID_OPTION",
+        `option "${prefix}${name}" must be ${expected}, not ${show(value)}`,
+      );
     return true;
   });
   return Object.fromEntries(entries) as Options;

@@ -1,4 +1,5 @@
 /** The results that callbacks return: messages to send, whether to stop, and the next state. */
+import { codedTypeError } from "./error-codes.ts";
 import { checkKeys, show } from "./known-keys.ts";
 import type { Messages } from "./message.ts";
 
@@ -93,7 +94,10 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
     return;
   }
   const hint = typeof options === "number" ? `; use { code: ${options} }` : "";
-  throw new TypeError(`the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${hint}`);
+  throw codedTypeError(
+    "WEBSOCK_INVALID_OPTION",
+    `the options of stop() must be an object with ${names.join(", ")}, not ${show(options)}${hint}`,
+  );
 };
 
 /** How `self.stop` ends a connection. */

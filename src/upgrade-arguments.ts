@@ -1,4 +1,5 @@
 /** The arguments after the handler in a call of `upgrade`, `host` or `connect`: `arg` and `options`. */
+import { codedTypeError } from "./error-codes.ts";
 import { isOptionName, type WebSockOptions } from "./options.ts";
 import { type Callback, type Callbacks, callbacksOf } from "./session/handler.ts";
 
@@ -33,7 +34,8 @@ export const callbacksFor = (handler: object, arg: unknown, options: unknown): C
   const callbacks = callbacksOf(handler);
   if (options === undefined && looksLikeOptions(arg) && takesNothing(callbacks.init)) {
     const names = Object.keys(arg).join(", ");
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
       `the handler's "init" takes no argument but received { ${names} }, which looks like options; ` +
         `pass options after arg, as in upgrade(req, Handler, undefined, { ${names} })`,
     );

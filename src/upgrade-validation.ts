@@ -2,6 +2,7 @@
  * Validation of upgrade requests (RFC 6455 §4.2.1, RFC 8441 §5), and negotiation of the subprotocol and of compression,
  * for all hosts.
  */
+import { codedRangeError, codedTypeError } from "./error-codes.ts";
 import { UpgradeError } from "./errors.ts";
 import type { ResolvedOptions, UpgradeRequest } from "./options.ts";
 import { type DeflateParameters, negotiateDeflate } from "./protocol/deflate/negotiation.ts";
@@ -154,7 +155,8 @@ export const selectSubprotocol = (
   if (typeof configured !== "function") return offered.find((name) => configured.includes(name));
   const chosen = requireSynchronous("subprotocols", configured(offered, request)) ?? undefined;
   if (chosen !== undefined && !offered.includes(chosen)) {
-    throw new RangeError(
+    throw codedRangeError(
+      "WEBSOCK_DECISION_FAILED",
       `the function "subprotocols" returned ${JSON.stringify(chosen)}, which the client did not offer`,
     );
   }
@@ -171,7 +173,8 @@ export const selectSubprotocol = (
 export const requireSynchronous = <T>(name: "only" | "origins" | "subprotocols", returned: T): T => {
   if (typeof (returned as { readonly then?: unknown } | null | undefined)?.then !== "function") return returned;
   Promise.resolve(returned).catch(() => undefined);
-  throw new TypeError(
+  throw codedTypeError(
+    "WEBSOCK_ASYNC_DECISION",
     `the function "${name}" returned a promise, but it must decide synchronously; ` +
       "do asynchronous work in the route, before calling upgrade()",
   );

@@ -82,16 +82,7 @@ export type CloseReason = "normal" | "remote" | "shutdown" | "timeout" | { reado
  *
  * @typeParam Info the type of the infos that `send` accepts. Default: none
  */
-export interface Self<in Info = never> {
-  /**
-   * Delivers `info` to the `handleInfo` of this connection, in a later event-loop tick and in the order of the calls.
-   * It never calls the handler synchronously.
-   *
-   * More than 65 536 waiting infos close the connection with 1011 (`MailboxOverflow`).
-   *
-   * @returns `false` if `info` was dropped because the connection is ending or has too many waiting infos
-   */
-  readonly send: (info: Info) => boolean;
+export interface Self<in Info = never> extends AnySelf<Info> {
   /**
    * Sends `messages` to the client immediately: before the result of a pending callback, and also within `init`.
    *
@@ -128,6 +119,24 @@ export interface Self<in Info = never> {
    * @throws TypeError for an unknown option or a value that is not a message, likewise
    */
   readonly stop: (reason: unknown, detail?: StopDetail) => boolean;
+}
+
+/**
+ * The part of `self` that is the same for every handler, whatever it sends. Functions that only need a connection, such
+ * as `topic.subscribe`, accept it, so that they also accept the `self` of a typed handler (`websock-js/typed`).
+ *
+ * @typeParam Info the type of the infos that `send` accepts. Default: none
+ */
+export interface AnySelf<in Info = never> {
+  /**
+   * Delivers `info` to the `handleInfo` of this connection, in a later event-loop tick and in the order of the calls.
+   * It never calls the handler synchronously.
+   *
+   * More than 65 536 waiting infos close the connection with 1011 (`MailboxOverflow`).
+   *
+   * @returns `false` if `info` was dropped because the connection is ending or has too many waiting infos
+   */
+  readonly send: (info: Info) => boolean;
   /**
    * Waits until at most 64 KiB (the outbound high-water mark) are buffered for the client. Await it between the pushes
    * of data from a source that may be faster than the client.

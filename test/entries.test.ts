@@ -31,9 +31,14 @@ test.each([
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
+  ["typed/index.js", /^adapters\/|^pubsub\/|^session\/session|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
-  const known: Record<string, string> = { "index.js": "upgrade.js", "pubsub/index.js": "session/self.js" };
+  const known: Record<string, string> = {
+    "index.js": "upgrade.js",
+    "pubsub/index.js": "session/self.js",
+    "typed/index.js": "standard-schema.js",
+  };
   expect(loaded).toContain(known[entry] ?? "session/session.js");
   expect(loaded.filter((file) => foreign.test(file))).toEqual([]);
 });

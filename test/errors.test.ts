@@ -1,6 +1,7 @@
 import { format, inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import {
+  AbortError,
   ConnectionLost,
   MailboxOverflow,
   ProtocolError,
@@ -8,25 +9,32 @@ import {
   UnknownAdapterError,
   UpgradeError,
 } from "websock-js";
+import { ChannelOverflow } from "websock-js/channels";
+import { InvalidMessage } from "websock-js/typed";
 import { connectionLost } from "../src/errors.ts";
 
 describe("errors", () => {
   test.each([
-    ["UnknownAdapterError", new UnknownAdapterError("m"), TypeError],
-    ["UpgradeError", new UpgradeError(400, "m"), Error],
-    ["ConnectionLost", new ConnectionLost("m"), Error],
-    ["ProtocolError", new ProtocolError(1002, "m"), Error],
-    ["SlowConsumer", new SlowConsumer("m"), Error],
-    ["MailboxOverflow", new MailboxOverflow("m"), Error],
-  ] as const)("%s is an Error with its own name, message and stack", (name, error, base) => {
+    ["UnknownAdapterError", "WEBSOCK_UNKNOWN_ADAPTER", new UnknownAdapterError("m"), TypeError],
+    ["ConnectionLost", "WEBSOCK_CONNECTION_LOST", new ConnectionLost("m"), Error],
+    ["ProtocolError", "WEBSOCK_PROTOCOL_ERROR", new ProtocolError(1002, "m"), Error],
+    ["SlowConsumer", "WEBSOCK_SLOW_CONSUMER", new SlowConsumer("m"), Error],
+    ["MailboxOverflow", "WEBSOCK_MAILBOX_OVERFLOW", new MailboxOverflow("m"), Error],
+    ["ChannelOverflow", "WEBSOCK_CHANNEL_OVERFLOW", new ChannelOverflow("m"), Error],
+    ["InvalidMessage", "WEBSOCK_INVALID_MESSAGE", new InvalidMessage("m", []), TypeError],
+  ] as const)("%s is an Error with its own name, code, message and stack", (name, code, error, base) => {
     expect(error).toBeInstanceOf(base);
     expect(error).toBeInstanceOf(Error);
     expect(error.name).toBe(name);
-    expect(error.message).toBe("m");
-    // What a client can cause as often as it likes has no stack trace.
-    if (name === "UpgradeError") expect(error.stack).toBe("UpgradeError: m");
-    else expect(error.stack).toContain("errors.test");
-    expect(String(error)).toBe(`${name}: m`);
+    expect(error.code).toBe(code);
+    expect(error.message).toBe(`m (${code})`);
+    expect(error.stack).toContain("errors.test");
+    expect(String(error)).toBe(`${name}: m (${code})`);
+  });
+
+  test("the reason of an aborted signal has a code", () => {
+    expect(new AbortError("remote")).toMatchObject({ name: "AbortError", code: "WEBSOCK_CONNECTION_ENDING" });
+    expect(new AbortError("remote").message).toBe("the connection is ending: remote (WEBSOCK_CONNECTION_ENDING)");
   });
 
   test("ConnectionLost says what happened without being told", () => {
@@ -40,12 +48,21 @@ describe("errors", () => {
     expect(new ConnectionLost().stack).toContain("errors.test");
   });
 
-  test("ProtocolError has the close code", () => {
-    expect(new ProtocolError(1009, "too big").code).toBe(1009);
+  test("ProtocolError has the close code and the text that the client gets, which does not contain the error's code", () => {
+    expect(new ProtocolError(1009, "too big")).toMatchObject({ closeCode: 1009, closeText: "too big" });
   });
 });
 
 describe("UpgradeError", () => {
+  test("has a code in what a log shows, and none in what the client gets", async () => {
+    const error = new UpgradeError(400, "m");
+    expect(error).toMatchObject({ name: "UpgradeError", code: "WEBSOCK_UPGRADE_REFUSED", message: "m" });
+    // What a client can cause as often as it likes has no stack trace.
+    expect(error.stack).toBe("UpgradeError: m");
+    expect(inspect(error)).toBe("UpgradeError: m (WEBSOCK_UPGRADE_REFUSED)");
+    expect(await error.getResponse().text()).toBe("m\n");
+  });
+
   test("has the status under the names that frameworks look for, and lets them show its message", () => {
     const error = new UpgradeError(405, "use GET", { allow: "GET" });
     expect(error).toMatchObject({ status: 405, statusCode: 405, headers: { allow: "GET" }, expose: true });
@@ -55,11 +72,12 @@ describe("UpgradeError", () => {
   test("prints as one line, whatever prints it", () => {
     const error = new UpgradeError(426, "use\r\nan upgrade", { upgrade: "websocket", connection: "Upgrade" });
     const line = "UpgradeError: use an upgrade";
+    const logged = `${line} (WEBSOCK_UPGRADE_REFUSED)`;
     expect([inspect(error), format("%o", error), error.stack, inspect({ error }, { depth: 5 })]).toEqual([
+      logged,
+      logged,
       line,
-      line,
-      line,
-      `{ error: ${line} }`,
+      `{ error: ${logged} }`,
     ]);
   });
 

@@ -20,13 +20,13 @@ describe("json", () => {
   const cycle: Record<string, unknown> = {};
   cycle.self = cycle;
   test.each<[unknown, RegExp]>([
-    [undefined, /^json\(\) cannot serialize undefined: it has no JSON representation$/],
-    [function task() {}, /^json\(\) cannot serialize the function task: it has no JSON representation$/],
-    [Symbol("x"), /^json\(\) cannot serialize Symbol\(x\): it has no JSON representation$/],
-    [1n, /^json\(\) cannot serialize 1n: .*BigInt/],
-    [{ a: [1n] }, /^json\(\) cannot serialize an object: .*BigInt/],
-    [cycle, /^json\(\) cannot serialize an object: .*circular/],
-    [{ toJSON: () => undefined }, /^json\(\) cannot serialize an object: it has no JSON representation$/],
+    [undefined, /^JSON cannot represent undefined \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [function task() {}, /^JSON cannot represent the function task \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [Symbol("x"), /^JSON cannot represent Symbol\(x\) \(WEBSOCK_NOT_SERIALIZABLE\)$/],
+    [1n, /^JSON cannot represent 1n: .*BigInt/],
+    [{ a: [1n] }, /^JSON cannot represent an object: .*BigInt/],
+    [cycle, /^JSON cannot represent an object: .*circular/],
+    [{ toJSON: () => undefined }, /^JSON cannot represent an object \(WEBSOCK_NOT_SERIALIZABLE\)$/],
   ])("refuses %o at the call", (value, message) => {
     expect(() => json(value)).toThrow(TypeError);
     expect(() => json(value)).toThrow(message);

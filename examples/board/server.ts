@@ -1,18 +1,22 @@
-/** Serves the task board and its page on `node:http`. */
-import { readFile } from "node:fs/promises";
+/** Serves the task board and its page, with Express. */
 import http from "node:http";
+import { fileURLToPath } from "node:url";
+import express from "express";
 import { upgrade } from "websock-js";
 import { attach } from "websock-js/node";
-import * as Board from "./board.ts";
+import { Board } from "./board.ts";
 
-const page = await readFile(new URL("../../board/page.html", import.meta.url));
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const server = http.createServer((request, response) => {
-  const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
-  if (pathname !== "/board") return response.setHeader("content-type", "text/html; charset=utf-8").end(page);
-  const arg = { board: searchParams.get("board") ?? "", name: searchParams.get("name") ?? "" };
-  return upgrade(request, Board, arg, { maxMessageSize: 4_096 });
+const app = express();
+app.get("/", (_req, res) => res.sendFile(file("../../board/page.html")));
+app.get("/client.js", (_req, res) => res.sendFile(file("client.js")));
+app.get("/board", (req) => {
+  const { board = "", name = "" } = req.query;
+  upgrade(req, Board, { board: String(board), name: String(name) }, { maxMessageSize: 4_096 });
 });
+
+export const server = http.createServer(app);
 attach(server);
 
 const port = Number(process.env.PORT ?? 4000);

@@ -1,5 +1,6 @@
 /** `websock-js/bun`: WebSockets on `Bun.serve`. */
 
+import { codedTypeError } from "../error-codes.ts";
 import { type HostedSocket, TRANSPORT } from "./bun/transport.ts";
 import type { BunFetch, BunServeOptions, BunServer, BunWebSocketHandlers } from "./bun/types.ts";
 import { BunHost, BunUpgrade } from "./bun/upgrade.ts";
@@ -58,7 +59,8 @@ export const attach = <Options extends BunServeOptions>(
 ): Attached<Options> => {
   checkBunOptions(options);
   checkHostOptions(hostOptions);
-  if (options.websocket !== undefined) throw new TypeError('option "websocket" must not be set: attach() adds it');
+  if (options.websocket !== undefined)
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", 'option "websocket" must not be set: attach() adds it');
   const host = new BunHost(hostOptions);
   const guard = (handle: BunFetch): BunFetch =>
     guardFetch(

@@ -1,7 +1,9 @@
 /** `websock-js/node`: WebSockets on the servers of `node:http`, `node:https` and `node:http2`. */
+
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Http2SecureServer, Http2Server, Http2ServerRequest } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
+import { codedError } from "../error-codes.ts";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { closeSessionsWith } from "./node/closing.ts";
 import { attached, NodeHost } from "./node/host.ts";
@@ -59,7 +61,8 @@ export const attach = (
 ): Attachment => {
   checkNodeServer(server);
   checkHostOptions(options, "only");
-  if (attached.has(server)) throw new Error("attach() has already been called for this server");
+  if (attached.has(server))
+    throw codedError("WEBSOCK_ALREADY_ATTACHED", "attach() has already been called for this server");
   const host = new NodeHost(server, options.only, options);
   attached.add(server);
   const takers = new Map<unknown, Interceptor>([["upgrade", interceptUpgrades(host)]]);

@@ -1,6 +1,8 @@
 /** `websock-js/ws`: runs handlers on the servers and sockets of the package `ws`. */
+
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { codedError, codedTypeError } from "../error-codes.ts";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import { SessionGroup } from "../session/group.ts";
 import { callbacksFor, type UpgradeArguments } from "../upgrade-arguments.ts";
@@ -38,7 +40,8 @@ export type { WsServer, WsSocket } from "./ws/types.ts";
  */
 const refuseBun = (name: string): void => {
   if (!isBun) return;
-  throw new Error(
+  throw codedError(
+    "WEBSOCK_NOT_SUPPORTED",
     `${name} from "websock-js/ws" does not work on Bun, which replaces the package ws with its own implementation; ` +
       'use attach() from "websock-js/bun" with Bun.serve, or attach() from "websock-js/node" with node:http',
   );
@@ -86,12 +89,14 @@ export const attach = (sockets: WsServer, options: AttachOptions = {}): Attachme
   const own = (sockets.options.server ?? undefined) as HttpServer | undefined;
   const server = given ?? own;
   if (server === undefined || (own !== undefined && own !== server)) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_WRONG_SERVER",
       'attach() needs the HTTP server of the app: create the WebSocketServer with the option "server", or with ' +
         '"noServer" and pass the option "server" to attach()',
     );
   }
-  if (attached.has(server)) throw new Error("attach() has already been called for this server");
+  if (attached.has(server))
+    throw codedError("WEBSOCK_ALREADY_ATTACHED", "attach() has already been called for this server");
   const wsHost = new WsHost(sockets, server, only, options);
   attached.add(server);
   guardRequests(
@@ -154,7 +159,7 @@ const createHosting = (options: HostOptions): Hosting => {
         refuseBun("host()");
         const resolved = host.resolve(given);
         const callbacks = callbacksFor(handler, arg, given);
-        if (WsTransport.has(socket)) throw new Error("this socket already has a handler");
+        if (WsTransport.has(socket)) throw codedError("WEBSOCK_ALREADY_ATTACHED", "this socket already has a handler");
         // If the client has disconnected by now, `init` never runs.
         if (socket.readyState !== OPEN) return;
         const { socket: stream } = request;

@@ -1,20 +1,55 @@
 /** The types of channels: their callbacks, and `socket`, through which they reach their client and their topic. */
+
+import type { Immutable, InputOf, OutputOf, StandardSchema } from "../standard-schema.ts";
 import type { Awaitable, Self } from "../websock.ts";
 import type { PresenceSource } from "./presence-messages.ts";
 import type { ChannelResult, JoinResult, Status } from "./results.ts";
 import type { Ref } from "./serializer.ts";
-import type { OutputOf, StandardSchema } from "./standard-schema.ts";
 
-/** The events that clients may send: a schema of the payload for each, or `"unchecked"`. */
-export type Events = Readonly<Record<string, StandardSchema | "unchecked">>;
+/** The events that clients may send, with their schemas; `"unchecked"`: none. */
+export type Events = Readonly<Record<string, StandardSchema | "unchecked" | EventSchemas>>;
+
+/** The schemas of an event. Without one of them, that payload may be anything, and its type is `unknown`. */
+export interface EventSchemas {
+  /** The payload of the event. Default: none. */
+  readonly payload?: StandardSchema;
+  /** The payload of a reply with the status `"ok"`; it must be synchronous. Default: none. */
+  readonly reply?: StandardSchema;
+  /** The payload of a reply with the status `"error"`; it must be synchronous. Default: none. */
+  readonly error?: StandardSchema;
+}
 
 /** The names of the events that clients may send. */
 export type EventOf<E extends Events | undefined> = [E] extends [Events] ? keyof E & string : string;
 
 /** The type of an event's payload: what its schema returns. */
 export type PayloadOf<E extends Events | undefined, Event extends EventOf<E> = EventOf<E>> = [E] extends [Events]
-  ? OutputOf<E[Event]>
+  ? E[Event] extends infer Given
+    ? Given extends { readonly payload: infer Schema }
+      ? OutputOf<Schema>
+      : OutputOf<Given>
+    : never
   : unknown;
+
+/** The type of the payload of a reply to an event: what its schema accepts. */
+export type ReplyOf<
+  E extends Events | undefined,
+  Event extends EventOf<E> = EventOf<E>,
+  Kind extends "reply" | "error" = "reply",
+> = [E] extends [Events]
+  ? E[Event] extends infer Given
+    ? Given extends { readonly [K in Kind]: infer Schema }
+      ? Immutable<InputOf<Schema>>
+      : unknown
+    : never
+  : unknown;
+
+/** What `handleIn` returns for an event. */
+type EventResult<State, E extends Events | undefined, Event extends EventOf<E> = EventOf<E>> = ChannelResult<
+  State,
+  ReplyOf<E, Event>,
+  ReplyOf<E, Event, "error">
+>;
 
 /**
  * The callbacks of a channel: what clients can do in the topics that begin alike, such as `room:*`. Only `join` is
@@ -31,13 +66,25 @@ export type PayloadOf<E extends Events | undefined, Event extends EventOf<E> = E
  * @typeParam State the type of the state
  * @typeParam Info the type of the infos that `socket.send` accepts
  * @typeParam E the schemas of events
+ * @typeParam Payload the type of the payload of a join
+ * @typeParam JoinReply the schema of the reply to a join
  */
-export interface Channel<Shared, State, Info = never, E extends Events | undefined = undefined, Payload = unknown> {
+export interface Channel<
+  Shared,
+  State,
+  Info = never,
+  E extends Events | undefined = undefined,
+  Payload = unknown,
+  JoinReply extends StandardSchema | undefined = undefined,
+> {
   /**
    * Called when a client joins. Return `accept` with the first state, or `refuse`. The client receives the
    * broadcasts of the topic as soon as this has returned `accept`.
    */
-  readonly join: (payload: Payload, socket: Socket<Shared, Info>) => Awaitable<JoinResult<State>>;
+  readonly join: (
+    payload: Payload,
+    socket: Socket<Shared, Info>,
+  ) => Awaitable<JoinResult<State, Immutable<InputOf<JoinReply>>>>;
   /**
    * Called for each message: one function for all events, or an object with one function for each event. A message
    * whose event has no function is answered with an error.
@@ -57,13 +104,13 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
         payload: PayloadOf<E>,
         state: State,
         socket: Socket<Shared, Info>,
-      ) => Awaitable<ChannelResult<State>>)
+      ) => Awaitable<EventResult<State, E>>)
     | {
         readonly [Event in EventOf<E>]?: (
           payload: PayloadOf<E, Event>,
           state: State,
           socket: Socket<Shared, Info>,
-        ) => Awaitable<ChannelResult<State>>;
+        ) => Awaitable<EventResult<State, E, Event>>;
       };
   /** Called for each info that was sent with `socket.send`. Without it, infos are dropped. */
   readonly handleInfo?: (info: Info, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>;
@@ -75,16 +122,31 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
     Record<string, (payload: unknown, state: State, socket: Socket<Shared, Info>) => Awaitable<ChannelResult<State>>>
   >;
   /**
-   * Called once when the client is no longer joined, after a pending callback has settled, with the last state. Also
-   * called if the client has left while `join` was pending, and `join` then accepts. Another join of the topic waits
-   * until it has returned, for at most `joinTimeout`.
+   * Called once when the client is no longer joined, after a pending callback has settled, with the last state: never,
+   * if its promise never settles. Also called if `join` accepts after the client has left, or after `joinTimeout`.
+   * Another join of the topic waits until it has returned, for at most `joinTimeout`.
    */
   readonly terminate?: (reason: EndReason, state: State, socket: Socket<Shared, Info>) => unknown;
   /** The schema of the payload of the join. A join whose payload does not match is refused. Default: none. */
   readonly params?: StandardSchema<unknown, Payload>;
   /**
-   * The schemas of the events that clients may send. A payload that does not match, and any other event, is answered
-   * with an error. Default: all events, with payloads of any type.
+   * The schema of the reply to a join: of the second argument of `accept`. It must be synchronous. A join whose reply
+   * does not match fails, as if `join` had thrown a TypeError. Default: none.
+   */
+  readonly joinReply?: JoinReply;
+  /**
+   * The schemas of the events that clients may send, and of the replies. A payload that does not match, and any other
+   * event, is answered with an error. A reply that does not match is reported to `onError`, and the client receives
+   * `{ reason: "invalid reply" }` with the status `"error"` in its place. Default: all events, with payloads of any
+   * type.
+   *
+   * ```ts
+   * events: {
+   *   say: z.object({ text: z.string() }),
+   *   count: { payload: z.object({ by: z.number() }), reply: z.object({ count: z.number() }) },
+   *   wave: "unchecked",
+   * },
+   * ```
    */
   readonly events?: E;
   /**
@@ -101,7 +163,7 @@ export interface Channel<Shared, State, Info = never, E extends Events | undefin
  */
 export type EndReason = "left" | "rejoined" | "closed" | { readonly stop: unknown } | { readonly error: unknown };
 
-/** A message of a client, to answer it later with `socket.reply`. */
+/** A message of a client, to answer it later with `socket.reply` of the same socket. It cannot be copied. */
 export interface MessageRef {
   /** The topic of the message. */
   readonly topic: string;
@@ -109,6 +171,8 @@ export interface MessageRef {
   readonly joinRef: Ref;
   /** The number that the client has given to the message. */
   readonly ref: Ref;
+  /** The event of the message. */
+  readonly event: string;
 }
 
 /**
@@ -147,16 +211,19 @@ export interface Socket<out Shared = unknown, in Info = never> {
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is not joined
    * @throws TypeError for a payload that JSON cannot represent
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly push: (event: string, payload: unknown) => boolean;
   /**
    * Answers a message for which `handleIn` has returned `noreply`.
    *
-   * @param ref what `socket.ref` was in `handleIn`
+   * @param ref what `socket.ref` was
    * @param status `"ok"` or `"error"`
    * @param payload a value that JSON can represent, or bytes
-   * @returns `false` if the client is not joined, or has joined again since it sent the message
+   * @returns `false` if the client is not joined, has joined again since it sent the message, or if `ref` comes from
+   * another socket
    * @throws TypeError for a payload that JSON cannot represent
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly reply: (ref: MessageRef, status: Status, payload: unknown) => boolean;
   /**
@@ -166,6 +233,7 @@ export interface Socket<out Shared = unknown, in Info = never> {
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
    * @throws TypeError for a payload that JSON cannot represent
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcast: (event: string, payload: unknown) => boolean;
   /**
@@ -195,6 +263,7 @@ export interface ChannelFor<in out Shared> {
   readonly handleOut?: Readonly<Record<string, (...args: never) => Awaitable<ChannelResult<unknown>>>>;
   readonly terminate?: (...args: never) => unknown;
   readonly params?: StandardSchema<unknown, unknown>;
+  readonly joinReply?: StandardSchema | undefined;
   readonly events?: Events | undefined;
   readonly presence?: PresenceSource;
 }
@@ -219,7 +288,12 @@ export interface ChannelFor<in out Shared> {
  */
 export const channel =
   <Shared = unknown, Info = never>() =>
-  <State, const E extends Events | undefined = undefined, Payload = unknown>(
-    callbacks: Channel<Shared, State, Info, E, Payload>,
-  ): Channel<Shared, State, Info, E, Payload> =>
+  <
+    State,
+    const E extends Events | undefined = undefined,
+    Payload = unknown,
+    JoinReply extends StandardSchema | undefined = undefined,
+  >(
+    callbacks: Channel<Shared, State, Info, E, Payload, JoinReply>,
+  ): Channel<Shared, State, Info, E, Payload, JoinReply> =>
     callbacks;

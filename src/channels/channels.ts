@@ -1,4 +1,5 @@
 /** `channels`: a handler whose clients speak the protocol of Phoenix channels. */
+import { codedError, codedRangeError, codedTypeError } from "../error-codes.ts";
 import { UpgradeError } from "../errors.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { DataMessage } from "../message.ts";
@@ -9,14 +10,13 @@ import { type HandleResult, ok, push, stop } from "../result.ts";
 import type { Clock } from "../session/clock.ts";
 import type { Awaitable, Self, WebSock } from "../websock.ts";
 import type { ChannelFor } from "./channel.ts";
-import type { AnyChannel } from "./channel-session.ts";
 import { authTokenOf, type ConnectRequest, paramsOf, SUBPROTOCOL } from "./connect-request.ts";
 import { ChannelConnection, type ConnectionInfo, type ConnectionOwner } from "./connection.ts";
 import { Patterns } from "./patterns.ts";
+import { type AnyChannel, PreparedChannel } from "./prepared-channel.ts";
 import { type PresenceSource, presenceDiff } from "./presence-messages.ts";
 import { accept, type ConnectResult, checkAcceptance } from "./results.ts";
-import { readBinary, readText, writeBroadcast } from "./serializer.ts";
-import { isSchema } from "./standard-schema.ts";
+import { readBinary, writeBroadcast } from "./serializer.ts";
 import { clientsOf, connectionsOf, interceptorsOf, outInfo } from "./topics.ts";
 
 /** What `connect` receives besides the parameters. */
@@ -48,11 +48,20 @@ export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
   readonly id?: (shared: Shared) => string | undefined;
   /** The channels, by topic: `lobby`, or `room:*` for all topics that begin with `room:`. The longest match counts. */
   readonly channels: Readonly<Record<string, ChannelFor<Shared>>>;
-  /** How many milliseconds `join` may take, before the join is answered with an error. Default: 10 000. */
+  /**
+   * How many milliseconds `join` may take, before the join is answered with an error. Default: 8 000, because phoenix.js
+   * waits for 10 seconds.
+   */
   readonly joinTimeout?: number;
-  /** How many topics a client may have joined at the same time. Default: 100. */
+  /**
+   * How many topics a client may have joined at the same time. Topics that it has left count while a callback is pending.
+   * Default: 100.
+   */
   readonly maxTopics?: number;
 }
+
+/** `connect` is required if the channels expect a value in `socket.shared`. */
+export type ConnectIfNeeded<Shared> = [undefined] extends [Shared] ? unknown : { readonly connect: object };
 
 /**
  * A handler for `upgrade`, with functions that reach its clients from anywhere.
@@ -80,6 +89,7 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
    * @throws TypeError for a payload that JSON cannot represent
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcast: (topic: string, event: string, payload: unknown) => boolean;
   /**
@@ -109,8 +119,8 @@ export interface ChannelsInfo {
 }
 
 const OPTIONS = ["pubsub", "connect", "id", "channels", "joinTimeout", "maxTopics"];
-const CALLBACKS = ["join", "handleInfo", "terminate"] as const;
-const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
+/** phoenix.js waits 10 seconds for the answer to a join, and timers are up to a second late. */
+const DEFAULTS = { joinTimeout: 8_000, maxTopics: 100 };
 
 /**
  * Creates a handler for the clients of Phoenix channels: phoenix.js, and those for Swift, Kotlin, C#, Dart and others.
@@ -136,7 +146,7 @@ const DEFAULTS = { joinTimeout: 10_000, maxTopics: 100 };
  * @see https://hexdocs.pm/phoenix/channels.html
  */
 export const channels = <Request extends ConnectRequest = ConnectRequest, Shared = undefined>(
-  options: ChannelsOptions<Request, Shared>,
+  options: ChannelsOptions<Request, Shared> & ConnectIfNeeded<Shared>,
 ): Channels<Request> =>
   // The values that it passes from callback to callback are opaque to applications.
   new ChannelsHandler(check(options)) as unknown as Channels<Request>;
@@ -146,42 +156,27 @@ const check = <Request extends ConnectRequest, Shared>(
 ): ChannelsOptions<Request, Shared> & typeof DEFAULTS => {
   checkKeys(options, OPTIONS);
   if (!(options.pubsub instanceof PubSub))
-    throw new TypeError(`option "pubsub" must be a PubSub, not ${show(options.pubsub)}`);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "pubsub" must be a PubSub, not ${show(options.pubsub)}`);
   for (const name of ["connect", "id"] as const)
     if (options[name] !== undefined && typeof options[name] !== "function")
-      throw new TypeError(`option "${name}" must be a function, not ${show(options[name])}`);
+      throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a function, not ${show(options[name])}`);
   for (const name of ["joinTimeout", "maxTopics"] as const) {
     const value = options[name] ?? 1;
-    if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
-    if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
+    if (typeof value !== "number")
+      throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a number, not ${show(value)}`);
+    if (!(value > 0))
+      throw codedRangeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be above zero, not ${value}`);
   }
-  for (const [topic, channel] of Object.entries(options.channels)) checkChannel(topic, channel as AnyChannel);
+  if (typeof options.channels !== "object" || options.channels === null)
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
+      `option "channels" must be an object, not ${show(options.channels)}`,
+    );
   return {
     ...options,
     joinTimeout: options.joinTimeout ?? DEFAULTS.joinTimeout,
     maxTopics: options.maxTopics ?? DEFAULTS.maxTopics,
   };
-};
-
-const checkChannel = (topic: string, channel: AnyChannel): void => {
-  for (const name of CALLBACKS) {
-    const value = channel[name];
-    if (typeof value !== "function" && (value !== undefined || name === "join"))
-      throw new TypeError(`"${name}" of the channel "${topic}" must be a function, not ${show(value)}`);
-  }
-  const schemas: Readonly<Record<string, unknown>> = { params: channel.params, ...channel.events };
-  for (const [name, schema] of Object.entries(schemas))
-    if (schema !== undefined && schema !== "unchecked" && !isSchema(schema))
-      throw new TypeError(`"${name}" of the channel "${topic}" must have a Standard Schema, not ${show(schema)}`);
-  if (channel.presence !== undefined && typeof channel.presence?.onDiff !== "function")
-    throw new TypeError(`"presence" of the channel "${topic}" must be a Presence, not ${show(channel.presence)}`);
-  for (const name of ["handleIn", "handleOut"] as const) {
-    const value: unknown = channel[name] ?? {};
-    if (name === "handleIn" && typeof value === "function") continue;
-    const functions = typeof value === "object" ? Object.values(value as object) : [value];
-    if (!functions.every((one) => typeof one === "function"))
-      throw new TypeError(`"${name}" of the channel "${topic}" must be an object with functions, not ${show(value)}`);
-  }
 };
 
 /** What `connect` has accepted. */
@@ -194,7 +189,7 @@ class Accepted {
 }
 
 interface DiffPublisher {
-  channelFor(topic: string): AnyChannel | undefined;
+  channelFor(topic: string): PreparedChannel | undefined;
   publish(topic: string, event: string, payload: unknown, options: SendOptions): boolean;
 }
 
@@ -224,37 +219,49 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
   readonly joinTimeout: number;
   readonly maxTopics: number;
   readonly #settings: ChannelsOptions<Request, Shared>;
-  readonly #patterns: Patterns<AnyChannel>;
+  readonly #patterns: Patterns<PreparedChannel>;
 
   constructor(settings: ChannelsOptions<Request, Shared> & typeof DEFAULTS) {
     this.joinTimeout = settings.joinTimeout;
     this.maxTopics = settings.maxTopics;
     this.#settings = settings;
-    this.#patterns = new Patterns(settings.channels as unknown as Readonly<Record<string, AnyChannel>>);
-    for (const { presence } of Object.values(settings.channels))
-      if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
+    const prepared = Object.entries(settings.channels).map(
+      ([pattern, callbacks]) => [pattern, new PreparedChannel(pattern, callbacks as AnyChannel)] as const,
+    );
+    this.#patterns = new Patterns(prepared);
+    for (const [, { presence }] of prepared) if (presence !== undefined) publishDiffs(settings.pubsub, presence, this);
   }
 
-  async connect(request: Request): Promise<Accepted> {
+  readonly connect = async (request: Request): Promise<Accepted> => {
     if (typeof request?.headers !== "object" || request.headers === null)
-      throw new TypeError(`connect() must receive a request, with "url" and "headers", not ${show(request)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_ARGUMENT",
+        `connect() must receive a request, with "url" and "headers", not ${show(request)}`,
+      );
     const { vsn = "1.0.0", ...params } = paramsOf(request);
     if (!/^2\.\d+\.\d+$/.test(vsn))
       throw new UpgradeError(403, `version ${vsn} of the protocol is not supported; the client must send vsn=2.0.0`);
     const { connect } = this.#settings;
-    const result = (await connect?.(params, { authToken: authTokenOf(request), request })) ?? accept(undefined);
+    const result =
+      connect === undefined ? accept(undefined) : await connect(params, { authToken: authTokenOf(request), request });
     checkAcceptance(result, "connect");
     if (result[0] === "accept") return new Accepted(result[1]);
     throw new UpgradeError(403, typeof result[1] === "string" ? result[1] : "Forbidden");
-  }
+  };
 
   // --- callbacks
 
   init(connected: unknown, self: Self<ConnectionInfo>): HandleResult<ChannelConnection> {
     if (!(connected instanceof Accepted))
-      throw new TypeError(`upgrade() must receive what connect() has returned, not ${show(connected)}`);
+      throw codedTypeError(
+        "WEBSOCK_INVALID_ARGUMENT",
+        `upgrade() must receive what connect() has returned, not ${show(connected)}`,
+      );
     if (reachableSessionOf(self).home !== undefined)
-      throw new Error("channels are not possible in a Durable Object: joined topics would be lost when it hibernates");
+      throw codedError(
+        "WEBSOCK_NOT_SUPPORTED",
+        "channels are not possible in a Durable Object: joined topics would be lost when it hibernates",
+      );
     const { shared } = connected;
     const { id, pubsub } = this.#settings;
     const name = id?.(shared as Shared);
@@ -264,10 +271,10 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   handleIn(message: DataMessage, connection: ChannelConnection): HandleResult<ChannelConnection> {
     const { opcode, data } = message;
-    const parsed = opcode === "text" ? readText(data) : readBinary(data);
-    if (parsed === undefined)
+    const read = opcode === "text" ? connection.texts.read(data) : readBinary(data);
+    if (read === undefined)
       return stop("malformed message", connection, { code: 1007, text: "not a message of Phoenix channels" });
-    const answer = connection.receive(parsed, data);
+    const answer = connection.receive(read, data);
     return answer === undefined ? ok(connection) : push(answer, connection);
   }
 
@@ -282,21 +289,19 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
 
   // --- from anywhere
 
-  broadcast(topic: string, event: string, payload: unknown, except?: Self<never>): boolean {
-    return this.publish(topic, event, payload, except && { except });
-  }
+  readonly broadcast = (topic: string, event: string, payload: unknown, except?: Self<never>): boolean =>
+    this.publish(topic, event, payload, except && { except });
 
   publish(topic: string, event: string, payload: unknown, options?: SendOptions): boolean {
     const { pubsub } = this.#settings;
-    const { handleOut } = this.channelFor(topic) ?? {};
-    return handleOut !== undefined && Object.hasOwn(handleOut, event)
+    return this.channelFor(topic)?.out.has(event)
       ? interceptorsOf(pubsub, topic).broadcast(outInfo(topic, event, payload), options)
       : clientsOf(pubsub, topic).publish(writeBroadcast(topic, event, payload), options);
   }
 
-  disconnect(id: string): void {
+  readonly disconnect = (id: string): void => {
     connectionsOf(this.#settings.pubsub, id).stop("disconnected", { code: 1001 });
-  }
+  };
 
   // --- for connections
 
@@ -304,14 +309,14 @@ class ChannelsHandler<Request extends ConnectRequest, Shared> implements Connect
     return PubSub.hubOf(this.#settings.pubsub).clock;
   }
 
-  channelFor(topic: string): AnyChannel | undefined {
+  channelFor(topic: string): PreparedChannel | undefined {
     return this.#patterns.find(topic);
   }
 
-  subscribe(self: Self<ConnectionInfo>, topic: string, { handleOut }: AnyChannel): readonly Subscription[] {
+  subscribe(self: Self<ConnectionInfo>, topic: string, { out }: PreparedChannel): readonly Subscription[] {
     const { pubsub } = this.#settings;
     const clients = clientsOf(pubsub, topic).subscribe(self as Self<never>);
-    return handleOut === undefined ? [clients] : [clients, interceptorsOf(pubsub, topic).subscribe(self)];
+    return out.size === 0 ? [clients] : [clients, interceptorsOf(pubsub, topic).subscribe(self)];
   }
 
   whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined {

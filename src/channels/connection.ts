@@ -4,9 +4,11 @@ import type { Subscription } from "../pubsub/options.ts";
 import { sessionOf } from "../pubsub/session-of.ts";
 import type { Clock } from "../session/clock.ts";
 import type { Self } from "../websock.ts";
-import { type AnyChannel, type ChannelOwner, ChannelSession } from "./channel-session.ts";
+import { type ChannelOwner, ChannelSession } from "./channel-session.ts";
+import type { PreparedChannel } from "./prepared-channel.ts";
 import { presenceState } from "./presence-messages.ts";
 import { type ClientMessage, writeEnd, writePush, writeReply } from "./serializer.ts";
+import { TextReader } from "./text-reader.ts";
 import { MAX_TOPIC_LENGTH, type OutInfo, payloadOf } from "./topics.ts";
 
 /** An info of `socket.send`. It goes through the mailbox of the connection, which keeps the order. */
@@ -24,19 +26,31 @@ export interface ConnectionOwner {
   readonly clock: Clock;
   readonly joinTimeout: number;
   readonly maxTopics: number;
-  channelFor(topic: string): AnyChannel | undefined;
-  subscribe(self: Self<ConnectionInfo>, topic: string, channel: AnyChannel): readonly Subscription[];
+  channelFor(topic: string): PreparedChannel | undefined;
+  subscribe(self: Self<ConnectionInfo>, topic: string, channel: PreparedChannel): readonly Subscription[];
   whenReady(subscriptions: readonly Subscription[]): Promise<unknown> | undefined;
   broadcast(topic: string, event: string, payload: unknown, except: Self<never> | undefined): boolean;
+}
+
+/** How many bytes may wait for the callbacks of all topics: else, each of many topics could let its messages wait. */
+const MAX_WAITING_SIZE = 16_777_216;
+
+/** A session that has ended, but has a pending callback. */
+interface Completing {
+  /** By the clock. */
+  readonly endedAt: number;
+  /** Resolves when the callback has settled, and `terminate` has returned. */
+  readonly complete: Promise<unknown>;
 }
 
 export class ChannelConnection implements ChannelOwner {
   readonly self: Self<ConnectionInfo>;
   readonly shared: unknown;
+  private waitingSize = 0;
   private readonly owner: ConnectionOwner;
+  readonly texts = new TextReader();
   private readonly sessions = new Map<string, ChannelSession>();
-  /** Sessions that have ended but have a pending callback, with the promise that resolves when it has settled. */
-  private readonly completing = new Map<ChannelSession, Promise<unknown>>();
+  private readonly completing = new Map<ChannelSession, Completing>();
   /** Whether {@link receive} is running, and the answer to its message. */
   private receiving = false;
   private answer: OutMessage | undefined = undefined;
@@ -80,7 +94,7 @@ export class ChannelConnection implements ChannelOwner {
       return;
     }
     if (event === "phx_join") {
-      this.join(message);
+      this.join(message, data);
       return;
     }
     const session = this.sessions.get(topic);
@@ -101,8 +115,8 @@ export class ChannelConnection implements ChannelOwner {
     else this.sessions.get(info.topic)?.receive({ type: "out", event: info.event, payload: payloadOf(info) });
   }
 
-  private join(message: ClientMessage): void {
-    const { topic, payload } = message;
+  private join(message: ClientMessage, data: string | Uint8Array): void {
+    const { topic } = message;
     const former = this.sessions.get(topic);
     if (former !== undefined) {
       this.send(writeEnd(former.joinRef, topic, "phx_close"));
@@ -110,16 +124,22 @@ export class ChannelConnection implements ChannelOwner {
     }
     const isPossible = topic !== "" && topic.length <= MAX_TOPIC_LENGTH;
     const channel = isPossible ? this.owner.channelFor(topic) : undefined;
+    const earlier = this.completingOf(topic);
     if (channel === undefined) {
       this.replyUnmatched(message);
-    } else if (this.sessions.size + this.completing.size >= this.owner.maxTopics) {
+    } else if (this.sessions.size + this.completing.size - Math.min(earlier.length, 1) >= this.owner.maxTopics) {
       this.reply(message, "error", { reason: "too many channels joined" });
     } else {
       const session = new ChannelSession(this, channel, message);
       this.sessions.set(topic, session);
-      const earlier = [...this.completing].filter(([its]) => its.topic === topic).map(([, complete]) => complete);
-      session.join(payload, earlier.length === 0 ? undefined : Promise.all(earlier));
+      const deadline = Math.max(...earlier.map(({ endedAt }) => endedAt + this.joinTimeout));
+      if (deadline > this.clock.now()) session.wait(deadline, data);
+      else session.begin();
     }
+  }
+
+  private completingOf(topic: string): readonly Completing[] {
+    return [...this.completing].filter(([its]) => its.topic === topic).map(([, completing]) => completing);
   }
 
   private reply({ joinRef, ref, topic }: ClientMessage, status: "ok" | "error", response: object): void {
@@ -133,7 +153,7 @@ export class ChannelConnection implements ChannelOwner {
   /** The connection has ended. Returns a promise that resolves when all `terminate` have returned. */
   end(): Promise<unknown> {
     for (const session of [...this.sessions.values()]) session.end("closed");
-    return Promise.all(this.completing.values());
+    return Promise.all(Array.from(this.completing.values(), ({ complete }) => complete));
   }
 
   // --- calls of the sessions
@@ -173,12 +193,26 @@ export class ChannelConnection implements ChannelOwner {
     this.sessions.delete(topic);
     channel.presence?.untrack(this.self, topic);
     if (complete === undefined) return;
-    const whenComplete = complete.then(() => {
-      this.completing.delete(session);
-      // A callback that was pending may have tracked the connection again.
-      if (!this.sessions.get(topic)?.isJoined) channel.presence?.untrack(this.self, topic);
-    });
-    this.completing.set(session, whenComplete);
+    const endedAt = this.clock.now();
+    this.completing.set(session, { endedAt, complete: complete.then(() => this.onComplete(session)) });
+  }
+
+  private onComplete(session: ChannelSession): void {
+    const { topic, channel } = session;
+    this.completing.delete(session);
+    const next = this.sessions.get(topic);
+    // A callback that was pending may have tracked the connection again.
+    if (!next?.hasBegun) channel.presence?.untrack(this.self, topic);
+    if (this.completingOf(topic).length === 0) next?.begin();
+  }
+
+  onWaiting(size: number): void {
+    this.waitingSize += size;
+    // One message may wait, whatever its size.
+    if (size <= 0 || this.waitingSize <= MAX_WAITING_SIZE || this.waitingSize === size) return;
+    const [first, ...others] = this.sessions.values();
+    const largest = others.reduce((a, b) => (b.waitingSize > a.waitingSize ? b : a), first!);
+    largest.failOverflow(`more than ${MAX_WAITING_SIZE} bytes wait for the callbacks of the connection`);
   }
 
   reportError(error: unknown): void {

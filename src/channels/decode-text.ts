@@ -1,12 +1,18 @@
-/** Strings that some clients encode as UTF-8, and others as Latin-1. */
+/** The strings in binary messages. */
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Decodes UTF-8, or, if it is not valid, Latin-1: older versions of phoenix.js, and realtime-js, send that. */
+/** @throws TypeError for bytes that are not UTF-8 */
+export const decodeUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
+
+/**
+ * Decodes a string of at most 255 bytes: UTF-8, or, if it is not valid, Latin-1, which older versions of phoenix.js, and
+ * realtime-js, send.
+ */
 export const decodeText = (bytes: Uint8Array): string => {
   try {
-    return decoder.decode(bytes);
+    return decodeUtf8(bytes);
   } catch {
-    return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    return String.fromCharCode(...bytes);
   }
 };

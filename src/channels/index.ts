@@ -1,14 +1,25 @@
 /** `websock-js/channels`: a handler for the clients of Phoenix channels. */
 
+export type {
+  Immutable,
+  InputOf,
+  InvalidResult,
+  OutputOf,
+  SchemaIssue,
+  SchemaResult,
+  StandardSchema,
+} from "../standard-schema.ts";
 export {
   type Channel,
   type ChannelFor,
   channel,
   type EndReason,
   type EventOf,
+  type EventSchemas,
   type Events,
   type MessageRef,
   type PayloadOf,
+  type ReplyOf,
   type Socket,
 } from "./channel.ts";
 export {
@@ -17,11 +28,12 @@ export {
   type ChannelsOptions,
   type ChannelsState,
   type Connected,
+  type ConnectIfNeeded,
   type Connecting,
   channels,
 } from "./channels.ts";
 export type { ConnectRequest } from "./connect-request.ts";
-export { ChannelOverflow } from "./errors.ts";
+export { ChannelOverflow, JoinTimeout } from "./errors.ts";
 export type { PresenceSource } from "./presence-messages.ts";
 export {
   accept,
@@ -36,4 +48,3 @@ export {
   stop,
 } from "./results.ts";
 export type { Ref } from "./serializer.ts";
-export type { OutputOf, SchemaResult, StandardSchema } from "./standard-schema.ts";

@@ -1,10 +1,12 @@
 /**
- * The messages of the protocol, version 2: JSON arrays `[join_ref, ref, topic, event, payload]` as texts, and binary
- * messages whose payload is bytes. A binary message begins with its kind and the sizes of the strings that precede the
- * payload, one byte each.
+ * The messages of the protocol, version 2: JSON arrays `[join_ref, ref, topic, event, payload]` as texts, which
+ * `text-reader.ts` reads, and binary messages whose payload is bytes. A binary message begins with its kind and the
+ * sizes of the strings that precede the payload, one byte each.
  */
-import { type OutMessage, text } from "../message.ts";
-import { decodeText } from "./decode-text.ts";
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
+import { show } from "../known-keys.ts";
+import { type OutMessage, stringify, text } from "../message.ts";
+import { decodeText, decodeUtf8 } from "./decode-text.ts";
 import type { Status } from "./results.ts";
 
 /** phoenix.js sends refs as strings. Other clients send numbers, and get them back as they are. */
@@ -23,66 +25,6 @@ export interface ClientMessage {
 
 /** The kinds of binary messages. A push has one more string, its ref, if it comes from the client. */
 const KIND = { push: 0, reply: 1, broadcast: 2, userBroadcast: 3 } as const;
-
-/** As in binary messages. A join keeps its ref, and each answer repeats it. */
-const MAX_REF_LENGTH = 255;
-
-const isRef = (value: unknown): value is Ref | null =>
-  value === null || typeof value === "number" || (typeof value === "string" && value.length <= MAX_REF_LENGTH);
-
-/** Reads a text message; `undefined` if it is not a message of this protocol. */
-export const readText = (data: string): ClientMessage | undefined => readPlain(data) ?? readJson(data);
-
-const readJson = (data: string): ClientMessage | undefined => {
-  let message: unknown;
-  try {
-    message = JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-  if (!Array.isArray(message) || message.length < 5) return undefined;
-  const [joinRef, ref, topic, event, payload] = message as unknown[];
-  if (!isRef(joinRef) || !isRef(ref) || typeof topic !== "string" || typeof event !== "string") return undefined;
-  return { joinRef, ref, topic, event, payload };
-};
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const BACKSLASH = "\\";
-
-/**
- * The fast path for what clients usually send: no spaces between the elements, and no escapes in the strings. Only the
- * payload is parsed as JSON. `undefined` for anything else.
- */
-const readPlain = (data: string): ClientMessage | undefined => {
-  if (data[0] !== "[" || !data.endsWith("]")) return undefined;
-  const first = endOf(data, 1);
-  const second = first && endOf(data, first + 1);
-  const third = second && endOf(data, second + 1);
-  const fourth = third && endOf(data, third + 1);
-  if (fourth === 0 || data.lastIndexOf(BACKSLASH, fourth) !== -1) return undefined;
-  const [topic, event] = [stringAt(data, second + 1, third), stringAt(data, third + 1, fourth)];
-  // A topic that is joined is kept, and a slice would keep the whole message in memory.
-  if (topic === null || event === null || event === "phx_join") return undefined;
-  try {
-    const payload: unknown = JSON.parse(data.slice(fourth + 1, -1));
-    const [joinRef, ref] = [stringAt(data, 1, first), stringAt(data, first + 1, second)];
-    return isRef(joinRef) && isRef(ref) ? { joinRef, ref, topic, event, payload } : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-/** The index of the comma after the string or `null` that begins at `start`; 0 if there is none. */
-const endOf = (data: string, start: number): number => {
-  const isString = data.charCodeAt(start) === QUOTE;
-  if (!isString && !data.startsWith("null", start)) return 0;
-  const end = isString ? data.indexOf('"', start + 1) + 1 : start + 4;
-  return data.charCodeAt(end) === COMMA ? end : 0;
-};
-
-const stringAt = (data: string, start: number, end: number): string | null =>
-  data.charCodeAt(start) === QUOTE ? data.slice(start + 1, end - 1) : null;
 
 const encoder = new TextEncoder();
 
@@ -121,7 +63,7 @@ const readUserBroadcast = (data: Uint8Array<ArrayBuffer>): ClientMessage | undef
   const { event, payload: bytes } = message;
   let payload = bytes;
   try {
-    if (data[6] === 1) payload = JSON.parse(decodeText(bytes as Uint8Array));
+    if (data[6] === 1) payload = JSON.parse(decodeUtf8(bytes as Uint8Array));
   } catch {
     return undefined;
   }
@@ -137,31 +79,41 @@ const binary = (kind: number, strings: readonly string[], payload: Uint8Array): 
   const encoded = strings.map((string) => encoder.encode(string));
   for (const [i, { length }] of encoded.entries())
     if (length > 255)
-      throw new RangeError(`with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`);
+      throw codedRangeError(
+        "WEBSOCK_NOT_SERIALIZABLE",
+        `with bytes as payload, ${strings[i]} must have at most 255 bytes, not ${length}`,
+      );
   return { opcode: "binary", data: [Uint8Array.of(kind, ...encoded.map(({ length }) => length)), ...encoded, payload] };
 };
 
 /** @throws TypeError if JSON cannot represent the payload */
-const stringify = (payload: unknown): string => {
-  const json = JSON.stringify(payload ?? {});
-  if (json === undefined) throw new TypeError("JSON cannot represent the payload");
-  return json;
+const payloadText = (payload: unknown): string => stringify(payload ?? {});
+
+/** @throws TypeError unless the name of an event or of a topic is a string */
+const checkName = (name: unknown, what: "event" | "topic"): void => {
+  if (typeof name !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `the ${what} must be a string, not ${show(name)}`);
 };
 
 /** An event for one client. @throws TypeError or RangeError for a payload or an event that cannot be encoded */
 export const writePush = (joinRef: Ref, topic: string, event: string, payload: unknown): OutMessage => {
+  checkName(event, "event");
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.push, [String(joinRef), topic, event], bytes)
-    : text(`[${JSON.stringify(joinRef)},null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+    : text(
+        `[${JSON.stringify(joinRef)},null,${JSON.stringify(topic)},${JSON.stringify(event)},${payloadText(payload)}]`,
+      );
 };
 
 /** An event for all clients of a topic. @throws TypeError or RangeError likewise */
 export const writeBroadcast = (topic: string, event: string, payload: unknown): OutMessage => {
+  checkName(topic, "topic");
+  checkName(event, "event");
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.broadcast, [topic, event], bytes)
-    : text(`[null,null,${JSON.stringify(topic)},${JSON.stringify(event)},${stringify(payload)}]`);
+    : text(`[null,null,${JSON.stringify(topic)},${JSON.stringify(event)},${payloadText(payload)}]`);
 };
 
 /** What the text of an answer begins with and continues with, around its `ref`. */
@@ -188,7 +140,7 @@ export const writeReply = (
   const bytes = bytesOf(payload);
   return bytes !== undefined
     ? binary(KIND.reply, [String(joinRef ?? ""), String(ref ?? ""), topic, status], bytes)
-    : text(`${head}${JSON.stringify(ref)}${tail}${status}","response":${stringify(payload)}}]`);
+    : text(`${head}${JSON.stringify(ref)}${tail}${status}","response":${payloadText(payload)}}]`);
 };
 
 /** The client is no longer joined: `phx_close`, or `phx_error`, after which it joins again. */

@@ -1,4 +1,5 @@
 /** The topics of a `PubSub` that channels use. A prefix keeps them apart from the application's topics. */
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import type { Topic } from "../pubsub/topic.ts";
@@ -41,8 +42,12 @@ export const interceptorsOf = (pubsub: PubSub, topic: string): Topic<OutInfo> =>
  * @throws TypeError or RangeError unless it is a string of 1 to {@link MAX_TOPIC_LENGTH} UTF-16 units
  */
 export const connectionsOf = (pubsub: PubSub, id: string): Topic => {
-  if (typeof id !== "string") throw new TypeError(`the id of a connection must be a string, not ${show(id)}`);
+  if (typeof id !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `the id of a connection must be a string, not ${show(id)}`);
   if (id.length === 0 || id.length > MAX_TOPIC_LENGTH)
-    throw new RangeError(`the id of a connection must have 1 to ${MAX_TOPIC_LENGTH} UTF-16 units, not ${id.length}`);
+    throw codedRangeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `the id of a connection must have 1 to ${MAX_TOPIC_LENGTH} UTF-16 units, not ${id.length}`,
+    );
   return pubsub.topic(`${PREFIX}/id:${id}`);
 };

@@ -1,4 +1,5 @@
 /** Close frames: their codes (RFC 6455 §7.4) and their payload (§5.5.1). */
+import { codedRangeError } from "../error-codes.ts";
 import { ProtocolError } from "../errors.ts";
 import type { ByteOps } from "./byte-ops.ts";
 import { MAX_CONTROL_PAYLOAD } from "./frame.ts";
@@ -59,11 +60,15 @@ export const isCloseCode = (code: number): boolean =>
  */
 export const checkClose = (code: number, text: string): void => {
   if (!isCloseCode(code))
-    throw new RangeError(
+    throw codedRangeError(
+      "WEBSOCK_INVALID_CLOSE",
       `close code ${code} must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4)`,
     );
   if (utf8Length(text) > MAX_CONTROL_PAYLOAD - 2)
-    throw new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)");
+    throw codedRangeError(
+      "WEBSOCK_INVALID_CLOSE",
+      "the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)",
+    );
 };
 
 /** The contents of a close frame. */

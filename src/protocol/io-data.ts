@@ -1,6 +1,7 @@
 /**
  * Measuring and writing `IoData`: strings and bytes that are written one after the other without being joined first.
  */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import type { IoData } from "../message.ts";
 import { type ByteOps, portableByteOps } from "./byte-ops.ts";
@@ -60,13 +61,15 @@ export const forEachPart = (data: IoData, visit: (part: string | Uint8Array) => 
       const list: readonly IoData[] = part;
       if (path.length >= CHECKED_DEPTH) {
         checked ??= new Set(path.map((level) => level.list));
-        if (checked.has(list)) throw new TypeError("data must not be an array that contains itself");
+        if (checked.has(list))
+          throw codedTypeError("WEBSOCK_UNSENDABLE_MESSAGE", "data must not be an array that contains itself");
         checked.add(list);
       }
       path.push({ list, next: 0 });
     } else {
       const cure = "; to send any other value, use json(value)";
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_UNSENDABLE_MESSAGE",
         `data must be a string, a Uint8Array, an ArrayBuffer or an array of them, not ${show(part)}${cure}`,
       );
     }

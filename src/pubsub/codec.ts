@@ -1,4 +1,5 @@
 /** How infos become bytes between processes. */
+import { codedTypeError } from "../error-codes.ts";
 
 /** Encodes infos for other processes. With the option `strict`, local infos are encoded and decoded, too. */
 export interface Codec {
@@ -23,7 +24,11 @@ const decoder = new TextDecoder();
 export const jsonCodec: Codec = {
   encode: (info) => {
     const json: string | undefined = JSON.stringify(info);
-    if (json === undefined) throw new TypeError("an info must be a value that JSON can represent, or set a codec");
+    if (json === undefined)
+      throw codedTypeError(
+        "WEBSOCK_NOT_SERIALIZABLE",
+        "an info must be a value that JSON can represent, or set a codec",
+      );
     return json;
   },
   decode: (bytes) => JSON.parse(decoder.decode(bytes)),

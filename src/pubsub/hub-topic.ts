@@ -1,9 +1,10 @@
 /** A topic of one `PubSub`. */
+import { codedTypeError } from "../error-codes.ts";
 import type { Messages } from "../message.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
 import type { StopDetail } from "../result.ts";
 import { checkMessages } from "../session/outgoing.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf, Self } from "../websock.ts";
 import { checkStop } from "./check-stop.ts";
 import type { Hub } from "./hub.ts";
 import type { Nodes } from "./nodes/nodes.ts";
@@ -25,11 +26,14 @@ export class HubTopic<Info> implements Topic<Info> {
     return this.#hub.registry.find(this.name)?.size ?? 0;
   }
 
-  subscribe(self: Self<Info>, options: SubscribeOptions<Info> = {}): Subscription {
+  subscribe(self: AnySelf<Info>, options: SubscribeOptions<Info> = {}): Subscription {
     const session = this.#hub.memberSession(self);
     checkSubscribeOptions(options);
     if (options.onGap !== undefined && session.home !== undefined)
-      throw new TypeError('option "onGap" is not possible in a Durable Object: a function is lost when it hibernates');
+      throw codedTypeError(
+        "WEBSOCK_NOT_SUPPORTED",
+        'option "onGap" is not possible in a Durable Object: a function is lost when it hibernates',
+      );
     const { name } = this;
     const { registry, closed, nodes } = this.#hub;
     if (closed || session.endedBy !== undefined)
@@ -43,7 +47,7 @@ export class HubTopic<Info> implements Topic<Info> {
     return { topic: name, ready: nodes?.ready(name) ?? Promise.resolve(true), cancel };
   }
 
-  unsubscribe(self: Self<never>): void {
+  unsubscribe(self: AnySelf<never>): void {
     this.#hub.registry.removeSession(this.name, sessionOf(self));
   }
 

@@ -1,10 +1,11 @@
 /** What a `PubSub` and its topics share. */
+import { codedError, codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { OutMessage } from "../message.ts";
 import type { StopDetail } from "../result.ts";
 import type { Clock } from "../session/clock.ts";
 import type { TopicHome, TopicSession } from "../session/self.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { type Codec, decodeInfo, jsonCodec } from "./codec.ts";
 import { Delivery, type DeliveryOwner, type Selection } from "./delivery.ts";
@@ -35,7 +36,7 @@ const ADDRESS = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):[0-9a-f]{8}(?:-[
 /** For how many topics it is remembered that an error was reported. */
 const MAX_REPORTED = 1_000;
 
-type Excepted = Self<never> | Address<never>;
+type Excepted = AnySelf<never> | Address<never>;
 
 /** An info for the members in this process, and for other nodes. */
 export interface PreparedInfo {
@@ -84,11 +85,13 @@ export class Hub implements DeliveryOwner, NodesOwner {
   /** @throws TypeError if this is the `PubSub` of another object, or of an earlier life of the same object */
   bind(home: TopicHome): void {
     if (this.nodes !== undefined)
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_NOT_SUPPORTED",
         'option "backplane" is not possible in a Durable Object: all of its connections are in one process',
       );
     if (this.#home !== undefined)
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_ALREADY_ATTACHED",
         "this PubSub was already passed to attach(): create one for each Durable Object, in a class field and not in a " +
           "module, because the object is created again after hibernation",
       );
@@ -114,7 +117,8 @@ export class Hub implements DeliveryOwner, NodesOwner {
   memberSession(self: unknown): TopicSession {
     const session = reachableSessionOf(self);
     if (session.home === this.#home) return session;
-    throw new Error(
+    throw codedError(
+      "WEBSOCK_NOT_SUPPORTED",
       session.home === undefined
         ? "this PubSub belongs to a Durable Object, and the connection does not"
         : "in a Durable Object, create a PubSub in a class field, and pass it to attach(this, this.ctx, handler, { pubsub })",
@@ -123,7 +127,8 @@ export class Hub implements DeliveryOwner, NodesOwner {
 
   /** @throws TypeError if there is a presence of this name */
   addPresence(name: string, presence: PresenceReplica): void {
-    if (this.#presences.has(name)) throw new TypeError(`this PubSub has a Presence with the name "${name}" already`);
+    if (this.#presences.has(name))
+      throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `this PubSub has a Presence with the name "${name}" already`);
     this.#presences.set(name, presence);
     this.nodes?.addReplica(name, presence);
   }
@@ -340,5 +345,8 @@ export class Hub implements DeliveryOwner, NodesOwner {
 /** @throws TypeError for a value that is no address */
 export const checkAddress = (address: unknown): void => {
   if (typeof address !== "string")
-    throw new TypeError(`an address is a string that pubsub.address(self) returned, not ${show(address)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `an address is a string that pubsub.address(self) returned, not ${show(address)}`,
+    );
 };

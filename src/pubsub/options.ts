@@ -1,6 +1,6 @@
 /** The options of `PubSub`, of a subscription and of sending, and what is reported. */
 import type { Clock } from "../session/clock.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf } from "../websock.ts";
 import type { Address } from "./address.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Codec } from "./codec.ts";
@@ -112,7 +112,7 @@ export interface SubscribeOptions<Info> {
 /** Options of `topic.publish`, `topic.broadcast` and `topic.stop`. */
 export interface SendOptions {
   /** Connections that are left out. Default: none. */
-  readonly except?: Self<never> | Address<never> | readonly (Self<never> | Address<never>)[];
+  readonly except?: AnySelf<never> | Address<never> | readonly (AnySelf<never> | Address<never>)[];
   /** Only to members in this process. Default: `false`. */
   readonly local?: boolean;
   /**

@@ -1,5 +1,7 @@
 /** Checks the options of `new PubSub`, and fills in the defaults. */
+
 import { systemClock } from "../adapters/shared/system-clock.ts";
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import type { PubSubOptions } from "./options.ts";
 
@@ -23,13 +25,19 @@ export const checkPubSubOptions = (options: PubSubOptions): PubSubOptions & type
   checkKeys(options, NAMES);
   for (const name of NUMBERS) {
     const value = options[name] ?? 1;
-    if (typeof value !== "number") throw new TypeError(`option "${name}" must be a number, not ${show(value)}`);
-    if (!(value > 0)) throw new RangeError(`option "${name}" must be above zero, not ${value}`);
+    if (typeof value !== "number")
+      throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a number, not ${show(value)}`);
+    if (!(value > 0))
+      throw codedRangeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be above zero, not ${value}`);
   }
   const { beat = DEFAULTS.beat, down = DEFAULTS.down } = options;
-  if (down <= beat) throw new RangeError(`option "down" (${down}) must be above option "beat" (${beat})`);
+  if (down <= beat)
+    throw codedRangeError("WEBSOCK_INVALID_OPTION", `option "down" (${down}) must be above option "beat" (${beat})`);
   if (options.backplane !== undefined && typeof options.backplane?.connect !== "function")
-    throw new TypeError(`option "backplane" must be a backplane, not ${show(options.backplane)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
+      `option "backplane" must be a backplane, not ${show(options.backplane)}`,
+    );
   return { ...DEFAULTS, ...withoutUndefined(options) };
 };
 

@@ -1,7 +1,7 @@
 /** `PubSub`: topics and addresses of connections. */
 import type { StopDetail } from "../result.ts";
 import type { TopicHome } from "../session/self.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf } from "../websock.ts";
 import type { Address } from "./address.ts";
 import { checkStop } from "./check-stop.ts";
 import { checkAddress, Hub } from "./hub.ts";
@@ -81,7 +81,7 @@ export class PubSub {
    * @param self the connection
    * @throws TypeError for a value that is not a `self`; Error on a host whose connections cannot send to each other
    */
-  address<Info>(self: Self<Info>): Address<Info> {
+  address<Info>(self: AnySelf<Info>): Address<Info> {
     const session = this.#hub.memberSession(self);
     const address = `${this.node}:${self.id}`;
     if (!this.#hub.closed && session.endedBy === undefined) this.#hub.registry.register(session, address);
@@ -167,7 +167,7 @@ export class PubSub {
    *
    * @param self the connection
    */
-  topicsOf(self: Self<never>): string[] {
+  topicsOf(self: AnySelf<never>): string[] {
     return this.#hub.registry.topicsOf(sessionOf(self));
   }
 

@@ -1,4 +1,5 @@
 /** From a `self` to its session. */
+import { codedError, codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import { SessionSelf, type TopicSession } from "../session/self.ts";
 
@@ -6,14 +7,18 @@ import { SessionSelf, type TopicSession } from "../session/self.ts";
 export const sessionOf = (self: unknown): TopicSession => {
   const session = SessionSelf.sessionOf(self);
   if (session !== undefined) return session;
-  throw new TypeError(`not a connection: ${show(self)}; pass the "self" that a callback received from this package`);
+  throw codedTypeError(
+    "WEBSOCK_INVALID_SELF",
+    `not a connection: ${show(self)}; pass the "self" that a callback received from this package`,
+  );
 };
 
 /** @throws Error on a host where code of one connection cannot send to another */
 export const reachableSessionOf = (self: unknown): TopicSession => {
   const session = sessionOf(self);
   if (session.isolatedBy === undefined) return session;
-  throw new Error(
+  throw codedError(
+    "WEBSOCK_NOT_SUPPORTED",
     `topics and addresses do not work on this host (${session.isolatedBy}): its connections cannot send to each other. ` +
       "On Cloudflare, accept the connections in a Durable Object",
   );

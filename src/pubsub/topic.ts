@@ -1,7 +1,8 @@
 /** Topics: named sets of connections. */
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import type { Messages } from "../message.ts";
 import type { StopDetail } from "../result.ts";
-import type { Self } from "../websock.ts";
+import type { AnySelf, Self } from "../websock.ts";
 import type { SendOptions, SubscribeOptions, Subscription } from "./options.ts";
 
 /**
@@ -25,13 +26,13 @@ export interface Topic<Info = never> {
    * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
    * less; Error on a host whose connections cannot send to each other
    */
-  readonly subscribe: (self: Self<Info>, options?: SubscribeOptions<Info>) => Subscription;
+  readonly subscribe: (self: AnySelf<Info>, options?: SubscribeOptions<Info>) => Subscription;
   /**
    * Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive.
    *
    * @param self the connection
    */
-  readonly unsubscribe: (self: Self<never>) => void;
+  readonly unsubscribe: (self: AnySelf<never>) => void;
   /**
    * Sends an info to the `handleInfo` of each member.
    *
@@ -68,7 +69,11 @@ const MAX_NAME_LENGTH = 512;
 
 /** @throws TypeError or RangeError for a value that cannot be the name of a topic */
 export const checkTopicName = (name: unknown): void => {
-  if (typeof name !== "string") throw new TypeError(`the name of a topic must be a string, not a ${typeof name}`);
+  if (typeof name !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `the name of a topic must be a string, not a ${typeof name}`);
   if (name.length === 0 || name.length > MAX_NAME_LENGTH)
-    throw new RangeError(`the name of a topic must have 1 to ${MAX_NAME_LENGTH} UTF-16 units, not ${name.length}`);
+    throw codedRangeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      `the name of a topic must have 1 to ${MAX_NAME_LENGTH} UTF-16 units, not ${name.length}`,
+    );
 };

@@ -1,4 +1,5 @@
 /** All sessions of one server: looking them up, closing them, and draining them for a restart. */
+import { codedTypeError } from "../error-codes.ts";
 import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
@@ -79,7 +80,7 @@ export class SessionGroup {
     checkKeys(options, ["batch", "interval", "deadline"]);
     const { batch = 10_000, interval = 2_000, deadline = 30_000 } = options;
     for (const [name, value] of Object.entries({ batch, interval, deadline })) {
-      if (!(value > 0)) throw new TypeError(`option "${name}" must be a number above zero`);
+      if (!(value > 0)) throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a number above zero`);
     }
     this.closing = true;
     const queue = [...this.sessions];

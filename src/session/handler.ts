@@ -1,4 +1,5 @@
 /** Checks handlers and looks up their callbacks, once per handler. */
+import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 
 export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" | "terminate";
@@ -35,7 +36,10 @@ const cache = new WeakMap<object, Callbacks>();
  */
 export const callbacksOf = (handler: object): Callbacks => {
   if (typeof handler !== "object" || handler === null) {
-    throw new TypeError(`a handler must be a module, an object or a class instance, not ${show(handler)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_HANDLER",
+      `a handler must be a module, an object or a class instance, not ${show(handler)}`,
+    );
   }
   let callbacks = cache.get(handler);
   if (callbacks === undefined) cache.set(handler, (callbacks = lookUp(handler)));
@@ -45,7 +49,8 @@ export const callbacksOf = (handler: object): Callbacks => {
 const lookUp = (handler: object): Callbacks => {
   for (const name of propertyNames(handler)) {
     if (RESERVED.test(name) && !(NAMES as readonly string[]).includes(name)) {
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_INVALID_HANDLER",
         `unknown callback "${name}"; valid callbacks are ${NAMES.join(", ")}. If it is a helper, rename it`,
       );
     }
@@ -53,7 +58,7 @@ const lookUp = (handler: object): Callbacks => {
   for (const name of NAMES) {
     const value: unknown = (handler as Record<string, unknown>)[name];
     if (typeof value !== "function" && (value !== undefined || REQUIRED.has(name))) {
-      throw new TypeError(`the handler's "${name}" must be a function, not ${show(value)}`);
+      throw codedTypeError("WEBSOCK_INVALID_HANDLER", `the handler's "${name}" must be a function, not ${show(value)}`);
     }
   }
   return {

@@ -2,6 +2,7 @@
  * Checks the application's messages and close details before they reach a host, because hosts reject different values.
  */
 
+import { codedRangeError, codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import type { IoData, Messages, OutMessage } from "../message.ts";
 import { type ByteOps, portableByteOps } from "../protocol/byte-ops.ts";
@@ -23,7 +24,8 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
   switch (opcode) {
     case "text":
       if (typeof data !== "string" && length > 0 && !isUtf8(data!, byteOps)) {
-        throw new RangeError(
+        throw codedRangeError(
+          "WEBSOCK_UNSENDABLE_MESSAGE",
           "the bytes of a text message must be valid UTF-8 (RFC 6455 §5.6); use binary() for other data",
         );
       }
@@ -33,7 +35,8 @@ export const checkMessage = (message: OutMessage, byteOps: ByteOps = portableByt
     case "ping":
     case "pong":
       if (length > MAX_CONTROL_PAYLOAD) {
-        throw new RangeError(
+        throw codedRangeError(
+          "WEBSOCK_UNSENDABLE_MESSAGE",
           `a ${opcode} payload must be at most ${MAX_CONTROL_PAYLOAD} bytes, not ${length} (RFC 6455 §5.5)`,
         );
       }
@@ -65,9 +68,9 @@ const refuseMessage = (value: unknown): never => {
       opcode === "close"
         ? "; to close the connection, return stop(reason, state, { code, text })"
         : '; valid opcodes are "text", "binary", "ping" and "pong". To send an object, use json({ … })';
-    throw new TypeError(`not a message: its opcode is ${show(opcode)}${cure}`);
+    throw codedTypeError("WEBSOCK_UNSENDABLE_MESSAGE", `not a message: its opcode is ${show(opcode)}${cure}`);
   }
-  throw new TypeError(`not a message: ${show(value)}${cureOf(value)}`);
+  throw codedTypeError("WEBSOCK_UNSENDABLE_MESSAGE", `not a message: ${show(value)}${cureOf(value)}`);
 };
 
 const cureOf = (value: unknown): string => {
@@ -97,7 +100,10 @@ const NO_MESSAGE = {};
 export const checkCloseDetail = (detail: CloseDetail): CloseFrame => {
   const [code, text] = Array.isArray(detail) ? detail : [detail, null];
   if (typeof code !== "number" || (typeof text !== "string" && text !== null && text !== undefined)) {
-    throw new TypeError("a close detail must be a close code or an array of a close code and a reason text");
+    throw codedTypeError(
+      "WEBSOCK_INVALID_CLOSE",
+      "a close detail must be a close code or an array of a close code and a reason text",
+    );
   }
   checkClose(code, text ?? "");
   return { code, text: text ?? "" };

@@ -1,4 +1,5 @@
 /** Run-time checks of what callbacks return: JavaScript applications have no types. */
+import { codedTypeError } from "../error-codes.ts";
 import type { Messages } from "../message.ts";
 import type { HandleResult } from "../result.ts";
 import type { CallbackName } from "./handler.ts";
@@ -23,7 +24,10 @@ export const stateOf = (result: HandleResult<unknown>): unknown => result[result
 /** @throws TypeError that names the callback */
 export const refuseResult = (value: unknown, callback: CallbackName): never => {
   const got = Array.isArray(value) ? `an array that begins with ${describe(value[0])}` : describe(value);
-  throw new TypeError(`"${callback}" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`);
+  throw codedTypeError(
+    "WEBSOCK_INVALID_RESULT",
+    `"${callback}" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`,
+  );
 };
 
 const describe = (value: unknown): string =>

@@ -78,6 +78,13 @@ export interface TopicSession extends SessionHandle {
   reportError(error: unknown): void;
 }
 
+/** The property in which the `self` of a typed handler has the `self` of the connection. */
+export const STANDS_FOR: unique symbol = Symbol("stands for");
+
+interface StandIn {
+  readonly [STANDS_FOR]?: unknown;
+}
+
 /** Every connection has one, so it is small: the id and the signal are created when they are first read. */
 export class SessionSelf implements Self<unknown> {
   readonly connection: ConnectionInfo;
@@ -96,9 +103,10 @@ export class SessionSelf implements Self<unknown> {
     self.#session.identified(id);
   }
 
-  /** For topics: the session of a `self`; `undefined` for any other value. */
+  /** For topics: the session of a `self`, or of what stands for it; `undefined` for any other value. */
   static sessionOf(value: unknown): TopicSession | undefined {
-    return typeof value === "object" && value !== null && #session in value ? value.#session : undefined;
+    if (typeof value !== "object" || value === null) return undefined;
+    return #session in value ? value.#session : SessionSelf.sessionOf((value as StandIn)[STANDS_FOR]);
   }
 
   // Prototype methods instead of closures, to save memory per connection.

@@ -40,10 +40,13 @@
  * | `closeTimeout` of the closing    | –                                      | the transport is | the same       |
  * | handshake                        |                                        | aborted          |                |
  */
+
 import type { Capabilities } from "../capabilities.ts";
+import { codedError, codedTypeError } from "../error-codes.ts";
 import { connectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
 import type { ControlMessage, Messages, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
 import { CLOSE } from "../protocol/close.ts";
 import { ioLength } from "../protocol/io-data.ts";
@@ -270,7 +273,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.callbacks.handleInfo === undefined) {
       if (!this.reportedMissingHandleInfo)
         this.report(
-          new TypeError('an info was dropped: the handler has no "handleInfo" to receive what self.send() sends'),
+          codedTypeError(
+            "WEBSOCK_INFO_DROPPED",
+            'an info was dropped: the handler has no "handleInfo" to receive what self.send() sends',
+          ),
           "handleInfo",
         );
       this.reportedMissingHandleInfo = true;
@@ -527,7 +533,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onProtocolError(error: ProtocolError): void {
-    this.endAndTerminate({ error }, error.code, error.message);
+    this.endAndTerminate({ error }, error.closeCode, error.closeText);
   }
 
   onDrain(): void {
@@ -985,7 +991,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
       return;
     }
     const { running } = this;
-    this.report(new Error(`"${running}" did not settle within "closeTimeout" and was abandoned`), running);
+    this.report(
+      codedError("WEBSOCK_CALLBACK_ABANDONED", `"${running}" did not settle within "closeTimeout" and was abandoned`),
+      running,
+    );
     this.running = undefined;
     this.abandonAt = undefined;
     if (this.phase === OPEN) this.endByPeer();
@@ -1130,6 +1139,3 @@ interface Settlement {
   readonly fulfilled: (result: unknown) => void;
   readonly rejected: (error: unknown) => void;
 }
-
-export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,4 +1,5 @@
 /** `connectRoute` for apps of `node:http`: Node's HTTP server and client, connected by sockets in memory. */
+
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -8,6 +9,7 @@ import { Http1Upgrade, interceptUpgrades } from "../adapters/node/http1.ts";
 import { OrdinaryRequest } from "../adapters/node/ordinary.ts";
 import { guardRequests } from "../adapters/node/requests.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
+import { codedTypeError } from "../error-codes.ts";
 import { UpgradeError } from "../errors.ts";
 import { traceFastify } from "../frameworks/fastify-tracing.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
@@ -61,7 +63,8 @@ export const connectNodeApp = async (
 const listenerOf = (app: NodeApp): Listener => {
   if ("server" in app) return (request, response) => app.server.emit("request", request, response);
   const { listener } = app;
-  if (typeof listener !== "function") throw new TypeError(`"listener" must be a function, not ${String(listener)}`);
+  if (typeof listener !== "function")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `"listener" must be a function, not ${String(listener)}`);
   return listener as Listener;
 };
 

@@ -1,7 +1,9 @@
 /** `connectRoute`: runs a route without a network, including router, middleware, `upgrade` and handler. */
+
 import { FetchUpgrade } from "../adapters/fetch/upgrade.ts";
 import type { Decision } from "../adapters/shared/decision.ts";
 import { Host } from "../adapters/shared/host.ts";
+import { codedTypeError } from "../error-codes.ts";
 import type { Route } from "../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../options.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
@@ -84,7 +86,8 @@ export async function connectRoute(
   const all = { host: address.host, ...HANDSHAKE, ...headers };
   if (typeof app === "function") return connectSent(address, app, all, defaults);
   if (typeof app !== "object" || app === null || !("listener" in app || "server" in app)) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
       `connectRoute() expects { listener: app }, { server } or (request, injection) => answer, not ${String(app)}`,
     );
   }

@@ -1,6 +1,8 @@
 /** `connect`: runs a handler without a server, with the real session, a client in memory and a manual clock. */
+
 import { captureContext } from "../adapters/shared/async-context.ts";
 import { microtask } from "../adapters/shared/timers.ts";
+import { codedError } from "../error-codes.ts";
 import type { ControlMessage, DataMessage } from "../message.ts";
 import { type ResolvedOptions, resolveOptions, type WebSockOptions } from "../options.ts";
 import { portableByteOps } from "../protocol/byte-ops.ts";
@@ -236,7 +238,7 @@ export class TestClient<in Info = never> {
   async receive(): Promise<ReceivedMessage> {
     while (this.next >= this.received.length) {
       if (this.disconnected || this.closeFrame !== undefined)
-        throw new Error("the connection ended before another message arrived");
+        throw codedError("WEBSOCK_TEST_CONNECTION_ENDED", "the connection ended before another message arrived");
       await new Promise<void>((resolve) => {
         this.waiters.push(resolve);
       });

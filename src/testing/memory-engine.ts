@@ -1,6 +1,7 @@
 /** `MemoryEngine`: an engine in memory, to which the nodes of a test connect. */
 
 import { later } from "../adapters/shared/timers.ts";
+import { codedError } from "../error-codes.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../pubsub/backplane.ts";
 
 /** Options of {@link MemoryEngine}. */
@@ -103,7 +104,7 @@ export class MemoryEngine {
   /** Disconnects nodes. What they have published and the engine has not received is lost. */
   away({ node, forever = false }: MemoryAwayOptions = {}): void {
     if (node === undefined) this.isUp = false;
-    const cause = new Error("the memory engine is away");
+    const cause = codedError("WEBSOCK_ENGINE_AWAY", "the memory engine is away");
     for (const connection of this.chosen(node)) connection.lose(cause, forever);
   }
 
@@ -325,7 +326,7 @@ class MemoryConnection implements BackplaneConnection {
   reconnect(): void {
     this.engine.count("reconnects", 1);
     this.engine.defer(() => {
-      this.lose(new Error("the memory engine connects again"), false);
+      this.lose(codedError("WEBSOCK_ENGINE_AWAY", "the memory engine connects again"), false);
       this.open();
     });
   }

@@ -6,6 +6,7 @@ import {
   ChannelOverflow,
   channel,
   channels,
+  JoinTimeout,
   type MessageRef,
   noreply,
   push,
@@ -244,6 +245,68 @@ describe("joining again", () => {
     expect(statuses(await received())).toEqual(["2 ok"]);
   });
 
+  test("handles what has waited for it, although its join is synchronous", async () => {
+    const gate = deferred();
+    const Room = channel()({
+      join: (name) => accept(name),
+      handleIn: {
+        slow: (_payload, name) => gate.promise.then(() => noreply(name)),
+        say: (payload, name) => reply("ok", [name, payload], name),
+      },
+    });
+    const { send: sendFrames, received } = await serve({ "room:*": Room });
+    sendFrames(["1", "1", "room:1", "phx_join", "a"], send("2", "slow"), ["3", "3", "room:1", "phx_join", "b"]);
+    sendFrames(send("4", "say", 1, "room:1", "3"), send("5", "say", 2, "room:1", "3"));
+    expect(statuses(await received())).toEqual(["1 ok", "phx_close"]);
+    gate.resolve();
+    sendFrames(send("6", "say", 3, "room:1", "3"));
+    expect(statuses(await received())).toEqual(["3 ok", "4 ok", "5 ok", "6 ok"]);
+  });
+
+  test("replaces a join of its topic that still waits, of which nothing is kept", async () => {
+    const clock = new ManualClock();
+    const joined: unknown[] = [];
+    const Room = channel()({
+      join: (name) => {
+        joined.push(name);
+        return accept(name);
+      },
+      handleIn: () => hang(),
+    });
+    const { send: sendFrames, received } = await serve(
+      { "room:*": Room },
+      { joinTimeout: 5_000 },
+      testPubSub({ clock }),
+    );
+    sendFrames(["1", "1", "room:1", "phx_join", "a"], send("2", "slow"));
+    for (let i = 3; i < 9; i++) sendFrames([`${i}`, `${i}`, "room:1", "phx_join", i]);
+    await received();
+    // The time counts from the end of the earlier session, not from the latest join.
+    clock.advance(4_000);
+    sendFrames(["9", "9", "room:1", "phx_join", "last"]);
+    expect(statuses(await received())).toEqual(["phx_close"]);
+    clock.advance(2_000);
+    expect(statuses(await received())).toEqual(["9 ok"]);
+    expect(joined).toEqual(["a", "last"]);
+  });
+
+  test("a topic can be joined again at the limit of topics, although an earlier callback is pending", async () => {
+    const clock = new ManualClock();
+    const Room = channel()({ join: () => accept(0), handleIn: () => hang() });
+    const { send: sendFrames, received } = await serve(
+      { "room:*": Room },
+      { maxTopics: 2, joinTimeout: 5_000 },
+      testPubSub({ clock }),
+    );
+    sendFrames(["1", "1", "room:1", "phx_join", {}], ["2", "2", "room:2", "phx_join", {}], send("3", "slow"));
+    sendFrames(["4", "4", "room:1", "phx_join", {}]);
+    clock.advance(6_000);
+    expect(statuses(await received())).toEqual(["1 ok", "2 ok", "phx_close", "4 ok"]);
+    // It cannot be repeated without limit: two sessions are joined, and one has a pending callback.
+    sendFrames(send("5", "slow", {}, "room:1", "4"), ["6", "6", "room:1", "phx_join", {}]);
+    expect(statuses(await received())).toEqual(["phx_close", "6 error"]);
+  });
+
   test("joins that are pending after a leave count as joined topics", async () => {
     let joins = 0;
     const Room = channel()({
@@ -258,6 +321,31 @@ describe("joining again", () => {
     expect(statuses(await received()).filter((status) => status.endsWith("error"))).toHaveLength(7);
     expect(joins).toBe(3);
   });
+});
+
+test("who was tracked by a later join stays when the callback of the earlier one settles", async () => {
+  const clock = new ManualClock();
+  const pubsub = testPubSub({ clock });
+  const presence = new Presence<object>(pubsub);
+  const gate = deferred();
+  let joins = 0;
+  const Room = channel()({
+    presence,
+    join: async (_payload, { self, topic }) => {
+      if (joins++ === 0) await gate.promise;
+      else {
+        presence.track(self, topic, "ada", {});
+        await hang();
+      }
+      return accept(0);
+    },
+  });
+  const { send: sendFrames, received } = await serve({ "room:*": Room }, { joinTimeout: 5_000 }, pubsub);
+  sendFrames(JOIN, ["2", "2", "room:1", "phx_join", {}]);
+  clock.advance(6_000);
+  gate.resolve();
+  await received();
+  expect([...presence.list("room:1").keys()]).toEqual(["ada"]);
 });
 
 test("who was tracked by a callback that settles after the end is removed again", async () => {
@@ -300,6 +388,28 @@ test("a presence diff is sent once, also if two handlers have the topic, and goe
   expect(statuses(await phoenix.received())).toEqual(["changed"]);
 });
 
+test("the functions of handleIn may be methods of a class, and no others are found", async () => {
+  class Events {
+    readonly #answer = "hello";
+    greet(_payload: unknown, count: number) {
+      return reply("ok", this.#answer, count);
+    }
+  }
+  const Room = channel()({
+    join: () => accept(0),
+    events: { greet: "unchecked", toJSON: "unchecked" },
+    handleIn: new (class extends Events {})(),
+  });
+  const { send: sendFrames, received } = await serve({ "room:*": Room });
+  sendFrames(JOIN, send("2", "greet"), send("3", "toString"), send("4", "constructor"), send("5", "toJSON"));
+  expect((await received()).slice(1)).toEqual([
+    ["1", "2", "room:1", "phx_reply", { status: "ok", response: "hello" }],
+    ["1", "3", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+    ["1", "4", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+    ["1", "5", "room:1", "phx_reply", { status: "error", response: { reason: "unknown event" } }],
+  ]);
+});
+
 describe("limits", () => {
   test.each([
     ["more than 1 024 messages", Array.from({ length: 1_025 }, (_, i) => send(`${i + 3}`, "x"))],
@@ -323,6 +433,42 @@ describe("limits", () => {
     gate.resolve();
     await quiet();
     expect(reasons).toEqual([{ error: client.errors[0] }]);
+  });
+
+  test("more than 16 MiB that wait in all topics of a connection end the channel with the most", async () => {
+    const gate = deferred();
+    const Room = channel()({
+      join: () => accept(0),
+      handleIn: (_event, payload) => gate.promise.then(() => reply("ok", String(payload).length, 0)),
+    });
+    const { client, ...phoenix } = await serve({ "room:*": Room });
+    const topics = ["1", "2", "3", "4"];
+    phoenix.send(...topics.map((n): Frame => [n, n, `room:${n}`, "phx_join", {}]));
+    phoenix.send(...topics.map((n): Frame => send("8", "x", "", `room:${n}`, n)));
+    // One message may wait, whatever its size.
+    for (const [n, size] of [
+      ["1", 5_000_000],
+      ["2", 6_000_000],
+      ["3", 5_000_000],
+    ] as const)
+      phoenix.send(send("9", "x", "y".repeat(size), `room:${n}`, n));
+    expect(statuses(await phoenix.received())).toEqual(topics.map((n) => `${n} ok`));
+    phoenix.send(send("9", "x", "y".repeat(1_000_000), "room:4", "4"));
+    expect(await phoenix.received()).toEqual([["2", "2", "room:2", "phx_error", expect.anything()]]);
+    expect(client.errors).toEqual([expect.any(ChannelOverflow)]);
+    // What the ended channel had queued does not count any longer.
+    phoenix.send(send("10", "x", "z", "room:4", "4"));
+    gate.resolve();
+    const replies = (await phoenix.received()) as Frame[];
+    expect(replies.map(([, ref, topic]) => [topic, ref])).toEqual([
+      ["room:1", "8"],
+      ["room:3", "8"],
+      ["room:4", "8"],
+      ["room:1", "9"],
+      ["room:3", "9"],
+      ["room:4", "9"],
+      ["room:4", "10"],
+    ]);
   });
 
   test("one large message may wait, whatever its size", async () => {
@@ -351,8 +497,13 @@ describe("limits", () => {
   test("a join that takes longer than joinTimeout is answered with an error", async () => {
     const clock = new ManualClock();
     const pubsub = testPubSub({ clock });
-    const Room = channel()({ join: hang });
-    const { send: sendFrames, received } = await serve({ "room:*": Room }, { joinTimeout: 5_000 }, pubsub);
+    const gate = deferred();
+    const reasons: unknown[] = [];
+    const Room = channel()({
+      join: () => gate.promise.then(() => accept(0)),
+      terminate: (reason) => void reasons.push(reason),
+    });
+    const { client, send: sendFrames, received } = await serve({ "room:*": Room }, { joinTimeout: 5_000 }, pubsub);
     sendFrames(JOIN);
     clock.advance(4_000);
     expect(await received()).toEqual([]);
@@ -362,10 +513,61 @@ describe("limits", () => {
     ]);
     sendFrames(send("2", "x"));
     expect(statuses(await received())).toEqual(["2 error"]);
+    expect(client.errors).toEqual([expect.any(JoinTimeout)]);
+    gate.resolve();
+    await quiet();
+    expect(reasons).toEqual([{ error: client.errors[0] }]);
   });
 });
 
+test("a broadcast event that cannot be sent ends the channel, and not the connection", async () => {
+  const pubsub = testPubSub();
+  // A node with other code, on which the event goes through handleOut.
+  const other = channels({
+    pubsub,
+    channels: { "room:*": channel()({ join: () => accept(0), handleOut: { x: (_payload, n) => noreply(n) } }) },
+  });
+  const topic = `room:${"é".repeat(150)}`;
+  const Room = channel()({
+    join: () => accept(0),
+    handleIn: () => hang(),
+    handleOut: { y: (_payload, n) => noreply(n) },
+  });
+  const { client, send: sendFrames, received } = await serve({ "room:*": Room }, {}, pubsub);
+  sendFrames(["1", "1", topic, "phx_join", {}], ["2", "2", "room:2", "phx_join", {}]);
+  await received();
+  other.broadcast(topic, "x", Uint8Array.of(1));
+  expect(statuses(await received())).toEqual(["phx_error"]);
+  sendFrames([null, "3", "phoenix", "heartbeat", {}]);
+  expect(statuses(await received())).toEqual(["3 ok"]);
+  expect(client.errors).toEqual([expect.any(RangeError)]);
+});
+
 describe("socket", () => {
+  test("refuses what is not a status, and what comes from another socket", async () => {
+    const sockets: Socket[] = [];
+    const refs: MessageRef[] = [];
+    const Room = channel()({
+      join: () => accept(0),
+      handleIn: (_event, _payload, count, socket) => {
+        sockets.push(socket);
+        refs.push(socket.ref!);
+        return noreply(count);
+      },
+    });
+    const pubsub = testPubSub();
+    const [first, second] = [await serve({ "room:*": Room }, {}, pubsub), await serve({ "room:*": Room }, {}, pubsub)];
+    for (const { send: sendFrames } of [first, second]) sendFrames(JOIN, send("2", "x"));
+    for (const { received } of [first, second]) await received();
+    expect(() => sockets[0]!.reply(refs[0]!, "toString" as never, {})).toThrow('must be "ok" or "error"');
+    expect(sockets[0]!.reply(refs[1]!, "ok", {})).toBe(false);
+    expect(sockets[0]!.reply({ ...refs[0]! }, "ok", {})).toBe(false);
+    expect(sockets[0]!.reply(refs[0]!, "ok", {})).toBe(true);
+    expect(() => sockets[0]!.push(undefined as never, {})).toThrow("the event must be a string");
+    expect(statuses(await first.received())).toEqual(["2 ok"]);
+    expect(statuses(await second.received())).toEqual([]);
+  });
+
   test("answers a message later, once the client is still joined", async () => {
     const refs: MessageRef[] = [];
     let socket!: Socket;

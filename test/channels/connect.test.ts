@@ -4,6 +4,8 @@ import { UpgradeError } from "websock-js";
 import { accept, type ChannelsOptions, channel, channels, refuse, reply } from "websock-js/channels";
 import { PubSub } from "websock-js/pubsub";
 import { connect, testPubSub } from "websock-js/testing";
+import { z } from "zod";
+import { codedTypeError } from "../../src/error-codes.ts";
 import { selfOn } from "../pubsub/self-on.ts";
 import { phoenixClient, quiet, REQUEST } from "./phoenix-client.ts";
 
@@ -97,7 +99,7 @@ describe("connect", () => {
     const expected = new Error("expected");
     expect(await rejection({ connect: () => Promise.reject(expected) })).toBe(expected);
     expect(await rejection({ connect: () => 1 as never })).toEqual(
-      new TypeError('"connect" returned 1; it must return accept(…) or refuse(…)'),
+      codedTypeError("WEBSOCK_INVALID_RESULT", '"connect" returned 1; it must return accept(…) or refuse(…)'),
     );
   });
 
@@ -113,10 +115,12 @@ describe("connect", () => {
 
   test("says what is missing", async () => {
     expect(await rejection({}, 1 as never)).toEqual(
-      new TypeError('connect() must receive a request, with "url" and "headers", not 1'),
+      codedTypeError("WEBSOCK_INVALID_ARGUMENT", 'connect() must receive a request, with "url" and "headers", not 1'),
     );
     const { errors } = await connect(channels({ pubsub: testPubSub(), channels: {} }), REQUEST as never);
-    expect(errors).toEqual([new TypeError("upgrade() must receive what connect() has returned, not an object")]);
+    expect(errors).toEqual([
+      codedTypeError("WEBSOCK_INVALID_ARGUMENT", "upgrade() must receive what connect() has returned, not an object"),
+    ]);
   });
 });
 
@@ -155,17 +159,38 @@ describe("channels() refuses", () => {
       { pubsub, channels: { lobby: { join: () => accept(0), handleIn: 1 } } },
     ],
     [
-      '"params" of the channel "lobby" must have a Standard Schema',
+      '"params" of the channel "lobby" must be a Standard Schema',
       { pubsub, channels: { lobby: { join: () => accept(0), params: {} } } },
     ],
     [
-      '"say" of the channel "lobby" must have a Standard Schema',
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
       { pubsub, channels: { lobby: { join: () => accept(0), events: { say: 1 } } } },
+    ],
+    [
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { reply: 1 } } } } },
+    ],
+    [
+      '"events.say" of the channel "lobby" must be a Standard Schema, or an object with Standard Schemas',
+      { pubsub, channels: { lobby: { join: () => accept(0), events: { say: { answer: z.string() } } } } },
+    ],
+    [
+      '"joinReply" of the channel "lobby" must be a Standard Schema',
+      { pubsub, channels: { lobby: { join: () => accept(0), joinReply: 1 } } },
+    ],
+    [
+      '"handleIn" of the channel "lobby" has a function for "sya", which is not in "events"',
+      {
+        pubsub,
+        channels: { lobby: { join: () => accept(0), events: { say: z.string() }, handleIn: { sya: () => {} } } },
+      },
     ],
     [
       '"presence" of the channel "lobby" must be a Presence',
       { pubsub, channels: { lobby: { join: () => accept(0), presence: {} } } },
     ],
+    ['option "channels" must be an object', { pubsub }],
+    ['the channel "lobby" must be an object with callbacks', { pubsub, channels: { lobby: null } }],
     ["an asterisk must be the last character", { pubsub, channels: { "room:*:x": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { "": Room } }],
     ["a channel cannot have the topic", { pubsub, channels: { phoenix: Room } }],
@@ -187,4 +212,30 @@ test.each([
   const socket = channels({ pubsub: testPubSub(), channels: {} });
   const connected = await socket.connect(REQUEST);
   expect(() => socket.init(connected, selfOn(environment) as never)).toThrow(message);
+});
+
+test("connect is required if the channels expect a shared value, and what it returns must be a result", async () => {
+  const pubsub = testPubSub();
+  const ForUsers = channel<{ name: string }>()({ join: (_payload, { shared }) => accept(shared.name) });
+  // @ts-expect-error: connect is missing
+  channels({ pubsub, channels: { lobby: ForUsers } });
+  channels({ pubsub, connect: () => accept({ name: "ben" }), channels: { lobby: ForUsers } });
+  channels({ pubsub, channels: { lobby: channel()({ join: () => accept(0) }) } });
+  for (const result of [undefined, null, 1, [], ["ok"]]) {
+    const { connect } = channels({ pubsub, connect: () => result as never, channels: {} });
+    await expect(connect(REQUEST)).rejects.toThrow('"connect" returned');
+  }
+});
+
+test("the functions of channels() can be taken from it", async () => {
+  const { broadcast, connect, disconnect } = channels({ pubsub: testPubSub(), channels: {} });
+  await connect(REQUEST);
+  expect(broadcast("lobby", "hello", {})).toBe(true);
+  disconnect("user:1");
+});
+
+test("names of topics and events must be strings", () => {
+  const { broadcast } = channels({ pubsub: testPubSub(), channels: {} });
+  expect(() => broadcast("lobby", undefined as never, {})).toThrow("the event must be a string, not undefined");
+  expect(() => broadcast(1 as never, "said", {})).toThrow("the topic must be a string, not 1");
 });

@@ -183,6 +183,11 @@ describe("malformed messages close the connection with 1007:", () => {
     ["an event that is no string", '["1","1","room:1",null,{}]'],
     ["a ref that is too long", JSON.stringify(["1".repeat(256), "1", "room:1", "echo", {}])],
     ["a ref that is an object", '["1",{},"room:1","phx_join",{}]'],
+    ["a ref that is not a finite number", '[1e400,"1","room:1","phx_join",{}]'],
+    [
+      "a broadcast of realtime-js whose payload is not UTF-8",
+      Uint8Array.of(3, 1, 1, 6, 1, 0, 1, ...new TextEncoder().encode("11room:1x"), 0x22, 0xff, 0x22),
+    ],
     ["an empty binary message", new Uint8Array()],
     ["a binary message of another kind", Uint8Array.of(1, 0, 0, 0, 0)],
     ["a binary message whose sizes exceed it", Uint8Array.of(0, 1, 1, 1, 200, 49, 49, 49)],

@@ -2,7 +2,7 @@
 import { type } from "arktype";
 import * as valibot from "valibot";
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { accept, channel, reply, type StandardSchema } from "websock-js/channels";
+import { accept, channel, noreply, reply, type StandardSchema } from "websock-js/channels";
 import { z } from "zod";
 import { type Frame, quiet, serve } from "./phoenix-client.ts";
 
@@ -105,6 +105,155 @@ test("a schema that throws ends the channel", async () => {
     ["1", "1", "room:1", "phx_error", { reason: "channel_crash" }],
   ]);
   expect(client.errors).toHaveLength(1);
+});
+
+describe("the schema of a reply", () => {
+  const count = z.object({ count: z.number().transform(String) });
+  const invalid = { count: "1" } as unknown as { count: number };
+  const deferredRefs: (() => boolean)[] = [];
+  const Room = channel()({
+    joinReply: z.object({ welcome: z.string().toUpperCase() }),
+    events: {
+      count: { payload: z.object({ by: z.string().transform(Number) }), reply: count, error: z.string() },
+      wrong: { reply: count, error: z.string() },
+      late: { reply: count },
+      wave: "unchecked",
+    },
+    join: (payload) => accept(0, { welcome: typeof payload === "string" ? payload : "you" }),
+    handleIn: {
+      count: ({ by }, total) => {
+        expectTypeOf(by).toEqualTypeOf<number>();
+        return by < 0 ? reply("error", "below zero", total) : reply("ok", { count: total + by }, total + by);
+      },
+      wrong: (status, total) =>
+        status === "ok" ? reply("ok", invalid, total) : reply("error", invalid as unknown as string, total + 1),
+      late: (payload, total, socket) => {
+        const { ref } = socket;
+        deferredRefs.push(() => socket.reply(ref!, "ok", payload));
+        return noreply(total);
+      },
+      wave: (_payload, total) => reply("ok", { total }, total),
+    },
+  });
+
+  test("applies to the replies with its status, and they contain what it returns", async () => {
+    const { client, send, received } = await serve({ "room:*": Room });
+    send(
+      ["1", "1", "room:1", "phx_join", "me"],
+      ["1", "2", "room:1", "count", { by: "2" }],
+      ["1", "3", "room:1", "count", { by: "-1" }],
+      ["1", "4", "room:1", "count", {}],
+    );
+    expect(await received()).toEqual([
+      frames("1", "ok", { welcome: "ME" }),
+      frames("2", "ok", { count: "2" }),
+      frames("3", "error", "below zero"),
+      frames("4", "error", { reason: "invalid payload" }),
+    ]);
+    expect(client.errors).toEqual([]);
+  });
+
+  test("a reply that does not match is reported, the client receives an error, and the channel lives", async () => {
+    const { client, send, received } = await serve({ "room:*": Room });
+    send(JOIN, ["1", "2", "room:1", "wrong", "ok"], ["1", "3", "room:1", "wrong", "error"]);
+    send(["1", "4", "room:1", "wave", {}]);
+    expect((await received()).slice(1)).toEqual([
+      frames("2", "error", { reason: "invalid reply" }),
+      frames("3", "error", { reason: "invalid reply" }),
+      frames("4", "ok", { total: 1 }),
+    ]);
+    expect(client.errors.map(String)).toEqual([
+      expect.stringMatching(/^TypeError: the reply "ok" to the event "wrong" of the topic "room:1" does not match/),
+      expect.stringMatching(/^TypeError: the reply "error" to the event "wrong" of the topic "room:1" does not match/),
+    ]);
+  });
+
+  test("applies to deferred replies", async () => {
+    const { client, send, received } = await serve({ "room:*": Room });
+    send(JOIN, ["1", "2", "room:1", "late", { count: 5 }], ["1", "3", "room:1", "late", {}]);
+    await received();
+    expect(deferredRefs.splice(0).map((answer) => answer())).toEqual([true, true]);
+    expect(await received()).toEqual([
+      frames("2", "ok", { count: "5" }),
+      frames("3", "error", { reason: "invalid reply" }),
+    ]);
+    expect(client.errors).toHaveLength(1);
+  });
+
+  test("a reply to a join that does not match fails the join, and terminate receives its state", async () => {
+    const ended: unknown[] = [];
+    const Broken = channel()({
+      joinReply: count,
+      join: () => accept("state", invalid),
+      terminate: (reason, state) => void ended.push(reason, state),
+    });
+    const { client, send, received } = await serve({ "room:*": Broken });
+    send(JOIN);
+    expect(await received()).toEqual([frames("1", "error", { reason: "join crashed" })]);
+    expect(String(client.errors[0])).toMatch(/^TypeError: the reply to the join of "room:1" does not match its schema/);
+    expect(ended).toEqual([{ error: client.errors[0] }, "state"]);
+  });
+
+  test("must be synchronous: otherwise the channel ends with an error that says so", async () => {
+    const Broken = channel()({
+      events: { say: { reply: withText(true) } },
+      join: () => accept(0),
+      handleIn: { say: (_payload, n) => reply("ok", { text: "hi" }, n) },
+    });
+    const { client, send, received } = await serve({ "room:*": Broken });
+    send(JOIN, ["1", "2", "room:1", "say", {}]);
+    expect((await received()).slice(1)).toEqual([["1", "1", "room:1", "phx_error", { reason: "channel_crash" }]]);
+    expect(client.errors.map(String)).toEqual([
+      "TypeError: the schema of a reply must be synchronous (WEBSOCK_ASYNC_SCHEMA)",
+    ]);
+  });
+
+  test("is its type", () => {
+    channel()({
+      joinReply: count,
+      // @ts-expect-error: count must be a number
+      join: () => accept(0, { count: "1" }),
+    });
+    channel()({
+      events: { say: { reply: count, error: z.enum(["late", "early"]) }, wave: z.string() },
+      join: () => accept(0),
+      handleIn: {
+        // @ts-expect-error: count must be a number
+        say: (_payload, n) => reply("ok", { count: "1" }, n),
+        wave: (payload, n) => reply("ok", payload, n),
+      },
+    });
+    channel()({
+      events: { say: { reply: count, error: z.enum(["late", "early"]) } },
+      join: () => accept(0),
+      // @ts-expect-error: the error must be "late" or "early"
+      handleIn: { say: (_payload, n) => (n > 1 ? reply("ok", { count: 1 }, n) : reply("error", "never", n)) },
+    });
+    channel()({
+      events: { say: { reply: count, error: z.enum(["late", "early"]) } },
+      join: () => accept(0),
+      handleIn: async (event, payload, n) => {
+        expectTypeOf(event).toEqualTypeOf<"say">();
+        expectTypeOf(payload).toEqualTypeOf<unknown>();
+        if (n > 2) return noreply(n);
+        return n > 1 ? reply("ok", { count: 1 }, n) : reply("error", "late", n);
+      },
+    });
+    // Literals keep their types, and what is read-only fits as well as what is not.
+    channel()({
+      joinReply: z.object({ tags: z.array(z.enum(["a", "b"])) }),
+      events: { say: { reply: z.object({ kind: z.enum(["a", "b"]), tags: z.array(z.string()), at: z.date() }) } },
+      join: () => accept(0, { tags: ["a"] }),
+      handleIn: {
+        say: async (_payload, n) => {
+          const tags: string[] = [];
+          return n > 1
+            ? reply("ok", { kind: "a", tags, at: new Date() }, n)
+            : reply("ok", { kind: "b", tags: ["x"], at: new Date() }, n);
+        },
+      },
+    });
+  });
 });
 
 test.each([

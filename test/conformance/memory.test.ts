@@ -1,68 +1,9 @@
 import { test } from "vitest";
-import {
-  actOn,
-  type ConformanceHost,
-  casesFor,
-  type Got,
-  inOwnContext,
-  openGate,
-  reportOf,
-  ScriptedHandler,
-  setPubSub,
-  whenTerminated,
-} from "../../packages/websock-conformance/src/handlers/index.ts";
-import { begin, type TestClient } from "../../src/testing/connect.ts";
-import { capabilities } from "../../src/testing/memory-transport.ts";
+import { casesFor, ScriptedHandler, setPubSub } from "../../packages/websock-conformance/src/handlers/index.ts";
 import { testPubSub } from "../../src/testing/test-pubsub.ts";
+import { memoryHost } from "../support/memory-host.ts";
 
 setPubSub(testPubSub());
 
-const clients = new Set<TestClient<unknown>>();
-
-const next = async (client: TestClient<unknown>): Promise<Got> => {
-  try {
-    const { opcode, data } = await client.receive();
-    if (opcode === "ping") return next(client);
-    return [opcode, typeof data === "string" ? data : Buffer.from(data).toString("latin1")];
-  } catch {
-    const frame = await client.closed;
-    return frame === undefined ? ["lost"] : ["close", frame.code, frame.text];
-  }
-};
-
-const host: ConformanceHost = {
-  capabilities,
-  connect: async ({ script, options }) => {
-    const id = crypto.randomUUID();
-    const { client } = inOwnContext(id, () => begin<unknown>(ScriptedHandler, { id, script }, options));
-    clients.add(client);
-    return {
-      client: {
-        next: () => next(client),
-        send: (opcode, data) => {
-          if (opcode === "text") client.send(data);
-          else if (opcode === "binary") client.send(Buffer.from(data, "latin1"));
-          else client[opcode](data);
-        },
-        close: (code, text) => client.close(code, text),
-        drop: () => client.drop(),
-        setReading: (reads) => (reads ? client.resumeReading() : client.stopReading()),
-        get pings() {
-          return client.received.filter(({ opcode }) => opcode === "ping").length;
-        },
-      },
-      report: async () => reportOf(id),
-      terminated: () => whenTerminated(id),
-      openGate: () => openGate(id),
-      act: (action) => actOn(id, action),
-    };
-  },
-  advance: (ms) => {
-    for (const client of clients) client.advance(ms);
-  },
-  shutdown: (code) => {
-    for (const client of clients) client.shutdown(code);
-  },
-};
-
+const host = memoryHost(ScriptedHandler);
 for (const { name, run } of casesFor(host)) test(name, () => run(host));

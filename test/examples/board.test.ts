@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { handler, ok } from "websock-js";
 import { connect, type TestClient } from "websock-js/testing";
-import * as Board from "../../examples/board/board.ts";
+import { Board } from "../../examples/board/board.ts";
 import * as Hub from "../../examples/board/hub.ts";
+import { COLUMNS, type Task } from "../../examples/board/messages.ts";
 import { deferred } from "../support/promises.ts";
 
 const received = ({ received }: TestClient): unknown[] => received.map(({ data }) => JSON.parse(String(data)));
@@ -18,9 +19,9 @@ test("people on a board see its tasks, each other's changes, and who is there", 
   send(ada, { type: "add", title: "write" });
   const ben = await join(board, "Ben");
   const stranger = await join(newBoard(), "Eve");
-  const [, { task }] = received(ada) as [unknown, { task: Board.Task }];
+  const [, { task }] = received(ada) as [unknown, { task: Task }];
   expect(task).toEqual({ id: expect.any(Number), title: "write", column: 0 });
-  expect(received(ben)).toEqual([{ type: "board", columns: Board.COLUMNS, tasks: [task], who: ["Ada", "Ben"] }]);
+  expect(received(ben)).toEqual([{ type: "board", columns: COLUMNS, tasks: [task], who: ["Ada", "Ben"] }]);
   send(ben, { type: "move", id: task.id, column: 2 });
   const moved = { type: "task", task: { ...task, column: 2 } };
   expect(received(ben).slice(1)).toEqual([moved]);
@@ -65,13 +66,13 @@ test("a connection is no member of a board while its init is pending, nor if its
   );
   await entered.promise;
   expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
-  Hub.tell(board, { type: "who" });
+  Hub.tell(board, { type: "who", who: [] });
   loaded.resolve();
   const client = await failing;
   expect((await client.ended).code).toBe(1011);
   expect(client.received).toEqual([]);
   expect(Hub.whoIsOn(board)).toEqual(["Ada"]);
-  expect(received(ada).at(-1)).toEqual({ type: "who" });
+  expect(received(ada).at(-1)).toEqual({ type: "who", who: [] });
 });
 
 test("a connection that is lost is removed from the board", async () => {
@@ -88,7 +89,7 @@ test.each(["", "null", "[]", '{"type":"move","id":1,"column":3}', '{"type":"add"
   async (command) => {
     const client = await join(newBoard(), "Ada");
     client.send(command);
-    expect(await client.ended).toMatchObject({ code: 4000, text: "not a valid command" });
+    expect(await client.ended).toMatchObject({ code: 1007, text: "invalid message" });
   },
 );
 

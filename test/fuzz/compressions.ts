@@ -185,12 +185,12 @@ export const compressions = [
           let result: Uint8Array | number | undefined;
           try {
             result = decompressor.decompress(payload, (later) => {
-              result = later instanceof ProtocolError ? later.code : later;
+              result = later instanceof ProtocolError ? later.closeCode : later;
             });
             while (deflate.isBusy) deflate.step(false);
           } catch (error) {
             if (!(error instanceof ProtocolError)) throw error;
-            result = error.code;
+            result = error.closeCode;
           }
           if (typeof result === "number") assert.ok(result === 1007 || result === 1009, `code ${result}`);
           else assert.ok(result!.length <= maxMessageSize, "larger than a message may be");

@@ -154,8 +154,8 @@ export const runConnection = (
     if (!closed) close(code, "");
   };
   session.onEvent.failed = (error) => {
-    told.push(`failed ${error.code} ${error.message}`);
-    close(error.code, error.message);
+    told.push(`failed ${error.closeCode} ${error.closeText}`);
+    close(error.closeCode, error.closeText);
   };
 
   within(A_LONG_TIME, () => {

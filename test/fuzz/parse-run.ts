@@ -119,7 +119,7 @@ export const runParser = (
     });
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    seen.push(["error", error.code]);
+    seen.push(["error", error.closeCode]);
     message = error.message;
   }
 

@@ -54,7 +54,7 @@ export const randomBytes = [
         });
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        assert.ok(DOCUMENTED.includes(error.code), `code ${error.code}`);
+        assert.ok(DOCUMENTED.includes(error.closeCode), `code ${error.closeCode}`);
         // The message is sent as a close reason text.
         assert.ok(Buffer.byteLength(error.message) <= 123, error.message);
       }

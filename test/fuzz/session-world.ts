@@ -524,15 +524,15 @@ export class SessionWorld implements WireObserver {
       return { code: 1011, text: "" };
     }
     if (error instanceof ProtocolError && (error === this.failure || this.isFlooded(error)))
-      return { code: error.code, text: error.message };
+      return { code: error.closeCode, text: error.closeText };
     verdict.holds(false, `ended without a cause: ${show(reason)}`);
     return undefined;
   }
 
-  private isFlooded({ code }: ProtocolError): boolean {
+  private isFlooded({ closeCode }: ProtocolError): boolean {
     const { options, wire } = this.setting;
     const bytes = options.maxMessageSize + 1024 * 1024;
-    return code === 1008 && !wire.pause && (this.waiting > UNPAUSABLE_EVENTS || this.waitingBytes > bytes);
+    return closeCode === 1008 && !wire.pause && (this.waiting > UNPAUSABLE_EVENTS || this.waitingBytes > bytes);
   }
 
   // --- invariants

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { codedRangeError } from "../../src/error-codes.ts";
 import { ProtocolError } from "../../src/errors.ts";
 import { CLOSE, checkClose, closePayload, isCloseCode, parseClose } from "../../src/protocol/close.ts";
 import { allByteOps } from "./parsing.ts";
@@ -36,7 +37,10 @@ describe("close texts", () => {
 
   test.each(["x".repeat(124), `€${"x".repeat(121)}`, "€".repeat(42), "😀".repeat(31)])("%j is too long", (text) => {
     expect(() => checkClose(1000, text)).toThrow(
-      new RangeError("the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)"),
+      codedRangeError(
+        "WEBSOCK_INVALID_CLOSE",
+        "the close reason text must be at most 123 bytes of UTF-8 (RFC 6455 §5.5)",
+      ),
     );
   });
 });
@@ -68,7 +72,7 @@ describe.each(allByteOps)("close payloads with $name", ({ byteOps }) => {
       parseClose(Uint8Array.from(payload), byteOps);
       return undefined;
     } catch (error) {
-      if (error instanceof ProtocolError) return error.code;
+      if (error instanceof ProtocolError) return error.closeCode;
       throw error;
     }
   };

@@ -114,7 +114,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
   describe("a protocol error (RFC 6455 §7.1.7)", () => {
     test("is reported to the session; after its close frame, the stream ends immediately", () => {
       const { stream, session, connection, receive } = makeWire(byteOps);
-      session.onEvent.failed = (error) => connection.close(error.code, error.message);
+      session.onEvent.failed = (error) => connection.close(error.closeCode, error.closeText);
       receive(text("fine"), { opcode: 3 }, text("never"));
       receive(text("nor this"), close(1000));
       expect(session.log).toEqual(["received", "text fine", "failed 1002"]);
@@ -130,7 +130,7 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       [1009, text("12345"), { maxFrameSize: 4 }],
     ] as const)("%i for %o", (code, frame, limits) => {
       const { stream, session, connection, receive } = makeWire(byteOps, limits);
-      session.onEvent.failed = (error) => connection.close(error.code, error.message);
+      session.onEvent.failed = (error) => connection.close(error.closeCode, error.closeText);
       receive(frame, { opcode: OP.continuation });
       expect(session.events).toEqual([`failed ${code}`]);
       expect(stream.log.at(-1)).toBe("end");
@@ -148,8 +148,8 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
     test("has a message that fits into a close frame, whatever the limits are", () => {
       const { session, connection, receive } = makeWire(byteOps, { maxMessageSize: Number.MAX_SAFE_INTEGER - 1 });
       session.onEvent.failed = (error) => {
-        expect(error.message.length).toBeLessThanOrEqual(123);
-        connection.close(error.code, error.message);
+        expect(error.closeText.length).toBeLessThanOrEqual(123);
+        connection.close(error.closeCode, error.closeText);
       };
       receive({ opcode: OP.binary, claims: 2n ** 62n });
       expect(session.events).toEqual(["failed 1009"]);

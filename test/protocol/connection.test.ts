@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { frame, join, OP } from "../support/client-frames.ts";
+import { readInto, receiveBuffers } from "../support/receive-buffers.ts";
 import { type FakeStream, makeWire } from "./fake-wire.ts";
 import { allByteOps } from "./parsing.ts";
 
@@ -35,6 +36,22 @@ describe.each(allByteOps)("Connection with $name", ({ byteOps }) => {
       );
       expect(sizes).toEqual([3, 3, 4]);
     });
+
+    test.each(receiveBuffers)(
+      "keeps what is read into a buffer ($name) while a callback runs the event loop",
+      ({ buffer }) => {
+        const { session, connection, receive } = makeWire(byteOps);
+        session.onEvent.message = ({ data }) => {
+          if (data !== "1") return;
+          readInto({ buffer }, join(frame(text("3")), frame(text("4")), frame(text("5")).slice(0, 5)), (memory, size) =>
+            connection.onReceived(memory, size),
+          );
+        };
+        receive(text("1"), text("2"));
+        connection.onBytes(frame(text("5")).slice(5));
+        expect(session.events).toEqual(["text 1", "text 2", "text 3", "text 4", "text 5"]);
+      },
+    );
 
     test("reports that the stream is closed", () => {
       const { session, connection } = makeWire(byteOps);

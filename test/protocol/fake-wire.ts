@@ -124,7 +124,7 @@ export class FakeSession implements TransportEvents {
     this.onEvent.closing?.(code, text);
   }
   onProtocolError(error: ProtocolError): void {
-    this.log.push(`failed ${error.code}`);
+    this.log.push(`failed ${error.closeCode}`);
     this.onEvent.failed?.(error);
   }
   onDrain(): void {

@@ -76,7 +76,7 @@ export const parseAll = (chunks: readonly Uint8Array[], run: Run = {}): readonly
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    events.push(["error", error.code]);
+    events.push(["error", error.closeCode]);
   }
   return events;
 };
@@ -89,7 +89,7 @@ export const rejectedAfter = (bytes: Uint8Array, run: Run = {}): { bytes: number
       parser.feed(bytes.slice(i, i + 1));
       parser.parse();
     } catch (error) {
-      if (error instanceof ProtocolError) return { bytes: i + 1, code: error.code };
+      if (error instanceof ProtocolError) return { bytes: i + 1, code: error.closeCode };
       throw error;
     }
   }

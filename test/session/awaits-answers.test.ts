@@ -88,4 +88,19 @@ describe("awaitsAnswers", () => {
     }
     expect(asked).toEqual([true, true, false, true, true, false]);
   });
+
+  test("is false after two milliseconds, although the mailbox is empty in between", async () => {
+    const { clock, receive, answer, awaits } = start();
+    receive(1);
+    const asked: boolean[] = [];
+    for (let i = 0; i < 6; i++) {
+      receive(1);
+      await answer();
+      receive(1);
+      asked.push(awaits());
+      await answer();
+      clock.advance(1);
+    }
+    expect(asked).toEqual([true, true, false, true, true, false]);
+  });
 });

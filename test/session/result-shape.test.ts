@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type HandleResult, ok, push, reply, stop, text } from "websock-js";
+import { codedTypeError } from "../../src/error-codes.ts";
 import { isResult, refuseResult, stateOf } from "../../src/session/result-shape.ts";
 
 const state = { n: 1 };
@@ -69,7 +70,10 @@ describe("refuseResult", () => {
     [Symbol("s"), "Symbol(s)"],
   ])("names the value: %o", (value, got) => {
     expect(() => refuseResult(value, "handleIn")).toThrow(
-      new TypeError(`"handleIn" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`),
+      codedTypeError(
+        "WEBSOCK_INVALID_RESULT",
+        `"handleIn" returned ${got}; it must return ok(…), push(…), reply(…) or stop(…)`,
+      ),
     );
   });
 

@@ -1,4 +1,5 @@
 /** Connections of Durable Objects, stored in the attachments of their sockets during hibernation. */
+import { codedTypeError } from "../../error-codes.ts";
 import type { ResolvedOptions, UpgradeRequest } from "../../options.ts";
 import { portableByteOps } from "../../protocol/byte-ops.ts";
 import { CLOSE } from "../../protocol/close.ts";
@@ -88,7 +89,8 @@ class DurableTransport extends CloudflareTransport {
       this.store();
     } catch (error) {
       Object.assign(this, previous);
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_STATE_NOT_STORED",
         "the state of a connection in a Durable Object must be cloneable and fit into the socket's attachment; keep large " +
           `data in ctx.storage and only its key in the state (${(error as Error).message})`,
         { cause: error },
@@ -104,7 +106,8 @@ class DurableTransport extends CloudflareTransport {
       this.store();
     } catch (error) {
       this.topics = previous;
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_STATE_NOT_STORED",
         "the topics of a connection in a Durable Object, together with its state, must fit into the socket's attachment " +
           `(${(error as Error).message})`,
         { cause: error },
@@ -216,7 +219,8 @@ export class DurableHost extends CloudflareHost {
     const { callbacks, arg, options, subprotocol, asyncContext } = decision;
     const handler = [...this.handlers].find(([, known]) => known === callbacks)?.[0];
     if (handler === undefined) {
-      throw new TypeError(
+      throw codedTypeError(
+        "WEBSOCK_UNKNOWN_HANDLER",
         "attach() did not receive this handler, so that its connections could not be restored after hibernation",
       );
     }

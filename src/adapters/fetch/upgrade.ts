@@ -1,4 +1,5 @@
 /** One upgrade request on a fetch-style server: `upgrade` decides, and the app's response triggers the upgrade. */
+import { codedError } from "../../error-codes.ts";
 import { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
 import type { UpgradeRequest, WebSockOptions } from "../../options.ts";
@@ -40,8 +41,9 @@ export abstract class FetchUpgrade<Server extends Host = Host> implements Upgrad
   }
 
   private decide(callbacks: Callbacks, arg: unknown, options: WebSockOptions | undefined, route: Route): void {
-    if (this.decision !== undefined) throw new Error("this request has already been upgraded");
-    if (this.answered) throw new Error("this request has already been answered");
+    if (this.decision !== undefined)
+      throw codedError("WEBSOCK_ALREADY_ANSWERED", "this request has already been upgraded");
+    if (this.answered) throw codedError("WEBSOCK_ALREADY_ANSWERED", "this request has already been answered");
     const decision = decide(this.host, upgradeRequestOf(this.request), callbacks, arg, options, route);
     if (decision.refusal !== undefined && decision.options.earlyValidateUpgrade) {
       this.recordRefusal(decision.refusal, callbacks);

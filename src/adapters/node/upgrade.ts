@@ -1,5 +1,7 @@
 /** One upgrade request on Node: the steps that HTTP/1.1 and HTTP/2 share. */
+
 import { hash } from "node:crypto";
+import { codedError } from "../../error-codes.ts";
 import type { UpgradeError } from "../../errors.ts";
 import type { Route } from "../../frameworks/route.ts";
 import { replaceErrorResponse } from "../../frameworks/srvx.ts";
@@ -81,8 +83,13 @@ export abstract class NodeUpgrade implements Upgradable, Replacement {
     route: Route,
   ): unknown {
     const { response } = this;
-    if (this.decision !== undefined) throw new Error("this request has already been upgraded");
-    if (response.headersSent) throw new Error("this request has already been answered: its response headers were sent");
+    if (this.decision !== undefined)
+      throw codedError("WEBSOCK_ALREADY_ANSWERED", "this request has already been upgraded");
+    if (response.headersSent)
+      throw codedError(
+        "WEBSOCK_ALREADY_ANSWERED",
+        "this request has already been answered: its response headers were sent",
+      );
     const decision = decide(this.host, this.upgradeRequest, callbacks, arg, options, route);
     const { refusal } = decision;
     if (refusal !== undefined && decision.options.earlyValidateUpgrade) {

@@ -1,4 +1,5 @@
 /** Checks of the arguments of `attach`: apps and servers passed by mistake are recognized by their shape. */
+import { codedTypeError } from "../../error-codes.ts";
 import { show } from "../../known-keys.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: any value that an application may pass
@@ -42,7 +43,8 @@ const appOf = (value: Given): readonly [what: string, cure: string] => {
 export const checkNodeServer = (value: unknown): void => {
   if (isNodeServer(value) && !isListener(value) && !isNest(value)) return;
   const [what, cure] = appOf(value);
-  throw new TypeError(
+  throw codedTypeError(
+    "WEBSOCK_WRONG_SERVER",
     `attach() from "websock-js/node" expects a server of node:http, https or http2, not ${what}; ${cure}`,
   );
 };
@@ -53,7 +55,10 @@ export const checkWebSocketServer = (value: unknown): void => {
   const cure = isNodeServer(value)
     ? 'for a server of node:http, use attach() from "websock-js/node"'
     : "pass new WebSocketServer({ server })";
-  throw new TypeError(`attach() from "websock-js/ws" expects a WebSocketServer, not ${show(value)}; ${cure}`);
+  throw codedTypeError(
+    "WEBSOCK_WRONG_SERVER",
+    `attach() from "websock-js/ws" expects a WebSocketServer, not ${show(value)}; ${cure}`,
+  );
 };
 
 /** @throws TypeError unless `value` looks like options of `Bun.serve` */
@@ -62,27 +67,35 @@ export const checkBunOptions = (value: unknown): void => {
   const isApp = typeof value === "function" || Array.isArray(routes) || has(value, "upgrade", "publish");
   if (!isApp && typeof value === "object" && value !== null && (fetch !== undefined || routes !== undefined)) return;
   const cure = isFetchApp(value) ? "use attach({ port, fetch: app.fetch })" : "use Bun.serve(attach({ port, fetch }))";
-  throw new TypeError(`attach() from "websock-js/bun" expects the options of Bun.serve, not ${show(value)}; ${cure}`);
+  throw codedTypeError(
+    "WEBSOCK_WRONG_SERVER",
+    `attach() from "websock-js/bun" expects the options of Bun.serve, not ${show(value)}; ${cure}`,
+  );
 };
 
 /** @throws TypeError unless `value` is a handler of `Deno.serve` */
 export const checkDenoHandler = (value: unknown): void => {
   if (typeof value === "function") return;
   const cure = isFetchApp(value) ? "use attach(app.fetch)" : "use Deno.serve(attach((request) => …))";
-  throw new TypeError(`attach() from "websock-js/deno" expects a handler of Deno.serve, not ${show(value)}; ${cure}`);
+  throw codedTypeError(
+    "WEBSOCK_WRONG_SERVER",
+    `attach() from "websock-js/deno" expects a handler of Deno.serve, not ${show(value)}; ${cure}`,
+  );
 };
 
 /** @throws TypeError unless the arguments are a Durable Object, its context, and a handler or named handlers */
 export const checkDurableObject = (object: unknown, ctx: unknown, handlers: unknown): void => {
   const isObject = typeof object === "object" && object !== null;
   if (!isObject || !has(ctx, "acceptWebSocket", "getWebSockets")) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_WRONG_SERVER",
       `attach() from "websock-js/cloudflare" expects a Durable Object, its context and a handler, as in ` +
         `attach(this, this.ctx, Chat), not ${show(object)} and ${show(ctx)}. In a Worker, call upgrade() without attach()`,
     );
   }
   if (typeof handlers !== "object" || handlers === null) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_HANDLER",
       `the third argument of attach() must be a handler or an object of named handlers, not ${show(handlers)}`,
     );
   }

@@ -1,5 +1,7 @@
 /** The base class of all hosts: options, sessions, and error reports of the connections of one server. */
+
 import type { Capabilities } from "../../capabilities.ts";
+import { codedError, codedTypeError } from "../../error-codes.ts";
 import { UpgradeError } from "../../errors.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import { isOptionName, type ResolvedOptions, resolveOptions, type WebSockOptions } from "../../options.ts";
@@ -22,11 +24,12 @@ import { systemClock } from "./system-clock.ts";
 export const checkHostOptions = (options: HostOptions, ...more: readonly string[]): void => {
   const names = [...more, "defaults", "onError", "clock"];
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`the options of attach() must be an object, not ${show(options)}`);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `the options of attach() must be an object, not ${show(options)}`);
   }
   const ofUpgrade = Object.keys(options).find((name) => isOptionName(name) && !names.includes(name));
   if (ofUpgrade !== undefined) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
       `"${ofUpgrade}" is an option of upgrade(); pass it to attach() as { defaults: { ${ofUpgrade}: … } }`,
     );
   }
@@ -93,7 +96,7 @@ export class Host {
   warnOnce(what: string): void {
     if (this.warned.has(what)) return;
     this.warned.add(what);
-    this.onError(new TypeError(what), undefined);
+    this.onError(codedTypeError("WEBSOCK_NOT_SUPPORTED", what), undefined);
   }
 
   /** Warns that no subprotocol was selected from a client's offer, once for each handler. */
@@ -131,7 +134,7 @@ export class Host {
     this.reportedErrors.add(key);
     const request = JSON.stringify(`${method} ${url}`.slice(0, 200));
     const text = `the function "${name}" threw for the request ${request}, which was refused: ${messageOf(error)}`;
-    this.onError(new Error(text, { cause: error }), undefined);
+    this.onError(codedError("WEBSOCK_DECISION_FAILED", text, { cause: error }), undefined);
   }
 
   /** Creates a session, which the caller starts. */
@@ -189,7 +192,8 @@ export class Host {
  */
 const unansweredOffer = (offered: readonly string[], handler: string | undefined, path: string): TypeError => {
   const names = offered.slice(0, 5).map(show).join(", ");
-  return new TypeError(
+  return codedTypeError(
+    "WEBSOCK_NO_SUBPROTOCOL",
     `a client offered the subprotocols ${names}, but the route ${path}${handler === undefined ? "" : ` (${handler})`} ` +
       "selected none: browsers and most other clients then fail the connection (ConnectionLost). " +
       `List those that the route supports in the option "subprotocols", for example [${names}]`,

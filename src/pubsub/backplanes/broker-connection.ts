@@ -1,5 +1,7 @@
 /** The connection of a node to a broker. */
+
 import { microtask } from "../../adapters/shared/timers.ts";
+import { codedError } from "../../error-codes.ts";
 import type { BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import {
   BatchWriter,
@@ -108,7 +110,12 @@ export class BrokerConnection implements BackplaneConnection {
         return;
       case "refused": {
         const versions = `version ${message.version}, this process ${VERSION}`;
-        this.gone(new Error(`the broker has another version of the package: it speaks ${versions} of the protocol`));
+        this.gone(
+          codedError(
+            "WEBSOCK_ENGINE_AWAY",
+            `the broker has another version of the package: it speaks ${versions} of the protocol`,
+          ),
+        );
         return;
       }
       case "confirmed":
@@ -117,7 +124,9 @@ export class BrokerConnection implements BackplaneConnection {
         return;
       case "lost":
         if (this.state !== "up") return;
-        this.link.away(new Error("this node was too slow, and the broker has dropped messages"));
+        this.link.away(
+          codedError("WEBSOCK_ENGINE_AWAY", "this node was too slow, and the broker has dropped messages"),
+        );
         if (!this.isEnded) this.link.up();
         return;
       case "messages":

@@ -4,7 +4,9 @@
  * It knows which node has subscribed to which channels, and forwards a message to these nodes only. It runs in the
  * primary process, or in the thread that has created the `ThreadHub`.
  */
+
 import { later } from "../../adapters/shared/timers.ts";
+import { codedTypeError } from "../../error-codes.ts";
 import { show } from "../../known-keys.ts";
 import { nodeChannel } from "../nodes/channels.ts";
 import {
@@ -33,7 +35,7 @@ const DEFAULT_MAX_BACKLOG = 32 * 1024 * 1024;
 /** @throws TypeError for an invalid option */
 export const checkedBacklog = ({ maxBacklog = DEFAULT_MAX_BACKLOG }: BrokerOptions): number => {
   if (typeof maxBacklog === "number" && maxBacklog >= 0) return maxBacklog;
-  throw new TypeError(`maxBacklog must be a number of bytes, not ${show(maxBacklog)}`);
+  throw codedTypeError("WEBSOCK_INVALID_OPTION", `maxBacklog must be a number of bytes, not ${show(maxBacklog)}`);
 };
 
 /** So many channels of a node that is gone are forgotten in one event-loop tick. */

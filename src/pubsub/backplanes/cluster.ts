@@ -2,10 +2,12 @@
  * `websock-js/pubsub/cluster`: a backplane between the workers of `node:cluster`, through their primary process. No
  * engine is needed.
  */
+
 import { Buffer } from "node:buffer";
 import cluster, { type Worker } from "node:cluster";
 import process from "node:process";
 import { later } from "../../adapters/shared/timers.ts";
+import { codedError } from "../../error-codes.ts";
 import { checkKeys } from "../../known-keys.ts";
 import type { Backplane, BackplaneLink } from "../backplane.ts";
 import { Broker, type BrokerOptions, checkedBacklog, type Peer } from "./broker.ts";
@@ -47,8 +49,9 @@ let broker: Broker | undefined;
 export const setupPrimary = (options: BrokerOptions = {}): void => {
   checkKeys(options, ["maxBacklog"]);
   const maxBacklog = checkedBacklog(options);
-  if (!cluster.isPrimary) throw new Error("setupPrimary() was called in a worker of node:cluster");
-  if (broker !== undefined) throw new Error("setupPrimary() was called before");
+  if (!cluster.isPrimary)
+    throw codedError("WEBSOCK_BACKPLANE_SETUP", "setupPrimary() was called in a worker of node:cluster");
+  if (broker !== undefined) throw codedError("WEBSOCK_BACKPLANE_SETUP", "setupPrimary() was called before");
   const created = new Broker(maxBacklog);
   broker = created;
 
@@ -96,7 +99,10 @@ export const clusterBackplane = (): Backplane => {
     return { connect: (link) => new BrokerConnection(link, (events) => new PrimaryPort(link, events)) };
   }
   if (broker === undefined) {
-    throw new Error("this process is no worker of node:cluster; in the primary process, call setupPrimary() before");
+    throw codedError(
+      "WEBSOCK_BACKPLANE_SETUP",
+      "this process is no worker of node:cluster; in the primary process, call setupPrimary() before",
+    );
   }
   const local = broker;
   return { connect: (link) => new BrokerConnection(link, (events) => new LocalPort(local, events)) };
@@ -213,7 +219,7 @@ class PrimaryPort implements Port<ToBroker> {
   }
 
   private readonly onDisconnect = (): void => {
-    this.events.closed(new Error("the IPC channel to the primary process is closed"));
+    this.events.closed(codedError("WEBSOCK_ENGINE_AWAY", "the IPC channel to the primary process is closed"));
   };
 }
 

@@ -1,5 +1,7 @@
 /** `websock-js/pubsub/nats`: a backplane over NATS. */
+
 import { microtask } from "../../adapters/shared/timers.ts";
+import { codedError, codedTypeError } from "../../error-codes.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import { nodeChannel } from "../nodes/channels.ts";
@@ -59,7 +61,8 @@ export const natsBackplane = (options: NatsBackplaneOptions): Backplane => {
   checkKeys(options, ["connection", "prefix"]);
   const { connection, prefix } = options;
   if (!isNatsConnection(connection))
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
       `option "connection" must be a connection of a NATS client 3 or later, not ${show(connection)}`,
     );
   const prefixToken = prefixTokenOf(prefix);
@@ -71,7 +74,8 @@ const prefixTokenOf = (prefix: unknown): string => {
     try {
       return tokenOf(prefix);
     } catch {} // a lone surrogate
-  throw new TypeError(
+  throw codedTypeError(
+    "WEBSOCK_INVALID_OPTION",
     `option "prefix" must be a string of at least one character, without lone surrogates, not ${show(prefix)}`,
   );
 };
@@ -126,7 +130,7 @@ class NatsBackplaneConnection implements BackplaneConnection {
 
   publish(channel: string, bytes: Uint8Array, settled: (ok: boolean) => void): void {
     try {
-      if (this.state !== "up") throw new Error("the server cannot be reached");
+      if (this.state !== "up") throw codedError("WEBSOCK_ENGINE_AWAY", "the server cannot be reached");
       this.connection.publish(this.subjectOf(channel), bytes);
     } catch {
       microtask(() => settled(false));
@@ -221,11 +225,11 @@ class NatsBackplaneConnection implements BackplaneConnection {
       case "forceReconnect":
       case "reconnecting":
       case "staleConnection":
-        this.lost(new Error(`the connection to the NATS server was lost (${type})`));
+        this.lost(codedError("WEBSOCK_ENGINE_AWAY", `the connection to the NATS server was lost (${type})`));
         break;
       case "reconnect":
         // A connection that was handed in while the client connected has not reported what came before.
-        this.lost(new Error("the client has connected again"));
+        this.lost(codedError("WEBSOCK_ENGINE_AWAY", "the client has connected again"));
         this.confirm();
         break;
       case "error":
@@ -274,7 +278,10 @@ class NatsBackplaneConnection implements BackplaneConnection {
     this.state = "away";
     this.disconnected();
     const cause = await this.connection.closed();
-    this.lost(cause ?? new Error("the application has closed the connection to the NATS server"), true);
+    this.lost(
+      cause ?? codedError("WEBSOCK_ENGINE_AWAY", "the application has closed the connection to the NATS server"),
+      true,
+    );
   }
 
   private reportRefusal(error: Error): void {

@@ -1,4 +1,5 @@
 /** `websock-js/pubsub/redis`: messages between processes through Redis or Valkey. */
+import { codedTypeError } from "../../error-codes.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane } from "../backplane.ts";
 import { RedisConnection } from "./redis/connection.ts";
@@ -65,7 +66,8 @@ const driverOf = (client: unknown): RedisDriver => {
       return ioredis.redisDriver(client as ioredis.Redis);
     }
   }
-  throw new TypeError(
+  throw codedTypeError(
+    "WEBSOCK_INVALID_OPTION",
     `option "client" must be a client of redis (5 or later), ioredis (5 or later) or iovalkey, not ${show(client)}`,
   );
 };
@@ -92,11 +94,12 @@ const driverOf = (client: unknown): RedisDriver => {
  */
 export const redisBackplane = (options: RedisBackplaneOptions): Backplane => {
   if (typeof options !== "object" || options === null)
-    throw new TypeError(`options must be an object, not ${show(options)}`);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", `options must be an object, not ${show(options)}`);
   checkKeys(options, KEYS);
   const { client, prefix } = options;
   if (typeof prefix !== "string" || !PREFIX.test(prefix)) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
       `option "prefix" must be a string of 1 to 200 characters except colons, without lone surrogates, not ${show(prefix)}`,
     );
   }

@@ -2,8 +2,10 @@
  * `websock-js/pubsub/threads`: a backplane between the threads of a process, over the `MessagePort`s of
  * `node:worker_threads`. No engine is needed.
  */
+
 import { MessageChannel, MessagePort } from "node:worker_threads";
 import { later } from "../../adapters/shared/timers.ts";
+import { codedError, codedTypeError } from "../../error-codes.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { Backplane } from "../backplane.ts";
 import { Broker, type BrokerOptions, checkedBacklog } from "./broker.ts";
@@ -78,14 +80,19 @@ export class ThreadHub {
  */
 export const threadsBackplane = (port: MessagePort): Backplane => {
   if (!(port instanceof MessagePort)) {
-    throw new TypeError(
+    throw codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
       `threadsBackplane() needs a MessagePort, created by connect() of a ThreadHub, not ${show(port)}`,
     );
   }
   let isUsed = false;
   return {
     connect: (link) => {
-      if (isUsed) throw new Error("a port serves one PubSub: create one for each with connect() of the ThreadHub");
+      if (isUsed)
+        throw codedError(
+          "WEBSOCK_BACKPLANE_SETUP",
+          "a port serves one PubSub: create one for each with connect() of the ThreadHub",
+        );
       isUsed = true;
       return new BrokerConnection(link, (events) => new ThreadPort<FromBroker, ToBroker>(port, events));
     },
@@ -156,6 +163,8 @@ class ThreadPort<In extends Message, Out extends Message> implements Port<Out> {
     this.isClosed = true;
     this.port.off("message", this.onMessage);
     this.port.off("close", this.onClose);
-    this.events.closed(new Error("the port is closed: the thread of the hub has ended, or the hub was closed"));
+    this.events.closed(
+      codedError("WEBSOCK_ENGINE_AWAY", "the port is closed: the thread of the hub has ended, or the hub was closed"),
+    );
   };
 }

@@ -46,7 +46,7 @@ export const readStop = (body: Uint8Array): StopRequest => {
   while (!reader.isAtEnd) messages.push(readMessage(reader.uint(1), reader.sized()));
   return orMalformed(() => {
     const { reason, code = defaultCloseCode(reason), text = null, abort = false } = JSON.parse(json);
-    if (typeof reason !== "string" || typeof abort !== "boolean") throw new TypeError("not a stop");
+    if (typeof reason !== "string" || typeof abort !== "boolean") throw new MalformedError("not a stop");
     checkCloseDetail([code, text]);
     return { reason, detail: { code, text, abort, messages } };
   });
@@ -99,6 +99,6 @@ const orMalformed = <T>(check: () => T): T => {
   try {
     return check();
   } catch (error) {
-    throw new MalformedError((error as Error).message);
+    throw error instanceof MalformedError ? error : new MalformedError((error as Error).message);
   }
 };

@@ -1,4 +1,5 @@
 /** Writing and reading the fields of an envelope. */
+import { withCode } from "../../error-codes.ts";
 import type { IoData } from "../../message.ts";
 import { type ByteOps, portableByteOps } from "../../protocol/byte-ops.ts";
 import { ioLength, writeIoData } from "../../protocol/io-data.ts";
@@ -69,7 +70,12 @@ export class ByteWriter {
 }
 
 /** Bytes that came from the engine do not have the format of an envelope. */
-export class MalformedError extends Error {}
+export class MalformedError extends Error {
+  readonly code = "WEBSOCK_MALFORMED_ENVELOPE";
+  constructor(message: string) {
+    super(withCode("WEBSOCK_MALFORMED_ENVELOPE", message));
+  }
+}
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 

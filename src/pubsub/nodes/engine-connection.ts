@@ -10,6 +10,7 @@
  * All times are active ones. When the process was suspended, or its event loop blocked, the answers of the engine may
  * have arrived without having been read: that is no reason to count it as away.
  */
+import { codedError } from "../../error-codes.ts";
 import { type Clock, NEVER, type Timed } from "../../session/clock.ts";
 import type { Backplane, BackplaneConnection, BackplaneLink } from "../backplane.ts";
 import { nodeChannel } from "./channels.ts";
@@ -161,7 +162,7 @@ export class EngineConnection implements BackplaneLink, Timed {
   up(): void {
     if (this.isClosed) return;
     // Connected again without having said that it was not: what was published in between is lost nevertheless.
-    if (this.isUp) this.goAway(new Error("the client has connected again"));
+    if (this.isUp) this.goAway(codedError("WEBSOCK_ENGINE_AWAY", "the client has connected again"));
     this.isConnected = true;
     this.probeSentAt = undefined;
     // What an earlier connection has not settled says nothing about this one: it gets the whole interval.
@@ -235,7 +236,7 @@ export class EngineConnection implements BackplaneLink, Timed {
 
   private reconnect(cause: string): void {
     this.isConnected = false;
-    this.goAway(new Error(cause));
+    this.goAway(codedError("WEBSOCK_ENGINE_AWAY", cause));
     this.connection.reconnect();
   }
 

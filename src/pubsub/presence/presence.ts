@@ -1,8 +1,9 @@
 /** `Presence`: who is where, on all nodes. */
+import { codedError, codedRangeError, codedTypeError } from "../../error-codes.ts";
 import { checkKeys, show } from "../../known-keys.ts";
 import type { SessionListener } from "../../session/extensions.ts";
 import type { TopicSession } from "../../session/self.ts";
-import type { Self } from "../../websock.ts";
+import type { AnySelf } from "../../websock.ts";
 import type { Hub } from "../hub.ts";
 import type { PresenceReplica } from "../nodes/nodes.ts";
 import type { Subscription } from "../options.ts";
@@ -110,7 +111,7 @@ export class Presence<Meta> {
    * Durable Object, whose memory is lost when it hibernates, and on a host whose connections cannot send to each other;
    * the error of the codec
    */
-  track(self: Self<never>, topic: string, key: string, meta: Meta): void {
+  track(self: AnySelf<never>, topic: string, key: string, meta: Meta): void {
     checkTopicName(topic);
     checkString("a key", key);
     const session = presentableSessionOf(self);
@@ -119,7 +120,10 @@ export class Presence<Meta> {
     const number = this.#numbers + 1;
     const join = encoded === undefined ? NO_BYTES : writeJoin(number, topic, key, encoded);
     if (join.length > MAX_CHANGES_SIZE)
-      throw new RangeError(`an entry of a presence has at most ${MAX_CHANGES_SIZE} bytes, not ${join.length}`);
+      throw codedRangeError(
+        "WEBSOCK_ENTRY_TOO_LARGE",
+        `an entry of a presence has at most ${MAX_CHANGES_SIZE} bytes, not ${join.length}`,
+      );
     if (session.endedBy !== undefined || this.#hub.closed) return;
     this.#numbers = number;
     const keys = getOrSet(this.#connectionOf(session).topics, topic, (): Keys<Meta> => new Map());
@@ -146,7 +150,7 @@ export class Presence<Meta> {
    * @param meta the new meta, or a function that makes it of the present one
    * @throws the errors of {@link track}
    */
-  update(self: Self<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
+  update(self: AnySelf<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
     const known = this.#connections.get(sessionOf(self))?.topics.get(topic)?.get(key);
     if (known === undefined) return;
     const isFunction = (value: unknown): value is (meta: Meta) => Meta => typeof value === "function";
@@ -160,7 +164,7 @@ export class Presence<Meta> {
    * @param topic the topic of the entries
    * @param key the key of the entry. Default: all keys
    */
-  untrack(self: Self<never>, topic: string, key?: string): void {
+  untrack(self: AnySelf<never>, topic: string, key?: string): void {
     const topics = this.#connections.get(sessionOf(self))?.topics;
     const keys = topics?.get(topic);
     if (keys === undefined) return;
@@ -214,7 +218,7 @@ export class Presence<Meta> {
    * @param toInfo makes the info. An error that it throws is reported to the option `onEvent` of the `PubSub`
    * @throws TypeError or RangeError for a `self` or topic as {@link track} does; Error in a Durable Object
    */
-  subscribe<Info>(self: Self<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
+  subscribe<Info>(self: AnySelf<Info>, topic: string, toInfo: NoInfer<(diff: Diff<Meta>) => Info>): Subscription {
     checkTopicName(topic);
     const session = presentableSessionOf(self);
     const { nodes, closed } = this.#hub;
@@ -378,10 +382,14 @@ const trackedBy = <Meta>(node: string, number: number, meta: Meta): Tracked<Meta
 const presentableSessionOf = (self: unknown): TopicSession => {
   const session = reachableSessionOf(self);
   if (session.home === undefined) return session;
-  throw new Error("presence is not possible in a Durable Object: its entries would be lost when it hibernates");
+  throw codedError(
+    "WEBSOCK_NOT_SUPPORTED",
+    "presence is not possible in a Durable Object: its entries would be lost when it hibernates",
+  );
 };
 
 /** @throws TypeError for a value that is not a string */
 const checkString = (name: string, value: unknown): void => {
-  if (typeof value !== "string") throw new TypeError(`${name} of a presence must be a string, not ${show(value)}`);
+  if (typeof value !== "string")
+    throw codedTypeError("WEBSOCK_INVALID_ARGUMENT", `${name} of a presence must be a string, not ${show(value)}`);
 };

@@ -251,7 +251,7 @@ describe("upgrade() refuses", () => {
       upgrade(req, recorder, 1);
       upgrade(req, recorder, 2);
     });
-    expect(error).toMatchObject({ message: "this request has already been upgraded" });
+    expect(error).toMatchObject({ code: "WEBSOCK_ALREADY_ANSWERED" });
     expect(recorder.inits).toEqual([1]);
   });
 

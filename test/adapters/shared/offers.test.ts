@@ -36,7 +36,7 @@ test.each(hosts)("%s: one report for each handler, whoever offers what", async (
   expect(errors.map(String)).toEqual([
     'TypeError: a client offered the subprotocols "a", "b", but the route /chat (chat) selected none: browsers and ' +
       "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
-      '"subprotocols", for example ["a", "b"]',
+      '"subprotocols", for example ["a", "b"] (WEBSOCK_NO_SUBPROTOCOL)',
     expect.stringMatching(
       /^TypeError: a client offered the subprotocols "d", but the route \/news \(news\) selected none/,
     ),

@@ -107,7 +107,9 @@ describe.each(ways)("%s", (way, serve) => {
     client.send(frame(TEXT, "before"), wrong);
     expect(await client.text()).toBe("before");
     expect(await client.closeCode()).toBe(code);
-    expect(await recorder.terminated).toEqual({ error: expect.objectContaining({ name: "ProtocolError", code }) });
+    expect(await recorder.terminated).toEqual({
+      error: expect.objectContaining({ name: "ProtocolError", closeCode: code }),
+    });
   });
 
   test("a binary message is not shared, and retains no other memory", async () => {
@@ -375,8 +377,8 @@ describe("host", () => {
     await (await RawClient.upgraded(port)).reset();
     while (sockets.connections > 0) await nextTick();
     expect(errors.map((error) => (error as Error).message)).toEqual([
-      'the option "subprotocols" has no effect on ws',
-      'the option "origins" has no effect on ws',
+      'the option "subprotocols" has no effect on ws (WEBSOCK_NOT_SUPPORTED)',
+      'the option "origins" has no effect on ws (WEBSOCK_NOT_SUPPORTED)',
     ]);
     await sockets.close();
     expect(await (await RawClient.upgraded(port)).closeCode()).toBe(1001);

@@ -70,7 +70,9 @@ export const floodAttacks: readonly Attack[] = [
       "stops reading; the heartbeat finds the reset (HTTP/2 reports it immediately), and the callback is abandoned after `closeTimeout`",
     bounds: { peakMiB: 24, heldMiB: 2, cpuMs: 1500 },
     happens: { init: 1, ConnectionLost: 1 },
-    told: ['handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned'],
+    told: [
+      'handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned (WEBSOCK_CALLBACK_ABANDONED)',
+    ],
     run: async (field) => {
       const client = await field.connect("hangs");
       const flooding = flood(client, times(1024, frame(TEXT, "m".repeat(1024))), 128 * MiB);

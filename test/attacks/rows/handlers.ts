@@ -18,24 +18,29 @@ const fail = async (field: Field, handlers: readonly string[], opcode = TEXT): P
 
 /** The errors that `onError` receives for invalid results; see `handlers.mjs`. */
 const NONSENSE = {
-  undefined: 'TypeError: "CALLBACK" returned undefined; it must return ok(…), push(…), reply(…) or stop(…)',
-  null: 'TypeError: "CALLBACK" returned null; it must return ok(…), push(…), reply(…) or stop(…)',
-  string: 'TypeError: "CALLBACK" returned "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
-  number: 'TypeError: "CALLBACK" returned 42; it must return ok(…), push(…), reply(…) or stop(…)',
-  symbol: 'TypeError: "CALLBACK" returned Symbol(ok); it must return ok(…), push(…), reply(…) or stop(…)',
-  object: 'TypeError: "CALLBACK" returned an object; it must return ok(…), push(…), reply(…) or stop(…)',
-  late: 'TypeError: "CALLBACK" returned "later"; it must return ok(…), push(…), reply(…) or stop(…)',
+  undefined:
+    'TypeError: "CALLBACK" returned undefined; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  null: 'TypeError: "CALLBACK" returned null; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  string:
+    'TypeError: "CALLBACK" returned "ok"; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  number:
+    'TypeError: "CALLBACK" returned 42; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  symbol:
+    'TypeError: "CALLBACK" returned Symbol(ok); it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  object:
+    'TypeError: "CALLBACK" returned an object; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  late: 'TypeError: "CALLBACK" returned "later"; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
   "empty-list":
-    'TypeError: "CALLBACK" returned an array that begins with undefined; it must return ok(…), push(…), reply(…) or stop(…)',
+    'TypeError: "CALLBACK" returned an array that begins with undefined; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
   "no-state":
-    'TypeError: "CALLBACK" returned an array that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…)',
-  tag: 'TypeError: "CALLBACK" returned an array that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…)',
+    'TypeError: "CALLBACK" returned an array that begins with "ok"; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
+  tag: 'TypeError: "CALLBACK" returned an array that begins with "okay"; it must return ok(…), push(…), reply(…) or stop(…) (WEBSOCK_INVALID_RESULT)',
   "message-data":
-    "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or an array of them, not 5; to send any other value, use json(value)",
+    "TypeError: data must be a string, a Uint8Array, an ArrayBuffer or an array of them, not 5; to send any other value, use json(value) (WEBSOCK_UNSENDABLE_MESSAGE)",
   "message-opcode":
-    'TypeError: not a message: its opcode is "frame"; valid opcodes are "text", "binary", "ping" and "pong". To send an object, use json({ … })',
+    'TypeError: not a message: its opcode is "frame"; valid opcodes are "text", "binary", "ping" and "pong". To send an object, use json({ … }) (WEBSOCK_UNSENDABLE_MESSAGE)',
   "close-code":
-    "RangeError: close code 1005 must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4)",
+    "RangeError: close code 1005 must not be sent; valid codes are 1000–1003, 1007–1014 and 3000–4999 (RFC 6455 §7.4) (WEBSOCK_INVALID_CLOSE)",
 } as const;
 
 /** The same for results that throw when they are inspected. */
@@ -109,8 +114,8 @@ export const handlerAttacks: readonly Attack[] = [
     bounds: { peakMiB: 24, cpuMs: 1500 },
     happens: { init: 60, remote: 40 }, // `terminate` is not called without a state, if `init` never settled
     told: [
-      'handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned',
-      'init: Error: "init" did not settle within "closeTimeout" and was abandoned',
+      'handleIn: Error: "handleIn" did not settle within "closeTimeout" and was abandoned (WEBSOCK_CALLBACK_ABANDONED)',
+      'init: Error: "init" did not settle within "closeTimeout" and was abandoned (WEBSOCK_CALLBACK_ABANDONED)',
     ],
     run: async (field) => {
       const names = ["hangs", "init-hangs", "terminate-hangs"] as const;

@@ -46,7 +46,7 @@ const compareSizes = async (field: Field, name: keyof typeof SHAPES): Promise<vo
 
 const UNANSWERED_OFFER =
   'undefined: TypeError: a client offered the subprotocols "a", "!", but the route /ws/echo selected none: browsers and most ' +
-  'other clients then fail the connection (ConnectionLost). List those that the route supports in the option "subprotocols", for example ["a", "!"]';
+  'other clients then fail the connection (ConnectionLost). List those that the route supports in the option "subprotocols", for example ["a", "!"] (WEBSOCK_NO_SUBPROTOCOL)';
 
 const linear = (name: keyof typeof SHAPES): Attack => ({
   name: `the header ${name}, made to be expensive to parse`,

@@ -13,12 +13,12 @@ const read = (decompressor: Decompressor, payload: Uint8Array): Promise<[result:
   new Promise((resolve) => {
     try {
       const result = decompressor.decompress(payload, (later) =>
-        resolve([later instanceof ProtocolError ? later.code : later, false]),
+        resolve([later instanceof ProtocolError ? later.closeCode : later, false]),
       );
       if (result !== undefined) resolve([result, true]);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      resolve([error.code, true]);
+      resolve([error.closeCode, true]);
     }
   });
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { clusterBackplane, setupPrimary } from "websock-js/pubsub/cluster";
 import { backplaneCases } from "websock-js/testing";
+import { codedError, codedTypeError } from "../../../src/error-codes.ts";
 import { type BackplaneNodes, startBackplaneNodes } from "../../support/backplane-nodes.ts";
 import { haveRuntime } from "../../support/runtimes.ts";
 import { runScript } from "../../support/script.ts";
@@ -95,7 +96,7 @@ test("a worker that disconnects from the primary process is away forever", async
       const connection = clusterBackplane().connect(link);
     }
   `);
-  const away = "away Error: the IPC channel to the primary process is closed true";
+  const away = "away Error: the IPC channel to the primary process is closed (WEBSOCK_ENGINE_AWAY) true";
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   // The first publish may have been sent before the end.
   expect(stdout.replace("settled true", "settled false").split("\n").sort()).toEqual(
@@ -142,7 +143,7 @@ test("setupPrimary() can be called after the workers have connected; other messa
     stdout: [
       "",
       "[ 'websock-js' ]",
-      "setupPrimary() was called before",
+      "setupPrimary() was called before (WEBSOCK_BACKPLANE_SETUP)",
       "up",
       "settled true",
       "received",
@@ -199,12 +200,15 @@ test("a publish is settled when the primary process reads, and not while it is b
 
 test("mistakes are explained", () => {
   expect(() => clusterBackplane()).toThrow(
-    new Error("this process is no worker of node:cluster; in the primary process, call setupPrimary() before"),
+    codedError(
+      "WEBSOCK_BACKPLANE_SETUP",
+      "this process is no worker of node:cluster; in the primary process, call setupPrimary() before",
+    ),
   );
   expect(() => setupPrimary({ backlog: 1 } as object)).toThrow(
     'unknown option "backlog"; valid options are maxBacklog',
   );
   expect(() => setupPrimary({ maxBacklog: Number.NaN })).toThrow(
-    new TypeError("maxBacklog must be a number of bytes, not NaN"),
+    codedTypeError("WEBSOCK_INVALID_OPTION", "maxBacklog must be a number of bytes, not NaN"),
   );
 });

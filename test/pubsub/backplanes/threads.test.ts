@@ -8,6 +8,7 @@ import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ThreadHub, threadsBackplane } from "websock-js/pubsub/threads";
 import { backplaneCases } from "websock-js/testing";
+import { codedTypeError } from "../../../src/error-codes.ts";
 import { type BackplaneNodes, startBackplaneNodes } from "../../support/backplane-nodes.ts";
 import { nextTick } from "../../support/promises.ts";
 import { haveRuntime } from "../../support/runtimes.ts";
@@ -147,13 +148,16 @@ test("neither the hub nor its ports keep the process alive", async () => {
 
 test("mistakes are explained", () => {
   expect(() => threadsBackplane({} as MessagePort)).toThrow(
-    new TypeError("threadsBackplane() needs a MessagePort, created by connect() of a ThreadHub, not an object"),
+    codedTypeError(
+      "WEBSOCK_INVALID_ARGUMENT",
+      "threadsBackplane() needs a MessagePort, created by connect() of a ThreadHub, not an object",
+    ),
   );
   expect(() => new ThreadHub({ backlog: 1 } as object)).toThrow(
     'unknown option "backlog"; valid options are maxBacklog',
   );
   expect(() => new ThreadHub({ maxBacklog: -1 })).toThrow(
-    new TypeError("maxBacklog must be a number of bytes, not -1"),
+    codedTypeError("WEBSOCK_INVALID_OPTION", "maxBacklog must be a number of bytes, not -1"),
   );
   const hub = new ThreadHub();
   const backplane = threadsBackplane(hub.connect());

@@ -105,7 +105,7 @@ describe.each(REDIS)("%s", (name) => {
     expect(performance.now() - started).toBeLessThan(2 * (TIMES.probe + LATE));
     expect(receiver.events.map((event) => ("cause" in event ? String(event.cause) : event.type))).toEqual([
       "up",
-      "Error: a probe did not come back",
+      "Error: a probe did not come back (WEBSOCK_ENGINE_AWAY)",
       "up",
     ]);
     expect([proxy.accepted, proxy.connections]).toEqual([accepted + 1, connections]);

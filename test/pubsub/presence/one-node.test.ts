@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from "vitest";
 import { type DataMessage, type HandleResult, ok, push, type Self, text } from "websock-js";
 import { type Diff, Presence, PubSub, type PubSubEvent, type PubSubOptions } from "websock-js/pubsub";
 import { connect, testPubSub } from "websock-js/testing";
+import { codedTypeError } from "../../../src/error-codes.ts";
 import { SessionSelf } from "../../../src/session/self.ts";
 import { begin } from "../../../src/testing/connect.ts";
 import { DeferringClock } from "../../support/deferring-clock.ts";
@@ -175,7 +176,9 @@ describe("entries", () => {
     clock.turn();
     expect([metasOf(presence), metasOf(other)]).toEqual([{ ada: [1] }, { ada: [2] }]);
     expect(watcher.lines).toEqual(["room +ada:1"]);
-    expect(() => new Presence(pubsub)).toThrow(new TypeError('this PubSub has a Presence with the name "" already'));
+    expect(() => new Presence(pubsub)).toThrow(
+      codedTypeError("WEBSOCK_INVALID_ARGUMENT", 'this PubSub has a Presence with the name "" already'),
+    );
     expect(() => new Presence(pubsub, { name: "other" })).toThrow(TypeError);
   });
 

@@ -388,7 +388,7 @@ const showReason = (reason: CloseReason): string => {
   if (typeof reason === "string") return reason;
   const { error } = reason;
   if (!(error instanceof Error)) return `error ${show(error)}`;
-  const code = "code" in error ? ` ${String(error.code)}` : "";
+  const code = "closeCode" in error ? ` ${String(error.closeCode)}` : "";
   // Errors of the library are reported by name, those of the script by their message.
   return error.constructor === Error ? `error ${error.message}` : `error ${error.name}${code}`;
 };

@@ -1,7 +1,9 @@
 /**
  * The connection of one node to Redis: publishes through the client, and subscribes through a connection of its own.
  */
+
 import { runInRoot } from "../../../adapters/shared/async-context.ts";
+import { codedError } from "../../../error-codes.ts";
 import type { BackplaneConnection, BackplaneLink } from "../../backplane.ts";
 import type { RedisDriver } from "./driver.ts";
 import { Publisher } from "./publisher.ts";
@@ -91,7 +93,10 @@ export class RedisConnection implements BackplaneConnection {
     const isNews = this.#told === "up" || (this.#told === "nothing" && cause !== undefined);
     if (!isNews && !(this.#told === "away" && closed)) return;
     this.#told = closed ? "forever" : "away";
-    this.#link.away(cause ?? new Error(closed ? "the client was closed" : "the connection to Redis is lost"), closed);
+    this.#link.away(
+      cause ?? codedError("WEBSOCK_ENGINE_AWAY", closed ? "the client was closed" : "the connection to Redis is lost"),
+      closed,
+    );
   }
 
   /** Once: the driver may have to make a client to find out. */

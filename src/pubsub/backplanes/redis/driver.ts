@@ -1,4 +1,5 @@
 /** What a backplane needs of a Redis client. `ioredis.ts` and `node-redis.ts` provide it for each kind of client. */
+import { codedError } from "../../../error-codes.ts";
 
 /** The client that was handed in. */
 export interface RedisDriver {
@@ -66,10 +67,10 @@ export const noRetryWarning = (advice: string): string =>
   `the client does not connect to Redis again when it is disconnected: ${advice}`;
 
 /** A cause of `away`. */
-export const clientClosed = (): Error => new Error("the client was closed");
+export const clientClosed = (): Error => codedError("WEBSOCK_ENGINE_AWAY", "the client was closed");
 
 /** A cause of `away`. */
-export const connectionLost = (): Error => new Error("the connection to Redis is lost");
+export const connectionLost = (): Error => codedError("WEBSOCK_ENGINE_AWAY", "the connection to Redis is lost");
 
 export const noop = (): void => undefined;
 

@@ -1,4 +1,5 @@
 /** The connection that subscribes to the wanted channels: a new one after each loss. */
+import { codedError } from "../../../error-codes.ts";
 import { Timer } from "../timer.ts";
 import { WantedChannels } from "../wanted-channels.ts";
 import type { RedisDriver, RedisServer, Subscriber } from "./driver.ts";
@@ -74,7 +75,8 @@ export class Subscriptions {
     this.#server = this.#driver.server(this.#server);
     let connection: SubscriberConnection | undefined;
     try {
-      if (this.#server === undefined) throw new Error("the client knows no server that it could connect to");
+      if (this.#server === undefined)
+        throw codedError("WEBSOCK_ENGINE_AWAY", "the client knows no server that it could connect to");
       const subscriber = this.#server.open({
         message: (channel, bytes) => {
           if (connection === undefined || connection !== this.#connection) return;
@@ -128,7 +130,8 @@ export class Subscriptions {
   /** A connection that is being established has made progress. */
   #progress(connection: SubscriberConnection): void {
     if (connection.isConfirmed) return;
-    const run = (): void => this.#lost(connection, new Error(`the engine has not answered for ${STALLED} ms`));
+    const run = (): void =>
+      this.#lost(connection, codedError("WEBSOCK_ENGINE_AWAY", `the engine has not answered for ${STALLED} ms`));
     this.#stalled.start(run, STALLED);
   }
 
