@@ -16,7 +16,7 @@ const CONTEXT: Readonly<Record<string, string>> = {
   ...{ WebSocketServer: 'typeof import("ws").WebSocketServer', webSocketServer: 'import("ws").WebSocketServer' },
   ...{ availableParallelism: "() => number", self: "Self<any>", presence: "any", Echo: "WebSock<string, number>" },
   ...{ client: 'import("websock-js/testing").TestClient', sockets: 'import("websock-js/node").Attachment' },
-  ...{ server: 'import("node:http").Server' },
+  ...{ server: 'import("node:http").Server', z: 'typeof import("zod").z', Board: "any", lobby: "any", task: "any" },
 };
 
 /** TypeDoc's `ReflectionKind` of what an example can use as a value. */

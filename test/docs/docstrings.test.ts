@@ -113,7 +113,7 @@ const FOREIGN = new Set([
 ]);
 
 /** What the user implements: the text of a callback says what it receives. */
-const CALLBACKS = /^(WebSock|Channel|Codec|DenoHandler|Backplane\w*|\w*Options)$/;
+const CALLBACKS = /^(WebSock|Channel|Codec|DenoHandler|Backplane\w*|Typed\w*|\w*Options)$/;
 
 /** The signatures of a function, of a method, or of a property that is a function. */
 const signaturesOf = ({ signatures, type }: Reflection): readonly Reflection[] =>
@@ -125,8 +125,8 @@ const commentOf = (it: Reflection): Comment | undefined =>
 /** What the docstring of an export, or of one of its members, does not say. */
 function* missingIn(it: Reflection, owner: string, isExport: boolean): Generator<string> {
   const isOwn = it.flags.isExternal !== true && it.inheritedFrom === undefined && it.kind !== KIND.reference;
-  // A symbol is a mark in a type that is opaque to users.
-  if (!isOwn || it.name.startsWith("[")) return;
+  // A symbol is a mark in a type that is opaque to users; docs/errors.md describes the codes of errors.
+  if (!isOwn || it.name.startsWith("[") || it.name === "code") return;
   const name = `${owner}.${it.name}`;
   const comment = commentOf(it);
   const text = textOf(comment);
