@@ -25,6 +25,7 @@ import {
   reply,
   stop,
 } from "websock-js/channels";
+import type { AttachOptions } from "websock-js/node";
 import { Presence, PubSub } from "websock-js/pubsub";
 import { redisBackplane } from "websock-js/pubsub/redis";
 import { ManualClock } from "websock-js/testing";
@@ -32,6 +33,7 @@ import { WebSocket } from "ws";
 import { type Served, serve } from "../support/node-server.ts";
 import { deferred, nextTick } from "../support/promises.ts";
 import { haveRedis, startRedis } from "../support/redis-server.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 
 interface User {
   readonly name: string;
@@ -83,7 +85,11 @@ const makeRoom = (pubsub: PubSub): ChannelFor<User> => {
   });
 };
 
-const startNode = async (pubsub = new PubSub(), room = makeRoom(pubsub)): Promise<Node> => {
+const startNode = async (
+  pubsub = new PubSub(),
+  room = makeRoom(pubsub),
+  options: AttachOptions = {},
+): Promise<Node> => {
   const socket = channels<http.IncomingMessage, User>({
     pubsub,
     connect: ({ name = "" }, { authToken }) => {
@@ -93,7 +99,7 @@ const startNode = async (pubsub = new PubSub(), room = makeRoom(pubsub)): Promis
     id: ({ name }) => `user:${name}`,
     channels: { "room:*": room },
   });
-  const served = await serve(async (req) => upgrade(req, socket, await socket.connect(req), socket.options));
+  const served = await serve(async (req) => upgrade(req, socket, await socket.connect(req), socket.options), options);
   return { url: `ws://127.0.0.1:${served.port}/socket`, served, socket };
 };
 
@@ -384,4 +390,29 @@ describe("a join that takes long", () => {
     await until(() => room.state === "joined");
     expect(ends[0]).toEqual(["left", "late"]);
   });
+});
+
+test("drain closes connections in batches with 1012, and each batch joins again on another node", async () => {
+  const clock = new ManualClock();
+  const [old, next] = [await startNode(new PubSub(), undefined, { clock }), await startNode()];
+  await using proxy = await startProxy(old.served.port);
+  const codes: number[] = [];
+  const rooms: ClientChannel[] = [];
+  for (const name of ["ada", "bob", "eve", "joe", "sue"]) {
+    const socket = connect(`ws://127.0.0.1:${proxy.port}/socket`, name);
+    socket.onClose(({ code }) => codes.push(code));
+    rooms.push((await join(socket, "room:1")).room);
+  }
+  proxy.upstream(next.served.port);
+  const drained = old.served.sockets.drain({ batch: 2, interval: 1_000 });
+  for (const moved of [2, 4, 5]) {
+    await until(() => next.served.sockets.connections === moved && rooms.every(({ state }) => state === "joined"));
+    expect([...old.served.sockets]).toHaveLength(rooms.length - moved);
+    clock.advance(999);
+    expect([...old.served.sockets]).toHaveLength(rooms.length - moved);
+    clock.advance(1);
+  }
+  await drained;
+  expect(codes).toEqual([1012, 1012, 1012, 1012, 1012]);
+  expect(old.served.errors).toEqual([]);
 });
