@@ -33,6 +33,7 @@ export default defineConfig({
     // Slow suites that rarely fail: see vitest.long.config.ts.
     exclude: ["**/*.long.test.ts"],
     globalSetup: "test/support/build.ts",
+    setupFiles: "test/support/fast-check.ts",
     testTimeout: 30_000,
     retry: 0,
     // Many tests wait for other processes: a core that only they could use would be idle.

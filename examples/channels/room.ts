@@ -1,14 +1,13 @@
 /** The channel of a room: what its people say, and who is there. */
-import { accept, channel, refuse, reply } from "websock-js/channels";
-import { Presence, PubSub } from "websock-js/pubsub";
+import { accept, channel, noreply, refuse, reply } from "websock-js/channels";
+import { Presence } from "websock-js/pubsub";
+import { pubsub } from "./node.ts";
 
 export interface User {
   readonly name: string;
 }
 
-export const pubsub = new PubSub();
-
-const presence = new Presence<{ since: number }>(pubsub);
+const presence = new Presence<{ since: number; away: boolean }>(pubsub);
 
 const MAX_LENGTH = 1_000;
 
@@ -16,10 +15,14 @@ export const Room = channel<User>()({
   presence,
   join: (_payload, { topic, shared: { name }, self }) => {
     if (topic === "room:staff" && name !== "ada") return refuse("only ada may enter");
-    presence.track(self, topic, name, { since: Date.now() });
+    presence.track(self, topic, name, { since: Date.now(), away: false });
     return accept({ said: 0 });
   },
   handleIn: {
+    away: (away, state, { self, topic, shared: { name } }) => {
+      presence.update(self, topic, name, (meta) => ({ ...meta, away: away === true }));
+      return noreply(state);
+    },
     say: (text, state, socket) => {
       if (typeof text !== "string" || text.length > MAX_LENGTH)
         return reply("error", { reason: "not a short text" }, state);

@@ -5,7 +5,8 @@ import express, { type Request } from "express";
 import { upgrade } from "websock-js";
 import { accept, channels, refuse } from "websock-js/channels";
 import { attach } from "websock-js/node";
-import { pubsub, Room, type User } from "./room.ts";
+import { leaveNodes, pubsub } from "./node.ts";
+import { Room, type User } from "./room.ts";
 
 const socket = channels<Request, User>({
   pubsub,
@@ -36,7 +37,9 @@ const server = app.listen(port, "localhost", () => {
 const sockets = attach(server);
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
-  process.once(signal, () => {
+  process.once(signal, async () => {
     server.close();
-    void sockets.drain().then(() => server.closeAllConnections());
+    await sockets.drain();
+    server.closeAllConnections();
+    await leaveNodes();
   });

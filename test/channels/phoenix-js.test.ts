@@ -11,13 +11,29 @@ import {
 import { createClient } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { upgrade } from "websock-js";
-import { accept, channel, channels, noreply, push, refuse, reply, stop } from "websock-js/channels";
+import {
+  accept,
+  type ChannelFor,
+  type Channels,
+  channel,
+  channels,
+  type EndReason,
+  type JoinResult,
+  noreply,
+  push,
+  refuse,
+  reply,
+  stop,
+} from "websock-js/channels";
+import type { AttachOptions } from "websock-js/node";
 import { Presence, PubSub } from "websock-js/pubsub";
 import { redisBackplane } from "websock-js/pubsub/redis";
+import { ManualClock } from "websock-js/testing";
 import { WebSocket } from "ws";
 import { type Served, serve } from "../support/node-server.ts";
-import { nextTick } from "../support/promises.ts";
+import { deferred, nextTick } from "../support/promises.ts";
 import { haveRedis, startRedis } from "../support/redis-server.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 
 interface User {
   readonly name: string;
@@ -26,12 +42,12 @@ interface User {
 interface Node {
   readonly url: string;
   readonly served: Served;
-  readonly socket: ReturnType<typeof makeSocket>;
+  readonly socket: Channels<http.IncomingMessage>;
 }
 
-const makeSocket = (pubsub: PubSub) => {
+const makeRoom = (pubsub: PubSub): ChannelFor<User> => {
   const presence = new Presence<{ name: string; mood?: string }>(pubsub);
-  const Room = channel<User>()({
+  return channel<User>()({
     presence,
     join: (payload, { topic, shared, self }) => {
       if (topic === "room:secret") return refuse("unauthorized");
@@ -67,20 +83,23 @@ const makeSocket = (pubsub: PubSub) => {
       },
     },
   });
-  return channels<http.IncomingMessage, User>({
+};
+
+const startNode = async (
+  pubsub = new PubSub(),
+  room = makeRoom(pubsub),
+  options: AttachOptions = {},
+): Promise<Node> => {
+  const socket = channels<http.IncomingMessage, User>({
     pubsub,
     connect: ({ name = "" }, { authToken }) => {
       if (name === "") return refuse("no name");
       return accept({ name: authToken === undefined ? name : `${name} ${authToken.length}` });
     },
     id: ({ name }) => `user:${name}`,
-    channels: { "room:*": Room },
+    channels: { "room:*": room },
   });
-};
-
-const startNode = async (pubsub = new PubSub()): Promise<Node> => {
-  const socket = makeSocket(pubsub);
-  const served = await serve(async (req) => upgrade(req, socket, await socket.connect(req), socket.options));
+  const served = await serve(async (req) => upgrade(req, socket, await socket.connect(req), socket.options), options);
   return { url: `ws://127.0.0.1:${served.port}/socket`, served, socket };
 };
 
@@ -306,4 +325,94 @@ test.each<[string, { vsn?: string; params?: object }]>([
   const [error] = await once(new WebSocket(`${url}/websocket?${search}`), "error");
   expect(String(error)).toContain("403");
   expect(served.errors).toEqual([]);
+});
+
+describe("a join that takes long", () => {
+  /** Its first join settles when the test wants, and all others immediately. */
+  const startSlowNode = async () => {
+    const clock = new ManualClock();
+    const first = deferred<JoinResult<string>>();
+    const joins: string[] = [];
+    const ends: [EndReason, string][] = [];
+    const Room = channel<User>()({
+      join: (): JoinResult<string> | Promise<JoinResult<string>> => {
+        const name = `join ${joins.length + 1}`;
+        joins.push(name);
+        return joins.length === 1 ? first.promise : accept(name);
+      },
+      handleIn: { name: (_payload, name) => reply("ok", { name }, name) },
+      terminate: (reason, name) => void ends.push([reason, name]),
+    });
+    const { url } = await startNode(new PubSub({ clock }), Room);
+    return { clock, room: connect(url, "ada").channel("room:1"), first, joins, ends };
+  };
+
+  test("is refused after joinTimeout, and the client joins again", async () => {
+    const { clock, room, first, joins, ends } = await startSlowNode();
+    const outcome = outcomeOf(room.join());
+    await until(() => joins.length === 1);
+    clock.advance(9_999);
+    expect(room.state).toBe("joining");
+    clock.advance(1);
+    expect(await outcome).toEqual(["error", { reason: "join timeout" }]);
+    first.resolve(accept("late"));
+    await until(() => room.state === "joined");
+    expect(await outcomeOf(room.push("name", {}))).toEqual(["ok", { name: "join 2" }]);
+    expect(ends).toEqual([["closed", "late"]]);
+  });
+
+  test("that never settles holds up the next join for joinTimeout at most", async () => {
+    const { clock, room, joins, ends } = await startSlowNode();
+    const outcome = outcomeOf(room.join());
+    await until(() => joins.length === 1);
+    clock.advance(10_000);
+    expect((await outcome)[0]).toBe("error");
+    let waited = 0;
+    for (; joins.length === 1; waited += 100) {
+      clock.advance(100);
+      await nextTick();
+    }
+    // At least, because the next join arrives when the client has sent it.
+    expect(waited).toBeGreaterThanOrEqual(10_000);
+    await until(() => room.state === "joined");
+    expect(await outcomeOf(room.push("name", {}))).toEqual(["ok", { name: "join 2" }]);
+    expect(ends).toEqual([]);
+  });
+
+  test("for which the client does not wait is left, and the client joins again", async () => {
+    const { room, first, joins, ends } = await startSlowNode();
+    const outcome = outcomeOf(room.join(50));
+    await until(() => joins.length === 1);
+    expect((await outcome)[0]).toBe("timeout");
+    await until(() => room.state === "joining");
+    expect(ends).toEqual([]);
+    first.resolve(accept("late"));
+    await until(() => room.state === "joined");
+    expect(ends[0]).toEqual(["left", "late"]);
+  });
+});
+
+test("drain closes connections in batches with 1012, and each batch joins again on another node", async () => {
+  const clock = new ManualClock();
+  const [old, next] = [await startNode(new PubSub(), undefined, { clock }), await startNode()];
+  await using proxy = await startProxy(old.served.port);
+  const codes: number[] = [];
+  const rooms: ClientChannel[] = [];
+  for (const name of ["ada", "bob", "eve", "joe", "sue"]) {
+    const socket = connect(`ws://127.0.0.1:${proxy.port}/socket`, name);
+    socket.onClose(({ code }) => codes.push(code));
+    rooms.push((await join(socket, "room:1")).room);
+  }
+  proxy.upstream(next.served.port);
+  const drained = old.served.sockets.drain({ batch: 2, interval: 1_000 });
+  for (const moved of [2, 4, 5]) {
+    await until(() => next.served.sockets.connections === moved && rooms.every(({ state }) => state === "joined"));
+    expect([...old.served.sockets]).toHaveLength(rooms.length - moved);
+    clock.advance(999);
+    expect([...old.served.sockets]).toHaveLength(rooms.length - moved);
+    clock.advance(1);
+  }
+  await drained;
+  expect(codes).toEqual([1012, 1012, 1012, 1012, 1012]);
+  expect(old.served.errors).toEqual([]);
 });

@@ -5,11 +5,12 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
-import { afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { haveChromium, launchChromium } from "../../scripts/chromium.ts";
 import { openHttp2Stream } from "../support/http2-client.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { haveRedis, startRedis } from "../support/redis-server.ts";
 import { commandFor, haveRuntime } from "../support/runtimes.ts";
 import { startWorkerd } from "../support/workerd.ts";
 
@@ -22,19 +23,22 @@ beforeAll(async () => {
   });
 });
 
+/** The server that was started last. */
 let server: ChildProcess;
+/** What the servers have written since then. */
 let stderr: string;
-afterEach(() => void (server as ChildProcess | undefined)?.kill("SIGKILL"));
 
-/** Starts an example, and returns the URL that it prints. */
-const start = async (name: string, port = "0"): Promise<URL> => {
+/** Starts an example, and returns the URL that it prints. It ends with the test. */
+const start = async (name: string, port = "0", environment: Record<string, string> = {}): Promise<URL> => {
   const script = `examples/dist/${name}/server.js`;
   const [file, ...args] = name === "bun" || name === "deno" ? commandFor(name, script) : [process.execPath, script];
   server = spawn(file, args, {
     cwd: root,
-    env: { ...process.env, PORT: port, NODE_ENV: "development" },
+    env: { ...process.env, PORT: port, NODE_ENV: "development", ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const started = server;
+  onTestFinished(() => void started.kill("SIGKILL"));
   stderr = "";
   server.stderr!.on("data", (chunk) => {
     stderr += chunk;
@@ -149,50 +153,105 @@ describe("http2", () => {
 });
 
 describe.skipIf(!haveChromium())("channels", () => {
-  test("two pages with phoenix.js: who is there, what they say, a kick, and a restart of the server", async () => {
-    const url = await start("channels");
+  const launch = async () => {
     const browser = await launchChromium();
     onTestFinished(() => browser.close());
-    const open = async (name: string): Promise<Page> => {
+    return async (url: URL, name: string): Promise<Page> => {
       const page = await (await browser.newContext()).newPage();
       await page.goto(`${url.origin}/?name=${name}`);
       return page;
     };
-    const [ada, bob] = [await open("ada"), await open("bob")];
-    const lobby = (page: Page) => page.locator("[data-room=lobby]");
-    const people = async (page: Page, names: string): Promise<void> => {
-      await lobby(page)
-        .locator(".people", { hasText: new RegExp(`^${names}$`) })
-        .waitFor();
-    };
-    const say = async (page: Page, text: string): Promise<void> => {
-      await lobby(page).locator("input").fill(text);
-      await lobby(page).locator("button").click();
-    };
-    const hears = (page: Page, text: string) => lobby(page).locator("li", { hasText: text }).waitFor();
+  };
+  const lobby = (page: Page) => page.locator("[data-room=lobby]");
+  const inState = (page: Page, state: string) => page.locator(`[data-room=lobby][data-state='${state}']`).waitFor();
+  /** Resolves when all pages show these people. */
+  const allSee = async (pages: readonly Page[], names: string): Promise<void> => {
+    for (const page of pages) await lobby(page).locator(".people").getByText(names, { exact: true }).waitFor();
+  };
+  const say = async (page: Page, text: string): Promise<void> => {
+    await lobby(page).locator("input").fill(text);
+    await lobby(page).locator("button").click();
+  };
+  const allHear = async (pages: readonly Page[], text: string): Promise<void> => {
+    for (const page of pages) await lobby(page).locator("li", { hasText: text }).waitFor();
+  };
 
-    await people(ada, "ada, bob");
-    await people(bob, "ada, bob");
+  test("two pages with phoenix.js: who is there, what they say, a kick, and a restart of the server", async () => {
+    const url = await start("channels");
+    const open = await launch();
+    const [ada, bob] = [await open(url, "ada"), await open(url, "bob")];
+    const both = [ada, bob];
+    await allSee(both, "ada, bob");
     await bob.locator("[data-room=staff] li", { hasText: "only ada may enter" }).waitFor();
     await say(ada, "hello");
-    await Promise.all([hears(ada, "ada: hello"), hears(bob, "ada: hello")]);
+    await allHear(both, "ada: hello");
 
     // The client of a user who is kicked connects and joins again.
+    const reconnected = bob.waitForEvent("websocket");
     await fetch(`${url.origin}/kick/bob`, { method: "POST" });
-    await say(ada, "are you back?");
-    await people(ada, "ada, bob");
-    await people(bob, "ada, bob");
+    await reconnected;
+    await allSee(both, "ada, bob");
 
     server.kill("SIGKILL");
-    for (const page of [ada, bob]) await page.locator("[data-room=lobby][data-state='joining again']").waitFor();
+    for (const page of both) await inState(page, "joining again");
     await start("channels", url.port);
-    for (const page of [ada, bob]) await page.locator("[data-room=lobby][data-state=joined]").waitFor();
-    await people(ada, "ada, bob");
-    await people(bob, "ada, bob");
+    for (const page of both) await inState(page, "joined");
+    await allSee(both, "ada, bob");
     await say(bob, "still here");
-    await hears(ada, "bob: still here");
+    await allHear(both, "bob: still here");
     await bob.close();
-    await people(ada, "ada");
+    await allSee([ada], "ada");
+    expect(stderr).toBe("");
+  });
+
+  test.skipIf(!haveRedis())("pages on two nodes with Redis: the same, and a user who is away", async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const startNode = (port?: string): Promise<URL> => start("channels", port, { REDIS_URL: redis.url });
+    const first = await startNode();
+    const firstServer = server;
+    const second = await startNode();
+    const open = await launch();
+    const [ada, bob] = [await open(first, "ada"), await open(second, "bob")];
+    const both = [ada, bob];
+    await allSee(both, "ada, bob");
+    await say(ada, "hello");
+    await allHear(both, "ada: hello");
+    await say(bob, "good morning");
+    await allHear(both, "bob: good morning");
+
+    await bob.getByLabel("away").check();
+    await allSee(both, "ada, bob (away)");
+    await bob.getByLabel("away").uncheck();
+    await allSee(both, "ada, bob");
+    const eve = await open(second, "eve");
+    await allSee([...both, eve], "ada, bob, eve");
+    await eve.close();
+    await allSee(both, "ada, bob");
+
+    const reconnected = bob.waitForEvent("websocket");
+    await fetch(`${first.origin}/kick/bob`, { method: "POST" });
+    await reconnected;
+    await inState(bob, "joined");
+    await allSee(both, "ada, bob");
+
+    server.kill("SIGKILL");
+    await inState(bob, "joining again");
+    await inState(ada, "joined");
+    await startNode(second.port);
+    await inState(bob, "joined");
+    await allSee(both, "ada, bob");
+    await say(ada, "welcome back");
+    await allHear(both, "ada: welcome back");
+    await say(bob, "thank you");
+    await allHear(both, "bob: thank you");
+
+    const exits = [firstServer, server].map((its) => once(its, "exit"));
+    for (const its of [firstServer, server]) its.kill("SIGTERM");
+    expect(await Promise.all(exits)).toEqual([
+      [0, null],
+      [0, null],
+    ]);
     expect(stderr).toBe("");
   });
 });

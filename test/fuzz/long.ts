@@ -1,6 +1,7 @@
 /**
  * The loop of the long mode: every property in turn, each time with a new seed. Runs in a thread: see scripts/fuzz.mjs.
  */
+import "../support/fast-check.ts";
 import { parentPort, workerData } from "node:worker_threads";
 import { newSeed, tryOut } from "../support/fuzz.ts";
 import { properties } from "./index.ts";
