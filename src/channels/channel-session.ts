@@ -12,7 +12,7 @@ import type { OutMessage } from "../message.ts";
 import { utf8Length } from "../protocol/utf8.ts";
 import type { Subscription } from "../pubsub/options.ts";
 import type { Clock, Timed } from "../session/clock.ts";
-import { isPromiseLike } from "../session/session.ts";
+import { isPromiseLike } from "../session/promise-like.ts";
 import type { Self } from "../websock.ts";
 import type { Channel, EndReason, Events, MessageRef } from "./channel.ts";
 import { ChannelOverflow } from "./errors.ts";

@@ -7,6 +7,19 @@ import type { DrainOptions } from "./drain-options.ts";
 import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
 
+/** All connections of a server begin to be closed, or are closed. */
+export interface DrainEvent {
+  readonly phase: "start" | "stop";
+  /** The close code that the clients receive: 1001 of `close`, 1012 of `drain`. */
+  readonly code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart;
+  /** The number of connections now. */
+  readonly connections: number;
+  /** For `"stop"`: how long it has taken, in milliseconds. */
+  readonly duration: number | undefined;
+  /** For `"stop"` of `drain`: the number of connections that were aborted at the deadline. */
+  readonly aborted: number | undefined;
+}
+
 export class SessionGroup {
   /** The server is shutting down: new connections are refused. */
   closing = false;
@@ -17,8 +30,12 @@ export class SessionGroup {
   private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  private readonly onDrain: (event: DrainEvent) => void;
+
+  /** @param onDrain called when all connections begin to be closed, and when they are closed */
+  constructor(clock: Clock, onDrain: (event: DrainEvent) => void = () => undefined) {
     this.clock = clock;
+    this.onDrain = onDrain;
   }
 
   get size(): number {
@@ -64,9 +81,22 @@ export class SessionGroup {
    * `closeTimeout` if a client does not answer.
    */
   close(): Promise<void> {
-    this.closing = true;
+    const stopped = this.startDrain(CLOSE.goingAway);
     this.closeAll();
-    return this.whenEmpty();
+    return this.whenEmpty().finally(() => stopped());
+  }
+
+  /** Refuses new connections. Returns a function to be called when all are closed. */
+  private startDrain(code: DrainEvent["code"]): (aborted?: number) => void {
+    // Closing a server also calls `close` when everything is drained.
+    const isNews = !this.closing || this.sessions.size > 0;
+    this.closing = true;
+    if (!isNews) return () => undefined;
+    const startedAt = this.clock.now();
+    const report = (phase: DrainEvent["phase"], duration?: number, aborted?: number): void =>
+      this.onDrain({ phase, code, connections: this.sessions.size, duration, aborted });
+    report("start");
+    return (aborted) => report("stop", this.clock.now() - startedAt, aborted);
   }
 
   /** Closes all connections with 1001. New ones are still accepted. */
@@ -81,13 +111,15 @@ export class SessionGroup {
     for (const [name, value] of Object.entries({ batch, interval, deadline })) {
       if (!(value > 0)) throw new TypeError(`option "${name}" must be a number above zero`);
     }
-    this.closing = true;
+    const stopped = this.startDrain(CLOSE.serviceRestart);
+    let aborted = 0;
     const queue = [...this.sessions];
     const endAt = this.clock.now() + deadline;
     const batches: Timed = {
       slot: 0,
       tick: (now) => {
         if (now >= endAt) {
+          aborted += this.sessions.size;
           for (const session of this.sessions) {
             session.shutdown(CLOSE.serviceRestart);
             session.abort();
@@ -99,7 +131,10 @@ export class SessionGroup {
       },
     };
     batches.tick(this.clock.now());
-    return this.whenEmpty().finally(() => this.clock.cancel(batches));
+    return this.whenEmpty().finally(() => {
+      this.clock.cancel(batches);
+      stopped(aborted);
+    });
   }
 
   private whenEmpty(): Promise<void> {

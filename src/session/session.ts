@@ -65,7 +65,9 @@ import { Extensions, type SessionListener } from "./extensions.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness, QUIET } from "./liveness.ts";
 import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
+import type { Waiting } from "./observed/counts.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
+import { isPromiseLike } from "./promise-like.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
 import { type ConnectionFacts, SessionSelf, type TopicHome, type TopicSession } from "./self.ts";
@@ -122,6 +124,10 @@ export interface SessionEnvironment {
   readonly onError: OnError;
   /** Called when `self.id` is read for the first time, or an adapter restores it. */
   readonly onIdentified?: (session: Session, id: string) => void;
+  /** Called when `init` has returned, and its messages are sent, unless the end is decided. */
+  readonly onInitialized?: () => void;
+  /** Called when a message or an info was added to the mailbox, with what now waits there. */
+  readonly onQueued?: (messages: number, bytes: number, infos: number) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
   /** The Durable Object that the connections belong to, on hosts where connections can outlive the process. */
@@ -285,6 +291,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     }
     const mailbox = this.ownMailbox;
     mailbox.addInfo(info);
+    this.environment.onQueued?.(mailbox.messages, mailbox.bytes, mailbox.infos);
     if (!mailbox.releaseScheduled) {
       mailbox.releaseScheduled = true;
       clock.defer(() => this.drainInfos());
@@ -346,6 +353,12 @@ export class Session implements TransportEvents, Timed, TopicSession {
       this.pump();
       this.terminateIfReady();
     });
+  }
+
+  /** What waits now, as telemetry reports it. */
+  get waiting(): Waiting {
+    const { messages, bytes, infos } = this.mailbox;
+    return { messages, bytes, infos, buffered: this.isDisconnected ? 0 : this.transport.buffered };
   }
 
   /** `self.drained`. */
@@ -440,8 +453,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private notifyOpen(): void {
-    if (this.phase === OPEN && this.extensions !== undefined)
-      for (const listener of this.extensions.listeners) listener.onOpen();
+    if (this.phase !== OPEN) return;
+    this.environment.onInitialized?.();
+    if (this.extensions !== undefined) for (const listener of this.extensions.listeners) listener.onOpen();
   }
 
   /** The listeners first: topics must not contain the connection when code that waited in `self.drained()` runs. */
@@ -662,8 +676,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   private queue(event: InboundMessage, size: number): void {
     if (this.phase !== OPEN) return;
-    this.ownMailbox.addMessage(event, size);
-    if (this.environment.capabilities.pause) this.updateReading();
+    const { environment, ownMailbox } = this;
+    ownMailbox.addMessage(event, size);
+    environment.onQueued?.(ownMailbox.messages, ownMailbox.bytes, ownMailbox.infos);
+    if (environment.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }
 
@@ -1130,6 +1146,3 @@ interface Settlement {
   readonly fulfilled: (result: unknown) => void;
   readonly rejected: (error: unknown) => void;
 }
-
-export const isPromiseLike = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";

@@ -1,7 +1,7 @@
 /** Tracks the pending work of a connection in memory, for `TestClient.settled`. */
 import { later } from "../adapters/shared/timers.ts";
 import type { Callback, Callbacks } from "../session/handler.ts";
-import { isPromiseLike } from "../session/session.ts";
+import { isPromiseLike } from "../session/promise-like.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 /** Counts pending callbacks and deferred work. */

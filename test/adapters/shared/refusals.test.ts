@@ -20,10 +20,11 @@ const early = { earlyValidateUpgrade: true };
 const late = { earlyValidateUpgrade: false };
 
 /** Collects the messages published during a test. */
-const published = (): Omit<RefusedEvent, "error">[] => {
-  const events: Omit<RefusedEvent, "error">[] = [];
+const published = (): Omit<RefusedEvent, "error" | "cause">[] => {
+  const events: Omit<RefusedEvent, "error" | "cause">[] = [];
   const onMessage = (message: unknown): void => {
-    const { error, ...event } = message as RefusedEvent;
+    const { error, cause, ...event } = message as RefusedEvent;
+    expect(cause).toBe(error.message);
     expect(error).toMatchObject({ name: "UpgradeError", status: event.status, message: expect.stringMatching(/./) });
     events.push(event);
   };

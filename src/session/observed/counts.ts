@@ -1,0 +1,195 @@
+/** What is counted for a connection that is observed: its messages, its callbacks, and what waited. */
+import type { WireTally } from "../../transport.ts";
+
+/** The number of messages of one kind, and the bytes of their payloads. */
+export class Tally {
+  messages = 0;
+  /** The size of their payloads in bytes, before compression and without frame headers. */
+  bytes = 0;
+
+  add(size: number): void {
+    this.messages++;
+    this.bytes += size;
+  }
+}
+
+/** The messages of one direction. */
+export class Traffic {
+  readonly text = new Tally();
+  readonly binary = new Tally();
+  readonly ping: Tally | undefined;
+  readonly pong: Tally | undefined;
+  readonly close = new Tally();
+  /** @internal */
+  readonly wire: WireTally | undefined;
+
+  /**
+   * @param control whether the host shows pings and pongs
+   * @param framed whether the transport writes and parses frames
+   */
+  constructor(control: boolean, framed: boolean) {
+    this.ping = control ? new Tally() : undefined;
+    this.pong = control ? new Tally() : undefined;
+    this.wire = framed ? { continuations: 0, compressedBytes: 0 } : undefined;
+  }
+
+  /** The frames of all complete messages; `undefined` on hosts that do not show frames. */
+  get frames(): number | undefined {
+    if (this.wire === undefined) return undefined;
+    const { text, binary, ping, pong, close, wire } = this;
+    const control = (ping?.messages ?? 0) + (pong?.messages ?? 0) + close.messages;
+    return text.messages + binary.messages + control + wire.continuations;
+  }
+
+  /** The payload bytes of compressed messages, as transferred; `undefined` on hosts that do not show them. */
+  get compressedBytes(): number | undefined {
+    return this.wire?.compressedBytes;
+  }
+
+  toJSON(): object {
+    const { text, binary, ping, pong, close, frames, compressedBytes } = this;
+    return { text, binary, ping, pong, close, frames, compressedBytes };
+  }
+}
+
+/** What waits in a connection. */
+export interface Waiting {
+  /** Messages that wait in the mailbox for the handler. */
+  readonly messages: number;
+  /** The bytes of these messages. */
+  readonly bytes: number;
+  /** Infos that wait in the mailbox for the handler. */
+  readonly infos: number;
+  /** The bytes that are buffered for the client: `self.buffered`. 0 on hosts that do not show it. */
+  readonly buffered: number;
+}
+
+/** The upper bounds of {@link CallbackCounts.durations}, in milliseconds. The last bucket has none. */
+export const DURATION_BOUNDS: readonly number[] = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
+];
+
+/** The maximum number of callbacks that are timed with one reading of the clock. */
+const MAX_GROUP = 8;
+
+/** Callbacks that take longer than this on average are timed one by one, in milliseconds. */
+const MIN_TIMED = 0.02;
+
+/** A larger message restarts the measurement: the time to decode it is not the callback's. */
+const MAX_UNMARKED = 4096;
+
+/**
+ * The callbacks of a connection. Reading the clock takes 50 ns, a tenth of the time of a short message. So callbacks
+ * that take only microseconds are timed in groups, if their messages arrived in one chunk. If a group takes longer, that
+ * is nearly always because of one callback, to which its whole duration is attributed.
+ */
+export class CallbackCounts {
+  /** The number of callbacks that have returned, or whose promise has settled. */
+  count = 0;
+  /** The errors of callbacks that were reported to `onError`. */
+  errors = 0;
+  /** How long all of them took together, in milliseconds. */
+  total = 0;
+  /** How long the longest took, in milliseconds. */
+  longest = 0;
+  /** The number of callbacks by duration. For the bounds, see {@link DURATION_BOUNDS}. */
+  readonly durations: number[] = Array<number>(DURATION_BOUNDS.length + 1).fill(0);
+
+  readonly #now: () => number;
+  #inChunk = false;
+  /** In a chunk: when the clock was last read, and how many callbacks have returned since. */
+  #readAt = 0;
+  #group = 0;
+  #maxGroup = 1;
+
+  /** @param now reads a clock, in milliseconds with fractions */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Messages that have arrived together are about to be handled. `false`: they already are. */
+  beginChunk(): boolean {
+    if (this.#inChunk) return false;
+    this.#inChunk = true;
+    this.#readAt = this.#now();
+    return true;
+  }
+
+  endChunk(): void {
+    if (this.#group > 0) this.#readClock();
+    this.#inChunk = false;
+  }
+
+  /** A message of `size` bytes is about to be handled. */
+  markMessage(size: number): void {
+    if (size > MAX_UNMARKED && this.#inChunk) this.#readClock();
+  }
+
+  /** A callback is about to be called. Returns the time. */
+  start(): number {
+    return this.#inChunk ? this.#readAt : this.#now();
+  }
+
+  /** A callback that was started at `start` has returned. */
+  finish(start: number): void {
+    if (!this.#inChunk) this.#add(this.#now() - start, 1);
+    else if (++this.#group >= this.#maxGroup) this.#readClock();
+  }
+
+  /** A callback that was started at `start` has returned a promise. Returns a function to be called when it settles. */
+  suspend(start: number): () => void {
+    if (this.#inChunk) this.#readClock();
+    return () => this.#add(this.#now() - start, 1);
+  }
+
+  #readClock(): void {
+    const now = this.#now();
+    const group = this.#group;
+    if (group > 0) {
+      const duration = now - this.#readAt;
+      this.#add(duration, group);
+      this.#maxGroup = duration > group * MIN_TIMED ? 1 : Math.min(2 * this.#maxGroup, MAX_GROUP);
+    }
+    this.#readAt = now;
+    this.#group = 0;
+  }
+
+  #add(duration: number, callbacks: number): void {
+    this.count += callbacks;
+    this.total += duration;
+    if (duration > this.longest) this.longest = duration;
+    const { durations } = this;
+    durations[0]! += callbacks - 1;
+    let bucket = 0;
+    while (bucket < DURATION_BOUNDS.length && duration > DURATION_BOUNDS[bucket]!) bucket++;
+    durations[bucket]!++;
+  }
+}
+
+/** What is counted for a connection. The numbers change while the connection is open. */
+export class ConnectionCounts {
+  readonly received: Traffic;
+  readonly sent: Traffic;
+  readonly callbacks: CallbackCounts;
+  /** The most that has ever waited. */
+  readonly most: { -readonly [Name in keyof Waiting]: number } = { messages: 0, bytes: 0, infos: 0, buffered: 0 };
+  readonly #waiting: () => Waiting;
+
+  /**
+   * @param control whether the host shows pings and pongs
+   * @param framed whether the transport writes and parses frames
+   * @param now reads a clock, in milliseconds with fractions
+   * @param waiting what waits now
+   */
+  constructor(control: boolean, framed: boolean, now: () => number, waiting: () => Waiting) {
+    this.received = new Traffic(control, framed);
+    this.sent = new Traffic(control, framed);
+    this.callbacks = new CallbackCounts(now);
+    this.#waiting = waiting;
+  }
+
+  /** What waits now. */
+  get waiting(): Waiting {
+    return this.#waiting();
+  }
+}
