@@ -1,4 +1,5 @@
 /** All sessions of one server: looking them up, closing them, and draining them for a restart. */
+import type { DrainEvent } from "../diagnostics.ts";
 import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
 import type { Self } from "../websock.ts";
@@ -7,18 +8,8 @@ import type { DrainOptions } from "./drain-options.ts";
 import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
 
-/** All connections of a server begin to be closed, or are closed. */
-export interface DrainEvent {
-  readonly phase: "start" | "stop";
-  /** The close code that the clients receive: 1001 of `close`, 1012 of `drain`. */
-  readonly code: typeof CLOSE.goingAway | typeof CLOSE.serviceRestart;
-  /** The number of connections now. */
-  readonly connections: number;
-  /** For `"stop"`: how long it has taken, in milliseconds. */
-  readonly duration: number | undefined;
-  /** For `"stop"` of `drain`: the number of connections that were aborted at the deadline. */
-  readonly aborted: number | undefined;
-}
+/** What a group reports; the host adds its name. */
+type GroupDrain = Omit<DrainEvent, "host">;
 
 export class SessionGroup {
   /** The server is shutting down: new connections are refused. */
@@ -30,10 +21,10 @@ export class SessionGroup {
   private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
-  private readonly onDrain: (event: DrainEvent) => void;
+  private readonly onDrain: (event: GroupDrain) => void;
 
   /** @param onDrain called when all connections begin to be closed, and when they are closed */
-  constructor(clock: Clock, onDrain: (event: DrainEvent) => void = () => undefined) {
+  constructor(clock: Clock, onDrain: (event: GroupDrain) => void = () => undefined) {
     this.clock = clock;
     this.onDrain = onDrain;
   }
@@ -87,13 +78,13 @@ export class SessionGroup {
   }
 
   /** Refuses new connections. Returns a function to be called when all are closed. */
-  private startDrain(code: DrainEvent["code"]): (aborted?: number) => void {
+  private startDrain(code: GroupDrain["code"]): (aborted?: number) => void {
     // Closing a server also calls `close` when everything is drained.
     const isNews = !this.closing || this.sessions.size > 0;
     this.closing = true;
     if (!isNews) return () => undefined;
     const startedAt = this.clock.now();
-    const report = (phase: DrainEvent["phase"], duration?: number, aborted?: number): void =>
+    const report = (phase: GroupDrain["phase"], duration?: number, aborted?: number): void =>
       this.onDrain({ phase, code, connections: this.sessions.size, duration, aborted });
     report("start");
     return (aborted) => report("stop", this.clock.now() - startedAt, aborted);

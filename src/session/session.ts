@@ -128,6 +128,8 @@ export interface SessionEnvironment {
   readonly onInitialized?: () => void;
   /** Called when a message or an info was added to the mailbox, with what now waits there. */
   readonly onQueued?: (messages: number, bytes: number, infos: number) => void;
+  /** Called when messages are dropped because the end is decided. */
+  readonly onDropped?: (messages: number) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
   /** The Durable Object that the connections belong to, on hosts where connections can outlive the process. */
@@ -389,6 +391,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   get maxBuffered(): number {
     return this.environment.options.maxBuffered;
+  }
+
+  get waitingMessages(): number {
+    return this.mailbox.messages;
   }
 
   get waitingInfos(): number {
@@ -720,7 +726,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private handle(event: InboundMessage): void {
-    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
+    const { queuedHandleIn = this.target.handleIn } = this.callbacks;
+    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", queuedHandleIn, event);
     else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
@@ -938,6 +945,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
     this.ending = new Ending(reason);
+    this.environment.onDropped?.(this.mailbox.messages);
     this.mailbox.clear();
     this.closeExtensions();
     if (!this.isDisconnected) this.closeTransport(code, text, abort);

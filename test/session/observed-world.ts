@@ -1,4 +1,6 @@
 /** An observed session over a fake stream, whose client sends frames. The clock is manual. */
+
+import type { ConnectionEvent } from "../../src/diagnostics.ts";
 import { resolveOptions, type WebSockOptions } from "../../src/options.ts";
 import { portableByteOps } from "../../src/protocol/byte-ops.ts";
 import { type Compression, Connection } from "../../src/protocol/connection.ts";
@@ -6,7 +8,7 @@ import type { AsyncContext } from "../../src/session/async-context.ts";
 import { callbacksOf } from "../../src/session/handler.ts";
 import type { ConnectionCounts } from "../../src/session/observed/counts.ts";
 import { observedSession } from "../../src/session/observed/observed-session.ts";
-import type { ObservedCall, ObservedConnection, ObservedEnd } from "../../src/session/observed/observer.ts";
+import type { ObservedCall, ObservedEnd } from "../../src/session/observed/observer.ts";
 import type { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
@@ -21,7 +23,7 @@ export class ObservedWorld {
   /** The events in order: `upgrade`, `open`, `close`. */
   readonly events: string[] = [];
   readonly calls: ObservedCall[] = [];
-  about!: ObservedConnection;
+  about!: ConnectionEvent;
   counts!: ConnectionCounts;
   openedAfter: number | undefined;
   end: ObservedEnd | undefined;

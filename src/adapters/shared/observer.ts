@@ -1,4 +1,5 @@
 /** Publishes the events of connections to diagnostics channels. */
+import type { CallbackEvent } from "../../diagnostics.ts";
 import type { ObservedCall, SessionObserver } from "../../session/observed/observer.ts";
 import { isPromiseLike } from "../../session/promise-like.ts";
 import type { Channel, ChannelOf } from "./channel.ts";
@@ -38,14 +39,6 @@ export const observerOf = (channel: ChannelOf): (() => SessionObserver | undefin
     upgrades.hasSubscribers || opens.hasSubscribers || closes.hasSubscribers || isTraced() ? observer : undefined;
 };
 
-/** The message of the tracing channel: the same object for all events of one call. */
-interface CallMessage extends ObservedCall {
-  /** With `end`: the callback has returned a promise, and `asyncEnd` follows. */
-  isPending: boolean;
-  /** With `error`, and everything after it: what the callback threw, or rejected with. */
-  error?: unknown;
-}
-
 /**
  * Publishes the events of a call like `TracingChannel.tracePromise`, which cannot be used because it turns the result of
  * a synchronous callback into a promise.
@@ -53,7 +46,7 @@ interface CallMessage extends ObservedCall {
 const traceOf =
   ([start, end, asyncStart, asyncEnd, failed]: readonly Channel[]) =>
   (call: ObservedCall, run: () => unknown): unknown => {
-    const message: CallMessage = { ...call, isPending: false };
+    const message: { -readonly [Name in keyof CallbackEvent]: CallbackEvent[Name] } = { ...call, isPending: false };
     const fail = (error: unknown): void => {
       message.error = error;
       failed!.publish(message);

@@ -69,19 +69,14 @@ export const DURATION_BOUNDS: readonly number[] = [
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
 ];
 
-/** The maximum number of callbacks that are timed with one reading of the clock. */
-const MAX_GROUP = 8;
-
-/** Callbacks that take longer than this on average are timed one by one, in milliseconds. */
-const MIN_TIMED = 0.02;
-
-/** A larger message restarts the measurement: the time to decode it is not the callback's. */
-const MAX_UNMARKED = 4096;
+/** If callbacks take longer than this on average, they are timed one by one, in milliseconds. */
+const MIN_TIMED = 0.005;
 
 /**
- * The callbacks of a connection. Reading the clock takes 50 ns, a tenth of the time of a short message. So callbacks
- * that take only microseconds are timed in groups, if their messages arrived in one chunk. If a group takes longer, that
- * is nearly always because of one callback, to which its whole duration is attributed.
+ * The callbacks of a connection. Reading the clock takes 50 ns, a tenth of the time of a short message. So `handleIn` is
+ * timed in groups while it takes only microseconds, if the messages arrived in one chunk and are handled immediately. If
+ * a group takes longer, that is nearly always because of one call, to which the whole duration is attributed. All other
+ * callbacks are timed one by one.
  */
 export class CallbackCounts {
   /** The number of callbacks that have returned, or whose promise has settled. */
@@ -95,63 +90,71 @@ export class CallbackCounts {
   /** The number of callbacks by duration. For the bounds, see {@link DURATION_BOUNDS}. */
   readonly durations: number[] = Array<number>(DURATION_BOUNDS.length + 1).fill(0);
 
+  /** @internal A chunk is being handled. */
+  inChunk = false;
+  /** @internal The callbacks of a chunk are timed one by one. */
+  slow = true;
   readonly #now: () => number;
-  #inChunk = false;
-  /** In a chunk: when the clock was last read, and how many callbacks have returned since. */
+  /** How many of them were in no group, and in one. */
+  #ungrouped = 0;
+  #grouped = 0;
+  /** In a chunk: when the clock was last read. */
   #readAt = 0;
-  #group = 0;
-  #maxGroup = 1;
 
   /** @param now reads a clock, in milliseconds with fractions */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Messages that have arrived together are about to be handled. `false`: they already are. */
+  /** @internal Messages that have arrived together are about to be handled. `false`: others already are. */
   beginChunk(): boolean {
-    if (this.#inChunk) return false;
-    this.#inChunk = true;
+    if (this.inChunk) return false;
+    this.inChunk = true;
     this.#readAt = this.#now();
     return true;
   }
 
-  endChunk(): void {
-    if (this.#group > 0) this.#readClock();
-    this.#inChunk = false;
-  }
-
-  /** A message of `size` bytes is about to be handled. */
-  markMessage(size: number): void {
-    if (size > MAX_UNMARKED && this.#inChunk) this.#readClock();
-  }
-
-  /** A callback is about to be called. Returns the time. */
-  start(): number {
-    return this.#inChunk ? this.#readAt : this.#now();
-  }
-
-  /** A callback that was started at `start` has returned. */
-  finish(start: number): void {
-    if (!this.#inChunk) this.#add(this.#now() - start, 1);
-    else if (++this.#group >= this.#maxGroup) this.#readClock();
-  }
-
-  /** A callback that was started at `start` has returned a promise. Returns a function to be called when it settles. */
-  suspend(start: number): () => void {
-    if (this.#inChunk) this.#readClock();
-    return () => this.#add(this.#now() - start, 1);
-  }
-
-  #readClock(): void {
+  /**
+   * @internal In a chunk: all callbacks that were called have returned.
+   *
+   * @param handled the number of messages that were passed to `handleIn`, or dropped
+   */
+  endGroup(handled: number): void {
+    const grouped = handled - this.#ungrouped;
+    const callbacks = grouped - this.#grouped;
+    this.#grouped = grouped;
     const now = this.#now();
-    const group = this.#group;
-    if (group > 0) {
+    if (callbacks > 0) {
       const duration = now - this.#readAt;
-      this.#add(duration, group);
-      this.#maxGroup = duration > group * MIN_TIMED ? 1 : Math.min(2 * this.#maxGroup, MAX_GROUP);
+      this.#add(duration, callbacks);
+      this.slow = duration > callbacks * MIN_TIMED;
     }
     this.#readAt = now;
-    this.#group = 0;
+  }
+
+  /** @internal `messages` were dropped: they belong to no group. */
+  dropped(messages: number): void {
+    this.#ungrouped += messages;
+  }
+
+  /**
+   * @internal A callback that belongs to no group is about to be called. Returns the time.
+   *
+   * @param messages 1 for `handleIn`, otherwise 0
+   * @param handled see {@link endGroup}
+   */
+  start(messages: number, handled: () => number): number {
+    this.#ungrouped += messages;
+    if (!this.inChunk) return this.#now();
+    this.endGroup(handled());
+    return this.#readAt;
+  }
+
+  /** @internal A callback that was started at `start` has returned, or its promise has settled. */
+  finish(start: number): void {
+    const now = this.#now();
+    this.#add(now - start, 1);
+    if (this.inChunk) this.#readAt = now;
   }
 
   #add(duration: number, callbacks: number): void {

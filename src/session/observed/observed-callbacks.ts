@@ -1,59 +1,57 @@
 /** Times the callbacks of an observed connection. */
+
+import type { ConnectionEvent } from "../../diagnostics.ts";
 import type { Callback, CallbackName, Callbacks } from "../handler.ts";
 import { isPromiseLike } from "../promise-like.ts";
 import type { CallbackCounts } from "./counts.ts";
-import type { ObservedConnection, SessionObserver } from "./observer.ts";
+import type { SessionObserver } from "./observer.ts";
 
 /** What a connection's {@link ObservedCallbacks} need to know. */
 export interface Observation {
   readonly observer: SessionObserver;
   readonly callbackCounts: CallbackCounts;
+  /** The number of messages that were passed to `handleIn`, or dropped. */
+  readonly handled: () => number;
   /** Names the connection. */
-  readonly about: () => ObservedConnection;
+  readonly about: () => ConnectionEvent;
 }
 
 /** The same callbacks, observed. Those that the handler does not have are `undefined`. */
 export class ObservedCallbacks implements Callbacks {
   readonly target: Callbacks["target"];
   readonly init: Callback;
+  readonly queuedHandleIn: Callback;
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;
   readonly name: string | undefined;
-  private readonly callbacks: Callbacks;
+  private readonly inner: Callbacks["target"];
   private readonly observation: Observation;
   private readonly counts: CallbackCounts;
-  /** Whether somebody wants to know of each call. */
-  private readonly traced: boolean;
 
-  constructor(callbacks: Callbacks, observation: Observation) {
-    this.target = this;
-    this.callbacks = callbacks;
+  /** @param framed whether the transport reports chunks */
+  constructor(callbacks: Callbacks, observation: Observation, framed: boolean) {
+    this.inner = callbacks.target;
     this.observation = observation;
     this.counts = observation.callbackCounts;
-    this.traced = observation.observer.trace !== undefined;
     this.name = callbacks.name;
+    const handleIn = this.wrap("handleIn", callbacks.handleIn)!;
+    const isGrouped = framed && observation.observer.trace === undefined;
+    this.target = isGrouped ? this : { handleIn };
+    this.queuedHandleIn = handleIn;
     this.init = this.wrap("init", callbacks.init)!;
     this.handleControl = this.wrap("handleControl", callbacks.handleControl);
     this.handleInfo = this.wrap("handleInfo", callbacks.handleInfo);
     this.terminate = this.wrap("terminate", callbacks.terminate);
   }
 
-  /** A method, and not a closure, so that the JIT can inline it into `Session.onText`. */
+  /**
+   * For messages of a chunk that are handled when they arrive. A method with few branches, so that the JIT can inline it
+   * into `Session.onText`, and the handler into it.
+   */
   handleIn(message: unknown, state: unknown, self: unknown): unknown {
-    if (this.traced) return this.call("handleIn", this.callbacks.handleIn, [message, state, self]);
-    const { counts } = this;
-    const start = counts.start();
-    let result: unknown;
-    try {
-      result = this.callbacks.target.handleIn(message, state, self);
-    } catch (error) {
-      counts.finish(start);
-      throw error;
-    }
-    if (!Array.isArray(result) && isPromiseLike(result)) return this.untilSettled(result, start);
-    counts.finish(start);
-    return result;
+    const result = this.inner.handleIn(message, state, self);
+    return Array.isArray(result) ? result : this.leaveGroup(result);
   }
 
   private wrap(name: CallbackName, callback: Callback | undefined): Callback | undefined {
@@ -62,17 +60,17 @@ export class ObservedCallbacks implements Callbacks {
 
   private call(name: CallbackName, callback: Callback, args: unknown[]): unknown {
     const { about, observer } = this.observation;
-    const run = (): unknown => this.time(callback, args);
+    const run = (): unknown => this.time(name === "handleIn" ? 1 : 0, callback, args);
     if (observer.trace === undefined) return run();
     const { opcode } = (name === "handleIn" || name === "handleControl" ? args[0] : {}) as { opcode?: string };
     return observer.trace({ callback: name, opcode, ...about() }, run);
   }
 
-  private time(callback: Callback, args: unknown[]): unknown {
-    const start = this.counts.start();
+  private time(messages: number, callback: Callback, args: unknown[]): unknown {
+    const start = this.counts.start(messages, this.observation.handled);
     let result: unknown;
     try {
-      result = callback.apply(this.callbacks.target, args);
+      result = callback.apply(this.inner, args);
     } catch (error) {
       this.counts.finish(start);
       throw error;
@@ -82,8 +80,13 @@ export class ObservedCallbacks implements Callbacks {
     return result;
   }
 
+  /** The last callback of a group has returned a promise, or an invalid result. */
+  private leaveGroup(result: unknown): unknown {
+    return isPromiseLike(result) ? this.untilSettled(result, this.counts.start(1, this.observation.handled)) : result;
+  }
+
   private untilSettled(result: PromiseLike<unknown>, start: number): Promise<unknown> {
-    const settled = this.counts.suspend(start);
+    const settled = (): void => this.counts.finish(start);
     // `then` of a thenable is called only once: it may start the work again each time.
     const promise = Promise.resolve(result);
     promise.then(settled, settled);

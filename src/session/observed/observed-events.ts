@@ -3,32 +3,49 @@ import type { ProtocolError } from "../../errors.ts";
 import type { ControlMessage } from "../../message.ts";
 import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { TransportEvents } from "../../transport.ts";
-import type { CallbackCounts, ConnectionCounts, Traffic } from "./counts.ts";
+import type { CallbackCounts, ConnectionCounts, Tally, Traffic } from "./counts.ts";
+
+/** The maximum number of callbacks that are timed with one reading of the clock. */
+const MAX_GROUP = 64;
+
+/** A larger message ends the group before it: the time to receive the message is not the callback's. */
+const MAX_UNMARKED = 4096;
+
+/** A session, as far as its events are observed. */
+export interface ObservableSession extends TransportEvents {
+  /** How many messages wait in the mailbox. */
+  readonly waitingMessages: number;
+}
 
 export class ObservedEvents implements TransportEvents {
   readonly wire: TransportEvents["wire"];
   private readonly counts: ConnectionCounts;
-  private readonly session: TransportEvents;
+  private readonly session: ObservableSession;
   private readonly received: Traffic;
+  private readonly texts: Tally;
   private readonly callbacks: CallbackCounts;
   /** Measures texts; `undefined` where the transport knows their size. */
   private readonly measure: ByteOps["utf8Length"] | undefined;
-  private readonly disconnected: () => void;
+  private readonly transport: { noteBuffered(): void };
+  private readonly onDisconnected: () => void;
 
   constructor(
-    session: TransportEvents,
+    session: ObservableSession,
     counts: ConnectionCounts,
     measure: ByteOps["utf8Length"] | undefined,
-    disconnected: () => void,
+    transport: { noteBuffered(): void },
+    onDisconnected: () => void,
   ) {
     this.session = session;
     this.counts = counts;
     this.received = counts.received;
+    this.texts = counts.received.text;
     const [received, sent] = [counts.received.wire, counts.sent.wire];
     this.wire = received && sent && { received, sent };
     this.callbacks = counts.callbacks;
     this.measure = measure;
-    this.disconnected = disconnected;
+    this.transport = transport;
+    this.onDisconnected = onDisconnected;
   }
 
   runInContext<Target, A, B, C>(
@@ -38,21 +55,32 @@ export class ObservedEvents implements TransportEvents {
     b?: B,
     c?: C,
   ): void {
-    const begun = this.callbacks.beginChunk();
+    const begun = this.beginChunk();
     try {
       this.session.runInContext(task, target, a, b, c);
     } finally {
-      if (begun) this.callbacks.endChunk();
+      if (begun) this.endChunk();
     }
   }
 
   assumeContext<Target, A, B>(task: (this: Target, a: A, b: B) => void, target: Target, a?: A, b?: B): void {
-    const begun = this.callbacks.beginChunk();
+    const begun = this.beginChunk();
     try {
       this.session.assumeContext(task, target, a, b);
     } finally {
-      if (begun) this.callbacks.endChunk();
+      if (begun) this.endChunk();
     }
+  }
+
+  /** `false`: the transport reports no chunks, or this is already done for this one. */
+  private beginChunk(): boolean {
+    return this.wire !== undefined && this.callbacks.beginChunk();
+  }
+
+  private endChunk(): void {
+    this.endGroup();
+    this.callbacks.inChunk = false;
+    this.transport.noteBuffered();
   }
 
   onActivity(): void {
@@ -60,16 +88,24 @@ export class ObservedEvents implements TransportEvents {
   }
 
   onText(data: string, size: number): void {
-    const bytes = this.measure === undefined ? size : this.measure(data);
-    this.received.text.add(bytes);
-    this.callbacks.markMessage(bytes);
+    const { texts } = this;
+    texts.add(this.measure === undefined ? size : this.measure(data));
+    if (size > MAX_UNMARKED) this.endGroup();
     this.session.onText(data, size);
+    if (this.callbacks.slow || texts.messages % MAX_GROUP === 0) this.endGroup();
   }
 
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    this.received.binary.add(data.length);
-    this.callbacks.markMessage(data.length);
+    const { binary } = this.received;
+    binary.add(data.length);
+    if (data.length > MAX_UNMARKED) this.endGroup();
     this.session.onBinary(data);
+    if (this.callbacks.slow || binary.messages % MAX_GROUP === 0) this.endGroup();
+  }
+
+  private endGroup(): void {
+    const { callbacks, received, session, texts } = this;
+    if (callbacks.inChunk) callbacks.endGroup(texts.messages + received.binary.messages - session.waitingMessages);
   }
 
   /** The transport has answered a ping with a pong of the same payload (RFC 6455 §5.5.2). */
@@ -106,7 +142,7 @@ export class ObservedEvents implements TransportEvents {
   }
 
   onDisconnect(): void {
-    this.disconnected();
+    this.onDisconnected();
     this.session.onDisconnect();
   }
 }

@@ -4,6 +4,7 @@
  * called with, so that a session that is not observed has no cost.
  */
 
+import type { ConnectionEvent } from "../../diagnostics.ts";
 import type { Transport } from "../../transport.ts";
 import type { AsyncContext } from "../async-context.ts";
 import type { Callbacks } from "../handler.ts";
@@ -13,7 +14,7 @@ import { ConnectionCounts } from "./counts.ts";
 import { ObservedCallbacks } from "./observed-callbacks.ts";
 import { ObservedEvents } from "./observed-events.ts";
 import { ObservedTransport } from "./observed-transport.ts";
-import type { ObservedConnection, SessionObserver } from "./observer.ts";
+import type { SessionObserver } from "./observer.ts";
 
 /** The arguments of {@link Session}. */
 export interface SessionParts {
@@ -31,7 +32,7 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
   const framed = transport.sendShared !== undefined;
   const startedAt = observer.now();
   let closedAt: number | undefined;
-  let known: ObservedConnection | undefined;
+  let known: ConnectionEvent | undefined;
 
   const counts = new ConnectionCounts(
     capabilities.control,
@@ -41,27 +42,30 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
   );
 
   // The id of a resumed connection is restored after its session was created.
-  const about = (): ObservedConnection => {
+  const about = (): ConnectionEvent => {
     const { id, connection } = session.self;
     return (known ??= { id, connection, handler: callbacks.name, path: facts.path });
   };
 
-  const observedTransport = new ObservedTransport(transport, counts, (events) => {
+  const observedTransport = new ObservedTransport(transport, counts, () => {
     if (resumed) session.runInContext(reportOpen, undefined, undefined);
     else session.runInContext(reportUpgrade, undefined);
     return new ObservedEvents(
-      events,
+      session,
       counts,
       framed ? undefined : (text) => byteOps.utf8Length(text),
+      observedTransport,
       () => (closedAt ??= observer.now()),
     );
   });
 
+  const { text, binary } = counts.received;
+  const handled = (): number => text.messages + binary.messages - session.waitingMessages;
   const reportUpgrade = (): void => observer.onUpgrade(about(), counts);
   const reportOpen = (duration: number | undefined): void => observer.onOpen(about(), counts, duration);
 
   const session: Session = new Session(
-    new ObservedCallbacks(callbacks, { observer, callbackCounts: counts.callbacks, about }),
+    new ObservedCallbacks(callbacks, { observer, callbackCounts: counts.callbacks, handled, about }, framed),
     observedTransport,
     facts,
     {
@@ -70,6 +74,7 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
         if (context?.callback !== undefined) counts.callbacks.errors++;
         environment.onError(error, context);
       },
+      onDropped: (messages) => counts.callbacks.dropped(messages),
       onInitialized: () => reportOpen(observer.now() - startedAt),
       onQueued: (messages, bytes, infos) => {
         const { most } = counts;

@@ -2,7 +2,7 @@
 import type { IoData, Opcode } from "../../message.ts";
 import type { SharedSlice } from "../../protocol/shared-messages.ts";
 import type { Transport, TransportEvents } from "../../transport.ts";
-import type { ConnectionCounts } from "./counts.ts";
+import type { CallbackCounts, ConnectionCounts, Tally } from "./counts.ts";
 import { closeSize } from "./observed-events.ts";
 
 /** It has no `sendText`, so that the session measures each text. */
@@ -15,46 +15,54 @@ export class ObservedTransport implements Transport {
   codeSent: number | undefined = undefined;
   private readonly transport: Transport;
   private readonly counts: ConnectionCounts;
-  private readonly onOpen: (events: TransportEvents) => TransportEvents;
+  private readonly texts: Tally;
+  private readonly callbacks: CallbackCounts;
+  private readonly onOpen: () => TransportEvents;
   private closing = false;
 
   /** @param onOpen called when the session opens the transport. Returns to whom the transport reports */
-  constructor(transport: Transport, counts: ConnectionCounts, onOpen: (events: TransportEvents) => TransportEvents) {
+  constructor(transport: Transport, counts: ConnectionCounts, onOpen: () => TransportEvents) {
     this.transport = transport;
     this.counts = counts;
+    this.texts = counts.sent.text;
+    this.callbacks = counts.callbacks;
     this.onOpen = onOpen;
     if (transport.sendShared !== undefined) {
       this.sendShared = (slices, flush) => {
         this.countShared(slices);
         transport.sendShared!(slices, flush);
+        this.noteBuffered();
       };
     }
     if (transport.keep !== undefined) this.keep = (state) => transport.keep!(state);
     if (transport.keepTopics !== undefined) this.keepTopics = (topics) => transport.keepTopics!(topics);
   }
 
-  open(events: TransportEvents): void {
-    this.transport.open(this.onOpen(events));
+  open(): void {
+    this.transport.open(this.onOpen());
   }
 
-  /** The session reads it after everything that it sends. */
   get buffered(): number {
-    const { buffered } = this.transport;
-    const { most } = this.counts;
-    if (buffered > most.buffered) most.buffered = buffered;
-    return buffered;
+    return this.transport.buffered;
   }
 
   get bytesFlushed(): number {
     return this.transport.bytesFlushed;
   }
 
+  /** Has few branches, so that the JIT can inline it. */
   send(opcode: Opcode, data: IoData, size: number): void {
-    const { sent } = this.counts;
-    if (opcode === "text") sent.text.add(size);
-    else if (opcode === "binary") sent.binary.add(size);
-    else sent[opcode]?.add(size);
+    if (opcode === "text") this.texts.add(size);
+    else this.counts.sent[opcode]?.add(size);
     this.transport.send(opcode, data, size);
+    // In a chunk, it is done once, at its end.
+    if (!this.callbacks.inChunk) this.noteBuffered();
+  }
+
+  noteBuffered(): void {
+    const { buffered } = this.transport;
+    const { most } = this.counts;
+    if (buffered > most.buffered) most.buffered = buffered;
   }
 
   private countShared(slices: readonly SharedSlice[]): void {
