@@ -3,7 +3,7 @@ import type { Attributes, Histogram } from "@opentelemetry/api";
 import { DURATION_BOUNDS } from "../session/observed/counts.ts";
 
 /** The maximum number of durations that are recorded for one handler at a time: each takes about a microsecond. */
-const MAX_RECORDS = 2000;
+const MAX_RECORDS = 500;
 
 /**
  * What is recorded for each bucket, in seconds: the middle of its bounds. (Of the last one, which has no upper bound, its

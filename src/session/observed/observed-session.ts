@@ -34,12 +34,7 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
   let closedAt: number | undefined;
   let known: ConnectionEvent | undefined;
 
-  const counts = new ConnectionCounts(
-    capabilities.control,
-    framed,
-    () => observer.now(),
-    () => session.waiting,
-  );
+  const counts = new ConnectionCounts(capabilities.control, framed, observer.now, () => session.waiting);
 
   // The id of a resumed connection is restored after its session was created.
   const about = (): ConnectionEvent => {

@@ -11,7 +11,7 @@ export type ObservedCall = Omit<CallbackEvent, "error" | "isPending">;
 /** Its methods must not throw. Those about a connection are called in the context of its `upgrade` call. */
 export interface SessionObserver {
   /** Reads a clock, in milliseconds with fractions. */
-  now(): number;
+  readonly now: () => number;
   /** The connection is upgraded, and `init` is about to be called. */
   onUpgrade(about: ConnectionEvent, counts: ConnectionCounts): void;
   /**
