@@ -26,6 +26,8 @@ export const connectionMetrics = (meter: Meter) => {
     unit: "{connection}",
     description: "Connections that were closed because the client reads too slowly",
   });
+  // A rare event is a series from the beginning, so that its first increase is seen.
+  slowConsumers.add(0);
   const duration = meter.createHistogram("websock.server.connection.duration", {
     unit: "s",
     description: "How long connections were open",
