@@ -40,11 +40,7 @@ export const startLoad = (url: string, clients: number): (() => void) => {
   };
 
   for (let i = 0; i < clients; i++) connect();
-  const timers = [
-    setInterval(send, 100),
-    setInterval(replace, 1_000),
-    setInterval(refuse, 5_000),
-  ];
+  const timers = [setInterval(send, 100), setInterval(replace, 1_000), setInterval(refuse, 5_000)];
   refuse();
   return () => {
     for (const timer of timers) clearInterval(timer);
