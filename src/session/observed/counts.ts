@@ -69,14 +69,17 @@ export const DURATION_BOUNDS: readonly number[] = [
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
 ];
 
-/** If callbacks take longer than this on average, they are timed one by one, in milliseconds. */
-const MIN_TIMED = 0.005;
+/**
+ * A group is slow if it takes longer than `BASE`, and `EACH` for each of its callbacks. Callbacks are timed in groups
+ * again when one takes less than `FAST`. In milliseconds.
+ */
+const SLOW = { BASE: 0.25, EACH: 0.003, FAST: 0.005 } as const;
 
 /**
- * The callbacks of a connection. Reading the clock takes 50 ns, a tenth of the time of a short message. So `handleIn` is
- * timed in groups while it takes only microseconds, if the messages arrived in one chunk and are handled immediately. If
- * a group takes longer, that is nearly always because of one call, to which the whole duration is attributed. All other
- * callbacks are timed one by one.
+ * The callbacks of a connection. Reading the clock takes 50 ns, a tenth of the time of a short message. So the calls of
+ * `handleIn` for messages that arrived in one chunk, and are handled immediately, are timed as a group. If a group is
+ * slow, that is nearly always because of one call: the whole duration is attributed to it, and the next calls are timed
+ * one by one until they are fast again. All other callbacks are timed one by one.
  */
 export class CallbackCounts {
   /** The number of callbacks that have returned, or whose promise has settled. */
@@ -93,7 +96,7 @@ export class CallbackCounts {
   /** @internal A chunk is being handled. */
   inChunk = false;
   /** @internal The callbacks of a chunk are timed one by one. */
-  slow = true;
+  slow = false;
   readonly #now: () => number;
   /** How many of them were in no group, and in one. */
   #ungrouped = 0;
@@ -126,8 +129,8 @@ export class CallbackCounts {
     const now = this.#now();
     if (callbacks > 0) {
       const duration = now - this.#readAt;
-      this.#add(duration, callbacks);
-      this.slow = duration > callbacks * MIN_TIMED;
+      this.slow = duration > (this.slow ? SLOW.FAST : SLOW.BASE + SLOW.EACH * callbacks);
+      this.#add(duration, callbacks, this.slow ? duration : duration / callbacks);
     }
     this.#readAt = now;
   }
@@ -153,18 +156,19 @@ export class CallbackCounts {
   /** @internal A callback that was started at `start` has returned, or its promise has settled. */
   finish(start: number): void {
     const now = this.#now();
-    this.#add(now - start, 1);
+    this.#add(now - start, 1, now - start);
     if (this.inChunk) this.#readAt = now;
   }
 
-  #add(duration: number, callbacks: number): void {
+  /** @param longest the duration of one of them. The others are counted in the first bucket */
+  #add(duration: number, callbacks: number, longest: number): void {
     this.count += callbacks;
     this.total += duration;
-    if (duration > this.longest) this.longest = duration;
+    if (longest > this.longest) this.longest = longest;
     const { durations } = this;
     durations[0]! += callbacks - 1;
     let bucket = 0;
-    while (bucket < DURATION_BOUNDS.length && duration > DURATION_BOUNDS[bucket]!) bucket++;
+    while (bucket < DURATION_BOUNDS.length && longest > DURATION_BOUNDS[bucket]!) bucket++;
     durations[bucket]!++;
   }
 }
