@@ -20,6 +20,7 @@ export default defineConfig({
       { find: /^websock-js\/pubsub\/threads$/, replacement: source("pubsub/backplanes/threads.ts") },
       { find: /^websock-js\/channels$/, replacement: source("channels/index.ts") },
       { find: /^websock-js\/typed$/, replacement: source("typed/index.ts") },
+      { find: /^websock-js\/opentelemetry$/, replacement: source("opentelemetry/index.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
       {
         find: /^websock-conformance\/handlers$/,

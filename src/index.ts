@@ -1,6 +1,15 @@
 /** WebSock for TypeScript: a request handler, but for WebSockets. */
 
 export type { Capabilities } from "./capabilities.ts";
+export type {
+  CallbackEvent,
+  CloseEvent,
+  ConnectionEvent,
+  DrainEvent,
+  OpenEvent,
+  RefusedEvent,
+  UpgradeEvent,
+} from "./diagnostics.ts";
 export type { ErrorCode } from "./error-codes.ts";
 export {
   AbortError,
@@ -35,6 +44,7 @@ export {
   type StopOptions,
   stop,
 } from "./result.ts";
+export type { CallbackCounts, ConnectionCounts, Tally, Traffic, Waiting } from "./session/observed/counts.ts";
 export type { ErrorContext, OnError } from "./session/report.ts";
 export { type UpgradeResult, upgrade } from "./upgrade.ts";
 export type { UpgradeArguments } from "./upgrade-arguments.ts";

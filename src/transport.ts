@@ -70,8 +70,18 @@ export interface StoredSubscription {
   readonly maxBuffered?: number;
 }
 
+/** Counts what the session does not see. */
+export interface WireTally {
+  /** The continuation frames (RFC 6455 §5.4) of complete messages. */
+  continuations: number;
+  /** The bytes of the payloads of compressed messages, as they are transferred. */
+  compressedBytes: number;
+}
+
 /** The events that a transport reports to its session. */
 export interface TransportEvents {
+  /** Where a transport that provides bytes counts them. `undefined`: nobody wants to know. */
+  readonly wire?: { readonly received: WireTally; readonly sent: WireTally } | undefined;
   /**
    * Runs `task` in the AsyncLocalStorage context of the connection's `upgrade` call. A transport that reports several
    * events synchronously wraps them in one call of this; for an event outside of such a call, the session enters the

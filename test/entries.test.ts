@@ -30,12 +30,14 @@ test.each([
   ["adapters/cloudflare/index.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
+  ["opentelemetry/index.js", /^adapters\/|^node:(?!diagnostics_channel$)/],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
   ["typed/index.js", /^adapters\/|^pubsub\/|^session\/session|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
   const known: Record<string, string> = {
     "index.js": "upgrade.js",
+    "opentelemetry/index.js": "node:diagnostics_channel",
     "pubsub/index.js": "session/self.js",
     "typed/index.js": "standard-schema.js",
   };

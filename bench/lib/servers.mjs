@@ -32,6 +32,8 @@ export const SERVERS = {
   "websock-ws": ours("ws"),
   "websock-bun": ours("bun", { runtime: "bun" }),
   "websock-deno": ours("deno", { runtime: "deno" }),
+  "websock-observed": ours("http1", { args: ["--telemetry=channels"] }),
+  "websock-opentelemetry": ours("http1", { args: ["--telemetry=opentelemetry"] }),
   "websock-channels": ours("channels"),
   "websock-loop": ours("http1", { args: ["--chat=loop"] }),
   "websock-self-send": ours("http1", { args: ["--infos=loop"] }),

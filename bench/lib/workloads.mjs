@@ -205,6 +205,16 @@ export const WORKLOADS = [
     text: {},
   }),
 
+  // What telemetry costs: a server with subscribers next to one without.
+  ...["observed", "opentelemetry"].map((name) =>
+    echo(
+      `telemetry-${name}`,
+      `echo, 32B text, 64 connections, 16 in flight, ${name === "observed" ? "with subscribers" : "with OpenTelemetry"}`,
+      { ...SHORT, inFlight: 16 },
+      { servers: [`websock-${name}`, "websock"], targets: only({ websock: 0.95 }) },
+    ),
+  ),
+
   ...[
     { program: "five", title: "five different handlers", ratio: 8, load: { ...SHORT, paths: 5 } },
     { program: "json", title: "a handler that parses JSON and answers other JSON", ratio: 4 },

@@ -1,5 +1,6 @@
 /** Our servers. `--host` names what they run on; options are the defaults, except for compression. */
 import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe } from "node:diagnostics_channel";
 import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
@@ -9,6 +10,12 @@ import { answer, answerJson, argument, chosen, compress, program, serve } from "
 
 /** @typedef {any} Self */
 /** @typedef {any} Message */
+
+/** What somebody has subscribed to: the events of connections, or everything that has a metric. */
+const telemetry = argument("telemetry");
+if (telemetry === "channels")
+  for (const event of ["upgrade", "open", "close"]) subscribe(`websock-js:${event}`, () => {});
+if (telemetry === "opentelemetry") await (await import("../lib/opentelemetry.mjs")).measure();
 
 const host = argument("host") ?? "http1";
 const adapter = /** @type {"node" | "ws" | "bun" | "deno"} */ (["ws", "bun", "deno"].includes(host) ? host : "node");

@@ -221,8 +221,15 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents, Fra
     if (!this.closeQueued) this.session.onBinary(data);
   }
 
+  onFragmented(frames: number): void {
+    const { wire } = this.session;
+    if (wire !== undefined && !this.closeQueued) wire.received.continuations += frames - 1;
+  }
+
   onCompressed(opcode: number, payload: Uint8Array): void {
     if (this.closeQueued) return;
+    const { wire } = this.session;
+    if (wire !== undefined) wire.received.compressedBytes += payload.length;
     const deflate = this.deflate!;
     const message = deflate.decompressor.decompress(payload, (result) =>
       this.session.runInContext(this.onInflated, this, opcode, result),
@@ -372,6 +379,11 @@ export class Connection implements Transport, ByteStreamEvents, FrameEvents, Fra
   writeFrames(frames: Uint8Array): void {
     this.addFrames(frames);
     this.flushLater();
+  }
+
+  onCompressedSent(bytes: number): void {
+    const { wire } = this.session;
+    if (wire !== undefined) wire.sent.compressedBytes += bytes;
   }
 
   private addFrames(frames: Uint8Array): void {

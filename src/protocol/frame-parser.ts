@@ -24,6 +24,8 @@ export interface FrameEvents {
   /** A ping or pong. `answered`: {@link FrameParser.takePingsAhead} has already returned this ping. */
   onControl(message: ControlMessage, answered: boolean): void;
   onClose(frame: CloseFrame): void;
+  /** A message that consists of more than one frame is complete, and is reported next. */
+  onFragmented?(frames: number): void;
 }
 
 export interface ParserLimits {
@@ -366,7 +368,8 @@ export class FrameParser {
   }
 
   private finishMessage(partial: PartialMessage): void {
-    const { opcode, compressed, ascii, buffer } = partial;
+    const { opcode, compressed, ascii, buffer, fragments } = partial;
+    if (fragments > 1) this.events.onFragmented?.(fragments);
     const { byteOps } = this;
     const size = buffer.length;
     if (compressed) {

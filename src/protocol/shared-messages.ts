@@ -22,17 +22,22 @@ export interface SharedCompressor {
 
 /** Receives the parts of a slice, in order. */
 export interface SliceReceiver {
-  /** Complete frames. */
-  sendFrames(frames: Uint8Array): void;
+  /** Complete frames. `compressedBytes`: the bytes of those payloads in them that are compressed. */
+  sendFrames(frames: Uint8Array, compressedBytes: number): void;
   /** A message that the connection's own output encodes, and compresses if it is large enough. */
   send(opcode: number, data: IoData, size: number): void;
 }
+
+/** For each opcode, the number of messages, and the bytes of their payloads. */
+export type SharedTotals = Readonly<Record<Opcode, { readonly messages: number; readonly bytes: number }>>;
 
 /** A buffer to which frames are appended. Frames in it never change, so slices of it can be sent. */
 class FrameBuffer {
   bytes = new Uint8Array(0);
   /** For each message: where its frame ends. */
   readonly ends: number[] = [];
+  /** For each message of compressed frames: the bytes of the compressed payloads until its end. */
+  readonly compressedEnds: number[] = [];
   private readonly byteOps: ByteOps;
 
   constructor(byteOps: ByteOps) {
@@ -57,6 +62,16 @@ class FrameBuffer {
   append(firstByte: number, data: IoData, size: number): void {
     const payload = writeHeader(this.bytes, this.used, firstByte, size);
     this.ends.push(writeIoData(data, this.bytes, payload, this.byteOps, size));
+  }
+
+  /** The last message that was appended has a compressed payload of `bytes` bytes; 0: it is not compressed. */
+  noteCompressed(bytes: number): void {
+    this.compressedEnds.push((this.compressedEnds.at(-1) ?? 0) + bytes);
+  }
+
+  /** The bytes of the compressed payloads of the messages from `from` to `to`, exclusive. */
+  compressedBytes(from: number, to: number): number {
+    return startOf(this.compressedEnds, to) - startOf(this.compressedEnds, from);
   }
 
   slice(from: number, to: number): Uint8Array {
@@ -103,6 +118,18 @@ export class SharedMessages {
     return startOf(this.ends, to) - startOf(this.ends, from);
   }
 
+  /** The number of messages from `from` to `to`, exclusive, and the bytes of their payloads, by opcode. */
+  totals(from: number, to: number): SharedTotals {
+    const none = { messages: 0, bytes: 0 };
+    const totals = { text: { ...none }, binary: { ...none }, ping: { ...none }, pong: { ...none } };
+    for (let i = from; i < to; i++) {
+      const total = totals[this.messages[i]!.opcode];
+      total.messages++;
+      total.bytes += this.sizeOf(i);
+    }
+    return totals;
+  }
+
   /** The messages from `from` to `to`, exclusive. */
   slice(from: number, to: number): SharedSlice {
     return new SharedSlice(this, from, to);
@@ -126,11 +153,11 @@ export class SharedMessages {
     let start = from;
     for (let i = from; i < to; i++) {
       if (!this.isLarge(i, compressor)) continue;
-      if (start < i) receiver.sendFrames(buffer.slice(start, i));
+      if (start < i) receiver.sendFrames(buffer.slice(start, i), buffer.compressedBytes(start, i));
       receiver.send(OPCODE[this.messages[i]!.opcode], this.dataOf(i), this.sizes[i]!);
       start = i + 1;
     }
-    if (start < to) receiver.sendFrames(buffer.slice(start, to));
+    if (start < to) receiver.sendFrames(buffer.slice(start, to), buffer.compressedBytes(start, to));
   }
 
   /** Passes on the messages from `from` to `to`, exclusive, for connections that cannot share frames. */
@@ -144,13 +171,16 @@ export class SharedMessages {
     if (buffer === undefined) this.compressed.set(compressor, (buffer = new FrameBuffer(this.byteOps)));
     this.measure();
     for (let i = buffer.ends.length; i < count; i++) {
-      if (this.isLarge(i, compressor)) buffer.ends.push(buffer.used);
-      else this.compressInto(buffer, compressor, i);
+      const compressedBytes = this.isLarge(i, compressor) ? 0 : this.compressInto(buffer, compressor, i);
+      // The message is passed to each connection's own output.
+      if (buffer.ends.length === i) buffer.ends.push(buffer.used);
+      buffer.noteCompressed(compressedBytes);
     }
     return buffer;
   }
 
-  private compressInto(buffer: FrameBuffer, compressor: SharedCompressor, index: number): void {
+  /** Returns the size of the compressed payload; 0: the message is not compressed. */
+  private compressInto(buffer: FrameBuffer, compressor: SharedCompressor, index: number): number {
     const opcode = OPCODE[this.messages[index]!.opcode];
     const data = this.dataOf(index);
     const size = this.sizes[index]!;
@@ -161,6 +191,7 @@ export class SharedMessages {
     buffer.reserve(headerSize(length) + length);
     if (payload === undefined) buffer.append(FIN | opcode, data, size);
     else buffer.append(FIN | RSV1 | opcode, payload, length);
+    return payload?.length ?? 0;
   }
 
   /** Whether the message is passed to each connection's own output, to be compressed in another thread. */
@@ -189,11 +220,17 @@ export class SharedSlice {
   private readonly from: number;
   private readonly to: number;
   private encoded: Uint8Array | undefined = undefined;
+  private counted: SharedTotals | undefined = undefined;
 
   constructor(messages: SharedMessages, from: number, to: number) {
     this.messages = messages;
     this.from = from;
     this.to = to;
+  }
+
+  /** The messages by opcode. */
+  get totals(): SharedTotals {
+    return (this.counted ??= this.messages.totals(this.from, this.to));
   }
 
   /** The uncompressed frames. */

@@ -1,4 +1,6 @@
 /** All sessions of one server: looking them up, closing them, and draining them for a restart. */
+
+import type { DrainEvent } from "../diagnostics.ts";
 import { codedTypeError } from "../error-codes.ts";
 import { checkKeys } from "../known-keys.ts";
 import { CLOSE } from "../protocol/close.ts";
@@ -7,6 +9,9 @@ import type { Clock, Timed } from "./clock.ts";
 import type { DrainOptions } from "./drain-options.ts";
 import { SessionSelf } from "./self.ts";
 import type { Session } from "./session.ts";
+
+/** What a group reports; the host adds its name. */
+type GroupDrain = Omit<DrainEvent, "host">;
 
 export class SessionGroup {
   /** The server is shutting down: new connections are refused. */
@@ -18,8 +23,12 @@ export class SessionGroup {
   private readonly byId = new Map<string, Session>();
   private waiters: (() => void)[] = [];
 
-  constructor(clock: Clock) {
+  private readonly onDrain: (event: GroupDrain) => void;
+
+  /** @param onDrain called when all connections begin to be closed, and when they are closed */
+  constructor(clock: Clock, onDrain: (event: GroupDrain) => void = () => undefined) {
     this.clock = clock;
+    this.onDrain = onDrain;
   }
 
   get size(): number {
@@ -65,9 +74,22 @@ export class SessionGroup {
    * `closeTimeout` if a client does not answer.
    */
   close(): Promise<void> {
-    this.closing = true;
+    const stopped = this.startDrain(CLOSE.goingAway);
     this.closeAll();
-    return this.whenEmpty();
+    return this.whenEmpty().finally(() => stopped());
+  }
+
+  /** Refuses new connections. Returns a function to be called when all are closed. */
+  private startDrain(code: GroupDrain["code"]): (aborted?: number) => void {
+    // Closing a server also calls `close` when everything is drained.
+    const isNews = !this.closing || this.sessions.size > 0;
+    this.closing = true;
+    if (!isNews) return () => undefined;
+    const startedAt = this.clock.now();
+    const report = (phase: GroupDrain["phase"], duration?: number, aborted?: number): void =>
+      this.onDrain({ phase, code, connections: this.sessions.size, duration, aborted });
+    report("start");
+    return (aborted) => report("stop", this.clock.now() - startedAt, aborted);
   }
 
   /** Closes all connections with 1001. New ones are still accepted. */
@@ -82,13 +104,15 @@ export class SessionGroup {
     for (const [name, value] of Object.entries({ batch, interval, deadline })) {
       if (!(value > 0)) throw codedTypeError("WEBSOCK_INVALID_OPTION", `option "${name}" must be a number above zero`);
     }
-    this.closing = true;
+    const stopped = this.startDrain(CLOSE.serviceRestart);
+    let aborted = 0;
     const queue = [...this.sessions];
     const endAt = this.clock.now() + deadline;
     const batches: Timed = {
       slot: 0,
       tick: (now) => {
         if (now >= endAt) {
+          aborted += this.sessions.size;
           for (const session of this.sessions) {
             session.shutdown(CLOSE.serviceRestart);
             session.abort();
@@ -100,7 +124,10 @@ export class SessionGroup {
       },
     };
     batches.tick(this.clock.now());
-    return this.whenEmpty().finally(() => this.clock.cancel(batches));
+    return this.whenEmpty().finally(() => {
+      this.clock.cancel(batches);
+      stopped(aborted);
+    });
   }
 
   private whenEmpty(): Promise<void> {

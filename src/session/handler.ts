@@ -14,6 +14,8 @@ export interface Callbacks {
   readonly target: { readonly handleIn: Callback };
   readonly init: Callback;
   readonly handleIn: Callback;
+  /** Called for messages that have waited in the mailbox. Default: `handleIn` of the target. */
+  readonly queuedHandleIn?: Callback;
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;

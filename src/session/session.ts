@@ -68,6 +68,7 @@ import { Extensions, type SessionListener } from "./extensions.ts";
 import type { Callback, CallbackName, Callbacks } from "./handler.ts";
 import { HEARTBEAT, Liveness, QUIET } from "./liveness.ts";
 import { EMPTY_MAILBOX, type InboundMessage, Mailbox } from "./mailbox.ts";
+import type { Waiting } from "./observed/counts.ts";
 import { checkCloseDetail, checkMessage, checkMessages, isPlainText } from "./outgoing.ts";
 import type { OnError } from "./report.ts";
 import { isPush, isResult, refuseResult, stateOf } from "./result-shape.ts";
@@ -125,6 +126,12 @@ export interface SessionEnvironment {
   readonly onError: OnError;
   /** Called when `self.id` is read for the first time, or an adapter restores it. */
   readonly onIdentified?: (session: Session, id: string) => void;
+  /** Called when `init` has returned, and its messages are sent, unless the end is decided. */
+  readonly onInitialized?: () => void;
+  /** Called when a message or an info was added to the mailbox, with what now waits there. */
+  readonly onQueued?: (messages: number, bytes: number, infos: number) => void;
+  /** Called when messages are dropped because the end is decided. */
+  readonly onDropped?: (messages: number) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
   /** The Durable Object that the connections belong to, on hosts where connections can outlive the process. */
@@ -291,6 +298,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     }
     const mailbox = this.ownMailbox;
     mailbox.addInfo(info);
+    this.environment.onQueued?.(mailbox.messages, mailbox.bytes, mailbox.infos);
     if (!mailbox.releaseScheduled) {
       mailbox.releaseScheduled = true;
       clock.defer(() => this.drainInfos());
@@ -354,6 +362,12 @@ export class Session implements TransportEvents, Timed, TopicSession {
     });
   }
 
+  /** What waits now, as telemetry reports it. */
+  get waiting(): Waiting {
+    const { messages, bytes, infos } = this.mailbox;
+    return { messages, bytes, infos, buffered: this.isDisconnected ? 0 : this.transport.buffered };
+  }
+
   /** `self.drained`. */
   whenDrained(): Promise<boolean> {
     const { buffered } = this;
@@ -382,6 +396,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   get maxBuffered(): number {
     return this.environment.options.maxBuffered;
+  }
+
+  get waitingMessages(): number {
+    return this.mailbox.messages;
   }
 
   get waitingInfos(): number {
@@ -446,8 +464,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private notifyOpen(): void {
-    if (this.phase === OPEN && this.extensions !== undefined)
-      for (const listener of this.extensions.listeners) listener.onOpen();
+    if (this.phase !== OPEN) return;
+    this.environment.onInitialized?.();
+    if (this.extensions !== undefined) for (const listener of this.extensions.listeners) listener.onOpen();
   }
 
   /** The listeners first: topics must not contain the connection when code that waited in `self.drained()` runs. */
@@ -668,8 +687,10 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   private queue(event: InboundMessage, size: number): void {
     if (this.phase !== OPEN) return;
-    this.ownMailbox.addMessage(event, size);
-    if (this.environment.capabilities.pause) this.updateReading();
+    const { environment, ownMailbox } = this;
+    ownMailbox.addMessage(event, size);
+    environment.onQueued?.(ownMailbox.messages, ownMailbox.bytes, ownMailbox.infos);
+    if (environment.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }
 
@@ -710,7 +731,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   private handle(event: InboundMessage): void {
-    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", this.target.handleIn, event);
+    const { queuedHandleIn = this.target.handleIn } = this.callbacks;
+    if (event.opcode === "text" || event.opcode === "binary") this.invoke("handleIn", queuedHandleIn, event);
     else this.invoke("handleControl", this.callbacks.handleControl!, event);
   }
 
@@ -928,6 +950,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.phase !== OPEN) return;
     this.phase = ENDING;
     this.ending = new Ending(reason);
+    this.environment.onDropped?.(this.mailbox.messages);
     this.mailbox.clear();
     this.closeExtensions();
     if (!this.isDisconnected) this.closeTransport(code, text, abort);

@@ -81,6 +81,7 @@ test.each([
   ["dist/pubsub/backplanes/threads.d.ts", "threadsBackplane"],
   ["dist/channels/index.d.ts", "channels"],
   ["dist/typed/index.d.ts", "typed"],
+  ["dist/opentelemetry/index.d.ts", "instrument"],
   ["dist/testing/index.d.ts", "connectRoute"],
   ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
 ])("%s", (entry, known) => {

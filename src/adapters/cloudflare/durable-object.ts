@@ -265,7 +265,7 @@ export class DurableHost extends CloudflareHost {
       return undefined;
     }
     // The context of the `upgrade` call was lost in hibernation.
-    const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext);
+    const transport = this.run(socket, handler, facts, { ...this.defaults, ...limits }, rootContext, true);
     SessionSelf.identify(transport.session.self, id);
     transport.restore(stored);
     transport.session.resume(state);
@@ -278,6 +278,7 @@ export class DurableHost extends CloudflareHost {
     facts: ConnectionFacts,
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
+    resumed = false,
   ): DurableTransport {
     const callbacks = this.handlers.get(handler)!;
     const { maxMessageSize, closeTimeout } = options;
@@ -289,6 +290,7 @@ export class DurableHost extends CloudflareHost {
       facts,
       options,
       asyncContext,
+      resumed,
     );
     this.transports.set(socket, transport);
     return transport;

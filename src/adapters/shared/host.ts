@@ -10,6 +10,7 @@ import type { AsyncContext } from "../../session/async-context.ts";
 import type { Clock } from "../../session/clock.ts";
 import { SessionGroup } from "../../session/group.ts";
 import type { Callbacks } from "../../session/handler.ts";
+import { observedSession } from "../../session/observed/observed-session.ts";
 import type { OnError } from "../../session/report.ts";
 import type { ConnectionFacts, TopicHome } from "../../session/self.ts";
 import { Session, type SessionEnvironment } from "../../session/session.ts";
@@ -58,6 +59,7 @@ export class Host {
   readonly onError: OnError;
   readonly group: SessionGroup;
   readonly refusals: Refusals;
+  private readonly diagnostics: Diagnostics | undefined;
   /** See {@link SessionEnvironment.home}. */
   protected readonly home: TopicHome | undefined = undefined;
   private readonly warned = new Set<string>();
@@ -78,7 +80,8 @@ export class Host {
     this.onError = reporter(onError, diagnostics?.error);
     this.refusals = new Refusals(diagnostics);
     this.clock = clock;
-    this.group = new SessionGroup(clock);
+    this.diagnostics = diagnostics;
+    this.group = new SessionGroup(clock, (event) => diagnostics?.drain({ host: capabilities.host, ...event }));
     this.defaults = this.resolve(defaults, resolveOptions(undefined));
   }
 
@@ -137,15 +140,25 @@ export class Host {
     this.onError(codedError("WEBSOCK_DECISION_FAILED", text, { cause: error }), undefined);
   }
 
-  /** Creates a session, which the caller starts. */
+  /**
+   * Creates a session, which the caller starts. It is observed if anybody has subscribed to events of connections.
+   *
+   * @param resumed the caller does not start it, but resumes it after hibernation
+   */
   newSession(
     callbacks: Callbacks,
     transport: Transport,
     facts: ConnectionFacts,
     options: ResolvedOptions,
     asyncContext: AsyncContext | undefined,
+    resumed = false,
   ): Session {
-    const session = new Session(callbacks, transport, facts, this.environmentFor(options), asyncContext);
+    const environment = this.environmentFor(options);
+    const observer = this.diagnostics?.observer;
+    const session =
+      observer === undefined
+        ? new Session(callbacks, transport, facts, environment, asyncContext)
+        : observedSession(observer, { callbacks, transport, facts, environment, asyncContext }, resumed);
     this.group.add(session);
     return session;
   }

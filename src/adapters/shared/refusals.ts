@@ -19,6 +19,13 @@ export class Refusals {
     if (this.seen.has(request)) return;
     this.seen.add(request);
     this.count++;
-    this.diagnostics?.refused(() => ({ error, status: error.status, method, path: pathOf(url), handler }));
+    this.diagnostics?.refused(() => ({
+      error,
+      status: error.status,
+      cause: error.message,
+      method,
+      path: pathOf(url),
+      handler,
+    }));
   }
 }

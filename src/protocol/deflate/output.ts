@@ -12,6 +12,8 @@ export interface FrameSink {
   writeFrame(firstByte: number, data: IoData, size: number): void;
   /** Writes complete frames. */
   writeFrames(frames: Uint8Array): void;
+  /** The payload of a compressed message has `bytes` bytes. */
+  onCompressedSent(bytes: number): void;
 }
 
 /** Stands for an empty queue. Never add to it. */
@@ -54,7 +56,8 @@ export class CompressedOutput implements SliceReceiver {
     slice.sendTo(this, compressor.isShared ? compressor : undefined);
   }
 
-  sendFrames(frames: Uint8Array): void {
+  sendFrames(frames: Uint8Array, compressedBytes: number): void {
+    if (compressedBytes > 0) this.sink.onCompressedSent(compressedBytes);
     if (this.queue.length === 0) {
       this.sink.writeFrames(frames);
       return;
@@ -77,13 +80,17 @@ export class CompressedOutput implements SliceReceiver {
       this.queuedBytes = 0;
       this.writeCompressed(message, payload);
       for (const next of queue.slice(1))
-        if (next instanceof Uint8Array) this.sendFrames(next);
+        if (next instanceof Uint8Array) this.sendFrames(next, 0);
         else this.send(next.opcode, next.data, next.size);
     });
   }
 
   private writeCompressed({ opcode, data, size }: QueuedMessage, payload: Uint8Array | undefined): void {
-    if (payload === undefined) this.sink.writeFrame(FIN | opcode, data, size);
-    else this.sink.writeFrame(FIN | RSV1 | opcode, payload, payload.length);
+    if (payload === undefined) {
+      this.sink.writeFrame(FIN | opcode, data, size);
+      return;
+    }
+    this.sink.onCompressedSent(payload.length);
+    this.sink.writeFrame(FIN | RSV1 | opcode, payload, payload.length);
   }
 }

@@ -6,9 +6,8 @@ import express from "express";
 import fastify from "fastify";
 import Koa from "koa";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { upgrade } from "websock-js";
+import { type RefusedEvent, upgrade } from "websock-js";
 import { attach } from "websock-js/node";
-import type { RefusedEvent } from "../../../src/adapters/shared/diagnostics.ts";
 import { serveHttp2 } from "../../support/http2-server.ts";
 import { Echo, serve } from "../../support/node-server.ts";
 import { knockHttp1, knockHttp2 } from "../../support/upgrade-client.ts";
@@ -20,10 +19,11 @@ const early = { earlyValidateUpgrade: true };
 const late = { earlyValidateUpgrade: false };
 
 /** Collects the messages published during a test. */
-const published = (): Omit<RefusedEvent, "error">[] => {
-  const events: Omit<RefusedEvent, "error">[] = [];
+const published = (): Omit<RefusedEvent, "error" | "cause">[] => {
+  const events: Omit<RefusedEvent, "error" | "cause">[] = [];
   const onMessage = (message: unknown): void => {
-    const { error, ...event } = message as RefusedEvent;
+    const { error, cause, ...event } = message as RefusedEvent;
+    expect(cause).toBe(error.message);
     expect(error).toMatchObject({ name: "UpgradeError", status: event.status, message: expect.stringMatching(/./) });
     events.push(event);
   };
