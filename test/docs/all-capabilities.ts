@@ -28,6 +28,7 @@ export const abilities: Readonly<Record<Ability, string>> = {
   abort: "a connection that does not answer a close frame can be aborted",
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "code that runs for another request can send to a connection and stop it",
+  exactSelf: "what `self` returns is the present state; without it, the last state that is known in the worker",
   compress: "compression",
   idleClock:
     "the library finds idle clients, with its own clock and pings; without this capability, the host finds them, or nobody does if `timeout` is an option without effect",

@@ -72,6 +72,7 @@ test.each([
   ["dist/adapters/cloudflare.d.ts", "attach"],
   ["dist/pubsub/index.d.ts", "PubSub"],
   ["dist/channels/index.d.ts", "channels"],
+  ["dist/isolate/index.d.ts", "isolate"],
   ["dist/testing/index.d.ts", "connectRoute"],
   ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
 ])("%s", (entry, known) => {
