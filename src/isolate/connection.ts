@@ -143,17 +143,19 @@ export class RelayedConnection implements SessionListener {
     this.thread.acknowledge(this, this.unacknowledged >= HIGH_WATER_MARK / 4);
   }
 
-  onClose(reason: CloseReason, detail: StopDetail): void {
+  /** Returns whether the session learns of it in a microtask. */
+  onClose(reason: CloseReason, detail: StopDetail): boolean {
     this.endedByWorker = true;
     // The session answers the client's close frame, with the same code.
-    if (reason === "remote") this.happened("ended");
-    else this.session.stopNow(typeof reason === "string" ? reason : reason.error, detail);
+    if (reason === "remote") return this.happened("ended");
+    this.session.stopNow(typeof reason === "string" ? reason : reason.error, detail);
+    return false;
   }
 
-  /** The end of a connection that is lost. */
-  onEnded(): void {
+  /** The end of a connection that is lost is decided. Returns whether the session learns of it in a microtask. */
+  onEnded(): boolean {
     this.endedByWorker = true;
-    this.happened("ended");
+    return this.happened("ended");
   }
 
   onRefused(error: unknown): void {

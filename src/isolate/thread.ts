@@ -226,8 +226,8 @@ export class Thread implements ConnectionThread, Timed {
   };
 
   /**
-   * Executes what has arrived. When the `init` of a connection has returned, its session learns of it in a microtask,
-   * and only then what follows is executed.
+   * Executes what has arrived. When the `init` of a connection has returned, or everything is handled that came before
+   * the client's close frame, its session learns of it in a microtask. What follows is executed after that.
    */
   private readonly run = (): void => {
     while (this.inbox.length > 0) {
@@ -242,7 +242,10 @@ export class Thread implements ConnectionThread, Timed {
     }
   };
 
-  /** Executes the record at {@link at}, or several messages of one connection together. */
+  /**
+   * Executes the record at {@link at}, or several messages of one connection together. Returns whether a session learns
+   * of it in a microtask.
+   */
   private execute(records: readonly unknown[]): boolean {
     const kind = records[this.at] as number;
     const id = records[this.at + 1] as number;
@@ -261,15 +264,13 @@ export class Thread implements ConnectionThread, Timed {
         break;
       case CLOSE: {
         const detail = { code: records[from + 1] as number, text: records[from + 2] as string };
-        connection?.onClose(unpackReason(records[from] as PackedReason), detail);
-        break;
+        return connection?.onClose(unpackReason(records[from] as PackedReason), detail) ?? false;
       }
       case ABORT:
         connection?.onClose(unpackReason(records[from] as PackedReason), { abort: true });
         break;
       case ENDED:
-        connection?.onEnded();
-        break;
+        return connection?.onEnded() ?? false;
       case RELEASED:
         connection?.release();
         break;

@@ -35,7 +35,7 @@ const ask = <Answer>(request: object): Promise<Answer> =>
   });
 
 const scripts: Scripts = {
-  handler: handler as Scripts["handler"],
+  handler: handler as unknown as Scripts["handler"],
   report: (id) => ask({ ask: "report", id }),
   terminated: (id) => ask({ ask: "terminated", id }),
   openGate: (id) => ask({ ask: "openGate", id }),

@@ -3,14 +3,7 @@
  * BroadcastChannel, whose name is the query of this module's URL.
  */
 import { BroadcastChannel } from "node:worker_threads";
-import {
-  actOn,
-  openGate,
-  reportOf,
-  ScriptedHandler,
-  setPubSub,
-  whenTerminated,
-} from "websock-conformance/handlers";
+import { actOn, openGate, reportOf, ScriptedHandler, setPubSub, whenTerminated } from "websock-conformance/handlers";
 import { sharedPubSub } from "websock-js/isolate";
 
 const pubsub = sharedPubSub();
@@ -32,12 +25,7 @@ const run = {
   report: ({ id }) => reportOf(id),
   terminated: ({ id }) => whenTerminated(id),
   openGate: ({ id }) => openGate(id),
-  act: ({ id, action }) => (action.do === "members" ? members(action.topic) : actOn(id, action)),
-};
-
-const members = async (topic) => {
-  const count = await pubsub.topic(topic).count();
-  return `${count} ${count}`;
+  act: ({ id, action }) => actOn(id, action),
 };
 
 const answer = async (request) => {
@@ -49,9 +37,12 @@ const answer = async (request) => {
 
 export const init = (arg, self) => {
   known.add(arg.id);
-  for (const request of waiting.get(arg.id) ?? []) void answer(request);
-  waiting.delete(arg.id);
-  return ScriptedHandler.init(arg, self);
+  try {
+    return ScriptedHandler.init(arg, self);
+  } finally {
+    for (const request of waiting.get(arg.id) ?? []) void answer(request);
+    waiting.delete(arg.id);
+  }
 };
 
 export const { handleIn, handleControl, handleInfo, terminate } = ScriptedHandler;

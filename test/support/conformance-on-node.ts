@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { type Awaitable, type Capabilities, upgrade, type WebSock, type WebSockOptions } from "websock-js";
+import { type Awaitable, type Capabilities, upgrade, type WebSockOptions } from "websock-js";
 import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock, testPubSub } from "websock-js/testing";
 import {
@@ -33,7 +33,7 @@ export type Serve = (scenarioOf: (request: IncomingMessage) => UpgradeOf, clock:
 
 /** The scripted handler, and what the tests ask of the place where its callbacks run. */
 export interface Scripts {
-  readonly handler: WebSock<ScriptedHandler.Scripted, unknown>;
+  readonly handler: typeof ScriptedHandler;
   report(id: string): Promise<Report>;
   terminated(id: string): Promise<void>;
   openGate(id: string): Awaitable<void>;
@@ -42,7 +42,7 @@ export interface Scripts {
 
 /** The callbacks run in this thread. */
 const scriptsHere: Scripts = {
-  handler: ScriptedHandler as Scripts["handler"],
+  handler: ScriptedHandler,
   report: async (id) => reportOf(id),
   terminated: whenTerminated,
   openGate,

@@ -54,6 +54,8 @@ export interface SharedPubSub {
    * @returns `false` if it is no address; `true` is no promise that the connection exists
    */
   stop(to: Address<never>, reason: string, detail?: StopDetail): boolean;
+  /** The names of the topics to which a connection of this worker is subscribed, also while its `init` is pending. */
+  topicsOf(self: Self<never>): string[];
   /** Sends an info to the listeners of all nodes: those of `onNodesInfo` in their main threads. */
   broadcastToNodes(info: unknown): void;
 }
@@ -90,6 +92,12 @@ export const sharedPubSub = (): SharedPubSub => {
 
 const ADDRESS = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+interface OwnSubscription {
+  readonly topic: string;
+  readonly onGap: ((gap: Gap) => unknown) | undefined;
+  isCancelled: boolean;
+}
+
 type Call = <Name extends keyof SharedCalls>(
   connection: number,
   name: Name,
@@ -103,8 +111,8 @@ export class PubSubProxy implements SharedPubSub {
   private lastCall = 0;
   /** Calls whose result somebody waits for. */
   private readonly waiting = new Map<number, (result: unknown) => void>();
-  /** The subscriptions with an `onGap`, by connection and number. */
-  private readonly onGaps = new Map<number, Map<number, (gap: Gap) => unknown>>();
+  /** By connection and number. */
+  private readonly subscriptions = new Map<number, Map<number, OwnSubscription>>();
 
   constructor(node: string, outbox: Outbox, ids: WeakMap<TopicSession, number>) {
     this.node = node;
@@ -119,7 +127,10 @@ export class PubSubProxy implements SharedPubSub {
       name,
       count: () => this.result(call(0, "size", name)) as Promise<number>,
       subscribe: (self, options = {}) => this.subscribe(name, self, options as SubscribeOptions<unknown>),
-      unsubscribe: (self) => void call(this.idOf(self), "unsubscribe", name),
+      unsubscribe: (self) => {
+        call(this.idOf(self), "unsubscribe", name);
+        this.forgetTopic(this.idOf(self), name);
+      },
       broadcast: (info, options) => {
         checkInfo(info);
         call(0, "broadcast", name, info, this.sendOptions(options));
@@ -160,6 +171,12 @@ export class PubSubProxy implements SharedPubSub {
     this.call(0, "broadcastToNodes", info);
   }
 
+  topicsOf(self: Self<never>): string[] {
+    if (sessionOf(self).endedBy !== undefined) return [];
+    const own = [...(this.subscriptions.get(this.idOf(self))?.values() ?? [])];
+    return [...new Set(own.filter(({ isCancelled }) => !isCancelled).map(({ topic }) => topic))];
+  }
+
   // --- from the main thread
 
   onCalled(call: number, result: unknown): void {
@@ -168,11 +185,11 @@ export class PubSubProxy implements SharedPubSub {
   }
 
   infoOf(connection: number, subscription: number, gap: Gap): unknown {
-    return this.onGaps.get(connection)?.get(subscription)?.(gap);
+    return this.subscriptions.get(connection)?.get(subscription)?.onGap?.(gap);
   }
 
   forget(connection: number): void {
-    this.onGaps.delete(connection);
+    this.subscriptions.delete(connection);
   }
 
   private subscribe(topic: string, self: Self<never>, options: SubscribeOptions<unknown>): Subscription {
@@ -181,16 +198,25 @@ export class PubSubProxy implements SharedPubSub {
     const { onGap, ...others } = options;
     if (sessionOf(self).endedBy !== undefined) return { topic, ready: Promise.resolve(false), cancel: () => undefined };
     const subscription = this.call(connection, "subscribe", topic, { ...others, hasOnGap: onGap !== undefined });
-    if (onGap !== undefined) {
-      let own = this.onGaps.get(connection);
-      if (own === undefined) this.onGaps.set(connection, (own = new Map()));
-      own.set(subscription, onGap);
-    }
+    let own = this.subscriptions.get(connection);
+    if (own === undefined) this.subscriptions.set(connection, (own = new Map()));
+    const added: OwnSubscription = { topic, onGap, isCancelled: false };
+    own.set(subscription, added);
     return {
       topic,
       ready: this.result(subscription) as Promise<boolean>,
-      cancel: () => void this.call(connection, "cancel", subscription),
+      cancel: () => {
+        this.call(connection, "cancel", subscription);
+        added.isCancelled = true;
+        // The first subscription of a topic has the `onGap` of all.
+        if (!this.topicsOf(self).includes(topic)) this.forgetTopic(connection, topic);
+      },
     };
+  }
+
+  private forgetTopic(connection: number, topic: string): void {
+    const own = this.subscriptions.get(connection);
+    for (const [number, subscription] of own ?? []) if (subscription.topic === topic) own!.delete(number);
   }
 
   private readonly call: Call = (connection, name, ...args) => {
