@@ -27,9 +27,18 @@ export interface IsolateOptions {
   /**
    * How long a callback may keep its worker busy, in milliseconds, before the worker is ended: its connections are
    * closed with 1011 (`CallbackTimeout`). Time in which a callback awaits a promise does not count. The worker is ended
-   * at the latest after one and a half times this, plus a second. Default: `Infinity`.
+   * at the latest after twice this, plus a second. Default: `Infinity`.
    */
   readonly maxCallbackTime?: number;
+  /**
+   * The scheduling priority of the worker threads, from 0 (that of the main thread) to 19 (the lowest). The main thread
+   * serves the connections of all workers, and needs little CPU time: with a low priority of the workers, it gets a core
+   * as soon as it has something to do. Only on Linux, where threads have priorities; elsewhere it has no effect.
+   * Default: 19.
+   *
+   * @see https://man7.org/linux/man-pages/man7/sched.7.html
+   */
+  readonly nice?: number;
   /**
    * How many messages and infos of one connection may wait in its worker. If there are more, or more than 64 KiB,
    * nothing of this connection is passed on until half of them are handled; meanwhile the ordinary backpressure holds
@@ -57,6 +66,7 @@ export interface ResolvedIsolateOptions {
   readonly maxHeapSize: number;
   readonly fullsweepAfter: number;
   readonly maxCallbackTime: number;
+  readonly nice: number;
   readonly maxPending: number;
   readonly pubsub: PubSub | undefined;
   readonly name: string | undefined;
@@ -69,6 +79,7 @@ const DEFAULTS: ResolvedIsolateOptions = {
   maxHeapSize: Number.POSITIVE_INFINITY,
   fullsweepAfter: Number.POSITIVE_INFINITY,
   maxCallbackTime: Number.POSITIVE_INFINITY,
+  nice: 19,
   maxPending: 256,
   pubsub: undefined,
   name: undefined,
@@ -91,6 +102,7 @@ export const resolveIsolateOptions = (options: IsolateOptions): ResolvedIsolateO
   checkWhole("workers", resolved.workers, 1, 1_024);
   checkWhole("maxHeapSize", resolved.maxHeapSize, MIN_HEAP_SIZE);
   checkWhole("fullsweepAfter", resolved.fullsweepAfter, 1);
+  checkWhole("nice", resolved.nice, 0, 19);
   checkWhole("maxPending", resolved.maxPending, 1, 65_536);
   if (typeof resolved.maxCallbackTime !== "number" || !(resolved.maxCallbackTime > 0))
     throw new TypeError(

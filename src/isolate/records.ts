@@ -75,6 +75,7 @@ export interface WorkerSettings {
   /** The module of the handler. */
   readonly url: string;
   readonly maxPending: number;
+  readonly nice: number;
   /** In bytes; `undefined`: not limited. */
   readonly maxHeapSize: number | undefined;
   readonly fullsweepAfter: number | undefined;

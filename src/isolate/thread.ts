@@ -76,12 +76,13 @@ export class Thread implements ConnectionThread, Timed {
 
   constructor(url: string, options: ResolvedIsolateOptions, events: ThreadEvents) {
     const { port1, port2 } = new MessageChannel();
-    const { maxHeapSize, fullsweepAfter, maxPending, pubsub, clock } = options;
+    const { maxHeapSize, fullsweepAfter, maxPending, nice, pubsub, clock } = options;
     const progress = new Int32Array(new SharedArrayBuffer(4));
     const isLimited = maxHeapSize !== NEVER;
     const settings: Omit<WorkerSettings, "port"> = {
       url,
       maxPending,
+      nice,
       maxHeapSize: isLimited ? maxHeapSize * MIB : undefined,
       fullsweepAfter: fullsweepAfter === NEVER ? undefined : fullsweepAfter,
       progress,

@@ -1,4 +1,5 @@
 /** The program of a worker. */
+import { getPriority, platform, setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
 import { callbacksOf } from "../../session/handler.ts";
 import type { TopicSession } from "../../session/self.ts";
@@ -10,7 +11,10 @@ import { Sessions } from "./sessions.ts";
 import { PubSubProxy, sharePubSub } from "./shared-pubsub.ts";
 
 const settings = workerData as WorkerSettings;
-const { port, url, maxHeapSize, fullsweepAfter, pubsubNode } = settings;
+const { port, url, nice, maxHeapSize, fullsweepAfter, pubsubNode } = settings;
+
+// On Linux, 0 is this thread; elsewhere, it is the whole process.
+if (platform() === "linux") setPriority(0, Math.max(nice, getPriority(0)));
 
 const outbox: Outbox = new Outbox(
   port,

@@ -1,0 +1,25 @@
+/**
+ * A server with two routes: `/` (the last character of the path is not a digit) echoes in the main thread; `/0` has the
+ * handler that `--handler` names, `direct` or `isolated`. `--burn`: how many milliseconds of CPU time it needs for each
+ * message. `--workers`: how many.
+ */
+import http from "node:http";
+import { upgrade } from "websock-js";
+import { isolate } from "websock-js/isolate";
+import { attach } from "websock-js/node";
+import { argument, serve } from "../lib/serve.mjs";
+import * as handlers from "./isolate-handlers.mjs";
+
+const burn = Number(argument("burn") ?? 0);
+/** @type {any} */
+const handler =
+  argument("handler") === "isolated"
+    ? isolate(new URL("./isolate-handlers.mjs", import.meta.url), { workers: Number(argument("workers") ?? 1) })
+    : handlers;
+
+const server = http.createServer((request) => {
+  if (request.url === "/0") upgrade(/** @type {any} */ (request), handler, { burn });
+  else upgrade(/** @type {any} */ (request), /** @type {any} */ (handlers), { burn: 0 });
+});
+attach(server);
+serve(server);
