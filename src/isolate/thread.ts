@@ -174,18 +174,16 @@ export class Thread implements ConnectionThread, Timed {
     this.unacknowledged.clear();
   }
 
-  private onRefused([kind, id, call]: readonly unknown[], error: unknown): void {
-    const { message } = error as Error;
-    if (kind === CALLED) {
-      this.outbox.add(CALLED, 0, call, undefined);
-      return;
-    }
+  private onRefused([kind, id]: readonly unknown[], error: unknown): void {
+    const connection = this.connections.get(id as number);
     const what = kind === OPEN ? "the argument of init" : "an info";
-    this.connections
-      .get(id as number)
-      ?.onRefused(
-        new TypeError(`${what} cannot be passed to a worker (structured clone): ${message}`, { cause: error }),
-      );
+    const { message } = error as Error;
+    const problem = new TypeError(`${what} cannot be passed to a worker (structured clone): ${message}`, {
+      cause: error,
+    });
+    // The worker does not know a connection that it could not open.
+    if (kind === OPEN) connection?.fail(problem);
+    else connection?.onRefused(problem);
   }
 
   // --- the worker
