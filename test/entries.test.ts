@@ -30,10 +30,15 @@ test.each([
   ["adapters/cloudflare/index.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
+  ["isolate/index.js", /^adapters\/(?!shared\/)|^testing\//],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
   const loaded = load(entry);
-  const known: Record<string, string> = { "index.js": "upgrade.js", "pubsub/index.js": "session/self.js" };
+  const known: Record<string, string> = {
+    "index.js": "upgrade.js",
+    "pubsub/index.js": "session/self.js",
+    "isolate/index.js": "session/self.js",
+  };
   expect(loaded).toContain(known[entry] ?? "session/session.js");
   expect(loaded.filter((file) => foreign.test(file))).toEqual([]);
 });

@@ -69,9 +69,10 @@ export const unpackError = (packed: Packed): unknown => {
   const { name, message, stack, cause, properties } = packed;
   const error = cause === undefined ? new Error(message) : new Error(message, { cause: unpackError(cause) });
   if (Object.hasOwn(CLASSES, name)) Object.setPrototypeOf(error, CLASSES[name]!.prototype);
+  Object.assign(error, properties);
   if (error.name !== name) Object.defineProperty(error, "name", { value: name, configurable: true, writable: true });
   Object.defineProperty(error, "stack", { value: stack, configurable: true, writable: true });
-  return Object.assign(error, properties);
+  return error;
 };
 
 export const packReason = (reason: CloseReason): PackedReason =>
