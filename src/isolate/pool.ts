@@ -62,7 +62,7 @@ export class Pool {
 
   /** The worker with the fewest connections; `undefined`: there is none. */
   pick(): Thread | undefined {
-    const { threads } = this;
+    const threads = this.threads.filter(({ isEnding }) => !isEnding);
     const size = Math.min(...threads.map((thread) => thread.size));
     const thread = this.closing === undefined ? threads.find((each) => each.size === size) : undefined;
     if (thread === undefined) this.refused++;

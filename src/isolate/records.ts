@@ -55,12 +55,10 @@ export const CALL = 11;
 export const READY = 12;
 /** To the main thread: a full garbage collection was forced. */
 export const COLLECTED = 13;
-/** To the main thread: the worker needs more memory than `maxHeapSize`. Field: the bytes that it needs. */
-export const HEAP_EXCEEDED = 14;
 
 /** How many values a record of each kind has. */
 export const WIDTHS_TO_WORKER: readonly number[] = [5, 3, 3, 3, 3, 3, 4, 2, 4, 4, 2, 4, 4];
-export const WIDTHS_TO_MAIN: readonly number[] = [2, 3, 3, 3, 3, 4, 5, 3, 2, 2, 4, 5, 2, 2, 3];
+export const WIDTHS_TO_MAIN: readonly number[] = [2, 3, 3, 3, 3, 4, 5, 3, 2, 2, 4, 5, 2, 2];
 
 /** The settings of a connection in the worker. */
 export interface ConnectionSettings {
@@ -76,8 +74,6 @@ export interface WorkerSettings {
   readonly url: string;
   readonly maxPending: number;
   readonly nice: number;
-  /** In bytes; `undefined`: not limited. */
-  readonly maxHeapSize: number | undefined;
   readonly fullsweepAfter: number | undefined;
   /** Its element counts what the worker has done: see `watchdog.ts`. */
   readonly progress: Int32Array<SharedArrayBuffer>;

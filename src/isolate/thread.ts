@@ -1,5 +1,5 @@
 /** The main thread's end of one worker: its connections, and the records that cross. */
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { microtask } from "../adapters/shared/timers.ts";
 import type { OutMessage } from "../message.ts";
 import { NEVER, type Timed } from "../session/clock.ts";
@@ -7,6 +7,7 @@ import type { CallbackName } from "../session/handler.ts";
 import type { TopicSession } from "../session/self.ts";
 import { type ConnectionThread, RelayedConnection } from "./connection.ts";
 import { CallbackTimeout, HeapExceeded, WorkerExited } from "./errors.ts";
+import { HeapGauge } from "./heap-gauge.ts";
 import type { ResolvedIsolateOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { type Packed, type PackedReason, unpackError, unpackReason } from "./packed-error.ts";
@@ -19,7 +20,6 @@ import {
   COLLECTED,
   ENDED,
   HANDLED,
-  HEAP_EXCEEDED,
   OPEN,
   OPENED,
   type PING,
@@ -61,6 +61,7 @@ export class Thread implements ConnectionThread, Timed {
   private readonly worker: Worker;
   private readonly port: MessagePort;
   private readonly watchdog: Watchdog;
+  private readonly heapGauge: HeapGauge | undefined;
   private readonly topics: SharedTopics | undefined;
   private readonly connections = new Map<number, RelayedConnection>();
   private lastId = 0;
@@ -83,7 +84,6 @@ export class Thread implements ConnectionThread, Timed {
       url,
       maxPending,
       nice,
-      maxHeapSize: isLimited ? maxHeapSize * MIB : undefined,
       fullsweepAfter: fullsweepAfter === NEVER ? undefined : fullsweepAfter,
       progress,
       pubsubNode: pubsub?.node,
@@ -117,6 +117,10 @@ export class Thread implements ConnectionThread, Timed {
     // After the listeners, which keep the process alive, were added: the connections do that, as long as there are any.
     this.worker.unref();
     port1.unref();
+    if (isLimited)
+      this.heapGauge = new HeapGauge(this.worker.threadId, maxHeapSize * MIB, (bytes) =>
+        this.kill(new HeapExceeded(`the worker needed ${Math.ceil(bytes / MIB)} MiB, more than ${maxHeapSize} MiB`)),
+      );
     this.watchdog = new Watchdog(
       clock,
       options.maxCallbackTime,
@@ -128,6 +132,11 @@ export class Thread implements ConnectionThread, Timed {
 
   get size(): number {
     return this.connections.size;
+  }
+
+  /** Whether the worker is being ended. */
+  get isEnding(): boolean {
+    return this.cause !== undefined;
   }
 
   /** Adds a connection. */
@@ -191,7 +200,7 @@ export class Thread implements ConnectionThread, Timed {
   private onError(error: unknown): void {
     const isHeap = (error as { readonly code?: unknown }).code === "ERR_WORKER_OUT_OF_MEMORY";
     this.cause ??= isHeap
-      ? new HeapExceeded(`the worker needed more than ${this.options.maxHeapSize} MiB`)
+      ? new HeapExceeded("the worker needed more memory than V8 may use")
       : new WorkerExited(`the worker ended: ${String((error as Partial<Error> | null)?.message ?? error)}`, {
           cause: error,
         });
@@ -201,6 +210,9 @@ export class Thread implements ConnectionThread, Timed {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.stopTimers();
+    // What the worker has posted before it ended.
+    for (let post = receiveMessageOnPort(this.port); post !== undefined; post = receiveMessageOnPort(this.port))
+      this.onRecords(post.message);
     this.port.close();
     const error = this.cause ?? new WorkerExited(`the worker has exited with code ${code}`);
     for (const connection of this.connections.values()) connection.fail(error);
@@ -215,6 +227,7 @@ export class Thread implements ConnectionThread, Timed {
 
   private stopTimers(): void {
     this.watchdog.stop();
+    this.heapGauge?.stop();
     this.options.clock.cancel(this);
   }
 
@@ -290,11 +303,6 @@ export class Thread implements ConnectionThread, Timed {
         break;
       case COLLECTED:
         this.events.onCollected();
-        break;
-      case HEAP_EXCEEDED: {
-        const needed = Math.ceil((records[from] as number) / MIB);
-        this.kill(new HeapExceeded(`the worker needed ${needed} MiB, more than ${this.options.maxHeapSize} MiB`));
-      }
     }
     return false;
   }
@@ -316,8 +324,11 @@ export class Thread implements ConnectionThread, Timed {
   }
 }
 
-/** Of V8's default, a young generation of 48 MB would be most of a small heap. */
+/**
+ * Of V8's default, a young generation of 48 MB would be most of a small heap. The old generation may grow beyond
+ * `maxHeapSize` until that is noticed: see `heap-gauge.ts`.
+ */
 const heapLimits = (maxHeapSize: number) => ({
-  maxOldGenerationSizeMb: maxHeapSize,
+  maxOldGenerationSizeMb: Math.max(4 * maxHeapSize, maxHeapSize + 512),
   maxYoungGenerationSizeMb: Math.max(1, Math.min(48, maxHeapSize / 4)),
 });

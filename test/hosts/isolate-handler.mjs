@@ -39,6 +39,11 @@ const commands = {
   bomb: () => {
     for (;;) kept.push(new Array(1_000).fill(kept.length));
   },
+  /** V8 aborts the process when an array that grows exceeds its limit. */
+  growth: () => {
+    const array = [];
+    for (;;) array.push(array.length);
+  },
   buffers: (megabytes, state) => {
     for (let i = 0; i < megabytes; i++) kept.push(Buffer.alloc(1_048_576, 1));
     return ["ok", state];

@@ -4,14 +4,13 @@ import { workerData } from "node:worker_threads";
 import { callbacksOf } from "../../session/handler.ts";
 import type { TopicSession } from "../../session/self.ts";
 import { Outbox } from "../outbox.ts";
-import { COLLECTED, HEAP_EXCEEDED, READY, WIDTHS_TO_MAIN, type WorkerSettings } from "../records.ts";
+import { COLLECTED, READY, WIDTHS_TO_MAIN, type WorkerSettings } from "../records.ts";
 import { forceCollections } from "./collections.ts";
-import { limitHeap } from "./heap.ts";
 import { Sessions } from "./sessions.ts";
 import { PubSubProxy, sharePubSub } from "./shared-pubsub.ts";
 
 const settings = workerData as WorkerSettings;
-const { port, url, nice, maxHeapSize, fullsweepAfter, pubsubNode } = settings;
+const { port, url, nice, fullsweepAfter, pubsubNode } = settings;
 
 // On Linux, 0 is this thread; elsewhere, it is the whole process.
 if (platform() === "linux") setPriority(0, Math.max(nice, getPriority(0)));
@@ -34,7 +33,6 @@ const load = async (): Promise<object> => {
 };
 
 const sessions = new Sessions(callbacksOf(await load()), outbox, settings, ids, pubsub);
-if (maxHeapSize !== undefined) limitHeap(maxHeapSize, (needed) => outbox.add(HEAP_EXCEEDED, 0, needed));
 if (fullsweepAfter !== undefined) forceCollections(fullsweepAfter, () => outbox.add(COLLECTED, 0));
 port.on("message", (records: readonly unknown[]) => sessions.execute(records));
 outbox.add(READY, 0);
