@@ -68,6 +68,8 @@ export class HeapGauge {
   private readonly timer: ReturnType<typeof setInterval>;
   private isMeasuring = false;
   private isCollecting = false;
+  /** The garbage has been collected since the last measurement. */
+  private isCollected = false;
   private isStopped = false;
 
   /** @param limit in bytes. `exceeded` is called when more is needed, garbage not counted */
@@ -77,7 +79,7 @@ export class HeapGauge {
     this.limit = limit;
     this.exceeded = exceeded;
     this.timer = systemTimers.startInterval(() => {
-      if (!this.isMeasuring) this.measure((bytes) => this.judge(bytes));
+      if (!this.isMeasuring) this.measure();
     }, INTERVAL);
   }
 
@@ -86,7 +88,7 @@ export class HeapGauge {
     systemTimers.stopInterval(this.timer);
   }
 
-  private measure(measured: (bytes: number) => void): void {
+  private measure(): void {
     this.isMeasuring = inspector!.send(
       this.thread,
       "Runtime.evaluate",
@@ -94,7 +96,7 @@ export class HeapGauge {
       (answer) => {
         this.isMeasuring = false;
         const bytes = answer?.result?.value;
-        if (typeof bytes === "number" && !this.isStopped) measured(bytes);
+        if (typeof bytes === "number" && !this.isStopped) this.judge(bytes);
       },
     );
   }
@@ -104,16 +106,16 @@ export class HeapGauge {
    * until then is not waited for.
    */
   private judge(bytes: number): void {
-    if (bytes > 2 * this.limit) this.exceeded(bytes);
-    else if (bytes > this.limit && !this.isCollecting) this.collect();
+    const isOver = bytes > this.limit;
+    if (bytes > 2 * this.limit || (isOver && this.isCollected)) this.exceeded(bytes);
+    else if (isOver && !this.isCollecting) this.collect();
+    this.isCollected = false;
   }
 
   private collect(): void {
     this.isCollecting = inspector!.send(this.thread, "HeapProfiler.collectGarbage", {}, () => {
-      this.measure((bytes) => {
-        this.isCollecting = false;
-        if (bytes > this.limit) this.exceeded(bytes);
-      });
+      this.isCollecting = false;
+      this.isCollected = true;
     });
   }
 }

@@ -11,6 +11,7 @@ import { connectWs } from "../support/ws-conformance-client.ts";
 const query = `?${crypto.randomUUID()}`;
 const handler = isolate(new URL(`../hosts/isolated.mjs${query}`, import.meta.url), {
   workers: 2,
+  nice: 0,
   pubsub: testPubSub(),
 });
 

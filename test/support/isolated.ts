@@ -18,6 +18,8 @@ export const isolated = (options: IsolateOptions = {}) => {
   const workerErrors: Error[] = [];
   const handler = isolate(new URL("../hosts/isolate-handler.mjs", import.meta.url), {
     workers: 1,
+    // With the default, tests would take long on a machine that is busy.
+    nice: 0,
     pubsub,
     onWorkerError: (error) => workerErrors.push(error),
     ...options,
