@@ -7,9 +7,19 @@
  * while a callback does not return.
  */
 import { Session } from "node:inspector";
-import { systemTimers } from "../adapters/shared/timers.ts";
+import { later, systemTimers } from "../adapters/shared/timers.ts";
 
 const INTERVAL = 50;
+
+/** A worker that does not answer within so many intervals is asked again: the question may have been lost. */
+const MAX_AWAITED = 20;
+
+const WORKER_NAME = /\bisolate #\d+/;
+
+let workers = 0;
+
+/** A name for the next worker, by which its inspector is found. */
+export const workerName = (): string => `isolate #${++workers}`;
 
 /** A sum of bytes. `external` contains the memory of Buffers and ArrayBuffers. */
 const NEEDED = "(({ heapUsed, external }) => heapUsed + external)(process.memoryUsage())";
@@ -19,7 +29,7 @@ type Answer = (result: { readonly result?: { readonly value?: unknown } } | unde
 /** Sends commands to the inspectors of workers. There is one for all pools. */
 class Inspector {
   private readonly session = new Session();
-  /** By thread id. */
+  /** By the name of the worker: `workerId` is not its thread id, but counts in the order in which workers start. */
   private readonly sessionIds = new Map<string, string>();
   private readonly answers = new Map<number, Answer>();
   private lastId = 0;
@@ -28,23 +38,25 @@ class Inspector {
     const { session, sessionIds } = this;
     session.connect();
     session.on("NodeWorker.attachedToWorker", ({ params }) => {
-      sessionIds.set(params.workerInfo.workerId, params.sessionId);
+      const name = WORKER_NAME.exec(params.workerInfo.title)?.[0];
+      if (name !== undefined) sessionIds.set(name, params.sessionId);
     });
     session.on("NodeWorker.detachedFromWorker", ({ params }) => {
-      for (const [thread, id] of sessionIds) if (id === params.sessionId) sessionIds.delete(thread);
+      for (const [name, id] of sessionIds) if (id === params.sessionId) sessionIds.delete(name);
     });
     session.on("NodeWorker.receivedMessageFromWorker", ({ params }) => {
       const { id, result } = JSON.parse(params.message) as { id: number; result: Parameters<Answer>[0] };
       const answer = this.answers.get(id);
       this.answers.delete(id);
-      answer?.(result);
+      // The answer of a worker may interrupt whatever code is running.
+      if (answer !== undefined) later(() => answer(result));
     });
     session.post("NodeWorker.enable", { waitForDebuggerOnStart: false });
   }
 
   /** `answer` is not called if the worker ends first. Returns whether the worker is known. */
-  send(thread: number, method: string, params: object, answer: Answer): boolean {
-    const sessionId = this.sessionIds.get(String(thread));
+  send(name: string, method: string, params: object, answer: Answer): boolean {
+    const sessionId = this.sessionIds.get(name);
     if (sessionId === undefined) return false;
     const id = ++this.lastId;
     this.answers.set(id, answer);
@@ -62,24 +74,25 @@ class Inspector {
 let inspector: Inspector | undefined;
 
 export class HeapGauge {
-  private readonly thread: number;
+  private readonly name: string;
   private readonly limit: number;
   private readonly exceeded: (bytes: number) => void;
   private readonly timer: ReturnType<typeof setInterval>;
-  private isMeasuring = false;
+  /** For how many intervals an answer is awaited. 0: none is. */
+  private awaited = 0;
   private isCollecting = false;
   /** The garbage has been collected since the last measurement. */
   private isCollected = false;
   private isStopped = false;
 
-  /** @param limit in bytes. `exceeded` is called when more is needed, garbage not counted */
-  constructor(thread: number, limit: number, exceeded: (bytes: number) => void) {
+  /** @param name of the worker: {@link workerName}. @param limit in bytes. `exceeded` is called when more is needed, garbage not counted */
+  constructor(name: string, limit: number, exceeded: (bytes: number) => void) {
     inspector ??= new Inspector();
-    this.thread = thread;
+    this.name = name;
     this.limit = limit;
     this.exceeded = exceeded;
     this.timer = systemTimers.startInterval(() => {
-      if (!this.isMeasuring) this.measure();
+      if (this.awaited === 0 || this.awaited++ > MAX_AWAITED) this.measure();
     }, INTERVAL);
   }
 
@@ -89,16 +102,17 @@ export class HeapGauge {
   }
 
   private measure(): void {
-    this.isMeasuring = inspector!.send(
-      this.thread,
+    const isSent = inspector!.send(
+      this.name,
       "Runtime.evaluate",
       { expression: NEEDED, returnByValue: true },
       (answer) => {
-        this.isMeasuring = false;
+        this.awaited = 0;
         const bytes = answer?.result?.value;
         if (typeof bytes === "number" && !this.isStopped) this.judge(bytes);
       },
     );
+    this.awaited = isSent ? 1 : 0;
   }
 
   /**
@@ -113,7 +127,7 @@ export class HeapGauge {
   }
 
   private collect(): void {
-    this.isCollecting = inspector!.send(this.thread, "HeapProfiler.collectGarbage", {}, () => {
+    this.isCollecting = inspector!.send(this.name, "HeapProfiler.collectGarbage", {}, () => {
       this.isCollecting = false;
       this.isCollected = true;
     });

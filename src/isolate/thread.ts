@@ -7,7 +7,7 @@ import type { CallbackName } from "../session/handler.ts";
 import type { TopicSession } from "../session/self.ts";
 import { type ConnectionThread, RelayedConnection } from "./connection.ts";
 import { CallbackTimeout, HeapExceeded, WorkerExited } from "./errors.ts";
-import { HeapGauge } from "./heap-gauge.ts";
+import { HeapGauge, workerName } from "./heap-gauge.ts";
 import type { ResolvedIsolateOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { type Packed, type PackedReason, unpackError, unpackReason } from "./packed-error.ts";
@@ -79,6 +79,7 @@ export class Thread implements ConnectionThread, Timed {
     const { port1, port2 } = new MessageChannel();
     const { maxHeapSize, fullsweepAfter, maxPending, nice, pubsub, clock } = options;
     const progress = new Int32Array(new SharedArrayBuffer(4));
+    const name = workerName();
     const isLimited = maxHeapSize !== NEVER;
     const settings: Omit<WorkerSettings, "port"> = {
       url,
@@ -106,7 +107,7 @@ export class Thread implements ConnectionThread, Timed {
       (record, error) => this.onRefused(record, error),
     );
     this.worker = new Worker(workerUrl, {
-      name: `isolate ${url.slice(url.lastIndexOf("/") + 1)}`,
+      name,
       workerData: { ...settings, port: port2 },
       transferList: [port2],
       ...(isLimited && { resourceLimits: heapLimits(maxHeapSize) }),
@@ -117,10 +118,11 @@ export class Thread implements ConnectionThread, Timed {
     // After the listeners, which keep the process alive, were added: the connections do that, as long as there are any.
     this.worker.unref();
     port1.unref();
-    if (isLimited)
-      this.heapGauge = new HeapGauge(this.worker.threadId, maxHeapSize * MIB, (bytes) =>
-        this.kill(new HeapExceeded(`the worker needed ${Math.ceil(bytes / MIB)} MiB, more than ${maxHeapSize} MiB`)),
-      );
+    this.heapGauge = isLimited
+      ? new HeapGauge(name, maxHeapSize * MIB, (bytes) =>
+          this.kill(new HeapExceeded(`the worker needed ${Math.ceil(bytes / MIB)} MiB, more than ${maxHeapSize} MiB`)),
+        )
+      : undefined;
     this.watchdog = new Watchdog(
       clock,
       options.maxCallbackTime,
