@@ -161,7 +161,7 @@ export interface WebSockOptions {
   readonly closeTimeout?: number;
   /**
    * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap
-   * per connection.
+   * per connection. As an option of `isolate` (`websock-js/isolate`), it configures the heap of a worker.
    *
    * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
    */

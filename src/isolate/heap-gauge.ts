@@ -85,7 +85,10 @@ export class HeapGauge {
   private isCollected = false;
   private isStopped = false;
 
-  /** @param name of the worker: {@link workerName}. @param limit in bytes. `exceeded` is called when more is needed, garbage not counted */
+  /**
+   * @param name of the worker: {@link workerName}
+   * @param limit in bytes. `exceeded` is called when more is needed, garbage not counted
+   */
   constructor(name: string, limit: number, exceeded: (bytes: number) => void) {
     inspector ??= new Inspector();
     this.name = name;

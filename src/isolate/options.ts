@@ -10,9 +10,9 @@ export interface IsolateOptions {
   /** The number of workers. Default: one less than the number of CPU cores, but at least 1. */
   readonly workers?: number;
   /**
-   * How much memory a worker may need, in megabytes (MiB): the objects of its JavaScript heap, which V8 limits, and the
-   * memory of its Buffers and ArrayBuffers, which is measured ten times per second. A worker that needs more ends:
-   * its connections are closed with 1011 (`HeapExceeded`). Only on Node; on other runtimes it throws, because they
+   * How much memory a worker may need, in megabytes (MiB): the objects of its JavaScript heap, and the memory of its
+   * Buffers and ArrayBuffers, measured 20 times per second and without garbage. A worker that needs more ends: its
+   * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. Only on Node; on other runtimes it throws, because they
    * ignore the limit. Default: V8's limit, which depends on the memory of the machine.
    */
   readonly maxHeapSize?: number;

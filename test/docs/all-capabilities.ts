@@ -5,6 +5,7 @@ import { capabilities as deno } from "../../src/adapters/deno/capabilities.ts";
 import { capabilities as node } from "../../src/adapters/node/capabilities.ts";
 import { capabilities as ws } from "../../src/adapters/ws/capabilities.ts";
 import type { Ability, Capabilities } from "../../src/capabilities.ts";
+import { isolatedCapabilities } from "../../src/isolate/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
 
 export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
@@ -14,6 +15,7 @@ export const allCapabilities: readonly (readonly [title: string, capabilities: C
   ["`/deno`", deno],
   ["`/cloudflare`: a Worker", cloudflare],
   ["`/cloudflare`: a Durable Object", durableCapabilities],
+  ["`/isolate`: a handler in a worker, on Node", isolatedCapabilities(node)],
   ["`/testing`: in memory", memory],
 ];
 
