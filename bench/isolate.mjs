@@ -1,18 +1,22 @@
 /**
  * What `isolate` costs and gains, as ratios to the same handler in the main thread:
  *
- *     npm run -s build && node bench/isolate.mjs [--rounds=5] [--seconds=2] [--only=echo|burn|p99]
+ *     npm run -s build && node bench/isolate.mjs [--rounds=5] [--seconds=2] [--only=echo|burn|p99|kills]
  *
  * - `echo`: messages per second, 32 B, 64 connections, 16 in flight each, one worker. Target: at least 0.25
  * - `burn`: messages per second of a handler that needs 1 ms of CPU time for each, two workers. Target: at least 1.6, on
  *   two cores
  * - `p99`: latency of an echo on another route (100 connections, 1 000 messages/s, open loop) while that handler burns,
  *   to the latency beside two processes that are busy with `nice -n 19`. Target: at most 2
+ * - `kills`: latency of an isolated echo while the worker of another handler is ended by heap bombs, one after the other,
+ *   to the latency without them. Target: at most 2
  *
  * Nothing is pinned: the threads need both cores. The ratio of each round is of two measurements one after the other,
  * so on a machine with other work use many rounds, and read the quartiles.
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { WebSocket } from "ws";
 import { Child } from "./lib/child.mjs";
 import { percentile } from "./lib/histogram.mjs";
 import { argument } from "./lib/serve.mjs";
@@ -85,6 +89,37 @@ const latency = async (burns) => {
   return (percentile(result.latencies ?? [], 0.99) ?? Number.NaN) / 1000;
 };
 
+/** The same of an isolated echo, and how many workers were ended. @param {boolean} kills */
+const latencyBeside = async (kills) => {
+  const { server, port } = await start("--handler=isolated");
+  const load = startLoad({
+    mode: "open",
+    protocol: "websocket",
+    port,
+    paths: 1,
+    rate: 1000,
+    connections: 100,
+    messages: TEXT,
+    seconds,
+  });
+  let [count, isOver] = [0, false];
+  const killing = (async () => {
+    while (kills && !isOver) {
+      const victim = new WebSocket(`ws://127.0.0.1:${port}/victim`);
+      victim.on("open", () => victim.send("bomb"));
+      const [code] = await once(victim, "close");
+      if (code === 1011) count++;
+      else await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  const result = await load.result;
+  isOver = true;
+  await killing;
+  await load.stop();
+  await server.stop();
+  return { p99: (percentile(result.latencies ?? [], 0.99) ?? Number.NaN) / 1000, count };
+};
+
 /** @param {number[]} values */
 const quartiles = (values) => {
   const sorted = values.toSorted((a, b) => a - b);
@@ -125,4 +160,10 @@ await report("p99", "burning to beside nice: %0; beside nice %1 µs, burning %2 
   const beside = await latency(false);
   const burning = await latency(true);
   return [burning / beside, beside, burning];
+});
+
+await report("kills", "with kills to quiet: %0; quiet %1 µs, with kills %2 µs; workers ended %3", async () => {
+  const quiet = await latencyBeside(false);
+  const killing = await latencyBeside(true);
+  return [killing.p99 / quiet.p99, quiet.p99, killing.p99, killing.count];
 });

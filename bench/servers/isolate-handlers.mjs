@@ -5,6 +5,7 @@ export const init = ({ burn }) => ["ok", burn];
 
 /** @param {any} message @param {number} milliseconds */
 export const handleIn = (message, milliseconds) => {
+  if (message.data === "bomb") for (const kept = []; ; ) kept.push(new Array(1_000).fill(0));
   if (milliseconds > 0) burn(milliseconds);
   return ["push", message, milliseconds];
 };

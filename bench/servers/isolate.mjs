@@ -1,5 +1,5 @@
 /**
- * A server with two routes: `/` (the last character of the path is not a digit) echoes in the main thread; `/0` has the
+ * A server with three routes: `/` echoes in the main thread; `/victim` has a worker with a small heap; `/0` has the
  * handler that `--handler` names, `direct` or `isolated`. `--burn`: how many milliseconds of CPU time it needs for each
  * message. `--workers`: how many.
  */
@@ -17,9 +17,19 @@ const handler =
     ? isolate(new URL("./isolate-handlers.mjs", import.meta.url), { workers: Number(argument("workers") ?? 1) })
     : handlers;
 
+const victim = isolate(new URL("./isolate-handlers.mjs", import.meta.url), {
+  workers: 1,
+  maxHeapSize: 64,
+  onWorkerError: () => {},
+});
+
 const server = http.createServer((request) => {
+  if (request.url === "/victim") {
+    upgrade(/** @type {any} */ (request), victim, { burn: 0 });
+    return;
+  }
   if (request.url === "/0") upgrade(/** @type {any} */ (request), handler, { burn });
   else upgrade(/** @type {any} */ (request), /** @type {any} */ (handlers), { burn: 0 });
 });
-attach(server);
+attach(server, { onError: () => {} });
 serve(server);
