@@ -34,7 +34,7 @@ export interface IsolateOptions {
    * The scheduling priority of the worker threads, from 0 (that of the main thread) to 19 (the lowest). The main thread
    * serves the connections of all workers, and needs little CPU time: with a low priority of the workers, it gets a core
    * as soon as it has something to do. Only on Linux, where threads have priorities; elsewhere it has no effect.
-   * Default: 19.
+   * The workers of all handlers should have the same. Default: 5.
    *
    * @see https://man7.org/linux/man-pages/man7/sched.7.html
    */
@@ -79,7 +79,7 @@ const DEFAULTS: ResolvedIsolateOptions = {
   maxHeapSize: Number.POSITIVE_INFINITY,
   fullsweepAfter: Number.POSITIVE_INFINITY,
   maxCallbackTime: Number.POSITIVE_INFINITY,
-  nice: 19,
+  nice: 5,
   maxPending: 256,
   pubsub: undefined,
   name: undefined,
