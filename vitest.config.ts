@@ -21,6 +21,9 @@ export default defineConfig({
       { find: /^websock-js\/channels$/, replacement: source("channels/index.ts") },
       { find: /^websock-js\/typed$/, replacement: source("typed/index.ts") },
       { find: /^websock-js\/opentelemetry$/, replacement: source("opentelemetry/index.ts") },
+      { find: /^websock-js\/isolate$/, replacement: source("isolate/index.ts") },
+      // Workers run the built package: Node 20 cannot run the sources.
+      { find: /^\.\/worker-url\.ts$/, replacement: source("../test/support/worker-url.ts") },
       { find: /^websock-js\/testing$/, replacement: source("testing/index.ts") },
       {
         find: /^websock-conformance\/handlers$/,

@@ -32,7 +32,9 @@ const removeUnreachableDeclarations = (folder) => {
   const visit = (file) => {
     if (reachable.has(file)) return;
     reachable.add(file);
-    for (const [, path] of readFileSync(file, "utf8").matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)) {
+    // Without comments: their examples import files of applications.
+    const code = readFileSync(file, "utf8").replaceAll(/\/\*.*?\*\//gs, "");
+    for (const [, path] of code.matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)) {
       visit(resolve(dirname(file), /** @type {string} */ (path).replace(/\.[jt]s$/, ".d.ts")));
     }
   };

@@ -34,6 +34,12 @@ export interface Capabilities {
   readonly asyncContext: boolean;
   /** Code that runs for another request or connection can send to a connection and stop it. */
   readonly crossConnection: boolean;
+  /**
+   * What `self` returns is the present state of the connection. Without it, the handler runs in a worker of
+   * `websock-js/isolate`, and knows the last state that the main thread has sent: a message that `self.push` accepts may
+   * be dropped because the connection has just ended.
+   */
+  readonly exactSelf: boolean;
   /** permessage-deflate can be negotiated. */
   readonly compress: boolean;
   /**

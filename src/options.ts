@@ -162,12 +162,13 @@ export interface WebSockOptions {
   readonly closeTimeout?: number;
   /**
    * Has no effect: in WebSock for Elixir, it configures the heap of a connection, and no JavaScript host has one heap
-   * per connection. Default: not set.
+   * per connection. As an option of `isolate` (`websock-js/isolate`), it configures the heap of a worker. Default: not
+   * set.
    *
    * @see https://hexdocs.pm/websock_adapter/WebSockAdapter.html
    */
   readonly fullsweepAfter?: number;
-  /** Has no effect, like `fullsweepAfter`. Default: not set. */
+  /** Has no effect, like `fullsweepAfter`, except as an option of `isolate`. Default: not set. */
   readonly maxHeapSize?: number;
 }
 

@@ -31,6 +31,7 @@ test.each([
   ["adapters/cloudflare.js", /^adapters\/(?:bun|deno|ws|node)|^node:/],
   ["pubsub/index.js", /^adapters\/(?!shared\/)|^node:/],
   ["opentelemetry/index.js", /^adapters\/|^node:(?!diagnostics_channel$)/],
+  ["isolate/index.js", /^adapters\/(?!shared\/)|^testing\//],
   ["testing/index.js", /^adapters\/(?:bun|deno|cloudflare|ws|node)|^node:/],
   ["typed/index.js", /^adapters\/|^pubsub\/|^session\/session|^node:/],
 ])("%s loads nothing of other hosts", (entry, foreign) => {
@@ -40,6 +41,7 @@ test.each([
     "opentelemetry/index.js": "node:diagnostics_channel",
     "pubsub/index.js": "session/self.js",
     "typed/index.js": "standard-schema.js",
+    "isolate/index.js": "session/self.js",
   };
   expect(loaded).toContain(known[entry] ?? "session/session.js");
   expect(loaded.filter((file) => foreign.test(file))).toEqual([]);

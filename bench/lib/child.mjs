@@ -17,15 +17,15 @@ export const canPin = Object.values(CORE).every(
  * A command line on one core.
  *
  * @param {readonly string[]} line
- * @param {number} core
+ * @param {number | undefined} core `undefined`: on any
  */
-export const pinned = (line, core) => (canPin ? ["taskset", "-c", String(core), ...line] : line);
+export const pinned = (line, core) => (canPin && core !== undefined ? ["taskset", "-c", String(core), ...line] : line);
 
 /** A child process that exchanges messages with us. */
 export class Child {
   /**
    * @param {string} script path below `bench`
-   * @param {{ core: number, args?: readonly string[], command?: readonly string[] }} options `command`: what runs the
+   * @param {{ core: number | undefined, args?: readonly string[], command?: readonly string[] }} options `command`: what runs the
    *   script; default: this Node
    */
   constructor(script, { core, args = [], command = [process.execPath] }) {

@@ -1,7 +1,9 @@
 /** `instrument`: from the diagnostics channels to OpenTelemetry. */
+
 import { type Channel, channel } from "node:diagnostics_channel";
 import { type Context, context, type MeterProvider, metrics, type TracerProvider, trace } from "@opentelemetry/api";
 import type { CallbackEvent } from "../diagnostics.ts";
+import { codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import { connectionMetrics } from "./connection-metrics.ts";
 import { type MeasuredPubSub, pubsubMetrics } from "./pubsub-metrics.ts";
@@ -44,7 +46,10 @@ export const instrument = (options: InstrumentOptions = {}): (() => void) => {
   checkKeys(options, ["meterProvider", "tracerProvider", "spans", "pubsub"]);
   const { meterProvider = metrics, tracerProvider = trace, spans = false, pubsub = [] } = options;
   if (spans !== false && spans !== "children" && spans !== "linked") {
-    throw new TypeError(`option "spans" must be "children", "linked" or false, not ${show(spans)}`);
+    throw codedTypeError(
+      "WEBSOCK_INVALID_OPTION",
+      `option "spans" must be "children", "linked" or false, not ${show(spans)}`,
+    );
   }
   const meter = meterProvider.getMeter(NAME);
   const connections = connectionMetrics(meter);

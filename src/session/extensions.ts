@@ -1,4 +1,4 @@
-/** What few connections need while they are open: waiters for `self.drained()`, and listeners for topics. */
+/** What few connections need while they are open: waiters for `self.drained()`, and listeners. */
 
 /** Is notified about the life of a session. Its methods must not throw, and call no application code. */
 export interface SessionListener {
@@ -8,6 +8,8 @@ export interface SessionListener {
   flush(): void;
   /** The end is decided. `terminate` has not been called yet. */
   onEnd(): void;
+  /** Bytes have been flushed to the peer. */
+  onDrain?(): void;
 }
 
 /** An object of its own, so that a session without any of this needs only one field. */
@@ -17,6 +19,11 @@ export class Extensions {
 
   flush(): void {
     for (const listener of this.listeners) listener.flush();
+  }
+
+  onDrain(belowMark: boolean): void {
+    if (belowMark) this.settleDrainWaiters(true);
+    for (const listener of this.listeners) listener.onDrain?.();
   }
 
   settleDrainWaiters(drained: boolean): void {

@@ -7,6 +7,12 @@ export type CallbackName = "init" | "handleIn" | "handleControl" | "handleInfo" 
 export type Callback = (...args: unknown[]) => unknown;
 
 /**
+ * The key of a callback that only the library's own handlers have. A handler that passes messages on, and returns
+ * before they are handled, uses it to finish them: see {@link Callbacks.finish}.
+ */
+export const FINISH: unique symbol = Symbol("finish");
+
+/**
  * A handler's callbacks, and the object on which they are called (`this` in the methods of a class instance).
  * `handleIn` is called as a method of `target`, which is faster.
  */
@@ -19,6 +25,11 @@ export interface Callbacks {
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;
+  /**
+   * Called when the peer has closed or is lost, and no message is queued; the end is decided when its promise has
+   * settled. Of the handlers of applications, none has it.
+   */
+  readonly finish?: Callback | undefined;
   /** The handler's name in reports, if it has one. */
   readonly name?: string | undefined;
 }
@@ -66,6 +77,7 @@ const lookUp = (handler: object): Callbacks => {
   return {
     target: handler,
     ...Object.fromEntries(NAMES.map((name) => [name, (handler as Record<string, unknown>)[name]])),
+    finish: (handler as { readonly [FINISH]?: Callback })[FINISH],
     name: nameOf(handler),
   } as unknown as Callbacks;
 };

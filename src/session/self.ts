@@ -7,6 +7,7 @@ import type { StopDetail } from "../result.ts";
 import type { StoredTopics } from "../transport.ts";
 import type { CloseReason, ConnectionInfo, Self } from "../websock.ts";
 import type { SessionListener } from "./extensions.ts";
+import type { CallbackName } from "./handler.ts";
 
 /** {@link ConnectionInfo} as the session sees it: writable. */
 export type ConnectionFacts = { -readonly [Name in keyof ConnectionInfo]: ConnectionInfo[Name] };
@@ -42,6 +43,8 @@ export interface TopicSession extends SessionHandle {
   /** The name of the host if code of another connection can't send to this one; otherwise `undefined`. */
   readonly isolatedBy: string | undefined;
   readonly maxBuffered: number;
+  /** How long a pending callback is awaited at the end, in milliseconds. */
+  readonly closeTimeout: number;
   /** The number of infos that wait for `handleInfo`. */
   readonly waitingInfos: number;
   /** How many infos may wait. One more ends the connection. */
@@ -74,8 +77,8 @@ export interface TopicSession extends SessionHandle {
    * @throws TypeError if they do not fit
    */
   storeTopics(topics: StoredTopics): void;
-  /** Reports an error of code that belongs to the connection. */
-  reportError(error: unknown): void;
+  /** Reports an error of code that belongs to the connection. `callback`: the callback that failed. */
+  reportError(error: unknown, callback?: CallbackName): void;
 }
 
 /** The property in which the `self` of a typed handler has the `self` of the connection. */

@@ -111,6 +111,8 @@ const OUTSIDE_CONTEXT = 2;
  * stack of that call.
  */
 const IN_SELF_CALL = 4;
+/** `Callbacks.finish` has been called. */
+const FINISHED = 8;
 /** If one of these bits is set, a message can't be handled on the fast path. */
 const NOT_READY = BLOCKED | OUTSIDE_CONTEXT;
 
@@ -260,6 +262,20 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.transport.abort();
   }
 
+  /**
+   * Ends a session whose connection has been ended by another session, which runs in the main thread (`isolate/`).
+   *
+   * @param reason why it ended
+   * @param abandon do not wait for the pending callback: that was done there
+   */
+  endAs(reason: CloseReason, abandon: boolean): void {
+    this.isDisconnected = true;
+    if (abandon && this.phase === OPEN) this.running = undefined;
+    this.end(reason, undefined, "");
+    this.terminateIfReady();
+    this.releaseIfDone();
+  }
+
   // --- calls of `self`
 
   get endDecided(): boolean {
@@ -398,8 +414,18 @@ export class Session implements TransportEvents, Timed, TopicSession {
     return this.environment.options.maxBuffered;
   }
 
+  get closeTimeout(): number {
+    return this.environment.options.closeTimeout;
+  }
+
+  /** The number of messages that wait for the handler. */
   get waitingMessages(): number {
     return this.mailbox.messages;
+  }
+
+  /** Their size in bytes. */
+  get waitingBytes(): number {
+    return this.mailbox.bytes;
   }
 
   get waitingInfos(): number {
@@ -459,8 +485,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
     this.transport.keepTopics?.(topics);
   }
 
-  reportError(error: unknown): void {
-    this.report(error, undefined);
+  reportError(error: unknown, callback?: CallbackName): void {
+    this.report(error, callback);
   }
 
   private notifyOpen(): void {
@@ -556,8 +582,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   onDrain(): void {
-    if (this.extensions !== undefined && this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK)
-      this.extensions.settleDrainWaiters(true);
+    this.extensions?.onDrain(this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK);
     if (!this.blocked) return;
     if (this.transport.buffered <= OUTBOUND_HIGH_WATER_MARK / 2) this.blocked = false;
     this.pump();
@@ -717,8 +742,15 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.mailbox.isUnused) this.mailbox = EMPTY_MAILBOX;
     if (this.phase !== OPEN || this.running !== undefined || this.inSelfCall || this.mailbox.messages > 0) return;
     if (!this.closeReceived && !this.isDisconnected) return;
-    this.endByPeer();
-    this.terminateIfReady();
+    if (this.callbacks.finish === undefined || (this.flags & FINISHED) !== 0) {
+      this.endByPeer();
+      this.terminateIfReady();
+    } else {
+      this.flags |= FINISHED;
+      // Of its messages, some are not handled: if they never are, "handleIn" is what is reported as abandoned.
+      this.invoke("handleIn", this.callbacks.finish, undefined);
+      this.pump();
+    }
   }
 
   /**

@@ -34,6 +34,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: true,
   asyncContext: true,
   crossConnection: true,
+  exactSelf: true,
   compress: false,
   idleClock: true,
   ignores: ["compress", "maxFrameSize", "maxMessageSize", "maxFragments", "fullsweepAfter", "maxHeapSize"],

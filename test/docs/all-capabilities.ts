@@ -5,6 +5,7 @@ import { capabilities as deno } from "../../src/adapters/deno/capabilities.ts";
 import { capabilities as node } from "../../src/adapters/node/capabilities.ts";
 import { capabilities as ws } from "../../src/adapters/ws/capabilities.ts";
 import type { Ability, Capabilities } from "../../src/capabilities.ts";
+import { isolatedCapabilities } from "../../src/isolate/capabilities.ts";
 import { capabilities as memory } from "../../src/testing/memory-transport.ts";
 
 export const allCapabilities: readonly (readonly [title: string, capabilities: Capabilities])[] = [
@@ -14,6 +15,7 @@ export const allCapabilities: readonly (readonly [title: string, capabilities: C
   ["`/deno`", deno],
   ["`/cloudflare`: a Worker", cloudflare],
   ["`/cloudflare`: a Durable Object", durableCapabilities],
+  ["`/isolate`: a handler in a worker, on Node", isolatedCapabilities(node)],
   ["`/testing`: in memory", memory],
 ];
 
@@ -28,6 +30,7 @@ export const abilities: Readonly<Record<Ability, string>> = {
   abort: "a connection that does not answer a close frame can be aborted",
   asyncContext: "callbacks run in the AsyncLocalStorage context of their `upgrade` call",
   crossConnection: "code that runs for another request can send to a connection and stop it",
+  exactSelf: "what `self` returns is the present state; without it, the last state that is known in the worker",
   compress: "compression",
   idleClock:
     "the library finds idle clients, with its own clock and pings; without this capability, the host finds them, or nobody does if `timeout` is an option without effect",

@@ -82,6 +82,7 @@ test.each([
   ["dist/channels/index.d.ts", "channels"],
   ["dist/typed/index.d.ts", "typed"],
   ["dist/opentelemetry/index.d.ts", "instrument"],
+  ["dist/isolate/index.d.ts", "isolate"],
   ["dist/testing/index.d.ts", "connectRoute"],
   ["packages/websock-conformance/dist/handlers/index.d.ts", "casesFor"],
 ])("%s", (entry, known) => {

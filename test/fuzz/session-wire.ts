@@ -83,6 +83,7 @@ export class SessionWire implements Transport {
       abort: true,
       asyncContext: true,
       crossConnection: true,
+      exactSelf: true,
       compress: false,
       idleClock: true,
       ignores: [],

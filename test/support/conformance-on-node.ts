@@ -2,15 +2,17 @@
 import type { IncomingMessage, RequestListener, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, test } from "vitest";
-import { type Capabilities, upgrade, type WebSockOptions } from "websock-js";
+import { type Awaitable, type Capabilities, upgrade, type WebSockOptions } from "websock-js";
 import { type Attachment, attach, capabilities } from "websock-js/node";
 import { ManualClock, testPubSub } from "websock-js/testing";
 import {
+  type Action,
   actOn,
   type ConformanceHost,
   casesFor,
   inOwnContext,
   openGate,
+  type Report,
   reportOf,
   type Scenario,
   ScriptedHandler,
@@ -29,9 +31,27 @@ export interface Listening {
 /** Creates a server that upgrades each request with what `scenarioOf` returns for it. Its `onError` ignores errors. */
 export type Serve = (scenarioOf: (request: IncomingMessage) => UpgradeOf, clock: Clock) => Listening;
 
+/** The scripted handler, and what the tests ask of the place where its callbacks run. */
+export interface Scripts {
+  readonly handler: typeof ScriptedHandler;
+  report(id: string): Promise<Report>;
+  terminated(id: string): Promise<void>;
+  openGate(id: string): Awaitable<void>;
+  act(id: string, action: Action): Promise<string>;
+}
+
+/** The callbacks run in this thread. */
+const scriptsHere: Scripts = {
+  handler: ScriptedHandler,
+  report: async (id) => reportOf(id),
+  terminated: whenTerminated,
+  openGate,
+  act: actOn,
+};
+
 /** What `upgrade` is called with, apart from the request. */
 export type UpgradeOf = readonly [
-  handler: typeof ScriptedHandler,
+  handler: Scripts["handler"],
   arg: ScriptedHandler.Scripted,
   options: WebSockOptions | undefined,
 ];
@@ -43,17 +63,25 @@ export const upgradeScripted = (request: IncomingMessage, [handler, arg, options
 export const conformOnNode = (
   createServer: (listener: RequestListener) => Parameters<typeof attach>[0],
   connect: ConnectClient,
+  hostCapabilities: Capabilities = capabilities,
+  scripts?: Scripts,
 ): void =>
   conformOn(
-    capabilities,
+    hostCapabilities,
     (upgradeOf, clock) => {
       const server = createServer((request) => upgradeScripted(request, upgradeOf(request)));
       return { server: server as Server, sockets: attach(server, { clock, onError: () => undefined }) };
     },
     connect,
+    scripts,
   );
 
-export const conformOn = (capabilities: Capabilities, listen: Serve, connect: ConnectClient): void => {
+export const conformOn = (
+  capabilities: Capabilities,
+  listen: Serve,
+  connect: ConnectClient,
+  scripts: Scripts = scriptsHere,
+): void => {
   setPubSub(testPubSub());
   const clock = new ManualClock();
   const scenarios = new Map<string, Scenario>();
@@ -65,7 +93,7 @@ export const conformOn = (capabilities: Capabilities, listen: Serve, connect: Co
     ({ server, sockets } = listen((request) => {
       const id = request.url!.slice(1);
       const { script, options } = scenarios.get(id)!;
-      return [ScriptedHandler, { id, script }, options];
+      return [scripts.handler, { id, script }, options];
     }, clock));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return (server.address() as AddressInfo).port;
@@ -91,10 +119,10 @@ export const conformOn = (capabilities: Capabilities, listen: Serve, connect: Co
       scenarios.set(id, scenario);
       return {
         client: await connect(port, `/${id}`, scenario.offersCompression),
-        report: async () => reportOf(id),
-        terminated: () => whenTerminated(id),
-        openGate: () => openGate(id),
-        act: (action) => actOn(id, action),
+        report: () => scripts.report(id),
+        terminated: () => scripts.terminated(id),
+        openGate: () => scripts.openGate(id),
+        act: (action) => scripts.act(id, action),
       };
     },
     advance: (ms) => clock.advance(ms),

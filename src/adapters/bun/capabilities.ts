@@ -12,6 +12,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: false,
   asyncContext: true,
   crossConnection: true,
+  exactSelf: true,
   compress: true,
   idleClock: true,
   ignores: [

@@ -21,6 +21,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: false,
   asyncContext: true, // with the compatibility flag nodejs_als or nodejs_compat
   crossConnection: false,
+  exactSelf: true,
   compress: false,
   idleClock: false,
   ignores: IGNORES,
@@ -31,4 +32,5 @@ export const durableCapabilities = Object.freeze<Capabilities>({
   ...capabilities,
   host: "a Durable Object",
   crossConnection: true,
+  exactSelf: true,
 });

@@ -12,6 +12,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: false,
   asyncContext: true,
   crossConnection: true,
+  exactSelf: true,
   compress: false,
   idleClock: false,
   ignores: ["heartbeat", "compress", "maxFrameSize", "maxFragments", "validateUtf8", "fullsweepAfter", "maxHeapSize"],

@@ -12,6 +12,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: true,
   asyncContext: true,
   crossConnection: true,
+  exactSelf: true,
   compress: true,
   idleClock: true,
   ignores: ["fullsweepAfter", "maxHeapSize"],

@@ -15,6 +15,7 @@ export const capabilities = Object.freeze<Capabilities>({
   abort: true,
   asyncContext: true,
   crossConnection: true,
+  exactSelf: true,
   compress: true,
   idleClock: true,
   ignores: [

@@ -263,6 +263,8 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
     case "unsubscribe":
       return topic.unsubscribe(self);
     case "members":
+      // A topic in a worker, where `self` is not exact, asks for the number of its members.
+      if ("count" in topic) return (topic as Counted).count().then((count) => `${count} ${count}`);
       return `${topic.size} ${[...topic.members()].length}`;
     case "publish":
       return topic.publish(action.messages as Messages, sendOptions(self, action));
@@ -278,6 +280,10 @@ const performOnTopic = (self: Self<unknown>, { subscriptions }: Running, action:
       return topic.stop(action.reason, action.detail, sendOptions(self, action));
   }
 };
+
+interface Counted {
+  count(): Promise<number>;
+}
 
 const sendOptions = (self: Self<unknown>, { except, volatile }: Sending): SendOptions => {
   const excepted = except?.map((one) => (one === "self" ? self : (one as Address)));

@@ -389,7 +389,7 @@ export const topics: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "an address reaches its connection, and nobody when it is forged or its connection has ended",
+    name: "an address reaches its connection, and nobody when it is forged",
     needs: ["crossConnection"],
     run: async (host) => {
       const [a, b] = [await join(host, []), await join(host, [])];
@@ -402,6 +402,17 @@ export const topics: readonly ConformanceCase[] = [
       equal(await b.act({ do: "stopAt", to: address, reason: "kicked", detail: { code: 4001 } }), "true", "stop");
       equal(await a.client.next(), ["close", 4001, ""], "the client got");
       await expectEnd(a, "error kicked");
+      closeAll(b);
+    },
+  },
+  {
+    name: "after the end of a connection, it is known that its address reaches nobody",
+    needs: ["crossConnection", "exactSelf"],
+    run: async (host) => {
+      const [a, b] = [await join(host, []), await join(host, [])];
+      const address = await a.act({ do: "address" });
+      await a.act({ do: "stop", reason: "normal" });
+      await expectEnd(a, "normal");
       equal(await b.act({ do: "sendTo", to: address, info: "late" }), "false", "send after the end");
       equal(await b.act({ do: "stopAt", to: address, reason: "late" }), "false", "stop after the end");
       closeAll(b);
@@ -548,7 +559,7 @@ export const topics: readonly ConformanceCase[] = [
   },
   {
     name: "a volatile message is not sent to a member for whom something is buffered",
-    needs: ["crossConnection", "drain"],
+    needs: ["crossConnection", "drain", "exactSelf"],
     run: async (host) => {
       const topic = newTopic();
       const [slow, other] = [await join(host, [topic]), await join(host, [topic])];
