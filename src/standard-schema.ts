@@ -72,14 +72,20 @@ export const validateSync = <Output>(
   throw asyncError(schema["~standard"].vendor);
 };
 
+/** A large value may have as many issues as parts. */
+const MAX_DESCRIBED = 5;
+
 /** Says what is wrong, and where: `tasks.0.title: expected string`. For developers, not for clients. */
-export const describeIssues = (issues: readonly SchemaIssue[]): string =>
-  issues
+export const describeIssues = (issues: readonly SchemaIssue[]): string => {
+  const shown = issues
+    .slice(0, MAX_DESCRIBED)
     .map(({ message, path = [] }) => {
       const keys = path.map((part) => String(typeof part === "object" ? part.key : part));
       return keys.length === 0 ? message : `${keys.join(".")}: ${message}`;
     })
     .join("; ");
+  return issues.length > MAX_DESCRIBED ? `${shown}; and ${issues.length - MAX_DESCRIBED} more` : shown;
+};
 
 /** Whether the value is a Standard Schema. */
 export const isSchema = (value: unknown): value is StandardSchema => {

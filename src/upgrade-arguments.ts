@@ -1,7 +1,7 @@
 /** The arguments after the handler in a call of `upgrade`, `host` or `connect`: `arg` and `options`. */
 import { codedTypeError } from "./error-codes.ts";
 import { isOptionName, type WebSockOptions } from "./options.ts";
-import { type Callback, type Callbacks, callbacksOf } from "./session/handler.ts";
+import { type Callbacks, callbacksOf } from "./session/handler.ts";
 
 /** An object without properties that are named like options, except `headers`, which requests have, too. */
 type WithoutOptions = { readonly [Name in Exclude<keyof WebSockOptions, "headers">]?: undefined };
@@ -56,7 +56,7 @@ const looksLikeOptions = (arg: unknown): arg is object => {
  * Whether a function certainly takes no argument. `length` is also 0 for parameters with a default value and for rest
  * parameters, so the parameter list in the source must be empty, too. Native and bound functions have no source.
  */
-const takesNothing = (init: Callback): boolean => {
+export const takesNothing = (init: (...args: never) => unknown): boolean => {
   if (init.length > 0) return false;
   const source = Function.prototype.toString.call(init);
   return /^[^(]*\(\s*\)/.test(source) && !/\barguments\b|\[native code\]/.test(source);

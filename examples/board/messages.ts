@@ -9,7 +9,7 @@ const who = z.array(z.string());
 export const Command = z.discriminatedUnion("type", [
   z.object({ type: z.literal("add"), title: z.string().max(200) }),
   z.object({ type: z.literal("move"), id: z.number(), column: z.int().min(0).lt(COLUMNS.length) }),
-  z.object({ type: z.literal("kick"), name: z.string() }),
+  z.object({ type: z.literal("kick"), name: z.string().max(200) }),
 ]);
 
 export const Event = z.discriminatedUnion("type", [

@@ -15,11 +15,20 @@ const ZOD_THROWS = ". (A schema of zod also becomes asynchronous if one of its f
 
 /**
  * Whether a schema validates asynchronously, as far as that can be known before it is used: of valibot, every schema; of
- * zod, one with a promise or an `async` function that is visible in its definition; of other libraries, one that answers
+ * zod 4, one with a promise or an `async` function that is visible in its definition; of other libraries, one that answers
  * `undefined` with a promise. (Schemas of arktype are always synchronous.)
  */
 export const isAsyncSchema = (schema: StandardSchema): boolean =>
-  schema["~standard"].vendor === "zod" ? hasAsyncPart(schema, new Set()) : answersLater(schema);
+  schema["~standard"].vendor === "zod" && "_zod" in schema ? zodIsAsync(schema) : answersLater(schema);
+
+const zodIsAsync = (schema: object): boolean => {
+  try {
+    return hasAsyncPart(schema, new Set());
+  } catch {
+    // The schema of a `z.lazy` is defined later.
+    return false;
+  }
+};
 
 const answersLater = (schema: StandardSchema): boolean => {
   try {
@@ -32,6 +41,9 @@ const answersLater = (schema: StandardSchema): boolean => {
     return false;
   }
 };
+
+/** A `z.lazy` may create a new schema each time. */
+const MAX_PARTS = 1_000;
 
 /** A schema or check of zod. */
 interface ZodPart {
@@ -47,7 +59,7 @@ interface ZodDefinition {
 /** Looks for `async` functions in the definition of a schema of zod, and in the schemas and checks of which it consists. */
 const hasAsyncPart = (part: unknown, seen: Set<unknown>): boolean => {
   if (typeof part === "function") return part.constructor.name === "AsyncFunction";
-  if (typeof part !== "object" || part === null || seen.has(part)) return false;
+  if (typeof part !== "object" || part === null || seen.has(part) || seen.size > MAX_PARTS) return false;
   seen.add(part);
   const zod = (part as Partial<ZodPart>)._zod;
   if (zod !== undefined) {
@@ -57,5 +69,8 @@ const hasAsyncPart = (part: unknown, seen: Set<unknown>): boolean => {
   }
   // What else a definition has: arrays and objects of parts. Instances of other classes are values.
   const isPlain = Array.isArray(part) || Object.getPrototypeOf(part) === Object.prototype;
-  return isPlain && Object.values(part).some((value) => hasAsyncPart(value, seen));
+  if (!isPlain) return false;
+  // A default value may be computed by a function of the application.
+  const keys = Object.keys(part).filter((key) => key !== "defaultValue");
+  return keys.some((key) => hasAsyncPart(Reflect.get(part, key), seen));
 };

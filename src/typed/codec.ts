@@ -2,8 +2,10 @@
 import { codedTypeError } from "../error-codes.ts";
 import { show } from "../known-keys.ts";
 import { binary, type DataMessage, json, type OutMessage, text } from "../message.ts";
+import { isPromiseLike } from "../promise-like.ts";
 import {
   describeIssues,
+  type Immutable,
   type InputOf,
   isSchema,
   type SchemaResult,
@@ -55,7 +57,7 @@ export type MessageCodec =
 export const encoder = <Out extends StandardSchema>(
   out: Out,
   codec?: MessageCodec,
-): ((message: InputOf<Out>) => OutMessage) => {
+): ((message: Immutable<InputOf<Out>>) => OutMessage) => {
   checkSchema("out", out);
   if (isAsyncSchema(out)) throw asyncOut(out["~standard"].vendor);
   checkCodec(codec);
@@ -65,14 +67,20 @@ export const encoder = <Out extends StandardSchema>(
 
 /** Creates the function that decodes a message of a client. What cannot be decoded has an issue. */
 export const decoder = (codec: MessageCodec | undefined): ((message: DataMessage) => SchemaResult<unknown>) => {
-  const { opcode, decode } = (codec ?? JSON_TEXT) as MessageCodec & { readonly decode: (data: unknown) => unknown };
+  const { opcode } = codec ?? JSON_TEXT;
+  const its = (codec ?? JSON_TEXT) as { decode(data: unknown): unknown };
   return (message) => {
     if (message.opcode !== opcode) return { issues: [{ message: `expected a ${opcode} message` }] };
+    let value: unknown;
     try {
-      return { value: decode(message.data) };
+      value = its.decode(message.data);
     } catch (error) {
       return { issues: [{ message: error instanceof Error ? error.message : String(error) }] };
     }
+    if (!isPromiseLike(value)) return { value };
+    // What a client sends must not become an unhandled rejection.
+    value.then(undefined, () => undefined);
+    throw codedTypeError("WEBSOCK_INVALID_OPTION", '"decode" of the codec must not return a promise');
   };
 };
 
@@ -87,7 +95,16 @@ const JSON_TEXT = { opcode: "text", decode: (data: string): unknown => JSON.pars
 const encodeWith = (codec: MessageCodec | undefined): ((value: unknown) => OutMessage) => {
   // json() has better error messages than JSON.stringify.
   if (codec === undefined) return json;
-  return codec.opcode === "text" ? (value) => text(codec.encode(value)) : (value) => binary(codec.encode(value));
+  const encodes = (value: unknown): string | Uint8Array => {
+    const data: unknown = codec.encode(value);
+    if (codec.opcode === "text" ? typeof data === "string" : data instanceof Uint8Array) return data as Uint8Array;
+    const expected = codec.opcode === "text" ? "a string" : "a Uint8Array";
+    throw codedTypeError(
+      "WEBSOCK_NOT_SERIALIZABLE",
+      `"encode" of the codec must return ${expected}, not ${show(data)}`,
+    );
+  };
+  return codec.opcode === "text" ? (value) => text(encodes(value)) : (value) => binary(encodes(value));
 };
 
 const checkOut = (out: StandardSchema, message: unknown): unknown => {

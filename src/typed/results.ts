@@ -91,7 +91,7 @@ export const stop = <State, Message = never>(
 /**
  * From the result of a typed handler to that of an ordinary one.
  *
- * @throws InvalidMessage for a message that does not fit, TypeError for a value that is not a {@link TypedResult}
+ * @throws TypeError for a value that is not a {@link TypedResult}
  */
 export const untyped = <Message, State>(
   result: TypedResult<Message, State>,
@@ -99,17 +99,53 @@ export const untyped = <Message, State>(
   callback: CallbackName,
 ): HandleResult<State> => {
   if (Array.isArray(result)) {
-    const [tag] = result;
-    if (tag === "ok") return result;
-    if (tag === "push" && result.length === 3) return ["push", encodeAll(result[1], encode), result[2]];
-    if (tag === "stop" && result.length === 4)
-      return untypedStop(result[1], result[3], withMessages(result[2], encode));
+    const [tag, , options] = result as readonly unknown[];
+    if (tag === "ok" && result.length === 2) return result as HandleResult<State>;
+    if (tag === "push" && result.length === 3 && Array.isArray(result[1]))
+      return ["push", encodedLater(() => encodeAll(result[1], encode)), result[2]];
+    if (tag === "stop" && result.length === 4 && typeof options === "object" && !Array.isArray(options))
+      return untypedStop(result[1], result[3], stopOptions(result[2] ?? {}, encode));
   }
   throw codedTypeError(
     "WEBSOCK_INVALID_RESULT",
     `"${callback}" returned ${show(result)}; it must return ok(…), push(…), pushAll(…) or stop(…) of websock-js/typed`,
   );
 };
+
+const stopOptions = <Message>(
+  options: TypedStopOptions<Message>,
+  encode: (message: Message) => OutMessage,
+): StopOptions => {
+  const { messages, ...others } = options;
+  return messages === undefined
+    ? (options as StopOptions)
+    : { ...others, messages: encodedLater(() => encodeAll(messages, encode)) };
+};
+
+/**
+ * Messages of a result. If they cannot be encoded, the error is thrown when they are sent: by then, the state of the
+ * result is recorded, which `terminate` receives.
+ */
+const encodedLater = (encodeMessages: () => readonly OutMessage[]): readonly OutMessage[] => {
+  try {
+    return encodeMessages();
+  } catch (error) {
+    return [new UnsendableMessage(error)];
+  }
+};
+
+class UnsendableMessage implements OutMessage {
+  readonly opcode = "text";
+  readonly #error: unknown;
+
+  constructor(error: unknown) {
+    this.#error = error;
+  }
+
+  get data(): never {
+    throw this.#error;
+  }
+}
 
 /** Replaces the typed messages in the options of a stop. Other options are checked where they are used. */
 export const withMessages = <Message>(

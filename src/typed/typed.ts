@@ -6,6 +6,7 @@ import { isPromiseLike } from "../promise-like.ts";
 import type { HandleResult } from "../result.ts";
 import { type CallbackName, callbacksOf } from "../session/handler.ts";
 import {
+  type Immutable,
   type InputOf,
   type OutputOf,
   type SchemaIssue,
@@ -13,6 +14,7 @@ import {
   type StandardSchema,
   validate,
 } from "../standard-schema.ts";
+import { takesNothing } from "../upgrade-arguments.ts";
 import type { Awaitable, CloseReason, Self, WebSock } from "../websock.ts";
 import { checkSchema, decoder, encoder, type MessageCodec } from "./codec.ts";
 import { InvalidMessage } from "./errors.ts";
@@ -123,8 +125,8 @@ type HandlesTypedInfo<Received, Sent, Arg, State, Info> = [Info] extends [never]
 /** Creates a typed handler that receives infos of the type `Info`: {@link typed} with a type argument. */
 export type TypedWith<Info> = <In extends StandardSchema, Out extends StandardSchema, Arg = void, State = unknown>(
   schemas: MessageSchemas<In, Out>,
-  callbacks: TypedCallbacks<OutputOf<In>, InputOf<Out>, Arg, State, Info> &
-    HandlesTypedInfo<OutputOf<In>, InputOf<Out>, Arg, State, Info>,
+  callbacks: TypedCallbacks<OutputOf<In>, Immutable<InputOf<Out>>, Arg, State, Info> &
+    HandlesTypedInfo<OutputOf<In>, Immutable<InputOf<Out>>, Arg, State, Info>,
 ) => TypedHandler<InputOf<In>, OutputOf<Out>, Arg, State, Info>;
 
 /**
@@ -152,7 +154,7 @@ export type TypedWith<Info> = <In extends StandardSchema, Out extends StandardSc
  */
 export function typed<In extends StandardSchema, Out extends StandardSchema, Arg = void, State = unknown>(
   schemas: MessageSchemas<In, Out>,
-  callbacks: TypedCallbacks<OutputOf<In>, InputOf<Out>, Arg, State>,
+  callbacks: TypedCallbacks<OutputOf<In>, Immutable<InputOf<Out>>, Arg, State>,
 ): TypedHandler<InputOf<In>, OutputOf<Out>, Arg, State>;
 export function typed<Info>(): TypedWith<Info>;
 export function typed(...args: readonly unknown[]): unknown {
@@ -196,7 +198,7 @@ const create = (
     result: Awaitable<TypedResult<unknown, unknown>>,
   ): Awaitable<HandleResult<unknown>> =>
     isPromiseLike(result)
-      ? result.then((settled) => untyped(settled, encode, callback))
+      ? Promise.resolve(result).then((settled) => untyped(settled, encode, callback))
       : untyped(result, encode, callback);
   const handle = (
     result: SchemaResult<unknown>,
@@ -212,7 +214,10 @@ const create = (
   const { handleControl, handleInfo, terminate } = callbacks;
   return {
     name,
-    init: (arg, self) => encoded("init", callbacks.init(arg, typedSelfOf(self))),
+    // Without parameters, like the application's: `upgrade` then refuses options in the place of the argument.
+    init: takesNothing(callbacks.init)
+      ? () => encoded("init", callbacks.init(undefined, undefined as never))
+      : (arg, self) => encoded("init", callbacks.init(arg, typedSelfOf(self))),
     handleIn: (message, state, self) => {
       const typedSelf = typedSelfOf(self);
       const decoded = decode(message);
@@ -221,7 +226,9 @@ const create = (
         "handleIn",
         isPromiseLike(result)
           ? // While the schema is pending, the message still waits: if the end is decided meanwhile, it is dropped.
-            result.then((settled) => (self.signal.aborted ? ok(state) : handle(settled, message, state, typedSelf)))
+            Promise.resolve(result).then((settled) =>
+              self.signal.aborted ? ok(state) : handle(settled, message, state, typedSelf),
+            )
           : handle(result, message, state, typedSelf),
       );
     },

@@ -79,3 +79,15 @@ test("the rejection of a check that nobody awaits does not end the process", asy
   process.off("unhandledRejection", listener);
   expect(rejections).toEqual([]);
 });
+
+test("schemas of zod that are defined later, or compute a part, are not an obstacle", () => {
+  const callbacks = { init: () => ok(0), handleIn: (_message: unknown, n: number) => ok(n) };
+  const withLater = z.object({ child: z.lazy(() => Later) });
+  typed({ in: z.unknown(), out: withLater }, callbacks);
+  const Later = z.string();
+  const tree = (): z.ZodType => z.object({ left: z.lazy(tree), right: z.lazy(tree) });
+  typed({ in: z.unknown(), out: tree() }, callbacks);
+  let ids = 0;
+  typed({ in: z.unknown(), out: z.object({ id: z.number().default(() => ++ids) }) }, callbacks);
+  expect(ids).toBe(0);
+});

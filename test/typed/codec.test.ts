@@ -90,3 +90,42 @@ test("bytes in a schema are sent with MessagePack", async () => {
   const { data } = await client.receive();
   expect(decode(data as Uint8Array)).toEqual({ name: "a", bytes: new Uint8Array([2, 1]) });
 });
+
+test("a codec may be a class instance", async () => {
+  class Codec {
+    readonly opcode = "text";
+    readonly #prefix = "v1 ";
+    encode(value: unknown) {
+      return this.#prefix + JSON.stringify(value);
+    }
+    decode(data: string): unknown {
+      return JSON.parse(data.slice(this.#prefix.length));
+    }
+  }
+  const Echo = typed(
+    { in: anything, out: anything, codec: new Codec() },
+    { init: () => ok(0), handleIn: (message, n) => push(message, n) },
+  );
+  const client = await connect(Echo);
+  client.send("v1 [1]");
+  await client.settled();
+  expect(client.received).toEqual([{ opcode: "text", data: "v1 [1]" }]);
+});
+
+test("a codec that decodes asynchronously is an error of the handler, whatever the client sends", async () => {
+  const codec = { opcode: "text", encode: JSON.stringify, decode: async (data: string) => JSON.parse(data) } as const;
+  const Echo = typed({ in: anything, out: anything, codec }, { init: () => ok(0), handleIn: (_message, n) => ok(n) });
+  const client = await connect(Echo);
+  client.send("{");
+  expect((await client.ended).code).toBe(1011);
+  expect(client.errors.map(String)).toEqual([expect.stringMatching(/"decode" of the codec must not return a promise/)]);
+});
+
+test.each([
+  ["text", () => undefined as never, "a string, not undefined"],
+  ["text", () => new Uint8Array() as never, "a string, not a Uint8Array"],
+  ["binary", async () => new Uint8Array(), "a Uint8Array, not a Promise"],
+] as const)("a codec for %s that encodes to something else", (opcode, encode, message) => {
+  const codec = { opcode, encode, decode: (data: unknown) => data } as unknown as MessageCodec;
+  expect(() => encoder(anything, codec)({})).toThrow(`"encode" of the codec must return ${message}`);
+});

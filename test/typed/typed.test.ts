@@ -408,6 +408,80 @@ describe("callbacks and self", () => {
   });
 });
 
+describe("a result with a message that does not fit", () => {
+  const wrong = { type: "said" } as Said;
+  const { zod } = libraries;
+
+  test("of init: terminate receives the state, as for an ordinary message that may not be sent", async () => {
+    const ended: unknown[] = [];
+    const Wrong = typed(zod!, {
+      init: () => push(wrong, "state"),
+      handleIn: (_message, state) => ok(state),
+      terminate: (reason, state) => void ended.push(reason, state),
+    });
+    const client = await connect(Wrong);
+    expect((await client.ended).code).toBe(1011);
+    expect(ended).toEqual([{ error: expect.any(InvalidMessage) }, "state"]);
+    expect(client.errors).toHaveLength(1);
+  });
+
+  test.each([
+    ["push", (n: number) => push(wrong, n)],
+    ["pushAll", (n: number) => pushAll([said("a", 1), wrong], n)],
+    ["stop", (n: number) => stop("normal", n, { messages: [wrong] })],
+  ])("of handleIn, %s: terminate receives its state", async (_name, result) => {
+    const ended: unknown[] = [];
+    const Wrong = typed(zod!, {
+      init: () => ok(1),
+      handleIn: async (_message, n) => result(n + 1),
+      terminate: (reason, n) => void ended.push(reason, n),
+    });
+    const client = await connect(Wrong);
+    say(client, "a");
+    expect((await client.ended).code).toBe(1011);
+    expect(sent(client)).toEqual([]);
+    expect(ended).toEqual([{ error: expect.any(InvalidMessage) }, 2]);
+  });
+
+  test("is dropped unchecked after the end was decided", async () => {
+    const gate = deferred();
+    const Wrong = typed(zod!, {
+      init: () => ok(0),
+      handleIn: (_message, n, self) => {
+        self.stop("normal");
+        return gate.promise.then(() => push(wrong, n));
+      },
+    });
+    const client = await connect(Wrong);
+    say(client, "a");
+    gate.resolve();
+    expect(await client.ended).toMatchObject({ code: 1000, reason: "normal" });
+    await client.settled();
+    expect(client.errors).toEqual([]);
+  });
+});
+
+test("results of websock-js, and others that are none, are errors that say so", async () => {
+  const results = [
+    ["push", { opcode: "text", data: "a" }, 0],
+    ["stop", "x", { code: 4000 }],
+    ["stop", "x", [4000, "text"], 0],
+    ["ok"],
+    undefined,
+  ];
+  for (const result of results) {
+    const Wrong = typed(libraries.zod!, { init: () => result as never, handleIn: (_message, n) => ok(n) });
+    const client = await connect(Wrong);
+    expect((await client.ended).code).toBe(1011);
+    expect(client.errors.map(String)).toEqual([expect.stringMatching(/WEBSOCK_INVALID_RESULT/)]);
+  }
+});
+
+test("options in the place of an argument that init does not take are refused, as for an ordinary handler", async () => {
+  const Echo = typed(libraries.zod!, { init: () => ok(0), handleIn: (_message, n) => ok(n) });
+  await expect(connect(Echo, { origins: "*" } as never)).rejects.toThrow("pass options after arg");
+});
+
 describe("topics", () => {
   test("members receive typed messages, which are checked and encoded once", async () => {
     let checks = 0;

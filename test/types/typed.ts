@@ -9,6 +9,7 @@ import { type Address, Presence, PubSub } from "websock-js/pubsub";
 import {
   type ClientMessage,
   encoder,
+  type Immutable,
   type MessageCodec,
   ok,
   push,
@@ -43,7 +44,7 @@ const Board = typed(schemas, {
   handleIn: (command, state, self) => {
     same<typeof command, Command>(true);
     same<typeof state, { user: string; n: number }>(true);
-    same<typeof self, TypedSelf<Event>>(true);
+    same<typeof self, TypedSelf<Immutable<Event>>>(true);
     self.push({ type: "at", at: new Date() });
     if (command.type === "add" && command.title === "bye")
       return stop("normal", state, { code: 4000, messages: [{ type: "task", id: 2 }] });
