@@ -127,6 +127,7 @@ interface Room {
   readonly earlier: Set<Room>;
   /** When the phase ends at the latest. */
   deadline: number;
+  endedAt: number;
   /** The pending callback: that of an event, or `join`. */
   pending: Event | "join" | undefined;
   readonly waiting: Event[];
@@ -197,11 +198,11 @@ class ModelClient {
       this.sendEnd(former, "phx_close");
       this.end(former, "rejoined");
     }
-    if (this.rooms.size + this.completing.length >= MAX_TOPICS) {
+    const earlier = new Set(this.completing.filter((its) => its.topic === topic));
+    if (this.rooms.size + this.completing.length - Math.min(earlier.size, 1) >= MAX_TOPICS) {
       this.answer([joinRef, ref], topic, "error", { reason: "too many channels joined" });
       return;
     }
-    const earlier = new Set(this.completing.filter((its) => its.topic === topic));
     const room: Room = {
       topic,
       joinRef: joinRef ?? ref!,
@@ -209,14 +210,15 @@ class ModelClient {
       joinWork,
       phase: "waits",
       earlier,
-      deadline: this.world.now + JOIN_TIMEOUT,
+      deadline: Math.max(...Array.from(earlier, ({ endedAt }) => endedAt + JOIN_TIMEOUT)),
+      endedAt: 0,
       pending: undefined,
       waiting: [],
       count: undefined,
       reason: "",
     };
     this.rooms.set(topic, room);
-    if (earlier.size === 0) this.begin(room, this.world.now);
+    if (room.deadline <= this.world.now) this.begin(room, this.world.now);
   }
 
   private begin(room: Room, now: number): void {
@@ -338,7 +340,8 @@ class ModelClient {
         this.begin(room, room.deadline);
       } else {
         this.answer([room.joinRef, room.ref], room.topic, "error", { reason: "join timeout" });
-        this.end(room, "closed");
+        this.errors++;
+        this.end(room, "error");
       }
     }
   }
@@ -350,6 +353,7 @@ class ModelClient {
 
   private end(room: Room, reason: string): void {
     room.phase = "ended";
+    room.endedAt = this.world.now;
     room.reason = reason;
     room.waiting.length = 0;
     this.rooms.delete(room.topic);
