@@ -6,7 +6,7 @@ import { withCode } from "../error-codes.ts";
  * 1011. `terminate` cannot run, because the worker is gone. The error is reported to `onError` for each connection.
  *
  * ```ts
- * attach(server, { onError: (error) => error instanceof HeapExceeded && alarm(error) });
+ * attach(server, { onError: (error) => error instanceof HeapExceeded && console.error(error) });
  * ```
  */
 export class HeapExceeded extends Error {
@@ -23,7 +23,7 @@ export class HeapExceeded extends Error {
  * are closed with 1011, and reported, as with {@link HeapExceeded}.
  *
  * ```ts
- * attach(server, { onError: (error) => error instanceof CallbackTimeout && alarm(error) });
+ * attach(server, { onError: (error) => error instanceof CallbackTimeout && console.error(error) });
  * ```
  */
 export class CallbackTimeout extends Error {
@@ -41,7 +41,7 @@ export class CallbackTimeout extends Error {
  * reported, as with {@link HeapExceeded}.
  *
  * ```ts
- * attach(server, { onError: (error) => error instanceof WorkerExited && alarm(error.cause) });
+ * attach(server, { onError: (error) => error instanceof WorkerExited && console.error(error.cause) });
  * ```
  */
 export class WorkerExited extends Error {
@@ -59,7 +59,7 @@ export class WorkerExited extends Error {
  * but counted in `stats.refused`.
  *
  * ```ts
- * terminate: (reason) => typeof reason === "object" && reason.error instanceof NoWorker;
+ * const isRefused = (reason: CloseReason) => typeof reason === "object" && reason.error instanceof NoWorker;
  * ```
  */
 export class NoWorker extends Error {

@@ -23,9 +23,11 @@ type HandlerOf<Module> = Module extends { readonly default: infer Handler } ? Ha
 
 /** The type of the argument of `init`. */
 type ArgOf<Handler> = Handler extends { readonly init: (...args: infer Args) => unknown }
-  ? Args extends readonly [infer Arg, ...unknown[]]
-    ? Arg
-    : void
+  ? Args extends readonly []
+    ? void
+    : Args extends readonly [infer Arg, ...unknown[]]
+      ? Arg
+      : unknown
   : unknown;
 
 /** The type of the infos. */
@@ -40,7 +42,7 @@ type InfoOf<Handler> = Handler extends { readonly handleInfo: (info: infer Info,
  * @typeParam Info the type of the infos
  */
 export interface Isolated<Arg, Info> extends WebSock<Arg, unknown, Info> {
-  /** Counters. */
+  /** Numbers of workers, connections and what has happened to them. */
   readonly stats: IsolateStats;
   /**
    * Closes all connections of the handler with 1001, and ends the workers when `terminate` of each has finished.
@@ -55,13 +57,12 @@ export interface Isolated<Arg, Info> extends WebSock<Arg, unknown, Info> {
  * Create it once, when the process starts, and pass it to `upgrade` like any other handler.
  *
  * ```ts
- * const Chat = isolate<typeof import("./chat.js")>(new URL("./chat.js", import.meta.url), {
- *   workers: 4,
- *   maxHeapSize: 256,
- *   maxCallbackTime: 5_000,
- * });
- * app.get("/chat", (req) => upgrade(req, Chat, { user: req.user }));
+ * const Chat = isolate(new URL("./chat.js", import.meta.url), { workers: 4, maxHeapSize: 256, maxCallbackTime: 5_000 });
+ *
+ * app.get("/chat", (req) => upgrade(req, Chat, { user: req.headers["x-user"] }));
  * ```
+ *
+ * `isolate<typeof import("./chat.js")>(…)` infers the types of the argument and of the infos.
  *
  * The argument of `init`, and infos, are copied by structured clone: they must not contain functions, and instances of
  * classes lose their class. Otherwise the connection is closed with 1011, and the error is reported to `onError`.

@@ -32,6 +32,8 @@ const NAME = "websock-js";
  * the first connection is opened: connections that are already open are not measured.
  *
  * ```ts
+ * import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+ * import { MeterProvider } from "@opentelemetry/sdk-metrics";
  * import { instrument } from "websock-js/opentelemetry";
  *
  * const exporter = new PrometheusExporter({ port: 9464 });

@@ -6,12 +6,13 @@ import { pathToFileURL } from "node:url";
 import { Socket } from "phoenix";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { DataMessage } from "websock-js";
-import { connect } from "websock-js/testing";
+import { isolate } from "websock-js/isolate";
+import { connect, testPubSub } from "websock-js/testing";
 import { WebSocket } from "ws";
 import { blocksOf, compiledDocumentation, pages, startFile } from "../support/documentation.ts";
 import { TextClient } from "../support/text-client.ts";
 
-const GUIDES = ["handler", "binary", "streaming", "channels"].map((name) => `docs/${name}.md`);
+const GUIDES = ["handler", "binary", "streaming", "channels", "isolation"].map((name) => `docs/${name}.md`);
 const documentation = compiledDocumentation(GUIDES);
 const loaded = new Set<string>();
 
@@ -118,6 +119,16 @@ test("channels.md: the server", async () => {
   });
   expect(await refused).toEqual({ reason: "members only" });
   expect(await new TextClient(`${address}/websocket?vsn=2.0.0`).refusal()).toBe(403);
+});
+
+test("isolation.md: handlers in a worker", async () => {
+  const Chat = isolate(pathToFileURL(pathOf("isolation", "chat")), { workers: 1 });
+  const Room = isolate(pathToFileURL(pathOf("isolation", "room")), { workers: 1, pubsub: testPubSub() });
+  onTestFinished(async () => void (await Promise.all([Chat.close(), Room.close()])));
+  for (const client of [await connect(Chat, { user: "ada" }), await connect(Room)]) {
+    client.send("hi");
+    expect(await client.receive()).toEqual({ opcode: "text", data: "hi" });
+  }
 });
 
 test("every file of every page is run by a test", () => {

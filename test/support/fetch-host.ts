@@ -200,7 +200,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
     expect(reported).toEqual([
       'reported a client offered the subprotocols "a", "b", but the route /offers (offers) selected none: browsers and ' +
         "most other clients then fail the connection (ConnectionLost). List those that the route supports in the option " +
-        '"subprotocols", for example ["a", "b"]',
+        '"subprotocols", for example ["a", "b"] (WEBSOCK_NO_SUBPROTOCOL)',
     ]);
   });
 
@@ -214,7 +214,7 @@ const testAll = ({ knock, open, events, program }: Knocker): void => {
 
   test("a second upgrade throws", async () => {
     (await open("/twice")).close();
-    await events("this request has already been upgraded");
+    await events("this request has already been upgraded (WEBSOCK_ALREADY_ANSWERED)");
   });
 
   test("options without effect are reported, each once", async () => {

@@ -38,26 +38,44 @@ export interface SharedPubSub {
    * The topic of this name.
    *
    * @typeParam Info the type of the infos that its members receive. Default: none
+   * @param name the name of the topic
    * @throws TypeError for a name that is not a string, RangeError unless it has 1 to 512 UTF-16 units
    */
   topic<Info = never>(name: string): SharedTopic<Info>;
-  /** The address of a connection of this worker. It is valid until the connection ends. */
+  /**
+   * The address of a connection of this worker. It is valid until the connection ends.
+   *
+   * @param self the connection
+   */
   address<Info>(self: AnySelf<Info>): Address<Info>;
   /**
    * Sends an info to the `handleInfo` of the connection with this address.
    *
+   * @param to the address
+   * @param info a value that structured clone can copy
    * @returns `false` if it is no address; `true` is no promise that the info arrives
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean;
   /**
    * Ends the connection with this address, as `self.stop` does.
    *
+   * @param to the address
+   * @param reason why the connection is closed
+   * @param detail the close code, the close reason text, and messages to send first. Default: none
    * @returns `false` if it is no address; `true` is no promise that the connection exists
    */
   stop(to: Address<never>, reason: string, detail?: StopDetail): boolean;
-  /** The names of the topics to which a connection of this worker is subscribed, also while its `init` is pending. */
+  /**
+   * The names of the topics to which a connection of this worker is subscribed, also while its `init` is pending.
+   *
+   * @param self the connection
+   */
   topicsOf(self: AnySelf<never>): string[];
-  /** Sends an info to the listeners of all nodes: those of `onNodesInfo` in their main threads. */
+  /**
+   * Sends an info to the listeners of all nodes: those of `onNodesInfo` in their main threads.
+   *
+   * @param info a value that structured clone can copy
+   */
   broadcastToNodes(info: unknown): void;
 }
 

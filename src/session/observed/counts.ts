@@ -3,10 +3,12 @@ import type { WireTally } from "../../transport.ts";
 
 /** The number of messages of one kind, and the bytes of their payloads. */
 export class Tally {
+  /** The number of messages. */
   messages = 0;
   /** The size of their payloads in bytes, before compression and without frame headers. */
   bytes = 0;
 
+  /** @internal */
   add(size: number): void {
     this.messages++;
     this.bytes += size;
@@ -15,10 +17,15 @@ export class Tally {
 
 /** The messages of one direction. */
 export class Traffic {
+  /** Text messages. */
   readonly text = new Tally();
+  /** Binary messages. */
   readonly binary = new Tally();
+  /** Pings; `undefined` on hosts that do not show them. */
   readonly ping: Tally | undefined;
+  /** Pongs; `undefined` on hosts that do not show them. */
   readonly pong: Tally | undefined;
+  /** Close frames. */
   readonly close = new Tally();
   /** @internal */
   readonly wire: WireTally | undefined;
@@ -46,6 +53,7 @@ export class Traffic {
     return this.wire?.compressedBytes;
   }
 
+  /** For `JSON.stringify`: the numbers, with those that are computed. */
   toJSON(): object {
     const { text, binary, ping, pong, close, frames, compressedBytes } = this;
     return { text, binary, ping, pong, close, frames, compressedBytes };
@@ -175,8 +183,11 @@ export class CallbackCounts {
 
 /** What is counted for a connection. The numbers change while the connection is open. */
 export class ConnectionCounts {
+  /** What the client has sent. */
   readonly received: Traffic;
+  /** What was sent to the client. */
   readonly sent: Traffic;
+  /** The callbacks of the handler. */
   readonly callbacks: CallbackCounts;
   /** The most that has ever waited. */
   readonly most: { -readonly [Name in keyof Waiting]: number } = { messages: 0, bytes: 0, infos: 0, buffered: 0 };

@@ -222,7 +222,7 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
     client.drop();
     expect(await logged(2)).toEqual([
       "init ada",
-      "terminate ada 2 ConnectionLost: the connection was lost without a close frame undefined undefined",
+      "terminate ada 2 ConnectionLost: the connection was lost without a close frame (WEBSOCK_CONNECTION_LOST) undefined undefined",
     ]);
   });
 
@@ -244,7 +244,7 @@ describe.skipIf(!haveRuntime("workerd"))("a hibernating Durable Object", async (
     client.drop();
     expect(await logged(2)).toEqual([
       "init ada",
-      "terminate ada 0 ConnectionLost: the connection was lost without a close frame undefined undefined",
+      "terminate ada 0 ConnectionLost: the connection was lost without a close frame (WEBSOCK_CONNECTION_LOST) undefined undefined",
     ]);
     await sleep();
     expect(await ask("/connections")).toBe("0");

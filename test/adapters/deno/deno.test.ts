@@ -16,7 +16,7 @@ await describe("with attach", async () => {
       const socket = await knocker.open("/ping");
       socket.on("ping", () => expect.unreachable());
       socket.send("go");
-      await knocker.events("reported a ping cannot be sent on deno and was dropped");
+      await knocker.events("reported a ping cannot be sent on deno and was dropped (WEBSOCK_NOT_SUPPORTED)");
       socket.close();
     });
 
