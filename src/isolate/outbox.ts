@@ -43,10 +43,13 @@ export class Outbox {
     this.schedule();
   }
 
-  /** @param data a string, or bytes that are the whole of their ArrayBuffer and belong to the library */
+  /** @param data a string, or bytes. They are transferred if they are the whole of their ArrayBuffer, otherwise copied */
   addMessage(kind: number, connection: number, data: string | Uint8Array<ArrayBuffer>): void {
     this.records.push(kind, connection, data);
-    if (typeof data !== "string" && data.length >= TRANSFER_FROM) this.transfers.push(data.buffer);
+    // A message may be a view of a chunk whose rest is not parsed yet.
+    const isTransferred =
+      typeof data !== "string" && data.length >= TRANSFER_FROM && data.length === data.buffer.byteLength;
+    if (isTransferred) this.transfers.push(data.buffer);
     this.schedule();
   }
 

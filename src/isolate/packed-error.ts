@@ -51,6 +51,15 @@ const isCloneable = (value: unknown): boolean => {
 };
 
 export const packError = (error: unknown, depth = 0): Packed => {
+  try {
+    return pack(error, depth);
+  } catch (thrown) {
+    // A property of the error has a getter that throws.
+    return { value: `an error that cannot be read: ${show(thrown)}` };
+  }
+};
+
+const pack = (error: unknown, depth: number): Packed => {
   if (!(error instanceof Error))
     return isCloneable(error)
       ? { value: error }

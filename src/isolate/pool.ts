@@ -1,5 +1,6 @@
 /** The workers of one isolated handler. A worker that ends by itself is replaced. */
 import { NEVER, type Timed } from "../session/clock.ts";
+import { WorkerExited } from "./errors.ts";
 import type { ResolvedIsolateOptions } from "./options.ts";
 import { Thread } from "./thread.ts";
 
@@ -90,15 +91,20 @@ export class Pool {
   private start(place: Place): void {
     const { clock } = this.options;
     place.startedAt = clock.now();
-    place.thread = new Thread(this.url, this.options, {
-      onReady: () => undefined,
-      onCollected: () => this.forcedCollections++,
-      onFailed: (_thread, error) => this.onFailed(place, error),
-    });
+    try {
+      place.thread = new Thread(this.url, this.options, {
+        onCollected: () => this.forcedCollections++,
+        onError: (error) => this.report(error),
+        onFailed: (_thread, error) => this.onFailed(place, error),
+      });
+    } catch (cause) {
+      // The system has no more threads, for example.
+      this.onFailed(place, new WorkerExited("a worker could not be started", { cause }));
+    }
   }
 
   private onFailed(place: Place, error: Error): void {
-    const { clock, onWorkerError } = this.options;
+    const { clock } = this.options;
     const now = clock.now();
     place.thread = undefined;
     this.failures++;
@@ -106,6 +112,14 @@ export class Pool {
     if (now - place.startedAt > MAX_BACKOFF) place.failures = 0;
     const delay = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** place.failures++);
     clock.schedule(place, this.closing === undefined ? now + delay : NEVER);
-    onWorkerError(error);
+    this.report(error);
+  }
+
+  private report(error: unknown): void {
+    try {
+      this.options.onWorkerError(error instanceof Error ? error : new WorkerExited(String(error)));
+    } catch (thrown) {
+      console.error(thrown);
+    }
   }
 }

@@ -68,6 +68,8 @@ export class SharedTopics {
       (this.callsOf(connection, call)[name] as (...args: unknown[]) => void)(...args);
     } catch (error) {
       this.owner.reportError(connection, error);
+      // Somebody may wait for the result.
+      if (name === "subscribe" || name === "size") this.owner.answer(call, name === "size" ? 0 : false);
     }
   }
 
@@ -88,6 +90,8 @@ export class SharedTopics {
       unsubscribe: (topic) => {
         const self = owner.selfOf(connection);
         if (self !== undefined) topicOf(topic).unsubscribe(self);
+        const own = this.subscriptions.get(connection);
+        for (const [number, subscription] of own ?? []) if (subscription.topic === topic) own!.delete(number);
       },
       publish: (topic, messages, options) => topicOf(topic).publish(messages, this.sendOptions(options)),
       broadcast: (topic, info, options) => topicOf(topic).broadcast(info, this.sendOptions(options)),

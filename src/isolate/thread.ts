@@ -1,7 +1,7 @@
 /** The main thread's end of one worker: its connections, and the records that cross. */
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
-import { microtask } from "../adapters/shared/timers.ts";
+import { later, microtask } from "../adapters/shared/timers.ts";
 import { codedTypeError } from "../error-codes.ts";
 import type { OutMessage } from "../message.ts";
 import { NEVER, type Timed } from "../session/clock.ts";
@@ -46,10 +46,13 @@ const OPCODES = ["", "text", "binary", "ping", "pong"] as const;
 /** After how many milliseconds, at the latest, the worker learns that messages have been flushed. */
 const MAX_ACKNOWLEDGE_DELAY = 100;
 
+/** How many milliseconds {@link Thread.close} waits for connections beyond their timeouts. */
+const CLOSE_MARGIN = 1_000;
+
 export interface ThreadEvents {
-  /** The module of the handler is loaded. */
-  onReady(): void;
   onCollected(): void;
+  /** An error that belongs to no connection. */
+  onError(error: unknown): void;
   /** The worker has ended by itself, and so have its connections. */
   onFailed(thread: Thread, error: Error): void;
 }
@@ -100,7 +103,7 @@ export class Thread implements ConnectionThread, Timed {
       new SharedTopics(pubsub, {
         selfOf: (id) => this.connections.get(id)?.session.self,
         answer: (call, result) => this.outbox.add(CALLED, 0, call, result),
-        reportError: (id, error) => this.connections.get(id)?.report(error, undefined),
+        reportError: (id, error) => this.report(id, error, undefined),
       });
     this.outbox = new Outbox(
       port1,
@@ -129,7 +132,10 @@ export class Thread implements ConnectionThread, Timed {
       clock,
       options.maxCallbackTime,
       progress,
-      () => this.outbox.add(PROBE, 0),
+      (posted) => {
+        this.outbox.add(PROBE, 0);
+        later(posted);
+      },
       () => this.kill(new CallbackTimeout(`a callback ran for more than ${options.maxCallbackTime} ms`)),
     );
   }
@@ -147,16 +153,30 @@ export class Thread implements ConnectionThread, Timed {
   connect(session: TopicSession): RelayedConnection {
     const connection = new RelayedConnection(++this.lastId, session, this);
     this.connections.set(connection.id, connection);
+    // `terminate` of the connection may be pending when its socket is closed.
+    if (this.connections.size === 1) this.worker.ref();
     return connection;
   }
 
   /** Closes the connections with 1001, and ends the worker when their `terminate` has finished. */
   async close(): Promise<void> {
     for (const { session } of this.connections.values()) session.stopNow("normal", { code: 1001 });
-    if (this.connections.size > 0) await new Promise<void>((resolve) => (this.onEmpty = resolve));
+    await this.whenEmpty();
     this.hasEnded = true;
     this.stopTimers();
     await this.worker.terminate();
+  }
+
+  /** A worker that does not return to its event loop releases no connection: it is not awaited for ever. */
+  private async whenEmpty(): Promise<void> {
+    if (this.connections.size === 0) return;
+    const { clock } = this.options;
+    const timeouts = Array.from(this.connections.values(), ({ session }) => session.closeTimeout);
+    await new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+      // `terminate` may be pending for `closeTimeout`, after a callback that was pending for as long.
+      clock.schedule({ slot: 0, tick: () => resolve() }, clock.now() + 2 * Math.max(...timeouts) + CLOSE_MARGIN);
+    });
   }
 
   // --- what connections need
@@ -179,7 +199,9 @@ export class Thread implements ConnectionThread, Timed {
     this.connections.delete(connection.id);
     this.unacknowledged.delete(connection);
     this.topics?.forget(connection.id);
-    if (this.connections.size === 0) this.onEmpty?.();
+    if (this.connections.size > 0) return;
+    this.worker.unref();
+    this.onEmpty?.();
   }
 
   private addFlushed(): void {
@@ -206,7 +228,7 @@ export class Thread implements ConnectionThread, Timed {
   // --- the worker
 
   private onError(error: unknown): void {
-    const isHeap = (error as { readonly code?: unknown }).code === "ERR_WORKER_OUT_OF_MEMORY";
+    const isHeap = (error as { readonly code?: unknown } | null | undefined)?.code === "ERR_WORKER_OUT_OF_MEMORY";
     this.cause ??= isHeap
       ? new HeapExceeded("the worker needed more memory than V8 may use")
       : new WorkerExited(`the worker ended: ${String((error as Partial<Error> | null)?.message ?? error)}`, {
@@ -225,6 +247,12 @@ export class Thread implements ConnectionThread, Timed {
     const error = this.cause ?? new WorkerExited(`the worker has exited with code ${code}`);
     for (const connection of this.connections.values()) connection.fail(error);
     this.events.onFailed(this, error);
+  }
+
+  /** @param id the number of the connection; 0: the error belongs to none */
+  private report(id: number, error: unknown, callback: CallbackName | undefined): void {
+    if (id === 0) this.events.onError(error);
+    else this.connections.get(id)?.report(error, callback);
   }
 
   private kill(cause: Error): void {
@@ -295,7 +323,7 @@ export class Thread implements ConnectionThread, Timed {
         connection?.release();
         break;
       case REPORT:
-        connection?.report(unpackError(records[from] as Packed), records[from + 1] as CallbackName | undefined);
+        this.report(id, unpackError(records[from] as Packed), records[from + 1] as CallbackName | undefined);
         break;
       case CALL:
         this.topics!.call(
@@ -307,7 +335,6 @@ export class Thread implements ConnectionThread, Timed {
         break;
       case READY:
         this.watchdog.start();
-        this.events.onReady();
         break;
       case COLLECTED:
         this.events.onCollected();

@@ -11,7 +11,7 @@ export class Watchdog implements Timed {
   private readonly clock: Clock;
   private readonly limit: number;
   private readonly progress: Int32Array<SharedArrayBuffer>;
-  private readonly probe: () => void;
+  private readonly probe: (posted: () => void) => void;
   private readonly stuck: () => void;
   private lastCount = 0;
   /** When the probe was posted; `undefined`: none is posted. */
@@ -22,7 +22,7 @@ export class Watchdog implements Timed {
     clock: Clock,
     limit: number,
     progress: Int32Array<SharedArrayBuffer>,
-    probe: () => void,
+    probe: (posted: () => void) => void,
     stuck: () => void,
   ) {
     this.clock = clock;
@@ -46,12 +46,19 @@ export class Watchdog implements Timed {
       this.lastCount = count;
       this.probedAt = undefined;
     } else if (this.probedAt === undefined) {
-      this.probedAt = now;
-      this.probe();
+      // The time counts from when it is posted: the main thread may be busy until then.
+      this.probedAt = NEVER;
+      this.probe(() => this.onPosted());
     } else if (now - this.probedAt >= this.limit) {
       this.stuck();
       return;
     }
+    this.reschedule();
+  }
+
+  private onPosted(): void {
+    if (this.probedAt !== NEVER) return;
+    this.probedAt = this.clock.now();
     this.reschedule();
   }
 

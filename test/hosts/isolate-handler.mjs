@@ -32,6 +32,12 @@ const commands = {
     });
     return ["ok", state];
   },
+  uncaughtNull: (_, state) => {
+    setImmediate(() => {
+      throw null;
+    });
+    return ["ok", state];
+  },
   loop: (_, { shared }) => {
     Atomics.store(shared, 0, 1);
     for (;;);

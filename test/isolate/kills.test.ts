@@ -111,6 +111,12 @@ describe("while another worker's connection exchanges messages", () => {
     await expectKilled(WorkerExited, /nobody catches this/);
   });
 
+  test("an exception that is not an object", async () => {
+    const { victim, expectKilled } = await withBystander({});
+    command(await victim, "uncaughtNull");
+    await expectKilled(WorkerExited, /the worker ended: null/);
+  });
+
   test("a worker that exits during init", async () => {
     const { expectKilled } = await withBystander({}, { init: "exit" });
     await expectKilled(WorkerExited, /exited with code 4/);

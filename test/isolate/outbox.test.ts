@@ -66,3 +66,15 @@ test("a record that cannot be cloned is refused, and the others cross", async ()
   ]);
   expect(refused).toEqual([[2, "DataCloneError"]]);
 });
+
+test("large bytes are transferred only if they are the whole of their ArrayBuffer: the rest may be in use", async () => {
+  const { outbox, posts, transferred } = collect();
+  const chunk = new Uint8Array(20_000).fill(1);
+  outbox.addMessage(WITH_DATA, 1, chunk.subarray(0, 15_000));
+  const whole = new Uint8Array(15_000);
+  outbox.addMessage(WITH_DATA, 1, whole);
+  await nextTick();
+  expect(transferred).toEqual([1]);
+  expect([chunk.length, whole.length]).toEqual([20_000, 0]);
+  expect((posts[0]![2] as Uint8Array).length).toBe(15_000);
+});

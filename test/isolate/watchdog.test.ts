@@ -10,7 +10,10 @@ const watch = (limit: number) => {
     clock,
     limit,
     progress,
-    () => seen.push("probe"),
+    (posted) => {
+      seen.push("probe");
+      posted();
+    },
     () => seen.push("stuck"),
   );
   watchdog.start();

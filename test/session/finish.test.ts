@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { type CloseReason, ok, type Self } from "websock-js";
 import { connect } from "websock-js/testing";
 import { FINISH } from "../../src/session/handler.ts";
+import { OP } from "../support/client-frames.ts";
 import { deferred } from "../support/promises.ts";
+import { ObservedWorld } from "./observed-world.ts";
 
 const relaying = (finish: (state: unknown, self: Self) => unknown) => {
   const seen: unknown[] = [];
@@ -89,4 +91,11 @@ test.each([
   client.advance(60_000);
   await client.ended;
   expect(seen).toEqual([["terminate", expect.anything()]]);
+});
+
+test("finish is also called if the connection is observed", () => {
+  const { handler, seen } = relaying(ok);
+  const world = new ObservedWorld(handler);
+  world.receive({ opcode: OP.text, payload: "a" }, { opcode: OP.close, payload: "" });
+  expect(seen).toEqual(["a", ["finish", "state"], ["terminate", "remote"]]);
 });

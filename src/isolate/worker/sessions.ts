@@ -50,7 +50,7 @@ export interface SharedCaller {
   /** The result of a call. */
   onCalled(call: number, result: unknown): void;
   /** The info of a gap. */
-  infoOf(connection: number, subscription: number, gap: Gap): unknown;
+  onGap(connection: number, subscription: number, gap: Gap, deliver: (info: unknown) => void): void;
   /** The connection has ended. */
   forget(connection: number): void;
 }
@@ -99,7 +99,10 @@ export class Sessions implements ConnectionWorker {
   /** A record could not be cloned. */
   onRefused([, id]: readonly unknown[], error: unknown): void {
     const served = this.served.get(id as number);
-    if (served === undefined) throw error;
+    if (served === undefined) {
+      this.outbox.add(REPORT, 0, packError(error), undefined);
+      return;
+    }
     served.session.reportError(error);
     served.session.stopNow(error);
   }
@@ -123,9 +126,12 @@ export class Sessions implements ConnectionWorker {
       case INFO:
       case GAP:
         connection.arrive(0);
-        session.deliver(
-          kind === INFO ? records[at] : this.caller!.infoOf(id, records[at] as number, records[at + 1] as Gap),
-        );
+        try {
+          if (kind === INFO) session.deliver(records[at]);
+          else this.caller!.onGap(id, records[at] as number, records[at + 1] as Gap, (info) => session.deliver(info));
+        } catch (error) {
+          session.reportError(error);
+        }
         connection.acknowledge();
         break;
       case PEER_CLOSED:

@@ -206,8 +206,9 @@ export class PubSubProxy implements SharedPubSub {
     this.waiting.delete(call);
   }
 
-  infoOf(connection: number, subscription: number, gap: Gap): unknown {
-    return this.subscriptions.get(connection)?.get(subscription)?.onGap?.(gap);
+  onGap(connection: number, subscription: number, gap: Gap, deliver: (info: unknown) => void): void {
+    const own = this.subscriptions.get(connection)?.get(subscription);
+    if (own?.onGap !== undefined && !own.isCancelled) deliver(own.onGap(gap));
   }
 
   forget(connection: number): void {
@@ -257,7 +258,8 @@ export class PubSubProxy implements SharedPubSub {
     return id;
   }
 
-  private sendOptions({ except, ...others }: SendOptions = {}): ClonedSendOptions {
+  private sendOptions({ except, local, volatile }: SendOptions = {}): ClonedSendOptions {
+    const others = { ...(local !== undefined && { local }), ...(volatile !== undefined && { volatile }) };
     if (except === undefined) return others;
     const all = Array.isArray(except) ? (except as readonly (AnySelf<never> | Address<never>)[]) : [except];
     return {

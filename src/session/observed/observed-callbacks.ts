@@ -24,6 +24,8 @@ export class ObservedCallbacks implements Callbacks {
   readonly handleControl: Callback | undefined;
   readonly handleInfo: Callback | undefined;
   readonly terminate: Callback | undefined;
+  /** Not timed: nothing of the application runs in it. */
+  readonly finish: Callback | undefined;
   readonly name: string | undefined;
   private readonly inner: Callbacks["target"];
   private readonly observation: Observation;
@@ -43,6 +45,7 @@ export class ObservedCallbacks implements Callbacks {
     this.handleControl = this.wrap("handleControl", callbacks.handleControl);
     this.handleInfo = this.wrap("handleInfo", callbacks.handleInfo);
     this.terminate = this.wrap("terminate", callbacks.terminate);
+    this.finish = callbacks.finish?.bind(callbacks.target);
   }
 
   /**
