@@ -1,6 +1,6 @@
 /**
- * Runs the unit tests and the conformance suite on Node 22, 24 and 26. The tests in `packages/` and those of several
- * server processes, which take long, run on Node 26 only.
+ * Runs the unit tests and the conformance suite on Node 22, 24 and 26. The tests in `packages/` and those with engines
+ * and several server processes, which take long, run on Node 26 only.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -15,7 +15,9 @@ for (const version of [22, 24, 26]) {
   const node = `${runtimes}node_modules/node-${version}/bin/node`;
   if (!existsSync(node)) throw new Error(`no Node ${version} for ${process.platform} ${process.arch} on npm`);
   console.log(`\nNode ${execFileSync(node, ["--version"])}`);
-  const left = ["examples/**", "attacks/**", "bench/**", "fuzz/**", "adapters/shared/pressure.test.ts"];
+  const left = ["attacks", "bench", "deployment", "docs", "examples", "fuzz", "migration", "newcomer", "recipes"].map(
+    (folder) => `${folder}/**`,
+  );
   // Tests that run in another runtime, for which the version of Node does not matter.
   left.push(
     "conformance/node-on-*.test.ts",
@@ -24,7 +26,7 @@ for (const version of [22, 24, 26]) {
   );
   const excluded = [
     ...left.map((path) => `test/${path}`),
-    ...(version === 26 ? [] : ["packages/**", "test/pubsub/processes/**"]),
+    ...(version === 26 ? [] : ["packages/**", "test/pubsub/{engines,processes}/**"]),
   ].flatMap((path) => ["--exclude", path]);
   run(node, ["node_modules/vitest/vitest.mjs", "run", ...excluded, "--reporter", "dot"]);
 }
