@@ -15,7 +15,7 @@ for (const version of [22, 24, 26]) {
   const node = `${runtimes}node_modules/node-${version}/bin/node`;
   if (!existsSync(node)) throw new Error(`no Node ${version} for ${process.platform} ${process.arch} on npm`);
   console.log(`\nNode ${execFileSync(node, ["--version"])}`);
-  const left = ["attacks", "bench", "deployment", "docs", "examples", "fuzz", "migration", "newcomer", "recipes"].map(
+  const left = ["attacks", "bench", "deployment", "docs", "examples", "fuzz", "newcomer"].map(
     (folder) => `${folder}/**`,
   );
   // Tests that run in another runtime, for which the version of Node does not matter.
