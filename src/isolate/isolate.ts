@@ -57,7 +57,7 @@ export interface Isolated<Arg, Info> extends WebSock<Arg, unknown, Info> {
  * Create it once, when the process starts, and pass it to `upgrade` like any other handler.
  *
  * ```ts
- * const Chat = isolate(new URL("./chat.js", import.meta.url), { workers: 4, maxHeapSize: 256, maxCallbackTime: 5_000 });
+ * const Chat = isolate(new URL("./chat.js", import.meta.url), { workers: 4, maxCallbackTime: 5_000 });
  *
  * app.get("/chat", (req) => upgrade(req, Chat, { user: req.headers["x-user"] }));
  * ```
