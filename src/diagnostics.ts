@@ -95,3 +95,12 @@ export interface CallbackEvent extends ConnectionEvent {
   /** With `error`, and the events after it: what the callback threw, or rejected with. */
   readonly error?: unknown;
 }
+
+/**
+ * A subscriber to the start of a callback may set this property of the message to a function that runs the callback in a
+ * context of its own. `bindStore` is not enough: since Node 26, it needs a real AsyncLocalStorage.
+ */
+export const RUN_IN: unique symbol = Symbol("run in");
+
+/** The message of a callback that has started, with {@link RUN_IN}. */
+export type StartedCall = CallbackEvent & { [RUN_IN]?: (task: () => unknown) => unknown };

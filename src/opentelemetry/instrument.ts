@@ -1,8 +1,8 @@
 /** `instrument`: from the diagnostics channels to OpenTelemetry. */
 
 import { type Channel, channel } from "node:diagnostics_channel";
-import { type Context, context, type MeterProvider, metrics, type TracerProvider, trace } from "@opentelemetry/api";
-import type { CallbackEvent } from "../diagnostics.ts";
+import { context, type MeterProvider, metrics, type TracerProvider, trace } from "@opentelemetry/api";
+import { RUN_IN, type StartedCall } from "../diagnostics.ts";
 import { codedTypeError } from "../error-codes.ts";
 import { checkKeys, show } from "../known-keys.ts";
 import { connectionMetrics } from "./connection-metrics.ts";
@@ -92,20 +92,18 @@ const listen = <Message>(name: string, onMessage: (message: Message) => void): (
 const CALLBACK = "tracing:websock-js:callback";
 
 /** Enters a context like an AsyncLocalStorage. That of OpenTelemetry's context manager is not public. */
-const contextStore = {
-  run: <T>(entered: Context, task: () => T): T => context.with(entered, task),
-};
-
 const listenForSpans = (spans: Spans): (() => void)[] => {
-  const start = channelOf(`${CALLBACK}:start`);
-  start.bindStore(contextStore as never, (call) => spans.startCall(call as CallbackEvent) as never);
+  const onStart = (call: StartedCall): void => {
+    const entered = spans.startCall(call);
+    call[RUN_IN] = (task) => context.with(entered, task);
+  };
   return [
+    listen(`${CALLBACK}:start`, onStart),
     listen("websock-js:upgrade", spans.onUpgrade.bind(spans)),
     listen("websock-js:close", spans.onClose.bind(spans)),
     listen(`${CALLBACK}:error`, spans.onError.bind(spans)),
     listen(`${CALLBACK}:end`, spans.onReturn.bind(spans)),
     listen(`${CALLBACK}:asyncEnd`, spans.onSettled.bind(spans)),
-    () => void start.unbindStore(contextStore as never),
     () => spans.stop(),
   ];
 };

@@ -1,5 +1,5 @@
 /** Publishes the events of connections to diagnostics channels. */
-import type { CallbackEvent } from "../../diagnostics.ts";
+import { RUN_IN, type StartedCall } from "../../diagnostics.ts";
 import { isPromiseLike } from "../../promise-like.ts";
 import type { ObservedCall, SessionObserver } from "../../session/observed/observer.ts";
 import type { Channel, ChannelOf } from "./channel.ts";
@@ -46,7 +46,7 @@ export const observerOf = (channel: ChannelOf): (() => SessionObserver | undefin
 const traceOf =
   ([start, end, asyncStart, asyncEnd, failed]: readonly Channel[]) =>
   (call: ObservedCall, run: () => unknown): unknown => {
-    const message: { -readonly [Name in keyof CallbackEvent]: CallbackEvent[Name] } = { ...call, isPending: false };
+    const message: { -readonly [Name in keyof StartedCall]: StartedCall[Name] } = { ...call, isPending: false };
     const fail = (error: unknown): void => {
       message.error = error;
       failed!.publish(message);
@@ -57,7 +57,7 @@ const traceOf =
     };
     return start!.runStores(message, () => {
       try {
-        const result = run();
+        const result = message[RUN_IN] === undefined ? run() : message[RUN_IN](run);
         message.isPending = isPromiseLike(result);
         if (!message.isPending) return result;
         return Promise.resolve(result).then(
