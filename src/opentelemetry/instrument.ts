@@ -91,7 +91,7 @@ const listen = <Message>(name: string, onMessage: (message: Message) => void): (
 
 const CALLBACK = "tracing:websock-js:callback";
 
-/** Enters a context like an AsyncLocalStorage. That of OpenTelemetry's context manager is not public. */
+/** The spans run their callbacks in a context of OpenTelemetry, whose AsyncLocalStorage is not public. */
 const listenForSpans = (spans: Spans): (() => void)[] => {
   const onStart = (call: StartedCall): void => {
     const entered = spans.startCall(call);
