@@ -229,6 +229,36 @@ describe("callbacks", () => {
     expect([callbacks.count, callbacks.longest, world.counts.callbacks.slow]).toEqual([171, 40, false]);
   });
 
+  test.each([
+    ["text", { opcode: OP.text, payload: "x".repeat(5_000) }],
+    ["binary", { opcode: OP.binary, payload: new Uint8Array(5_000) }],
+  ])("for a large %s message are timed", (_name, message) => {
+    const world = new ObservedWorld({
+      init: () => ok(0),
+      handleIn: (_: DataMessage, count: number) => {
+        world.clock.advance(100);
+        return ok(count + 1);
+      },
+    });
+    world.receive({ opcode: OP.ping, payload: "" }, message);
+    const { callbacks } = world.counts;
+    expect([callbacks.count, callbacks.total, callbacks.longest]).toEqual([2, 100, 100]);
+  });
+
+  test("that return a promise are timed from the call, also in a chunk", async () => {
+    const world = new ObservedWorld({
+      init: () => ok(0),
+      handleIn: async (_: DataMessage, count: number) => {
+        world.clock.advance(30);
+        return ok(count + 1);
+      },
+    });
+    world.receive({ opcode: OP.text, payload: "x" });
+    await nextTick();
+    const { callbacks } = world.counts;
+    expect([callbacks.count, callbacks.total, callbacks.longest]).toEqual([2, 30, 30]);
+  });
+
   test("are timed until their promise settles; a thenable is awaited once", async () => {
     let settle!: (result: unknown) => void;
     let thens = 0;

@@ -161,6 +161,19 @@ export class CallbackCounts {
     return this.#readAt;
   }
 
+  /**
+   * @internal The last callback that was called in a group has returned a promise: it leaves the group. Returns when it
+   * was called, if it was the only one; otherwise, the time until now is the group's.
+   *
+   * @param handled see {@link endGroup}
+   */
+  startedInGroup(handled: () => number): number {
+    const { count } = this;
+    const readAt = this.#readAt;
+    const now = this.start(1, handled);
+    return this.inChunk && this.count === count ? readAt : now;
+  }
+
   /** @internal A callback that was started at `start` has returned, or its promise has settled. */
   finish(start: number): void {
     const now = this.#now();

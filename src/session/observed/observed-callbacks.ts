@@ -49,8 +49,8 @@ export class ObservedCallbacks implements Callbacks {
   }
 
   /**
-   * For messages of a chunk that are handled when they arrive. A method with few branches, so that the JIT can inline it
-   * into `Session.onText`, and the handler into it.
+   * For messages of a chunk that are handled when they arrive. A method with few branches, so that the JIT can inline
+   * it into `Session.onText`, and the handler into it.
    */
   handleIn(message: unknown, state: unknown, self: unknown): unknown {
     const result = this.inner.handleIn(message, state, self);
@@ -85,7 +85,9 @@ export class ObservedCallbacks implements Callbacks {
 
   /** The last callback of a group has returned a promise, or an invalid result. */
   private leaveGroup(result: unknown): unknown {
-    return isPromiseLike(result) ? this.untilSettled(result, this.counts.start(1, this.observation.handled)) : result;
+    return isPromiseLike(result)
+      ? this.untilSettled(result, this.counts.startedInGroup(this.observation.handled))
+      : result;
   }
 
   private untilSettled(result: PromiseLike<unknown>, start: number): Promise<unknown> {

@@ -86,15 +86,15 @@ export class ObservedEvents implements TransportEvents {
 
   /** Has few branches and calls, so that the JIT can inline `Session.onText` and the handler into the parser. */
   onText(data: string, size: number): void {
-    this.texts.add(this.measure === undefined ? size : this.measure(data));
     if (size > MAX_UNMARKED) this.endGroup();
+    this.texts.add(this.measure === undefined ? size : this.measure(data));
     this.session.onText(data, size);
     if (this.callbacks.slow) this.endGroup();
   }
 
   onBinary(data: Uint8Array<ArrayBuffer>): void {
-    this.received.binary.add(data.length);
     if (data.length > MAX_UNMARKED) this.endGroup();
+    this.received.binary.add(data.length);
     this.session.onBinary(data);
     if (this.callbacks.slow) this.endGroup();
   }
