@@ -1,10 +1,10 @@
 /**
  * `maxHeapSize`: measures the memory of a worker, from the main thread.
  *
- * V8 enforces `resourceLimits`, but that does not protect the others: when a single allocation (an array or a `Set` that
- * grows) exceeds the limit by more than 16 MB, V8 aborts the whole process, and Buffers are not in the limit at all. So
- * V8 gets a higher limit, and the memory is measured here. An inspector session interrupts the worker, so it answers also
- * while a callback does not return.
+ * V8 enforces `resourceLimits`, but that does not protect the others: when a single allocation (an array or a `Set`
+ * that grows) exceeds the limit by more than 16 MB, V8 aborts the whole process, and Buffers are not in the limit at
+ * all. So V8 gets a higher limit, and the memory is measured here. An inspector session interrupts the worker, so it
+ * answers also while a callback does not return.
  */
 import { Session } from "node:inspector";
 import { later, systemTimers } from "../adapters/shared/timers.ts";

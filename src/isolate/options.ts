@@ -15,7 +15,8 @@ export interface IsolateOptions {
    * How much memory a worker may need, in megabytes (MiB): the objects of its JavaScript heap, and the memory of its
    * Buffers and ArrayBuffers, measured 20 times per second and without garbage. A worker that needs more ends: its
    * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. Only on
-   * Node 20 and 22: on Node 24 and later, and on other runtimes, it throws. Default: V8's limit, which depends on the memory of the machine.
+   * Node 20 and 22: on Node 24 and later, and on other runtimes, it throws. Default: V8's limit, which depends on the
+   * memory of the machine.
    */
   readonly maxHeapSize?: number;
   /**
@@ -34,8 +35,8 @@ export interface IsolateOptions {
   readonly maxCallbackTime?: number;
   /**
    * The scheduling priority of the worker threads, from 0 (that of the main thread) to 19 (the lowest). The main thread
-   * serves the connections of all workers, and needs little CPU time: with a low priority of the workers, it gets a core
-   * as soon as it has something to do. Only on Linux, where threads have priorities; elsewhere it has no effect.
+   * serves the connections of all workers, and needs little CPU time: with a low priority of the workers, it gets a
+   * core as soon as it has something to do. Only on Linux, where threads have priorities; elsewhere it has no effect.
    * The workers of all handlers should have the same. Default: 5.
    *
    * @see https://man7.org/linux/man-pages/man7/sched.7.html

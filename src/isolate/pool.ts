@@ -95,7 +95,7 @@ export class Pool {
       place.thread = new Thread(this.url, this.options, {
         onCollected: () => this.forcedCollections++,
         onError: (error) => this.report(error),
-        onFailed: (_thread, error) => this.onFailed(place, error),
+        onFailed: (error) => this.onFailed(place, error),
       });
     } catch (cause) {
       // The system has no more threads, for example.

@@ -1,6 +1,7 @@
 /**
- * What crosses between the main thread and a worker: records, which are sequences of values in one flat array. The first
- * value of a record is its kind, the second the number of the connection (0: of none), and the fields of the kind follow.
+ * What crosses between the main thread and a worker: records, which are sequences of values in one flat array. The
+ * first value of a record is its kind, the second the number of the connection (0: of none), and the fields of the kind
+ * follow.
  */
 
 import type { MessagePort } from "node:worker_threads";

@@ -54,7 +54,7 @@ export interface ThreadEvents {
   /** An error that belongs to no connection. */
   onError(error: unknown): void;
   /** The worker has ended by itself, and so have its connections. */
-  onFailed(thread: Thread, error: Error): void;
+  onFailed(error: Error): void;
 }
 
 export class Thread implements ConnectionThread, Timed {
@@ -246,7 +246,7 @@ export class Thread implements ConnectionThread, Timed {
     this.port.close();
     const error = this.cause ?? new WorkerExited(`the worker has exited with code ${code}`);
     for (const connection of this.connections.values()) connection.fail(error);
-    this.events.onFailed(this, error);
+    this.events.onFailed(error);
   }
 
   /** @param id the number of the connection; 0: the error belongs to none */

@@ -54,8 +54,8 @@ export const push = <Message, State>(message: Message, state: State): TypedResul
 ];
 
 /**
- * The result that sends several messages in order and continues with `state`. If one does not fit the schema `out`, none
- * is sent; see {@link push}.
+ * The result that sends several messages in order and continues with `state`. If one does not fit the schema `out`,
+ * none is sent; see {@link push}.
  *
  * ```ts
  * pushAll([{ type: "task", task }, { type: "saved" }], state)
@@ -102,9 +102,9 @@ export const untyped = <Message, State>(
     const [tag, , options] = result as readonly unknown[];
     if (tag === "ok" && result.length === 2) return result as HandleResult<State>;
     if (tag === "push" && result.length === 3 && Array.isArray(result[1]))
-      return ["push", encodedLater(() => encodeAll(result[1], encode)), result[2]];
+      return ["push", encodeLater(result[1], encode), result[2]];
     if (tag === "stop" && result.length === 4 && typeof options === "object" && !Array.isArray(options))
-      return untypedStop(result[1], result[3], stopOptions(result[2] ?? {}, encode));
+      return untypedStop(result[1], result[3], withMessages(result[2] ?? {}, encode, encodeLater));
   }
   throw codedTypeError(
     "WEBSOCK_INVALID_RESULT",
@@ -112,23 +112,13 @@ export const untyped = <Message, State>(
   );
 };
 
-const stopOptions = <Message>(
-  options: TypedStopOptions<Message>,
-  encode: (message: Message) => OutMessage,
-): StopOptions => {
-  const { messages, ...others } = options;
-  return messages === undefined
-    ? (options as StopOptions)
-    : { ...others, messages: encodedLater(() => encodeAll(messages, encode)) };
-};
-
 /**
  * Messages of a result. If they cannot be encoded, the error is thrown when they are sent: by then, the state of the
  * result is recorded, which `terminate` receives.
  */
-const encodedLater = (encodeMessages: () => readonly OutMessage[]): readonly OutMessage[] => {
+const encodeLater: typeof encodeAll = (messages, encode) => {
   try {
-    return encodeMessages();
+    return encodeAll(messages, encode);
   } catch (error) {
     return [new UnsendableMessage(error)];
   }
@@ -147,15 +137,6 @@ class UnsendableMessage implements OutMessage {
   }
 }
 
-/** Replaces the typed messages in the options of a stop. Other options are checked where they are used. */
-export const withMessages = <Message>(
-  options: TypedStopDetail<Message>,
-  encode: (message: Message) => OutMessage,
-): StopDetail => {
-  const { messages, ...others } = options;
-  return messages === undefined ? (options as StopDetail) : { ...others, messages: encodeAll(messages, encode) };
-};
-
 const encodeAll = <Message>(
   messages: readonly Message[],
   encode: (message: Message) => OutMessage,
@@ -165,4 +146,18 @@ const encodeAll = <Message>(
     "WEBSOCK_UNSENDABLE_MESSAGE",
     `typed messages must be an array, not ${show(messages)}: use push(…) of websock-js/typed`,
   );
+};
+
+/**
+ * Replaces the typed messages in the options of a stop. Other options are checked where they are used.
+ *
+ * @param encodeMessages default: throws for a message that cannot be encoded
+ */
+export const withMessages = <Message>(
+  options: TypedStopDetail<Message>,
+  encode: (message: Message) => OutMessage,
+  encodeMessages: typeof encodeAll = encodeAll,
+): StopDetail => {
+  const { messages, ...others } = options;
+  return messages === undefined ? (options as StopDetail) : { ...others, messages: encodeMessages(messages, encode) };
 };
