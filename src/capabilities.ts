@@ -36,8 +36,8 @@ export interface Capabilities {
   readonly crossConnection: boolean;
   /**
    * What `self` returns is the present state of the connection. Without it, the handler runs in a worker of
-   * `websock-js/isolate`, and knows the last state that the main thread has sent: a message that `self.push` accepts may
-   * be dropped because the connection has just ended.
+   * `websock-js/isolate`, and knows the last state that the main thread has sent: a message that `self.push` accepts
+   * may be dropped because the connection has just ended.
    */
   readonly exactSelf: boolean;
   /** permessage-deflate can be negotiated. */

@@ -97,8 +97,8 @@ export interface CallbackEvent extends ConnectionEvent {
 }
 
 /**
- * A subscriber to the start of a callback may set this property of the message to a function that runs the callback in a
- * context of its own. `bindStore` is not enough: since Node 26, it needs a real AsyncLocalStorage.
+ * A subscriber to the start of a callback may set this property of the message to a function that runs the callback in
+ * a context of its own. `bindStore` is not enough: since Node 26, it needs a real AsyncLocalStorage.
  */
 export const RUN_IN: unique symbol = Symbol("run in");
 

@@ -117,8 +117,9 @@ export interface TransportEvents {
   /** Bytes have been flushed: {@link Transport.buffered} may be lower, but is not necessarily 0. */
   onDrain(): void;
   /**
-   * Called when a scheduled flush is due, on hosts that provide bytes. `true`: an answer to the next message is expected
-   * within the next event-loop tick, and the transport asks again in that tick, so that one write sends all of them.
+   * Called when a scheduled flush is due, on hosts that provide bytes. `true`: an answer to the next message is
+   * expected within the next event-loop tick, and the transport asks again in that tick, so that one write sends all of
+   * them.
    *
    * @param waiting the number of bytes that are not written yet
    */

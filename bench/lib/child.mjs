@@ -25,7 +25,8 @@ export const pinned = (line, core) => (canPin && core !== undefined ? ["taskset"
 export class Child {
   /**
    * @param {string} script path below `bench`
-   * @param {{ core: number | undefined, args?: readonly string[], command?: readonly string[] }} options `command`: what runs the
+   * @param {{ core: number | undefined, args?: readonly string[], command?: readonly string[] }} options `command`:
+   * what runs the
    *   script; default: this Node
    */
   constructor(script, { core, args = [], command = [process.execPath] }) {

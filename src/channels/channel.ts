@@ -167,9 +167,9 @@ export type EndReason = "left" | "rejoined" | "closed" | { readonly stop: unknow
 export interface MessageRef {
   /** The topic of the message. */
   readonly topic: string;
-  /** The number that the client has given to its join of the topic. */
+  /** The ref of the client's join of the topic. */
   readonly joinRef: Ref;
-  /** The number that the client has given to the message. */
+  /** The ref of the message. */
   readonly ref: Ref;
   /** The event of the message. */
   readonly event: string;

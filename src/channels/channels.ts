@@ -49,13 +49,13 @@ export interface ChannelsOptions<Request extends ConnectRequest, Shared> {
   /** The channels, by topic: `lobby`, or `room:*` for all topics that begin with `room:`. The longest match counts. */
   readonly channels: Readonly<Record<string, ChannelFor<Shared>>>;
   /**
-   * How many milliseconds `join` may take, before the join is answered with an error. Default: 8 000, because phoenix.js
-   * waits for 10 seconds.
+   * How many milliseconds `join` may take, before the join is answered with an error. Default: 8 000, because
+   * phoenix.js waits for 10 seconds.
    */
   readonly joinTimeout?: number;
   /**
-   * How many topics a client may have joined at the same time. Topics that it has left count while a callback is pending.
-   * Default: 100.
+   * How many topics a client may have joined at the same time. Topics that it has left count while a callback is
+   * pending. Default: 100.
    */
   readonly maxTopics?: number;
 }

@@ -16,8 +16,8 @@ export class ChannelOverflow extends Error {
 }
 
 /**
- * `join`, or the subscription to the topic, was pending for `joinTimeout`. The client has received an error as the reply
- * to its join. This error is reported to `onError`. If `join` accepts afterwards, `terminate` receives it as
+ * `join`, or the subscription to the topic, was pending for `joinTimeout`. The client has received an error as the
+ * reply to its join. This error is reported to `onError`. If `join` accepts afterwards, `terminate` receives it as
  * `{ error: JoinTimeout }`.
  */
 export class JoinTimeout extends Error {

@@ -28,9 +28,9 @@ interface Known {
 }
 
 /**
- * A client sends few kinds of messages. For the last kinds that had to be parsed as JSON, everything but the ref and the
- * payload is compared instead. The strings that are kept are those of `JSON.parse`: a slice would keep the whole message
- * in memory.
+ * A client sends few kinds of messages. For the last kinds that had to be parsed as JSON, everything but the ref and
+ * the payload is compared instead. The strings that are kept are those of `JSON.parse`: a slice would keep the whole
+ * message in memory.
  */
 export class TextReader {
   private readonly known: Known[] = [];

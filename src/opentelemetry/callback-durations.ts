@@ -6,8 +6,8 @@ import { DURATION_BOUNDS } from "../session/observed/counts.ts";
 const MAX_RECORDS = 500;
 
 /**
- * What is recorded for each bucket, in seconds: the middle of its bounds. (Of the last one, which has no upper bound, its
- * lower bound and a half more.)
+ * What is recorded for each bucket, in seconds: the middle of its bounds. (Of the last one, which has no upper bound,
+ * its lower bound and a half more.)
  */
 const VALUES = [...DURATION_BOUNDS, DURATION_BOUNDS.at(-1)! * 2].map(
   (bound, i) => ((DURATION_BOUNDS[i - 1] ?? 0) + bound) / 2 / 1000,
@@ -23,8 +23,8 @@ export class CallbackDurations {
   }
 
   /**
-   * Records the durations since the last call. If there are more than {@link MAX_RECORDS}, the same share of each bucket,
-   * but at least one.
+   * Records the durations since the last call. If there are more than {@link MAX_RECORDS}, the same share of each
+   * bucket, but at least one.
    */
   record(handler: string | undefined, durations: readonly number[], attributes: Attributes): void {
     const before = this.recorded.get(handler);

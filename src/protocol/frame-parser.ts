@@ -390,7 +390,8 @@ export class FrameParser {
 const NOBODY = {} as FrameEvents;
 
 /**
- * For each host, a parser that no connection uses. Nearly always, a chunk leaves nothing to keep, so that one is enough.
+ * For each host, a parser that no connection uses. Nearly always, a chunk leaves nothing to keep, so that one is
+ * enough.
  */
 const idleParsers = new WeakMap<ByteOps, { parser: FrameParser | undefined }>();
 

@@ -589,9 +589,9 @@ export class Session implements TransportEvents, Timed, TopicSession {
   }
 
   /**
-   * While a promise is pending and messages are queued behind it, answers are sent together, as long as every event-loop
-   * tick adds one: a write costs more than all other work for a short message. The first tick without a new answer ends
-   * the wait.
+   * While a promise is pending and messages are queued behind it, answers are sent together, as long as every
+   * event-loop tick adds one: a write costs more than all other work for a short message. The first tick without a new
+   * answer ends the wait.
    */
   awaitsAnswers(waiting: number): boolean {
     const { mailbox } = this;
@@ -1154,8 +1154,8 @@ export class Session implements TransportEvents, Timed, TopicSession {
 
   /**
    * Whether the session closes the connection when nothing is received for `timeout`: not after the peer's close frame,
-   * and not on hosts without the capability `idleClock`. In either case, the connection is closed if bytes are buffered,
-   * and the client reads none of them for `timeout`.
+   * and not on hosts without the capability `idleClock`. In either case, the connection is closed if bytes are
+   * buffered, and the client reads none of them for `timeout`.
    */
   private get checksIdle(): boolean {
     return !this.closeReceived && this.environment.capabilities.idleClock;

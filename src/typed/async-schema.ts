@@ -14,9 +14,9 @@ export const asyncOut = (vendor: string): TypeError =>
 const ZOD_THROWS = ". (A schema of zod also becomes asynchronous if one of its functions throws.)";
 
 /**
- * Whether a schema validates asynchronously, as far as that can be known before it is used: of valibot, every schema; of
- * zod 4, one with a promise or an `async` function that is visible in its definition; of other libraries, one that answers
- * `undefined` with a promise. (Schemas of arktype are always synchronous.)
+ * Whether a schema validates asynchronously, as far as that can be known before it is used: of valibot, every schema;
+ * of zod 4, one with a promise or an `async` function that is visible in its definition; of other libraries, one that
+ * answers `undefined` with a promise. (Schemas of arktype are always synchronous.)
  */
 export const isAsyncSchema = (schema: StandardSchema): boolean =>
   schema["~standard"].vendor === "zod" && "_zod" in schema ? zodIsAsync(schema) : answersLater(schema);

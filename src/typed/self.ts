@@ -16,8 +16,8 @@ export interface TypedSelf<in Message, in Info = never> extends AnySelf<Info> {
    * Sends a message to the client immediately: before the result of a pending callback, and also within `init`.
    *
    * @returns `false` if the connection is ending, as for an ordinary `self`
-   * @throws InvalidMessage for a message that does not fit the schema `out`, or the error of the codec. Nothing is sent,
-   * and the connection stays open
+   * @throws InvalidMessage for a message that does not fit the schema `out`, or the error of the codec. Nothing is
+   * sent, and the connection stays open
    */
   readonly push: (message: Message) => boolean;
   /**

@@ -24,8 +24,8 @@ import { SelfWithMessages, type TypedSelf } from "./self.ts";
 /** The schemas of a typed handler: what clients send, and what they receive. */
 export interface MessageSchemas<In extends StandardSchema, Out extends StandardSchema> {
   /**
-   * The schema of messages from the client. `handleIn` receives what it returns. It may be asynchronous: the messages of
-   * a connection are nevertheless handled in the order of their arrival.
+   * The schema of messages from the client. `handleIn` receives what it returns. It may be asynchronous: the messages
+   * of a connection are nevertheless handled in the order of their arrival.
    */
   readonly in: In;
   /**
@@ -143,8 +143,9 @@ export type TypedWith<Info> = <In extends StandardSchema, Out extends StandardSc
  * });
  * ```
  *
- * `ok`, `push`, `pushAll` and `stop` are those of `websock-js/typed`. Only the type of infos cannot be inferred. Without
- * arguments, `typed` takes it as type argument; note the two pairs of parentheses: `typed<Info>()(schemas, callbacks)`.
+ * `ok`, `push`, `pushAll` and `stop` are those of `websock-js/typed`. Only the type of infos cannot be inferred.
+ * Without arguments, `typed` takes it as type argument; note the two pairs of parentheses:
+ * `typed<Info>()(schemas, callbacks)`.
  *
  * @param schemas the schemas of the messages, and the codec
  * @param callbacks the callbacks: an object or a class instance

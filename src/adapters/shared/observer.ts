@@ -40,8 +40,8 @@ export const observerOf = (channel: ChannelOf): (() => SessionObserver | undefin
 };
 
 /**
- * Publishes the events of a call like `TracingChannel.tracePromise`, which cannot be used because it turns the result of
- * a synchronous callback into a promise.
+ * Publishes the events of a call like `TracingChannel.tracePromise`, which cannot be used because it turns the result
+ * of a synchronous callback into a promise.
  */
 const traceOf =
   ([start, end, asyncStart, asyncEnd, failed]: readonly Channel[]) =>
