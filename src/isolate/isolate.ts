@@ -52,9 +52,10 @@ export interface Isolated<Arg, Info> extends WebSock<Arg, unknown, Info> {
 }
 
 /**
- * Runs the callbacks of a handler in a pool of worker threads: each worker has a heap of its own, and a crash, a leak
- * or an endless loop in one ends the connections of this worker, and no others. Each connection stays with its worker.
- * Create it once, when the process starts, and pass it to `upgrade` like any other handler.
+ * Runs the callbacks of a handler in a pool of worker threads: each worker has a heap of its own, and a crash or an
+ * endless loop in one, and with `maxHeapSize` a leak, ends the connections of this worker, and no others. Each
+ * connection stays with its worker. Create it once, when the process starts, and pass it to `upgrade` like any other
+ * handler.
  *
  * ```ts
  * const Chat = isolate(new URL("./chat.js", import.meta.url), { workers: 4, maxCallbackTime: 5_000 });
