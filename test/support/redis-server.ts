@@ -45,7 +45,7 @@ export interface RedisServer {
   readonly url: string;
   /** The server is ready to accept connections, or it has been ended. */
   readonly running: boolean;
-  /** Runs one command on a connection of its own, and resolves with the reply as it was received. */
+  /** Runs a command on a connection of its own. Resolves with the reply in RESP2, each byte as a character. */
   command(...args: readonly string[]): Promise<string>;
   /** Ends the process with SIGKILL. The port is kept for `restart`. */
   kill9(): Promise<void>;
@@ -73,13 +73,15 @@ const ready = (child: ChildProcess): Promise<void> =>
     child.once("close", (code, signal) => reject(new Error(`redis-server ended (${code ?? signal}):\n${printed}`)));
   });
 
-/** The end of a reply in RESP2 or of the error that is sent instead of one. */
-const isComplete = (reply: string): boolean => {
-  const end = reply.indexOf("\r\n");
-  if (end === -1) return false;
-  if (reply[0] !== "$") return reply[0] !== "*" || reply.endsWith("\r\n");
-  const size = Number(reply.slice(1, end));
-  return size < 0 || Buffer.byteLength(reply) >= end + size + 4;
+/** Where the reply in RESP2 that starts at an index ends; -1 if the rest of it has not arrived. */
+const endOfReply = (reply: string, start = 0): number => {
+  const line = reply.indexOf("\r\n", start);
+  if (line === -1) return -1;
+  let end = line + 2;
+  const size = Number(reply.slice(start + 1, line));
+  if (reply[start] === "$" && size >= 0) end += size + 2;
+  if (reply[start] === "*") for (let i = 0; i < size && end !== -1; i++) end = endOfReply(reply, end);
+  return end > reply.length ? -1 : end;
 };
 
 /** Starts a server, and waits until it accepts connections. */
@@ -132,13 +134,13 @@ export const startRedis = async ({
       return child !== undefined;
     },
     command: async (...args) => {
-      const socket = connect(port, "127.0.0.1").setEncoding("utf8");
+      const socket = connect(port, "127.0.0.1").setEncoding("latin1");
       const parts = args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`);
       socket.write(`*${args.length}\r\n${parts.join("")}`);
       let reply = "";
       for await (const text of socket) {
         reply += text;
-        if (isComplete(reply)) break;
+        if (endOfReply(reply) !== -1) break;
       }
       return reply;
     },

@@ -5,6 +5,7 @@ import type { BackplaneConnection } from "../../../src/pubsub/backplane.ts";
 import { freePort, haveRedis, type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { startProxy, type TcpProxy } from "../../support/tcp-proxy.ts";
 import { failOnUncaught } from "../../support/uncaught.ts";
+import { until } from "../engines/engines.ts";
 import { publish, RecordingLink } from "./recording-link.ts";
 import { CLIENTS, type TestClient, type TestClientOptions } from "./redis-clients.ts";
 
@@ -273,6 +274,25 @@ describe.skipIf(!have).each(Object.keys(CLIENTS))("%s", (name) => {
     await new Promise(setImmediate);
     expect(again).toBe(false);
     await Promise.all([subscribed, second]);
+  });
+
+  test("a channel that is removed before it was confirmed, and then added again, is subscribed", async () => {
+    const redis = await server();
+    const proxy = await proxyTo(redis);
+    const { connection } = await up({ port: proxy.port });
+    proxy.delay(200);
+    const subscribers = (count: number): Promise<void> =>
+      until(async () => (await redis.command("PUBSUB", "NUMSUB", "test:x")).includes(`:${count}\r\n`));
+    const confirmed = connection.subscribe(["x"]);
+    await subscribers(1);
+    connection.unsubscribe(["x"]);
+    // A client that sends this at once receives the two replies one after the other.
+    await Promise.race([confirmed, subscribers(0)]);
+    await confirmed;
+    await connection.subscribe(["x"]);
+    proxy.delay(0);
+    await connection.subscribe([]);
+    await subscribers(1);
   });
 
   test("up is told when all subscriptions are confirmed", async () => {

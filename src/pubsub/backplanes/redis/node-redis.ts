@@ -98,10 +98,19 @@ const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Su
   const listener = (bytes: Buffer, channel: Buffer): void => {
     if (!ended) message(channel.toString(), plainView(bytes));
   };
+  /**
+   * Sends a command when the one before is confirmed. If a channel is removed while its subscription is not confirmed,
+   * the client believes from the confirmation on that it is subscribed, and does not send a later subscription to it.
+   */
+  let confirmed: Promise<unknown> = Promise.resolve();
+  const next = (send: () => Promise<unknown>): Promise<unknown> => {
+    confirmed = confirmed.then(send);
+    return confirmed;
+  };
   return {
     ready: own.connect(),
-    subscribe: (channels) => own.subscribe(channels, listener, true),
-    unsubscribe: (channels) => own.unsubscribe(channels, listener, true),
+    subscribe: (channels) => next(() => own.subscribe(channels, listener, true)),
+    unsubscribe: (channels) => next(() => own.unsubscribe(channels, listener, true)),
     end: () => {
       ended = true;
       // Before it is connected, `destroy` would leave a connection behind: the socket is not known to the client yet.
