@@ -31,12 +31,15 @@ test.each(codecs)("%s: what is encoded is decoded to the same", async (_name, co
       },
     },
   );
-  const client = await connect(Echo);
   const encodeMessage = encoder(anything, codec);
   await fc.assert(
     fc.asyncProperty(fc.jsonValue(), async (drawn) => {
       // JSON has no -0.
-      const value = JSON.parse(JSON.stringify(drawn));
+      const json = JSON.stringify(drawn);
+      // The library for MessagePack refuses this key.
+      fc.pre(codec !== messagePack || !json.includes('"__proto__":'));
+      const value = JSON.parse(json);
+      const client = await connect(Echo);
       const message = encodeMessage(value);
       client.send(message.data as string | Uint8Array);
       const answer = await client.receive();
