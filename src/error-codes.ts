@@ -49,6 +49,7 @@ export type ErrorCode =
   | "WEBSOCK_UNSENDABLE_MESSAGE"
   | "WEBSOCK_UPGRADE_REFUSED"
   | "WEBSOCK_WORKER_EXITED"
+  | "WEBSOCK_WORKER_STUCK"
   | "WEBSOCK_WRONG_SERVER";
 
 /** An error with a code. */

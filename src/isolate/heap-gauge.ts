@@ -31,11 +31,11 @@ class Inspector {
   private readonly session = new Session();
   /** By the name of the worker: `workerId` is not its thread id, but counts in the order in which workers start. */
   private readonly sessionIds = new Map<string, string>();
-  private readonly answers = new Map<number, Answer>();
+  private readonly pending = new Map<number, { readonly sessionId: string; readonly answer: Answer }>();
   private lastId = 0;
 
   constructor() {
-    const { session, sessionIds } = this;
+    const { session, sessionIds, pending } = this;
     session.connect();
     session.on("NodeWorker.attachedToWorker", ({ params }) => {
       const name = WORKER_NAME.exec(params.workerInfo.title)?.[0];
@@ -43,11 +43,12 @@ class Inspector {
     });
     session.on("NodeWorker.detachedFromWorker", ({ params }) => {
       for (const [name, id] of sessionIds) if (id === params.sessionId) sessionIds.delete(name);
+      for (const [id, { sessionId }] of pending) if (sessionId === params.sessionId) pending.delete(id);
     });
     session.on("NodeWorker.receivedMessageFromWorker", ({ params }) => {
       const { id, result } = JSON.parse(params.message) as { id: number; result: Parameters<Answer>[0] };
-      const answer = this.answers.get(id);
-      this.answers.delete(id);
+      const answer = pending.get(id)?.answer;
+      pending.delete(id);
       // The answer of a worker may interrupt whatever code is running.
       if (answer !== undefined) later(() => answer(result));
     });
@@ -59,12 +60,12 @@ class Inspector {
     const sessionId = this.sessionIds.get(name);
     if (sessionId === undefined) return false;
     const id = ++this.lastId;
-    this.answers.set(id, answer);
+    this.pending.set(id, { sessionId, answer });
     this.session.post(
       "NodeWorker.sendMessageToWorker",
       { sessionId, message: JSON.stringify({ id, method, params }) },
       (error) => {
-        if (error !== null) this.answers.delete(id);
+        if (error !== null) this.pending.delete(id);
       },
     );
     return true;
@@ -119,17 +120,19 @@ export class HeapGauge {
   }
 
   /**
-   * Part of it may be garbage. It can be collected when the callback has returned; a callback that needs twice as much
-   * until then is not waited for.
+   * Part of it may be garbage, which can be collected when the callback has returned. A callback that needs twice as
+   * much, and has not returned since the last measurement, is not waited for.
    */
   private judge(bytes: number): void {
     const isOver = bytes > this.limit;
-    if (bytes > 2 * this.limit || (isOver && this.isCollected)) this.exceeded(bytes);
+    if ((isOver && this.isCollected) || (bytes > 2 * this.limit && this.isCollecting)) this.exceeded(bytes);
     else if (isOver && !this.isCollecting) this.collect();
     this.isCollected = false;
   }
 
+  /** V8 frees the memory of Buffers on another thread: it no longer counts when the next collection begins. */
   private collect(): void {
+    inspector!.send(this.name, "HeapProfiler.collectGarbage", {}, () => undefined);
     this.isCollecting = inspector!.send(this.name, "HeapProfiler.collectGarbage", {}, () => {
       this.isCollecting = false;
       this.isCollected = true;

@@ -14,9 +14,9 @@ export interface IsolateOptions {
   /**
    * How much memory a worker may need, in megabytes (MiB): the objects of its JavaScript heap, and the memory of its
    * Buffers and ArrayBuffers, measured 20 times per second and without garbage. A worker that needs more ends: its
-   * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. Only on
-   * Node 20 and 22: on Node 24 and later, and on other runtimes, it throws. Default: V8's limit, which depends on the
-   * memory of the machine.
+   * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. Set
+   * `maxCallbackTime`, too: see docs/isolation.md. Only on Node; on other runtimes it throws. Default: V8's limit, which
+   * depends on the memory of the machine.
    */
   readonly maxHeapSize?: number;
   /**
@@ -57,7 +57,8 @@ export interface IsolateOptions {
   readonly name?: string;
   /**
    * Receives the error of each worker that ends by itself, whether it has connections or not: `HeapExceeded`,
-   * `CallbackTimeout` or `WorkerExited`. Default: `console.error`.
+   * `CallbackTimeout` or `WorkerExited`; and an error with the code `WEBSOCK_WORKER_STUCK` if a worker cannot be ended.
+   * Default: `console.error`.
    */
   readonly onWorkerError?: (error: Error) => void;
   /** A clock for tests. Default: the system clock. */
@@ -122,12 +123,6 @@ export const resolveIsolateOptions = (options: IsolateOptions): ResolvedIsolateO
       `option "onWorkerError" must be a function, not ${show(resolved.onWorkerError)}`,
     );
   const runtime = foreignRuntime();
-  // On Node 24 and 26, a worker that fills its heap was not always ended: no protection is better than a wrong promise.
-  if (resolved.maxHeapSize !== Number.POSITIVE_INFINITY && Number.parseInt(process.versions.node, 10) >= 24)
-    throw codedTypeError(
-      "WEBSOCK_INVALID_OPTION",
-      `option "maxHeapSize" is only possible on Node 20 and 22, not on ${process.version}`,
-    );
   for (const name of ["maxHeapSize", "fullsweepAfter"] as const)
     if (runtime !== undefined && resolved[name] !== Number.POSITIVE_INFINITY)
       throw codedTypeError(

@@ -2,7 +2,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { later, microtask } from "../adapters/shared/timers.ts";
-import { codedTypeError } from "../error-codes.ts";
+import { codedError, codedTypeError } from "../error-codes.ts";
 import type { OutMessage } from "../message.ts";
 import { NEVER, type Timed } from "../session/clock.ts";
 import type { CallbackName } from "../session/handler.ts";
@@ -49,6 +49,9 @@ const MAX_ACKNOWLEDGE_DELAY = 100;
 /** How many milliseconds {@link Thread.close} waits for connections beyond their timeouts. */
 const CLOSE_MARGIN = 1_000;
 
+/** How many milliseconds a worker may take to exit, once it is terminated. */
+const EXIT_TIMEOUT = 5_000;
+
 export interface ThreadEvents {
   onCollected(): void;
   /** An error that belongs to no connection. */
@@ -75,6 +78,7 @@ export class Thread implements ConnectionThread, Timed {
   /** Why the worker is being ended. */
   private cause: Error | undefined = undefined;
   private hasEnded = false;
+  private readonly exitTimeout: Timed = { slot: 0, tick: () => this.abandon() };
   /** What has arrived, and where in the first element. Not empty within {@link run}, and while that is interrupted. */
   private readonly inbox: (readonly unknown[])[] = [];
   private at = 0;
@@ -162,9 +166,18 @@ export class Thread implements ConnectionThread, Timed {
   async close(): Promise<void> {
     for (const { session } of this.connections.values()) session.stopNow("normal", { code: 1001 });
     await this.whenEmpty();
+    if (this.hasEnded) return;
     this.hasEnded = true;
     this.stopTimers();
-    await this.worker.terminate();
+    await new Promise<void>((resolve) => {
+      const { clock } = this.options;
+      const timeout: Timed = { slot: 0, tick: () => resolve() };
+      clock.schedule(timeout, clock.now() + EXIT_TIMEOUT);
+      void this.worker.terminate().then(() => {
+        clock.cancel(timeout);
+        resolve();
+      });
+    });
   }
 
   /** A worker that does not return to its event loop releases no connection: it is not awaited for ever. */
@@ -259,12 +272,30 @@ export class Thread implements ConnectionThread, Timed {
     this.cause ??= cause;
     this.stopTimers();
     void this.worker.terminate();
+    const { clock } = this.options;
+    clock.schedule(this.exitTimeout, clock.now() + EXIT_TIMEOUT);
+  }
+
+  /**
+   * Gives up the worker: V8 cannot interrupt some loops, nor a system call. Its connections are closed as if it had
+   * ended, and another worker takes its place.
+   */
+  private abandon(): void {
+    this.onExit(1);
+    this.events.onError(
+      codedError(
+        "WEBSOCK_WORKER_STUCK",
+        `a worker that was terminated has not exited within ${EXIT_TIMEOUT} ms: it keeps its memory and its CPU time`,
+      ),
+    );
   }
 
   private stopTimers(): void {
+    const { clock } = this.options;
     this.watchdog.stop();
     this.heapGauge?.stop();
-    this.options.clock.cancel(this);
+    clock.cancel(this);
+    clock.cancel(this.exitTimeout);
   }
 
   // --- records

@@ -1,4 +1,5 @@
 /** The handler of `test/isolate`, in workers. It does what the first element of each JSON message says. */
+import { readFileSync } from "node:fs";
 import { setTimeout as later } from "node:timers/promises";
 import { sharedPubSub } from "websock-js/isolate";
 
@@ -42,8 +43,13 @@ const commands = {
     Atomics.store(shared, 0, 1);
     for (;;);
   },
+  /** Waits in a system call, which `worker.terminate()` does not interrupt. */
+  block: (file, { shared }) => {
+    Atomics.store(shared, 0, 1);
+    readFileSync(file);
+  },
   bomb: () => {
-    for (;;) kept.push(new Array(1_000).fill(kept.length));
+    for (;;) kept.push(Array.from({ length: 1_000 }, () => kept.length));
   },
   /** V8 aborts the process when an array that grows exceeds its limit. */
   growth: () => {
