@@ -31,8 +31,8 @@ export class Spans {
   private readonly tracer: Tracer;
   private readonly placement: CallbackSpans;
   private readonly connections = new Map<string, Span>();
-  /** The span of a call, by the message of its events. */
-  private readonly calls = new WeakMap<CallbackEvent, Span>();
+  /** The spans of calls that have not ended, by the id of the connection and the message of their events. */
+  private readonly calls = new Map<string, Map<CallbackEvent, Span>>();
 
   constructor(tracer: Tracer, placement: CallbackSpans) {
     this.tracer = tracer;
@@ -56,6 +56,7 @@ export class Spans {
   }
 
   onClose({ id, reason, codeSent, codeReceived }: CloseEvent): void {
+    this.endCalls(id);
     const span = this.connections.get(id);
     if (span === undefined) return;
     this.connections.delete(id);
@@ -90,25 +91,43 @@ export class Spans {
       const links = [{ context: connection.spanContext() }];
       span = this.tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes, root: true, links }, active);
     }
-    this.calls.set(call, span);
+    const calls = this.calls.get(id) ?? new Map<CallbackEvent, Span>();
+    this.calls.set(id, calls.set(call, span));
     return trace.setSpan(active, span);
   }
 
   onError(call: CallbackEvent): void {
-    const span = this.calls.get(call);
+    const span = this.calls.get(call.id)?.get(call);
     if (span !== undefined) fail(span, call.error);
   }
 
   onReturn(call: CallbackEvent): void {
-    if (!call.isPending) this.calls.get(call)?.end();
+    if (!call.isPending) this.endCall(call);
   }
 
   onSettled(call: CallbackEvent): void {
-    this.calls.get(call)?.end();
+    this.endCall(call);
   }
 
-  /** Ends the spans of connections that are still open. */
+  private endCall(call: CallbackEvent): void {
+    const calls = this.calls.get(call.id);
+    calls?.get(call)?.end();
+    calls?.delete(call);
+    if (calls?.size === 0) this.calls.delete(call.id);
+  }
+
+  /** Ends the spans of calls whose promise has not settled: the session has abandoned them. */
+  private endCalls(id: string): void {
+    for (const span of this.calls.get(id)?.values() ?? []) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: "the promise has not settled" });
+      span.end();
+    }
+    this.calls.delete(id);
+  }
+
+  /** Ends the spans of connections that are still open, and of their calls. */
   stop(): void {
+    for (const id of this.calls.keys()) this.endCalls(id);
     for (const span of this.connections.values()) span.end();
     this.connections.clear();
   }

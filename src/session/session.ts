@@ -44,7 +44,7 @@
 import type { Capabilities } from "../capabilities.ts";
 import { codedError, codedTypeError } from "../error-codes.ts";
 import { connectionLost, MailboxOverflow, ProtocolError, SlowConsumer } from "../errors.ts";
-import type { ControlMessage, Messages, OutMessage } from "../message.ts";
+import type { ControlMessage, Messages, Opcode, OutMessage } from "../message.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { isPromiseLike } from "../promise-like.ts";
 import type { ByteOps } from "../protocol/byte-ops.ts";
@@ -130,9 +130,9 @@ export interface SessionEnvironment {
   readonly onIdentified?: (session: Session, id: string) => void;
   /** Called when `init` has returned, and its messages are sent, unless the end is decided. */
   readonly onInitialized?: () => void;
-  /** Called when a message or an info was added to the mailbox, with what now waits there. */
-  readonly onQueued?: (messages: number, bytes: number, infos: number) => void;
-  /** Called when messages are dropped because the end is decided. */
+  /** Called when a message or an info was added to the mailbox, with what now waits there. An info has no `opcode`. */
+  readonly onQueued?: (messages: number, bytes: number, infos: number, opcode?: Opcode) => void;
+  /** Called when the end is decided, with the number of messages in the mailbox, which are dropped. */
   readonly onDropped?: (messages: number) => void;
   /** Called when the session is released: see "The end of a connection" at the head of this file. */
   readonly onEnd?: (session: Session) => void;
@@ -714,7 +714,7 @@ export class Session implements TransportEvents, Timed, TopicSession {
     if (this.phase !== OPEN) return;
     const { environment, ownMailbox } = this;
     ownMailbox.addMessage(event, size);
-    environment.onQueued?.(ownMailbox.messages, ownMailbox.bytes, ownMailbox.infos);
+    environment.onQueued?.(ownMailbox.messages, ownMailbox.bytes, ownMailbox.infos, event.opcode);
     if (environment.capabilities.pause) this.updateReading();
     else this.limitMailbox();
   }

@@ -99,3 +99,21 @@ test("a synchronous callback stays synchronous, and its span ends with it", asyn
   });
   expect(tree(all)).toMatchObject({ query: "handleIn chat", "handleIn chat": "websocket chat" });
 });
+
+test("the span of a callback that never settles ends with the connection", async () => {
+  const all = measured({ spans: "children" });
+  const { port, sockets } = await serve((request) =>
+    upgrade(request, { init: () => ok(0), handleIn: () => new Promise<never>(() => undefined) }, undefined, {
+      closeTimeout: 10,
+    }),
+  );
+  const client = new WebSocket(`ws://127.0.0.1:${port}/socket`);
+  await once(client, "open");
+  client.send("hello");
+  client.close();
+  await once(client, "close");
+  while (sockets.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+  const [call] = all.spans().filter(({ name }) => name === "handleIn");
+  expect(call?.status).toEqual({ code: SpanStatusCode.ERROR, message: "the promise has not settled" });
+  expect(tree(all)).toMatchObject({ handleIn: "websocket" });
+});

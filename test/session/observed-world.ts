@@ -13,6 +13,7 @@ import type { Session } from "../../src/session/session.ts";
 import { FACTS } from "../../src/testing/connect.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
 import { capabilities } from "../../src/testing/memory-transport.ts";
+import type { Transport } from "../../src/transport.ts";
 import { FakeStream } from "../protocol/fake-wire.ts";
 import { type Frame, frame, join } from "../support/client-frames.ts";
 
@@ -35,12 +36,15 @@ export class ObservedWorld {
       options,
       compression,
       asyncContext,
+      transport,
       traced = false,
       resumed = false,
     }: {
       options?: WebSockOptions;
       compression?: Compression;
       asyncContext?: AsyncContext;
+      /** Instead of one over {@link stream}. */
+      transport?: Transport;
       traced?: boolean;
       resumed?: boolean;
     } = {},
@@ -73,7 +77,7 @@ export class ObservedWorld {
       },
       {
         callbacks: callbacksOf(handler),
-        transport: connection,
+        transport: transport ?? connection,
         facts: { ...FACTS },
         environment: {
           capabilities,

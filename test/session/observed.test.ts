@@ -1,9 +1,10 @@
 /** What is counted for observed sessions, and when their events are reported. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { binary, type DataMessage, ok, ping, pong, push, type Self, stop, text } from "websock-js";
+import { binary, type ControlMessage, type DataMessage, ok, ping, pong, push, type Self, stop, text } from "websock-js";
 import { PubSub } from "websock-js/pubsub";
 import { DURATION_BOUNDS } from "../../src/session/observed/counts.ts";
+import type { Transport, TransportEvents } from "../../src/transport.ts";
 import { agree, TAKEOVER } from "../protocol/compression.ts";
 import { cutAt, type Frame, frame, join, OP } from "../support/client-frames.ts";
 import { deferred, nextTick } from "../support/promises.ts";
@@ -140,49 +141,110 @@ describe("messages", () => {
     size: fc.oneof(fc.nat(20), fc.nat(125), fc.nat(9000)),
     fragments: fc.integer({ min: 1, max: 4 }),
     answers: fc.nat(3),
+    isAsync: fc.boolean(),
   });
 
-  test("equal those of a model, whatever is received, in whichever chunks", () => {
+  test("equal those of a model, whatever is received, in whichever chunks, by whichever handler", () =>
     fc.assert(
-      fc.property(fc.array(sentMessage, { maxLength: 30 }), fc.array(fc.nat(), { maxLength: 10 }), (messages, cuts) => {
-        const answers: number[] = [];
-        const world = new ObservedWorld({
-          init: () => ok(0),
-          handleIn: (message: DataMessage, count: number) =>
-            push(Array<DataMessage>(answers.shift()!).fill(message), count + 1),
-        });
-        const received = { text: { ...none }, binary: { ...none }, ping: { ...none }, pong: { ...none } };
-        const sent = { text: { ...none }, binary: { ...none }, ping: { ...none }, pong: { ...none } };
-        const add = (tally: typeof none, count: number, size: number): void => {
-          tally.messages += count;
-          tally.bytes += count * size;
-        };
-        const frames: Frame[] = [];
-        for (const { opcode, size, fragments, answers: count } of messages) {
-          const isControl = opcode === "ping" || opcode === "pong";
-          const length = isControl ? Math.min(size, 125) : size;
-          add(received[opcode], 1, length);
-          if (opcode === "ping") add(sent.pong, 1, length);
-          if (!isControl) answers.push(count);
-          if (!isControl) add(sent[opcode], count, length);
-          const pieces = isControl ? 1 : fragments;
-          for (let i = 0; i < pieces; i++) {
-            const bytes = Math.floor((length * (i + 1)) / pieces) - Math.floor((length * i) / pieces);
-            const payload = "a".repeat(bytes);
-            frames.push({ opcode: i === 0 ? OP[opcode] : OP.continuation, payload, fin: i === pieces - 1 });
+      fc.asyncProperty(
+        fc.array(sentMessage, { maxLength: 30, size: "max" }),
+        fc.array(fc.nat(), { maxLength: 10 }),
+        fc.boolean(),
+        fc.boolean(),
+        async (messages, cuts, hasControl, settlesBetween) => {
+          const toHandle: { answers: number; isAsync: boolean }[] = [];
+          const answer = async <T>(result: T): Promise<T> => result;
+          const world = new ObservedWorld({
+            init: () => ok(0),
+            handleIn: (message: DataMessage, count: number) => {
+              const { answers, isAsync } = toHandle.shift()!;
+              const result = push(Array<DataMessage>(answers).fill(message), count + 1);
+              return isAsync ? answer(result) : result;
+            },
+            handleControl: hasControl ? (_: ControlMessage, count: number) => ok(count) : undefined,
+          });
+          const received = { text: { ...none }, binary: { ...none }, ping: { ...none }, pong: { ...none } };
+          const sent = { text: { ...none }, binary: { ...none }, ping: { ...none }, pong: { ...none } };
+          const add = (tally: typeof none, count: number, size: number): void => {
+            tally.messages += count;
+            tally.bytes += count * size;
+          };
+          const frames: Frame[] = [];
+          for (const { opcode, size, fragments, answers, isAsync } of messages) {
+            const isControl = opcode === "ping" || opcode === "pong";
+            const length = isControl ? Math.min(size, 125) : size;
+            add(received[opcode], 1, length);
+            if (opcode === "ping") add(sent.pong, 1, length);
+            if (!isControl) toHandle.push({ answers, isAsync });
+            if (!isControl) add(sent[opcode], answers, length);
+            const pieces = isControl ? 1 : fragments;
+            for (let i = 0; i < pieces; i++) {
+              const bytes = Math.floor((length * (i + 1)) / pieces) - Math.floor((length * i) / pieces);
+              const payload = "a".repeat(bytes);
+              frames.push({ opcode: i === 0 ? OP[opcode] : OP.continuation, payload, fin: i === pieces - 1 });
+            }
           }
-        }
-        for (const chunk of cutAt(join(...frames.map(frame)), cuts)) world.receiveBytes(chunk);
-        const { callbacks } = world.counts;
-        expect(world.counts.received).toMatchObject(received);
-        expect(world.counts.received.frames).toBe(frames.length);
-        expect(world.counts.sent).toMatchObject(sent);
-        expect(world.counts.sent.frames).toBe(world.stream.frames.length);
-        expect(callbacks.count).toBe(1 + received.text.messages + received.binary.messages);
-        expect(callbacks.durations.reduce((sum, count) => sum + count)).toBe(callbacks.count);
-      }),
+          for (const chunk of cutAt(join(...frames.map(frame)), cuts)) {
+            world.receiveBytes(chunk);
+            if (settlesBetween) await nextTick();
+          }
+          while (world.counts.waiting.messages > 0 || toHandle.length > 0) await nextTick();
+          await nextTick();
+          world.stream.tick();
+          const { callbacks } = world.counts;
+          expect(world.counts.received).toMatchObject(received);
+          expect(world.counts.received.frames).toBe(frames.length);
+          expect(world.counts.sent).toMatchObject(sent);
+          expect(world.counts.sent.frames).toBe(world.stream.frames.length);
+          const controls = hasControl ? received.ping.messages + received.pong.messages : 0;
+          expect(callbacks.count).toBe(1 + received.text.messages + received.binary.messages + controls);
+          expect(callbacks.durations.reduce((sum, count) => sum + count)).toBe(callbacks.count);
+          expect(callbacks.durations.every((count) => count >= 0)).toBe(true);
+        },
+      ),
       { numRuns: 200 },
-    );
+    ));
+
+  test("are not counted once the end is decided, also where the host still passes them on", () => {
+    let events!: TransportEvents;
+    const transport: Transport = {
+      buffered: 0,
+      bytesFlushed: 0,
+      open: (own) => {
+        events = own;
+      },
+      send: () => undefined,
+      close: () => undefined,
+      abort: () => undefined,
+      pause: () => undefined,
+      resume: () => undefined,
+    };
+    const world = new ObservedWorld(echo, { transport });
+    events.onText("before", 6);
+    world.session.self.stop("normal");
+    events.onText("after", 5);
+    events.onBinary(new Uint8Array(3));
+    events.onControl({ opcode: "ping", data: new Uint8Array(2) });
+    events.onClose(1000, "");
+    events.onDisconnect();
+    const { received, sent, callbacks } = world.counts;
+    expect(JSON.parse(JSON.stringify({ received, sent }))).toEqual({
+      received: {
+        text: { messages: 1, bytes: 6 },
+        binary: none,
+        ping: none,
+        pong: none,
+        close: { messages: 1, bytes: 2 },
+      },
+      sent: {
+        text: { messages: 1, bytes: 6 },
+        binary: none,
+        ping: none,
+        pong: none,
+        close: { messages: 1, bytes: 2 },
+      },
+    });
+    expect(callbacks.count).toBe(2);
   });
 });
 

@@ -105,6 +105,8 @@ export class CallbackCounts {
   inChunk = false;
   /** @internal The callbacks of a chunk are timed one by one. */
   slow = false;
+  /** @internal The number of pings and pongs that wait in the mailbox for `handleControl`. */
+  queuedControls = 0;
   readonly #now: () => number;
   /** How many of them were in no group, and in one. */
   #ungrouped = 0;
@@ -143,9 +145,10 @@ export class CallbackCounts {
     this.#readAt = now;
   }
 
-  /** @internal `messages` were dropped: they belong to no group. */
+  /** @internal The mailbox was cleared, with so many messages: they belong to no group. */
   dropped(messages: number): void {
-    this.#ungrouped += messages;
+    this.#ungrouped += messages - this.queuedControls;
+    this.queuedControls = 0;
   }
 
   /**

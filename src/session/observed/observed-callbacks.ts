@@ -62,6 +62,8 @@ export class ObservedCallbacks implements Callbacks {
   }
 
   private call(name: CallbackName, callback: Callback, args: unknown[]): unknown {
+    // While one waits, no other is handled before it.
+    if (name === "handleControl" && this.counts.queuedControls > 0) this.counts.queuedControls--;
     const { about, observer } = this.observation;
     const run = (): unknown => this.time(name === "handleIn" ? 1 : 0, callback, args);
     if (observer.trace === undefined) return run();

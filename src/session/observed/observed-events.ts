@@ -3,23 +3,19 @@ import type { ProtocolError } from "../../errors.ts";
 import type { ControlMessage } from "../../message.ts";
 import type { ByteOps } from "../../protocol/byte-ops.ts";
 import type { TransportEvents } from "../../transport.ts";
-import type { CallbackCounts, ConnectionCounts, Tally, Traffic } from "./counts.ts";
+import { type CallbackCounts, type ConnectionCounts, type Tally, Traffic } from "./counts.ts";
 
 /** A larger message ends the group before it: the time to receive the message is not the callback's. */
 const MAX_UNMARKED = 4096;
 
-/** A session, as far as its events are observed. */
-export interface ObservableSession extends TransportEvents {
-  /** How many messages wait in the mailbox. */
-  readonly waitingMessages: number;
-}
-
 export class ObservedEvents implements TransportEvents {
   readonly wire: TransportEvents["wire"];
   private readonly counts: ConnectionCounts;
-  private readonly session: ObservableSession;
-  private readonly received: Traffic;
-  private readonly texts: Tally;
+  private readonly session: TransportEvents;
+  private readonly handled: () => number;
+  /** What counts; nobody reads it once the end is decided. */
+  private received: Traffic;
+  private texts: Tally;
   private readonly callbacks: CallbackCounts;
   /** Measures texts; `undefined` where the transport knows their size. */
   private readonly measure: ByteOps["utf8Length"] | undefined;
@@ -27,14 +23,16 @@ export class ObservedEvents implements TransportEvents {
   private readonly onDisconnected: () => void;
 
   constructor(
-    session: ObservableSession,
+    session: TransportEvents,
     counts: ConnectionCounts,
+    handled: () => number,
     measure: ByteOps["utf8Length"] | undefined,
     transport: { noteBuffered(): void },
     onDisconnected: () => void,
   ) {
     this.session = session;
     this.counts = counts;
+    this.handled = handled;
     this.received = counts.received;
     this.texts = counts.received.text;
     const [received, sent] = [counts.received.wire, counts.sent.wire];
@@ -100,20 +98,29 @@ export class ObservedEvents implements TransportEvents {
   }
 
   private endGroup(): void {
-    const { callbacks, received, session, texts } = this;
-    if (callbacks.inChunk) callbacks.endGroup(texts.messages + received.binary.messages - session.waitingMessages);
+    if (this.callbacks.inChunk) this.callbacks.endGroup(this.handled());
+  }
+
+  /**
+   * The end is decided: the session drops what it receives now, except a close frame. Some hosts still pass it on, and
+   * others do not, so it is not counted on any.
+   */
+  endDecided(): void {
+    this.received = new Traffic(false, false);
+    this.texts = this.received.text;
   }
 
   /** The transport has answered a ping with a pong of the same payload (RFC 6455 §5.5.2). */
   onControl(message: ControlMessage): void {
     const { length } = message.data;
-    this.received[message.opcode]?.add(length);
-    if (message.opcode === "ping") this.counts.sent.pong?.add(length);
+    const tally = this.received[message.opcode];
+    tally?.add(length);
+    if (tally !== undefined && message.opcode === "ping") this.counts.sent.pong!.add(length);
     this.session.onControl(message);
   }
 
   onClose(code: number | undefined, text: string): void {
-    this.received.close.add(closeSize(code, text));
+    this.counts.received.close.add(closeSize(code, text));
     this.session.onClose(code, text);
   }
 

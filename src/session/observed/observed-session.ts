@@ -33,6 +33,7 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
   const startedAt = observer.now();
   let closedAt: number | undefined;
   let known: ConnectionEvent | undefined;
+  let events: ObservedEvents | undefined;
 
   const counts = new ConnectionCounts(capabilities.control, framed, observer.now, () => session.waiting);
 
@@ -45,17 +46,19 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
   const observedTransport = new ObservedTransport(transport, counts, () => {
     if (resumed) session.runInContext(reportOpen, undefined, undefined);
     else session.runInContext(reportUpgrade, undefined);
-    return new ObservedEvents(
+    return (events = new ObservedEvents(
       session,
       counts,
+      handled,
       framed ? undefined : (text) => byteOps.utf8Length(text),
       observedTransport,
       () => (closedAt ??= observer.now()),
-    );
+    ));
   });
 
   const { text, binary } = counts.received;
-  const handled = (): number => text.messages + binary.messages - session.waitingMessages;
+  const handled = (): number =>
+    text.messages + binary.messages - (session.waitingMessages - counts.callbacks.queuedControls);
   const reportUpgrade = (): void => observer.onUpgrade(about(), counts);
   const reportOpen = (duration: number | undefined): void => observer.onOpen(about(), counts, duration);
 
@@ -69,10 +72,14 @@ export const observedSession = (observer: SessionObserver, parts: SessionParts, 
         if (context?.callback !== undefined) counts.callbacks.errors++;
         environment.onError(error, context);
       },
-      onDropped: (messages) => counts.callbacks.dropped(messages),
+      onDropped: (messages) => {
+        counts.callbacks.dropped(messages);
+        events?.endDecided();
+      },
       onInitialized: () => reportOpen(observer.now() - startedAt),
-      onQueued: (messages, bytes, infos) => {
-        const { most } = counts;
+      onQueued: (messages, bytes, infos, opcode) => {
+        const { callbacks, most } = counts;
+        if (opcode === "ping" || opcode === "pong") callbacks.queuedControls++;
         if (messages > most.messages) most.messages = messages;
         if (bytes > most.bytes) most.bytes = bytes;
         if (infos > most.infos) most.infos = infos;
