@@ -1,4 +1,5 @@
-// Checks the links of the documentation site as it was built: each must lead to a page, and a fragment to a heading.
+// Checks the documentation site as it was built: each link must lead to a page, a fragment to a heading, and each error
+// code must have a page. (VitePress only warns when it cannot make pages.)
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -34,5 +35,8 @@ const dead = pages.flatMap((name) =>
     .map((href) => `${name}: ${href}`),
 );
 if (pages.length === 0) throw new Error("the site has no pages: vitepress build docs");
+const codes = readFileSync(new URL("../docs/errors.md", import.meta.url), "utf8").match(/(?<=^### )\w+/gm) ?? [];
+const missing = codes.filter((code) => !pages.includes(`docs/errors/${code}.html`));
+if (missing.length > 0) throw new Error(`there is no page for ${missing.join(", ")}`);
 if (dead.length > 0) throw new Error(`links that lead nowhere:\n${[...new Set(dead)].join("\n")}`);
 console.log(`${pages.length} pages, no dead link`);
