@@ -257,7 +257,15 @@ export class Thread implements ConnectionThread, Timed {
     for (let post = receiveMessageOnPort(this.port); post !== undefined; post = receiveMessageOnPort(this.port))
       this.onRecords(post.message);
     this.port.close();
-    const error = this.cause ?? new WorkerExited(`the worker has exited with code ${code}`);
+    this.fail(this.cause ?? new WorkerExited(`the worker has exited with code ${code}`));
+  }
+
+  /** Ends the connections, except those that the records which have arrived end. */
+  private fail(error: Error): void {
+    if (this.inbox.length > 0) {
+      microtask(() => this.fail(error));
+      return;
+    }
     for (const connection of this.connections.values()) connection.fail(error);
     this.events.onFailed(error);
   }
