@@ -24,7 +24,9 @@ export const handleIn = ({ data }: DataMessage, { source, current }: State, self
   // Not awaited: the next message, such as "stop", would wait for the promise of `handleIn`.
   stream(self, source, signal).catch((error) => {
     // Many sources reject when they are cancelled, for example those that pass the signal to `fetch`.
-    if (!signal.aborted) self.stop(error);
+    if (signal.aborted) return;
+    // Logged here, because `onError` does not receive the reason of a stop.
+    if (self.stop(error)) console.error(error);
   });
   return ok({ source, current: controller });
 };

@@ -88,6 +88,20 @@ test("streaming.md: rows come no faster than the client reads, and end with the 
   expect(signal?.aborted).toBe(true);
 });
 
+test("streaming.md: a stream that fails is logged, and ends the connection", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  onTestFinished(() => log.mockRestore());
+  const { Rows } = await load("streaming", "rows");
+  const error = new Error("no such table");
+  const client = await connect(Rows, () => {
+    throw error;
+  });
+  client.send("people");
+  expect(await client.ended).toEqual({ code: 1011, text: "", reason: { error } });
+  expect(log.mock.calls).toEqual([[error]]);
+  expect(client.errors).toEqual([]);
+});
+
 test("streaming.md: an upload", async () => {
   const folder = mkdtempSync(join(tmpdir(), "websock-upload-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -1,5 +1,5 @@
 /** The streaming example, without a server. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { connect } from "websock-js/testing";
 import * as Stream from "../../examples/stream/stream.ts";
 import { deferred, nextTick } from "../support/promises.ts";
@@ -104,7 +104,9 @@ test("a source that rejects when it is cancelled does not end the connection", a
   client.drop();
 });
 
-test("an error of the source closes the connection", async () => {
+test("an error of the source is logged, and closes the connection", async () => {
+  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  onTestFinished(() => log.mockRestore());
   const failing: Stream.Source = async function* () {
     yield 1;
     throw new Error("no more");
@@ -112,6 +114,7 @@ test("an error of the source closes the connection", async () => {
   const client = await connect(Stream, failing);
   client.send("start");
   expect(await client.ended).toMatchObject({ code: 1011, reason: { error: new Error("no more") } });
+  expect(log.mock.calls).toEqual([[new Error("no more")]]);
 });
 
 test("any other message closes the connection", async () => {
