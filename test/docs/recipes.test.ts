@@ -117,8 +117,11 @@ describe("reconnect", () => {
   class FakeSocket extends EventTarget {
     static last: FakeSocket;
     static opened = 0;
+    static OPEN = 1;
     onmessage?: (event: { data: string }) => void;
     onclose?: (event: { code: number; reason: string }) => void;
+    readyState = 0;
+    readonly sent: string[] = [];
     constructor() {
       super();
       FakeSocket.last = this;
@@ -127,6 +130,18 @@ describe("reconnect", () => {
     message(data: string): void {
       this.dispatchEvent(new Event("message"));
       this.onmessage?.({ data });
+    }
+    /** As in browsers, throws while the socket connects. */
+    send(data: string): void {
+      if (this.readyState === 0) throw new Error("InvalidStateError");
+      this.sent.push(data);
+    }
+    /** As in browsers, a socket that is closed while it connects reports 1006. */
+    close(code: number): void {
+      const reported = this.readyState === 0 ? 1006 : code;
+      const isClosed = this.readyState === 3;
+      this.readyState = 3;
+      if (!isClosed) this.onclose!({ code: reported, reason: "" });
     }
   }
 
@@ -142,18 +157,18 @@ describe("reconnect", () => {
     FakeSocket.opened = 0;
     const { connect } = await import(pathToFileURL(pathOf("reconnect", "reconnect")).href);
     const [messages, ends]: [unknown[], number[]] = [[], []];
-    connect(
+    const { send, close } = connect(
       "ws://localhost",
       (data: unknown) => messages.push(data),
       (code: number) => ends.push(code),
     );
-    return { messages, ends };
+    return { messages, ends, send, close };
   };
 
   const [block] = blocksOf("docs/recipes/reconnect.md");
-  test("has 15 lines", () => {
+  test("has at most 21 lines", () => {
     const lines = block!.code.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("// reconnect.ts"));
-    expect(lines.length).toBeLessThanOrEqual(15);
+    expect(lines.length).toBeLessThanOrEqual(21);
   });
 
   const table = [
@@ -183,6 +198,27 @@ describe("reconnect", () => {
     FakeSocket.last.onclose!({ code: 1006, reason: "" });
     vi.advanceTimersByTime(1_000);
     expect([FakeSocket.opened, messages]).toEqual([opened + 1, ["hi"]]);
+  });
+
+  test("close ends it, also while it connects or waits", async () => {
+    const connecting = await connected();
+    connecting.close();
+    vi.advanceTimersByTime(60_000);
+    expect([FakeSocket.opened, connecting.ends]).toEqual([1, [1006]]);
+    const waiting = await connected();
+    Object.assign(FakeSocket.last, { readyState: 3 }).onclose!({ code: 1012, reason: "" });
+    waiting.close();
+    vi.advanceTimersByTime(60_000);
+    expect([FakeSocket.opened, waiting.ends]).toEqual([1, [1012]]);
+  });
+
+  test("what is sent before the connection is open is dropped", async () => {
+    const { send } = await connected();
+    const { last } = FakeSocket;
+    expect(send("early")).toBe(false);
+    last.readyState = 1;
+    send("hi");
+    expect(last.sent).toEqual(["hi"]);
   });
 });
 
