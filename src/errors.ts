@@ -35,12 +35,12 @@ export class UpgradeError extends Error {
    *
    * - 400: the request violates RFC 6455 §4.2.1 or RFC 8441 §5, has too many headers, or the function `only` of
    *   `attach` failed
-   * - 403: the origin is not allowed
-   * - 405: wrong method
-   * - 426: not an upgrade request, or an unsupported WebSocket version
+   * - 403: the origin is not allowed (RFC 6455 §10.2)
+   * - 405: wrong method (RFC 9110 §15.5.6)
+   * - 426: not an upgrade request (RFC 9110 §15.5.22), or an unsupported WebSocket version (RFC 6455 §4.4)
    * - 500: one of the functions `origins` and `subprotocols` failed
-   * - 501: an extended CONNECT (HTTP/2) for another protocol
-   * - 503: the server is shutting down
+   * - 501: an extended CONNECT (HTTP/2) for another protocol (as RFC 9220 §3 recommends for HTTP/3)
+   * - 503: the server is shutting down (RFC 9110 §15.6.4)
    */
   readonly status: number;
   /** Same as `status`, under the name that some frameworks read. */
@@ -152,6 +152,8 @@ export class ProtocolError extends Error {
  * The client reads too slowly: more than `maxBuffered` bytes would have been buffered, or the client read none of the
  * buffered bytes for `timeout` ms. The connection was closed with 1013. `terminate` receives it as
  * `{ error: SlowConsumer }`.
+ *
+ * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
  */
 export class SlowConsumer extends Error {
   override readonly name = "SlowConsumer";

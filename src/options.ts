@@ -34,6 +34,7 @@ export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>
  * A host may ignore some of these settings: see `Capabilities.ignores`.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7692
+ * @see https://www.zlib.net/manual.html#Advanced
  */
 export interface CompressOptions {
   /** The zlib compression level, 0 (none) to 9 (best). Default: 6. */
@@ -46,20 +47,25 @@ export interface CompressOptions {
    * Whether the server compresses each message independently of the previous ones (RFC 7692 §7.1.1). Default: `true`.
    */
   readonly serverNoContextTakeover?: boolean;
-  /** Whether the client is asked to do the same. Default: `true`. */
+  /** Whether the client is asked to do the same (RFC 7692 §7.1.1.2). Default: `true`. */
   readonly clientNoContextTakeover?: boolean;
   /**
    * The base-2 logarithm of the LZ77 window that the server compresses with, 8 to 15; less if the client asks for less
    * (RFC 7692 §7.1.2). Default: 15.
    */
   readonly serverMaxWindowBits?: number;
-  /** The same for the client. Has an effect only if the client offers `client_max_window_bits`. Default: 15. */
+  /**
+   * The same for the client (RFC 7692 §7.1.2.2). Has an effect only if the client offers `client_max_window_bits`.
+   * Default: 15.
+   */
   readonly clientMaxWindowBits?: number;
   /**
    * The highest accepted compression ratio of a received message: its inflated size divided by its compressed size. A
    * message that inflates to more than 64 KiB and exceeds the ratio closes the connection with 1009, before it is fully
    * inflated. The ratio of written text is rarely above 20. DEFLATE cannot exceed 1 032. Default: `Infinity`: the size
    * is only limited by `maxMessageSize`.
+   *
+   * @see https://zlib.net/zlib_tech.html
    */
   readonly maxInflation?: number;
 }
@@ -76,6 +82,8 @@ export interface WebSockOptions {
    * The idle timeout in milliseconds. The connection is closed with 1001 if nothing, not even a pong, is received from
    * the client for this long. Time during which the server pauses reading does not count. The connection is closed with
    * 1013 if the client reads none of the buffered bytes for this long. `Infinity` disables both. Default: 60 000.
+   *
+   * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
    */
   readonly timeout?: number;
   /**
@@ -91,18 +99,18 @@ export interface WebSockOptions {
   readonly compress?: boolean | CompressOptions;
   /**
    * The maximum payload size of a received data frame in bytes, before inflation. A larger one closes the connection
-   * with 1009 as soon as its header is received. Control frames are not affected: they have at most 125 bytes (RFC 6455
-   * §5.5). Default: `Infinity`.
+   * with 1009 (RFC 6455 §7.4.1) as soon as its header is received. Control frames are not affected: they have at most
+   * 125 bytes (RFC 6455 §5.5). Default: `Infinity`.
    */
   readonly maxFrameSize?: number;
   /**
-   * The maximum size of a received message in bytes, after inflation. A larger message closes the connection with 1009,
-   * as soon as its size is known to exceed the limit. Default: 10 000 000.
+   * The maximum size of a received message in bytes, after inflation. A larger message closes the connection with 1009
+   * (RFC 6455 §7.4.1), as soon as its size is known to exceed the limit. Default: 10 000 000.
    */
   readonly maxMessageSize?: number;
   /**
    * The maximum number of frames in a received message, including empty frames. A message of more frames closes the
-   * connection with 1008. Default: 524 288.
+   * connection with 1008 (RFC 6455 §7.4.1). Default: 524 288.
    */
   readonly maxFragments?: number;
   /**
@@ -132,7 +140,8 @@ export interface WebSockOptions {
     | ((offered: readonly string[], request: UpgradeRequest) => string | null | undefined);
   /**
    * Extra headers of the handshake response. A header that belongs to the handshake itself (`upgrade`,
-   * `sec-websocket-protocol`, …) or describes a body (`content-length`, …) throws a TypeError. Default: none.
+   * `sec-websocket-protocol`, …; RFC 6455 §4.2.2) or describes a body (`content-length`, …), which a 101 response
+   * cannot have (RFC 9110 §6.4.1), throws a TypeError. Default: none.
    */
   readonly headers?: AnswerHeaders;
   /**
@@ -153,6 +162,8 @@ export interface WebSockOptions {
    * The maximum number of bytes that may be buffered for a client that reads slowly. A message that would exceed it
    * closes the connection with 1013. Exception: while nothing is buffered, a message of any size is sent.
    * Default: 16 777 216 (16 MiB).
+   *
+   * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
    */
   readonly maxBuffered?: number;
   /**

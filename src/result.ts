@@ -71,6 +71,8 @@ export interface StopOptions {
   /**
    * The close code: 1000–1003, 1007–1014 or 3000–4999 (RFC 6455 §7.4). Use 4000–4999 for codes of the application.
    * Default: 1000, 1011 or 1012, depending on the reason; see {@link stop}.
+   *
+   * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
    */
   readonly code?: number;
   /** The close reason text that the client sees: at most 123 bytes of UTF-8 (RFC 6455 §5.5). Default: none. */
@@ -103,8 +105,9 @@ export const checkStopOptions = (options: object, ...more: readonly string[]): v
 /** How `self.stop` ends a connection. */
 export interface StopDetail extends StopOptions {
   /**
-   * Destroys the socket without sending a close frame, so that the client sees code 1006. `code` and `text` then have
-   * no effect. Hosts without the capability `abort` may send a close frame nevertheless. Default: `false`.
+   * Destroys the socket without sending a close frame, so that the client sees code 1006 (RFC 6455 §7.4.1). `code` and
+   * `text` then have no effect. Hosts without the capability `abort` may send a close frame nevertheless. Default:
+   * `false`.
    */
   readonly abort?: boolean;
 }
@@ -127,6 +130,7 @@ export interface StopDetail extends StopOptions {
  * @param state the state that `terminate` receives
  * @param options the close code, the close reason text, and messages to send first
  * @throws TypeError for an unknown option
+ * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
  */
 export const stop = <S>(reason: unknown, state: S, options?: StopOptions): HandleResult<S> => {
   if (options === undefined) return ["stop", reason, state];

@@ -63,7 +63,7 @@ export const validate = <Output>(
 export const validateSync = <Output>(
   schema: StandardSchema<unknown, Output>,
   value: unknown,
-  asyncError: (vendor: string) => Error,
+  asyncError: (vendor: string) => TypeError,
 ): SchemaResult<Output> => {
   const result = validate(schema, value);
   if (!isPromiseLike(result)) return result;

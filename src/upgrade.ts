@@ -49,7 +49,8 @@ const upgradableOf = (request: object): Upgradable | undefined =>
  * right response. On Node, a call from a bare callback (of a timer, for example), where nothing could catch the error,
  * answers the request instead of throwing
  * @throws UnknownAdapterError if no adapter has registered `conn`, usually because `attach` was not called
- * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`
+ * @throws TypeError for an invalid handler, an unknown or invalid option, and options in the place of `arg`. In a
+ * Durable Object, also for a handler that `attach` did not receive
  * @throws Error if the request has already been upgraded or answered
  */
 export const upgrade = <Conn extends object, Arg, State, Info = never>(

@@ -14,7 +14,7 @@ export type Awaitable<T> = T | PromiseLike<T>;
  * callback is pending, the next event of the connection waits.
  *
  * If a callback throws, rejects or returns an invalid result, the error is reported to `onError`, the connection is
- * closed with 1011, and `terminate` receives `{ error }`. Other connections are not affected.
+ * closed with 1011 (RFC 6455 §7.4.1), and `terminate` receives `{ error }`. Other connections are not affected.
  *
  * ```ts
  * // echo.ts: counts and echoes messages
@@ -37,8 +37,8 @@ export interface WebSock<Arg, State, Info = never> {
   /** Called for each text or binary message, once it is complete. */
   readonly handleIn: (message: DataMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
-   * Called for each ping and pong. Pings have already been answered; pongs that answer the heartbeat are not passed on.
-   * Never called on hosts without the capability `control`.
+   * Called for each ping and pong. Pings have already been answered (RFC 6455 §5.5.2); pongs that answer the heartbeat
+   * are not passed on. Never called on hosts without the capability `control`.
    */
   readonly handleControl?: (message: ControlMessage, state: State, self: Self<Info>) => Awaitable<HandleResult<State>>;
   /**
@@ -95,8 +95,8 @@ export interface Self<in Info = never> extends AnySelf<Info> {
    *
    * @returns `false` if the connection is ending, possibly because `messages` exceed `maxBuffered`, which closes it
    * with 1013 (`SlowConsumer`)
-   * @throws RangeError for an invalid message, such as a ping of more than 125 bytes. Nothing is sent, and the
-   * connection stays open
+   * @throws RangeError for an invalid message, such as a ping of more than 125 bytes (RFC 6455 §5.5). Nothing is sent,
+   * and the connection stays open
    * @throws TypeError for a value that is not a message, likewise
    */
   readonly push: (messages: Messages) => boolean;
@@ -115,7 +115,8 @@ export interface Self<in Info = never> extends AnySelf<Info> {
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
    * @returns `false` if the end of the connection was already decided, or if `messages` exceed `maxBuffered`, which
    * closes the connection with 1013 (`SlowConsumer`). `terminate` does not receive `reason` then
-   * @throws RangeError for an invalid close code, reason text or message. The connection stays open
+   * @throws RangeError for an invalid close code (RFC 6455 §7.4), reason text (§5.5) or message. The connection stays
+   * open
    * @throws TypeError for an unknown option or a value that is not a message, likewise
    */
   readonly stop: (reason: unknown, detail?: StopDetail) => boolean;
@@ -173,8 +174,8 @@ export interface ConnectionInfo {
   /** The HTTP version of the upgrade request: `"1.1"` or `"2.0"`. */
   readonly httpVersion: string;
   /**
-   * The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2, although the request that the route receives
-   * has the method `GET` there, too.
+   * The method of the upgrade request: `"GET"`, or `"CONNECT"` on HTTP/2 (RFC 8441 §4), although the request that the
+   * route receives has the method `GET` there, too.
    */
   readonly method: string;
   /**
@@ -185,8 +186,8 @@ export interface ConnectionInfo {
   /** The selected subprotocol; `undefined` if there is none. */
   readonly subprotocol: string | undefined;
   /**
-   * The negotiated compression, as in the header `Sec-WebSocket-Extensions` of the response; `undefined` if there is
-   * none.
+   * The negotiated compression, as in the header `Sec-WebSocket-Extensions` of the response (RFC 7692 §5); `undefined`
+   * if there is none.
    */
   readonly compression: string | undefined;
   /** The close code that the client sent; `undefined` if it has sent no close frame, or one without a code. */

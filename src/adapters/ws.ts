@@ -119,6 +119,8 @@ export interface Hosting extends Attachment {
    * @param request its upgrade request
    * @param handler the handler
    * @param rest the argument of `init`, and the options
+   * @throws TypeError for an invalid handler or an unknown or invalid option
+   * @throws Error if the socket already has a handler
    */
   readonly host: <Arg, State, Info = never>(
     socket: WsSocket,

@@ -210,7 +210,7 @@ export interface Socket<out Shared = unknown, in Info = never> {
    * @param event the name of the event
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is not joined
-   * @throws TypeError for a payload that JSON cannot represent
+   * @throws TypeError for a payload that JSON cannot represent, and for an event that is not a string
    * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly push: (event: string, payload: unknown) => boolean;
@@ -222,8 +222,10 @@ export interface Socket<out Shared = unknown, in Info = never> {
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if the client is not joined, has joined again since it sent the message, or if `ref` comes from
    * another socket
-   * @throws TypeError for a payload that JSON cannot represent
-   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
+   * @throws TypeError for a payload that JSON cannot represent, for a `status` that is neither of these, and if the
+   * schema of the reply turns out to be asynchronous
+   * @throws RangeError if the payload is bytes, and the topic, or the `ref` of the client's message, has more than 255
+   * bytes
    */
   readonly reply: (ref: MessageRef, status: Status, payload: unknown) => boolean;
   /**
@@ -232,7 +234,7 @@ export interface Socket<out Shared = unknown, in Info = never> {
    * @param event the name of the event
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
-   * @throws TypeError for a payload that JSON cannot represent
+   * @throws TypeError for a payload that JSON cannot represent, and for an event that is not a string
    * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcast: (event: string, payload: unknown) => boolean;
@@ -241,6 +243,9 @@ export interface Socket<out Shared = unknown, in Info = never> {
    *
    * @param event the name of the event
    * @param payload a value that JSON can represent, or bytes
+   * @returns `false` if it is known that other nodes are not reached
+   * @throws TypeError for a payload that JSON cannot represent, and for an event that is not a string
+   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcastFrom: (event: string, payload: unknown) => boolean;
   /**

@@ -77,6 +77,9 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
    * @param request the route's request, with the properties `url` and `headers`
    * @throws UpgradeError with the status 403 if the client is refused, or does not speak version 2 of the protocol. Do
    * not catch it: it becomes the response
+   * @throws TypeError for a value that is not a request, and if the option `connect` returns neither `accept` nor
+   * `refuse`
+   * @throws what the option `connect` throws
    */
   readonly connect: (request: Request) => Promise<Connected>;
   /** Options for `upgrade`: the subprotocol, which phoenix.js offers together with a token. */
@@ -88,8 +91,9 @@ export interface Channels<Request extends ConnectRequest> extends WebSock<Connec
    * @param event the name of the event
    * @param payload a value that JSON can represent, or bytes
    * @returns `false` if it is known that other nodes are not reached
-   * @throws TypeError for a payload that JSON cannot represent
-   * @throws RangeError if the payload is bytes, and the topic or the event has more than 255 bytes
+   * @throws TypeError for a payload that JSON cannot represent, and for a topic or an event that is not a string
+   * @throws RangeError for a topic that has more than 512 UTF-16 units together with the prefix that the library adds;
+   * and if the payload is bytes, and the topic or the event has more than 255 bytes
    */
   readonly broadcast: (topic: string, event: string, payload: unknown) => boolean;
   /**

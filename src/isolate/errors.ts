@@ -61,6 +61,8 @@ export class WorkerExited extends Error {
  * ```ts
  * const isRefused = (reason: CloseReason) => typeof reason === "object" && reason.error instanceof NoWorker;
  * ```
+ *
+ * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
  */
 export class NoWorker extends Error {
   override readonly name = "NoWorker";

@@ -91,6 +91,8 @@ export interface SubscribeOptions<Info> {
   /**
    * What happens if the member is too slow: `"close"` closes its connection (1013 if too much is buffered, 1011 if too
    * many infos wait), `"drop"` leaves out messages and infos. Default: `"close"`.
+   *
+   * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
    */
   readonly slow?: "close" | "drop";
   /**

@@ -32,7 +32,11 @@ import { checkTopicName, type Topic } from "./topic.ts";
 export class PubSub {
   readonly #hub: Hub;
 
-  /** @throws TypeError for an unknown or invalid option, RangeError for a number that is not above zero */
+  /**
+   * @throws TypeError for an unknown or invalid option
+   * @throws RangeError for a number that is not above zero, and unless `down` is above `beat`
+   * @throws Error if the port of its `threadsBackplane` already serves another `PubSub`
+   */
   constructor(options: PubSubOptions = {}) {
     this.#hub = new Hub(options);
   }
@@ -79,7 +83,9 @@ export class PubSub {
    * The address of a connection. It is valid until the connection ends.
    *
    * @param self the connection
-   * @throws TypeError for a value that is not a `self`; Error on a host whose connections cannot send to each other
+   * @throws TypeError for a value that is not a `self`
+   * @throws Error on a host whose connections cannot send to each other, and for a connection of a Durable Object
+   * unless this `PubSub` was passed to its `attach`
    */
   address<Info>(self: AnySelf<Info>): Address<Info> {
     const session = this.#hub.memberSession(self);
@@ -97,7 +103,8 @@ export class PubSub {
    * one of another node, and no connection in this process has it; or it is one of another node, and the engine is
    * away, too many bytes wait to be acknowledged, or the info is too large for the engine. `true` is no promise that
    * the info is handled
-   * @throws TypeError for an address that is not a string; the error of the codec
+   * @throws TypeError for an address that is not a string. For a connection of another node, or with the option
+   * `strict`, also for an info that JSON cannot represent, or with another codec, its error
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
     checkAddress(to);
@@ -137,7 +144,8 @@ export class PubSub {
    *
    * @param info any value; with a backplane, one that the codec can encode
    * @returns `false` if other nodes cannot be reached, or after {@link close}
-   * @throws the error of the codec
+   * @throws TypeError with a backplane or with the option `strict`, for an info that JSON cannot represent; with
+   * another codec, its error
    */
   broadcastToNodes(info: unknown): boolean {
     const hub = this.#hub;
@@ -166,6 +174,7 @@ export class PubSub {
    * The names of the topics to which a connection is subscribed, also while its `init` is pending.
    *
    * @param self the connection
+   * @throws TypeError for a value that is not a `self`
    */
   topicsOf(self: AnySelf<never>): string[] {
     return this.#hub.registry.topicsOf(sessionOf(self));

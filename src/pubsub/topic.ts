@@ -23,14 +23,18 @@ export interface Topic<Info = never> {
    *
    * @param self the connection
    * @param options what happens to messages that are too much for it
-   * @throws TypeError for a value that is not a `self`, or an invalid option; RangeError for a `maxBuffered` of 0 or
-   * less; Error on a host whose connections cannot send to each other
+   * @throws TypeError for a value that is not a `self`, or an unknown or invalid option; in a Durable Object, also for
+   * the option `onGap`, and if the topics of the connection do not fit into what the host stores during hibernation
+   * @throws RangeError for a `maxBuffered` of 0 or less
+   * @throws Error on a host whose connections cannot send to each other, and for a connection of a Durable Object
+   * unless this `PubSub` was passed to its `attach`
    */
   readonly subscribe: (self: AnySelf<Info>, options?: SubscribeOptions<Info>) => Subscription;
   /**
    * Ends all subscriptions of a connection to this topic. Infos that are already queued still arrive.
    *
    * @param self the connection
+   * @throws TypeError for a value that is not a `self`
    */
   readonly unsubscribe: (self: AnySelf<never>) => void;
   /**
@@ -39,7 +43,8 @@ export interface Topic<Info = never> {
    * @param info any value; with a backplane, one that the codec can encode
    * @param options who is left out
    * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
-   * @throws the error of the codec, with a backplane or with the option `strict`
+   * @throws TypeError for an unknown or invalid option. With a backplane or with the option `strict` of the `PubSub`,
+   * also for an info that JSON cannot represent, or with another codec, its error
    */
   readonly broadcast: (info: Info, options?: SendOptions) => boolean;
   /**
@@ -48,7 +53,8 @@ export interface Topic<Info = never> {
    * @param messages one message or an array of messages
    * @param options who is left out
    * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
-   * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message
+   * @throws RangeError for a message that may not be sent, TypeError for a value that is not a message, and for an
+   * unknown or invalid option
    */
   readonly publish: (messages: Messages, options?: SendOptions) => boolean;
   /**
@@ -58,7 +64,8 @@ export interface Topic<Info = never> {
    * @param reason why the connections end: as for `self.stop`
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connections
    * @param options who is left out
-   * @throws TypeError or RangeError as `self.stop` does
+   * @throws TypeError or RangeError as `self.stop` does; TypeError also for a reason that is not a string, and for an
+   * unknown or invalid option
    */
   readonly stop: (reason: string, detail?: StopDetail, options?: SendOptions) => void;
   /** A snapshot of the members in this process whose `init` has returned. */

@@ -63,9 +63,9 @@ type Send<Answer> = (request: Request, injection: Injection) => Answer | Promise
  * @param app a {@link NodeApp}, or a function that passes the request to the app and returns the response
  * @param options headers of the request, and the `defaults` of `attach`
  * @returns a promise of the response and the client
- * @throws TypeError if `app` is neither of these
- * @throws any error that the app throws or rejects with, except an `UpgradeError` in a {@link NodeApp}, which is
- * answered
+ * @throws TypeError if `app` is neither of these, and for an invalid URL
+ * @throws any error that the app throws or rejects with, except the refusal of an upgrade in a {@link NodeApp}, which
+ * is answered
  */
 export function connectRoute<Info = unknown>(
   url: string,

@@ -11,6 +11,6 @@ import { PubSub } from "../pubsub/pubsub.ts";
  * ```
  *
  * @param options options of `PubSub`
- * @throws TypeError for an unknown option
+ * @throws TypeError, RangeError or Error as the constructor of `PubSub` does
  */
 export const testPubSub = (options: PubSubOptions = {}): PubSub => new PubSub({ strict: true, ...options });

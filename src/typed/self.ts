@@ -16,8 +16,10 @@ export interface TypedSelf<in Message, in Info = never> extends AnySelf<Info> {
    * Sends a message to the client immediately: before the result of a pending callback, and also within `init`.
    *
    * @returns `false` if the connection is ending, as for an ordinary `self`
-   * @throws InvalidMessage for a message that does not fit the schema `out`, or the error of the codec. Nothing is
-   * sent, and the connection stays open
+   * @throws InvalidMessage for a message that does not fit the schema `out`. Nothing is sent, and the connection stays
+   * open
+   * @throws TypeError for a message that the codec cannot encode, and if the schema turns out to be asynchronous,
+   * likewise. Errors that the codec throws itself are passed on
    */
   readonly push: (message: Message) => boolean;
   /**
@@ -25,8 +27,10 @@ export interface TypedSelf<in Message, in Info = never> extends AnySelf<Info> {
    *
    * @param reason why the connection is closed: any value. The client does not see it
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
-   * @throws InvalidMessage for a message that does not fit the schema `out`, and what an ordinary `self` throws. The
-   * connection stays open
+   * @throws InvalidMessage for a message that does not fit the schema `out`. The connection stays open
+   * @throws TypeError for an unknown option, for a message that the codec cannot encode, and if the schema turns out to
+   * be asynchronous, likewise. Errors that the codec throws itself are passed on
+   * @throws RangeError for an invalid close code or reason text, likewise
    */
   readonly stop: (reason: unknown, detail?: TypedStopDetail<Message>) => boolean;
 }

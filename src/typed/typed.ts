@@ -57,7 +57,7 @@ export interface TypedCallbacks<Received, Sent, Arg, State, Info = never> {
   ) => Awaitable<TypedResult<Sent, State>>;
   /**
    * Called for each message that does not fit: the codec cannot decode it, it has the wrong opcode, or the schema `in`
-   * refuses it. Default: closes the connection with 1007 and the text "invalid message".
+   * refuses it. Default: closes the connection with 1007 (RFC 6455 §7.4.1) and the text "invalid message".
    *
    * ```ts
    * onInvalid: (_issues, _message, state) => push({ type: "error", text: "not a valid command" }, state),

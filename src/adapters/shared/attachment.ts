@@ -30,17 +30,18 @@ export interface Attachment<Info = unknown> extends Iterable<Self<Info>> {
   /** The number of upgrade requests refused with an `UpgradeError`. */
   readonly refused: number;
   /**
-   * Closes every connection with 1001, and from now on refuses upgrades with 503. Resolves when all connections are
-   * closed: one that does not complete the closing handshake is aborted after its `closeTimeout`. It does not close the
-   * server (but closing a Node server calls it). An HTTP/2 connection is closed together with the last of its
-   * WebSockets.
+   * Closes every connection with 1001 (RFC 6455 §7.4.1), and from now on refuses upgrades with 503. Resolves when all
+   * connections are closed: one that does not complete the closing handshake is aborted after its `closeTimeout`. It
+   * does not close the server (but closing a Node server calls it). An HTTP/2 connection is closed together with the
+   * last of its WebSockets.
    */
   close(): Promise<void>;
   /**
    * Like {@link close}, but with 1012 and in batches, so that clients do not reconnect all in the same moment.
    *
    * @param options the size of the batches, the time between them, and the deadline
-   * @throws TypeError for an option that is not a positive number
+   * @throws TypeError for an unknown option, and for one that is not a positive number
+   * @see https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
    */
   drain(options?: DrainOptions): Promise<void>;
 }

@@ -22,7 +22,8 @@ import { ownMessage } from "./connection.ts";
 
 /**
  * A topic of the shared `PubSub`. Its methods are those of a `Topic`. They pass the call on to the main thread, where
- * everything happens in the order of the calls; what `publish` and `broadcast` return is always `true`.
+ * everything happens in the order of the calls; what `publish` and `broadcast` return is always `true`. `broadcast`
+ * throws a DataCloneError for an info that structured clone cannot copy.
  */
 export interface SharedTopic<Info = never>
   extends Pick<Topic<Info>, "name" | "subscribe" | "unsubscribe" | "broadcast" | "publish" | "stop"> {
@@ -46,6 +47,7 @@ export interface SharedPubSub {
    * The address of a connection of this worker. It is valid until the connection ends.
    *
    * @param self the connection
+   * @throws TypeError for a value that is not the `self` of a connection of this worker
    */
   address<Info>(self: AnySelf<Info>): Address<Info>;
   /**
@@ -54,6 +56,8 @@ export interface SharedPubSub {
    * @param to the address
    * @param info a value that structured clone can copy
    * @returns `false` if it is no address; `true` is no promise that the info arrives
+   * @throws TypeError for an address that is not a string
+   * @throws DataCloneError for an info that structured clone cannot copy
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean;
   /**
@@ -63,18 +67,21 @@ export interface SharedPubSub {
    * @param reason why the connection is closed
    * @param detail the close code, the close reason text, and messages to send first. Default: none
    * @returns `false` if it is no address; `true` is no promise that the connection exists
+   * @throws TypeError or RangeError as `self.stop` does, and TypeError for an address or a reason that is not a string
    */
   stop(to: Address<never>, reason: string, detail?: StopDetail): boolean;
   /**
    * The names of the topics to which a connection of this worker is subscribed, also while its `init` is pending.
    *
    * @param self the connection
+   * @throws TypeError for a value that is not the `self` of a connection of this worker
    */
   topicsOf(self: AnySelf<never>): string[];
   /**
    * Sends an info to the listeners of all nodes: those of `onNodesInfo` in their main threads.
    *
    * @param info a value that structured clone can copy
+   * @throws DataCloneError for an info that structured clone cannot copy
    */
   broadcastToNodes(info: unknown): void;
 }

@@ -148,7 +148,7 @@ export class Presence<Meta> {
    * @param topic the topic of the entry
    * @param key the key of the entry
    * @param meta the new meta, or a function that makes it of the present one
-   * @throws the errors of {@link track}
+   * @throws TypeError, RangeError or Error as {@link track} does, or what the function `meta` throws
    */
   update(self: AnySelf<never>, topic: string, key: string, meta: Meta | ((meta: Meta) => Meta)): void {
     const known = this.#connections.get(sessionOf(self))?.topics.get(topic)?.get(key);
@@ -163,6 +163,7 @@ export class Presence<Meta> {
    * @param self the connection
    * @param topic the topic of the entries
    * @param key the key of the entry. Default: all keys
+   * @throws TypeError for a value that is not a `self`
    */
   untrack(self: AnySelf<never>, topic: string, key?: string): void {
     const topics = this.#connections.get(sessionOf(self))?.topics;
