@@ -4,7 +4,7 @@ import { type CloseReason, ok, type Self } from "websock-js";
 import { connect } from "websock-js/testing";
 import { FINISH } from "../../src/session/handler.ts";
 import { OP } from "../support/client-frames.ts";
-import { deferred } from "../support/promises.ts";
+import { deferred, nextTick } from "../support/promises.ts";
 import { ObservedWorld } from "./observed-world.ts";
 
 const relaying = (finish: (state: unknown, self: Self) => unknown) => {
@@ -93,9 +93,15 @@ test.each([
   expect(seen).toEqual([["terminate", expect.anything()]]);
 });
 
-test("finish is also called if the connection is observed", () => {
-  const { handler, seen } = relaying(ok);
+test.each([
+  ["a result", ok],
+  ["a promise", async (state: unknown) => ok(state)],
+])("finish is also called if the connection is observed, and not counted; it returns %s", async (_, finish) => {
+  const { handler, seen } = relaying(finish);
   const world = new ObservedWorld(handler);
   world.receive({ opcode: OP.text, payload: "a" }, { opcode: OP.close, payload: "" });
+  await nextTick();
   expect(seen).toEqual(["a", ["finish", "state"], ["terminate", "remote"]]);
+  // `init`, `handleIn` and `terminate`.
+  expect(world.counts.callbacks.count).toBe(3);
 });

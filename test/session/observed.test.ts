@@ -321,6 +321,18 @@ describe("callbacks", () => {
     expect([callbacks.count, callbacks.total, callbacks.longest]).toEqual([2, 30, 30]);
   });
 
+  test("that return the same promise each time are counted each time", async () => {
+    const answer = Promise.resolve(ok(0));
+    const world = new ObservedWorld({ init: () => answer, handleIn: () => answer });
+    await nextTick();
+    const message = { opcode: OP.text, payload: "x" };
+    for (let chunks = 0; chunks < 2; chunks++) {
+      world.receive(message, message, message);
+      await nextTick();
+    }
+    expect(world.counts.callbacks.count).toBe(7);
+  });
+
   test("are timed until their promise settles; a thenable is awaited once", async () => {
     let settle!: (result: unknown) => void;
     let thens = 0;
