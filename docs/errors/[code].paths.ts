@@ -10,6 +10,7 @@ const moved = (markdown: string): string =>
   markdown.replaceAll(/\]\((?!#|[a-z]+:)/g, "](../").replaceAll("](#", "](../errors.md#");
 
 export default {
+  watch: ["../errors.md"],
   paths: sections.map((section) => {
     const [code = ""] = section.split("\n");
     // What follows the section is the heading of the next group.

@@ -24,7 +24,14 @@ export const workerName = (): string => `isolate #${++workers}`;
 /** A sum of bytes. `external` contains the memory of Buffers and ArrayBuffers. */
 const NEEDED = "(({ heapUsed, external }) => heapUsed + external)(process.memoryUsage())";
 
-type Answer = (result: { readonly result?: { readonly value?: unknown } } | undefined) => void;
+/** The name for the objects that {@link HeapGauge} refers to in a worker, with which they are released. */
+const OBJECT_GROUP = "websock-js";
+
+interface Evaluated {
+  readonly result?: { readonly value?: unknown; readonly objectId?: unknown };
+}
+
+type Answer = (result: Evaluated | undefined) => void;
 
 /** Sends commands to the inspectors of workers. There is one for all pools. */
 class Inspector {
@@ -81,9 +88,9 @@ export class HeapGauge {
   private readonly timer: ReturnType<typeof setInterval>;
   /** For how many intervals an answer is awaited. 0: none is. */
   private awaited = 0;
+  /** The garbage will be collected when the callback has returned. */
   private isCollecting = false;
-  /** The garbage has been collected since the last measurement. */
-  private isCollected = false;
+  private isVerifying = false;
   private isStopped = false;
 
   /**
@@ -106,36 +113,63 @@ export class HeapGauge {
   }
 
   private measure(): void {
-    const isSent = inspector!.send(
-      this.name,
-      "Runtime.evaluate",
-      { expression: NEEDED, returnByValue: true },
-      (answer) => {
-        this.awaited = 0;
-        const bytes = answer?.result?.value;
-        if (typeof bytes === "number" && !this.isStopped) this.judge(bytes);
-      },
-    );
+    const isSent = this.evaluate((bytes) => {
+      this.awaited = 0;
+      this.judge(bytes);
+    });
     this.awaited = isSent ? 1 : 0;
   }
 
-  /**
-   * Part of it may be garbage, which can be collected when the callback has returned. A callback that needs twice as
-   * much, and has not returned since the last measurement, is not waited for.
-   */
-  private judge(bytes: number): void {
-    const isOver = bytes > this.limit;
-    if ((isOver && this.isCollected) || (bytes > 2 * this.limit && this.isCollecting)) this.exceeded(bytes);
-    else if (isOver && !this.isCollecting) this.collect();
-    this.isCollected = false;
+  /** @param measured receives what is needed now, garbage included */
+  private evaluate(measured: (bytes: number) => void): boolean {
+    return this.send("Runtime.evaluate", { expression: NEEDED, returnByValue: true }, (evaluated) => {
+      const bytes = evaluated?.result?.value;
+      measured(typeof bytes === "number" ? bytes : 0);
+    });
   }
 
-  /** V8 frees the memory of Buffers on another thread: it no longer counts when the next collection begins. */
+  private send(method: string, params: object, answered: Answer = () => undefined): boolean {
+    return inspector!.send(this.name, method, params, (result) => {
+      if (!this.isStopped) answered(result);
+    });
+  }
+
+  /** A callback that needs twice as much, and has not returned since the last measurement, is not waited for. */
+  private judge(bytes: number): void {
+    if (bytes <= this.limit) return;
+    if (!this.isCollecting) this.collect();
+    else if (bytes > 2 * this.limit) this.verify();
+  }
+
+  /** What is over the limit may be garbage. */
   private collect(): void {
-    inspector!.send(this.name, "HeapProfiler.collectGarbage", {}, () => undefined);
-    this.isCollecting = inspector!.send(this.name, "HeapProfiler.collectGarbage", {}, () => {
+    this.isCollecting = this.send("HeapProfiler.collectGarbage", {}, () => {
       this.isCollecting = false;
-      this.isCollected = true;
+      this.evaluate((bytes) => {
+        if (bytes > this.limit) this.verify();
+      });
+    });
+  }
+
+  /**
+   * Measures without garbage, also while a callback does not return: `queryObjects` collects all of it first. (After
+   * `collectGarbage`, Buffers still count that V8 is freeing on another thread, and so does what was allocated since.)
+   * It takes a tenth of a second or more, for which the worker stands still.
+   */
+  private verify(): void {
+    if (this.isVerifying) return;
+    const prototype = { expression: "(class {}).prototype", objectGroup: OBJECT_GROUP };
+    this.isVerifying = this.send("Runtime.evaluate", prototype, (evaluated) => {
+      // The three commands are executed one directly after the other.
+      this.send("Runtime.queryObjects", {
+        prototypeObjectId: evaluated?.result?.objectId,
+        objectGroup: OBJECT_GROUP,
+      });
+      this.evaluate((bytes) => {
+        this.isVerifying = false;
+        if (bytes > this.limit) this.exceeded(bytes);
+      });
+      this.send("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
     });
   }
 }

@@ -14,9 +14,9 @@ export interface IsolateOptions {
   /**
    * How much memory a worker may need, in megabytes (MiB): the objects of its JavaScript heap, and the memory of its
    * Buffers and ArrayBuffers, measured 20 times per second and without garbage. A worker that needs more ends: its
-   * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. Set
-   * `maxCallbackTime`, too: see docs/isolation.md. Only on Node; on other runtimes it throws. Default: V8's limit, which
-   * depends on the memory of the machine.
+   * connections are closed with 1011 (`HeapExceeded`). A callback that does not return may need twice as much. In
+   * some endless loops, nothing can be measured: set `maxCallbackTime`, too (docs/isolation.md). Only on Node; on other
+   * runtimes it throws. Default: V8's limit, which depends on the memory of the machine.
    */
   readonly maxHeapSize?: number;
   /**

@@ -77,7 +77,13 @@ export class Thread implements ConnectionThread, Timed {
   private readonly unacknowledged = new Set<RelayedConnection>();
   /** Why the worker is being ended. */
   private cause: Error | undefined = undefined;
+  private isClosing = false;
   private hasEnded = false;
+  private resolveEnded!: () => void;
+  /** Resolves when the worker has exited, or is given up. */
+  private readonly ended = new Promise<void>((resolve) => {
+    this.resolveEnded = resolve;
+  });
   private readonly exitTimeout: Timed = { slot: 0, tick: () => this.abandon() };
   /** What has arrived, and where in the first element. Not empty within {@link run}, and while that is interrupted. */
   private readonly inbox: (readonly unknown[])[] = [];
@@ -166,18 +172,9 @@ export class Thread implements ConnectionThread, Timed {
   async close(): Promise<void> {
     for (const { session } of this.connections.values()) session.stopNow("normal", { code: 1001 });
     await this.whenEmpty();
-    if (this.hasEnded) return;
-    this.hasEnded = true;
-    this.stopTimers();
-    await new Promise<void>((resolve) => {
-      const { clock } = this.options;
-      const timeout: Timed = { slot: 0, tick: () => resolve() };
-      clock.schedule(timeout, clock.now() + EXIT_TIMEOUT);
-      void this.worker.terminate().then(() => {
-        clock.cancel(timeout);
-        resolve();
-      });
-    });
+    this.isClosing = true;
+    if (!this.hasEnded) this.terminate();
+    await this.ended;
   }
 
   /** A worker that does not return to its event loop releases no connection: it is not awaited for ever. */
@@ -253,14 +250,16 @@ export class Thread implements ConnectionThread, Timed {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.stopTimers();
+    this.options.clock.cancel(this.exitTimeout);
     // What the worker has posted before it ended.
     for (let post = receiveMessageOnPort(this.port); post !== undefined; post = receiveMessageOnPort(this.port))
       this.onRecords(post.message);
     this.port.close();
-    this.fail(this.cause ?? new WorkerExited(`the worker has exited with code ${code}`));
+    if (this.isClosing && this.cause === undefined) this.resolveEnded();
+    else this.fail(this.cause ?? new WorkerExited(`the worker has exited with code ${code}`));
   }
 
-  /** Ends the connections, except those that the records which have arrived end. */
+  /** Waits until the records that have arrived are executed: some connections may end by them. */
   private fail(error: Error): void {
     if (this.inbox.length > 0) {
       microtask(() => this.fail(error));
@@ -268,6 +267,7 @@ export class Thread implements ConnectionThread, Timed {
     }
     for (const connection of this.connections.values()) connection.fail(error);
     this.events.onFailed(error);
+    this.resolveEnded();
   }
 
   /** @param id the number of the connection; 0: the error belongs to none */
@@ -278,32 +278,38 @@ export class Thread implements ConnectionThread, Timed {
 
   private kill(cause: Error): void {
     this.cause ??= cause;
+    this.terminate();
+  }
+
+  private terminate(): void {
+    const { clock } = this.options;
     this.stopTimers();
     void this.worker.terminate();
-    const { clock } = this.options;
     clock.schedule(this.exitTimeout, clock.now() + EXIT_TIMEOUT);
   }
 
   /**
-   * Gives up the worker: V8 cannot interrupt some loops, nor a system call. Its connections are closed as if it had
+   * Gives up on the worker: V8 cannot interrupt some loops, nor a system call. Its connections are closed as if it had
    * ended, and another worker takes its place.
    */
   private abandon(): void {
-    this.onExit(1);
-    this.events.onError(
-      codedError(
-        "WEBSOCK_WORKER_STUCK",
-        `a worker that was terminated has not exited within ${EXIT_TIMEOUT} ms: it keeps its memory and its CPU time`,
-      ),
-    );
+    // If the main thread was busy, the event that the worker has exited may be waiting.
+    later(() => {
+      if (this.hasEnded) return;
+      this.onExit(1);
+      this.events.onError(
+        codedError(
+          "WEBSOCK_WORKER_STUCK",
+          `a worker that was terminated has not exited within ${EXIT_TIMEOUT} ms: it keeps its memory and its CPU time, and the process cannot exit`,
+        ),
+      );
+    });
   }
 
   private stopTimers(): void {
-    const { clock } = this.options;
     this.watchdog.stop();
     this.heapGauge?.stop();
-    clock.cancel(this);
-    clock.cancel(this.exitTimeout);
+    this.options.clock.cancel(this);
   }
 
   // --- records
@@ -320,7 +326,7 @@ export class Thread implements ConnectionThread, Timed {
     while (this.inbox.length > 0) {
       const records = this.inbox[0]!;
       while (this.at < records.length) {
-        if (!this.execute(records)) continue;
+        if (!this.executeOrContinue(records)) continue;
         microtask(this.run);
         return;
       }
@@ -328,6 +334,16 @@ export class Thread implements ConnectionThread, Timed {
       this.inbox.shift();
     }
   };
+
+  /** Like {@link execute}. If it throws, what follows is executed in a microtask. */
+  private executeOrContinue(records: readonly unknown[]): boolean {
+    try {
+      return this.execute(records);
+    } catch (error) {
+      microtask(this.run);
+      throw error;
+    }
+  }
 
   /**
    * Executes the record at {@link at}, or several messages of one connection together. Returns whether a session learns

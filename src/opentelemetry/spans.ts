@@ -56,7 +56,7 @@ export class Spans {
   }
 
   onClose({ id, reason, codeSent, codeReceived }: CloseEvent): void {
-    this.endCalls(id);
+    this.endAbandoned(id);
     const span = this.connections.get(id);
     if (span === undefined) return;
     this.connections.delete(id);
@@ -117,7 +117,7 @@ export class Spans {
   }
 
   /** Ends the spans of calls whose promise has not settled: the session has abandoned them. */
-  private endCalls(id: string): void {
+  private endAbandoned(id: string): void {
     for (const span of this.calls.get(id)?.values() ?? []) {
       span.setStatus({ code: SpanStatusCode.ERROR, message: "the promise has not settled" });
       span.end();
@@ -127,7 +127,8 @@ export class Spans {
 
   /** Ends the spans of connections that are still open, and of their calls. */
   stop(): void {
-    for (const id of this.calls.keys()) this.endCalls(id);
+    for (const calls of this.calls.values()) for (const span of calls.values()) span.end();
+    this.calls.clear();
     for (const span of this.connections.values()) span.end();
     this.connections.clear();
   }

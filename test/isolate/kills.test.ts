@@ -1,6 +1,6 @@
 /** A worker that ends takes its own connections with it, and no others. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -69,6 +69,18 @@ const withBystander = async (options: IsolateOptions, arg?: object) => {
   };
 };
 
+/** A named pipe. Whoever opens it to read waits for a writer: there is one when the test has finished. */
+const pipeWithoutWriter = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), "websock-js-isolate-"));
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  onTestFinished(() => {
+    closeSync(openSync(pipe, "r+"));
+    rmSync(folder, { recursive: true });
+  });
+  return pipe;
+};
+
 describe("while another worker's connection exchanges messages", () => {
   test("a heap bomb", async () => {
     const { victim, expectKilled } = await withBystander({ maxHeapSize: 64 });
@@ -106,10 +118,7 @@ describe("while another worker's connection exchanges messages", () => {
   });
 
   test("a system call that does not return: the worker is given up", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "websock-js-isolate-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const pipe = join(folder, "pipe");
-    execFileSync("mkfifo", [pipe]);
+    const pipe = pipeWithoutWriter();
     const shared = new Int32Array(new SharedArrayBuffer(4));
     const { handler, victim, clock, exchange, workerErrors, open } = await withBystander(
       { maxCallbackTime: 1_000 },
@@ -117,8 +126,6 @@ describe("while another worker's connection exchanges messages", () => {
     );
     const client = await victim;
     command(client, "block", pipe);
-    // Whoever opens the pipe to read waits for a writer.
-    onTestFinished(() => writeFileSync(pipe, ""));
     await until(() => Atomics.load(shared, 0) === 1);
     for (let i = 0; i < 20; i++) {
       clock.advance(500);
@@ -138,6 +145,29 @@ describe("while another worker's connection exchanges messages", () => {
     expect((await next.receive()).data).toBe('"again"');
     await exchange.stop();
     await handler.close();
+  });
+
+  test("the same while the pool is being closed", async () => {
+    const pipe = pipeWithoutWriter();
+    const shared = new Int32Array(new SharedArrayBuffer(4));
+    const { handler, victim, clock, exchange, workerErrors } = await withBystander(
+      { maxCallbackTime: 1_000 },
+      { shared },
+    );
+    const client = await victim;
+    command(client, "block", pipe);
+    await until(() => Atomics.load(shared, 0) === 1);
+    await exchange.stop();
+    const closed = handler.close();
+    let isClosed = false;
+    void closed.then(() => {
+      isClosed = true;
+    });
+    while (!isClosed) {
+      clock.advance(500);
+      await new Promise(setImmediate);
+    }
+    expect(workerErrors).toContainEqual(expect.objectContaining({ code: "WEBSOCK_WORKER_STUCK" }));
   });
 
   test("process.exit()", async () => {

@@ -145,7 +145,7 @@ export class CallbackCounts {
     this.#readAt = now;
   }
 
-  /** @internal The mailbox was cleared, with so many messages: they belong to no group. */
+  /** @internal So many messages in the mailbox are dropped: they belong to no group. */
   dropped(messages: number): void {
     this.#ungrouped += messages - this.queuedControls;
     this.queuedControls = 0;

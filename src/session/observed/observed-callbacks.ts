@@ -62,7 +62,7 @@ export class ObservedCallbacks implements Callbacks {
   }
 
   private call(name: CallbackName, callback: Callback, args: unknown[]): unknown {
-    // While one waits, no other is handled before it.
+    // Pings and pongs are handled in their order: if one is queued, this call is for a queued one.
     if (name === "handleControl" && this.counts.queuedControls > 0) this.counts.queuedControls--;
     const { about, observer } = this.observation;
     const run = (): unknown => this.time(name === "handleIn" ? 1 : 0, callback, args);

@@ -13,7 +13,7 @@ export class ObservedEvents implements TransportEvents {
   private readonly counts: ConnectionCounts;
   private readonly session: TransportEvents;
   private readonly handled: () => number;
-  /** What counts; nobody reads it once the end is decided. */
+  /** The tallies that are counted in. Once the end is decided, they are others that nobody reads. */
   private received: Traffic;
   private texts: Tally;
   private readonly callbacks: CallbackCounts;

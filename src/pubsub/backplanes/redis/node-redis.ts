@@ -99,8 +99,8 @@ const openSubscriber = (client: Client, { message, lost }: SubscriberEvents): Su
     if (!ended) message(channel.toString(), plainView(bytes));
   };
   /**
-   * Sends a command when the one before is confirmed. If a channel is removed while its subscription is not confirmed,
-   * the client believes from the confirmation on that it is subscribed, and does not send a later subscription to it.
+   * Sends a command when the one before is confirmed. If a channel is removed before its subscription is confirmed, the
+   * client regards itself as subscribed once the confirmation arrives, and does not send a later subscription to it.
    */
   let confirmed: Promise<unknown> = Promise.resolve();
   const next = (send: () => Promise<unknown>): Promise<unknown> => {
