@@ -21,8 +21,8 @@ let workers = 0;
 /** A name for the next worker, by which its inspector is found. */
 export const workerName = (): string => `isolate #${++workers}`;
 
-/** A sum of bytes. `external` contains the memory of Buffers and ArrayBuffers. */
-const NEEDED = "(({ heapUsed, external }) => heapUsed + external)(process.memoryUsage())";
+/** In bytes. `external` contains the memory of Buffers and ArrayBuffers. */
+const MEMORY = "(({ heapUsed, external }) => [heapUsed, external])(process.memoryUsage())";
 
 /** The name for the objects that {@link HeapGauge} refers to in a worker, with which they are released. */
 const OBJECT_GROUP = "websock-js";
@@ -113,18 +113,18 @@ export class HeapGauge {
   }
 
   private measure(): void {
-    const isSent = this.evaluate((bytes) => {
+    const isSent = this.evaluate((heap, external) => {
       this.awaited = 0;
-      this.judge(bytes);
+      this.judge(heap, external);
     });
     this.awaited = isSent ? 1 : 0;
   }
 
-  /** @param measured receives what is needed now, garbage included */
-  private evaluate(measured: (bytes: number) => void): boolean {
-    return this.send("Runtime.evaluate", { expression: NEEDED, returnByValue: true }, (evaluated) => {
-      const bytes = evaluated?.result?.value;
-      measured(typeof bytes === "number" ? bytes : 0);
+  /** @param measured receives the bytes of the heap and of Buffers, garbage included */
+  private evaluate(measured: (heap: number, external: number) => void): boolean {
+    return this.send("Runtime.evaluate", { expression: MEMORY, returnByValue: true }, (evaluated) => {
+      const [heap = 0, external = 0] = (evaluated?.result?.value ?? []) as number[];
+      measured(heap, external);
     });
   }
 
@@ -134,21 +134,25 @@ export class HeapGauge {
     });
   }
 
-  /** A callback that needs twice as much, and has not returned since the last measurement, is not waited for. */
-  private judge(bytes: number): void {
-    if (bytes <= this.limit) return;
-    if (!this.isCollecting) this.collect();
-    else if (bytes > 2 * this.limit) this.verify();
+  /** A callback that needs twice as much is not waited for. */
+  private judge(heap: number, external: number): void {
+    const isOver = heap + external > this.limit;
+    if (isOver && (this.isCollecting || heap > 2 * this.limit)) this.check(heap, external, 2 * this.limit);
+    else if (isOver) this.collect();
   }
 
   /** What is over the limit may be garbage. */
   private collect(): void {
     this.isCollecting = this.send("HeapProfiler.collectGarbage", {}, () => {
       this.isCollecting = false;
-      this.evaluate((bytes) => {
-        if (bytes > this.limit) this.verify();
-      });
+      this.evaluate((heap, external) => this.check(heap, external, this.limit));
     });
+  }
+
+  /** V8 keeps the garbage of a heap small by itself, but not that of Buffers. */
+  private check(heap: number, external: number, limit: number): void {
+    if (heap > limit) this.exceeded(heap + external);
+    else if (heap + external > limit) this.verify();
   }
 
   /**
@@ -165,9 +169,9 @@ export class HeapGauge {
         prototypeObjectId: evaluated?.result?.objectId,
         objectGroup: OBJECT_GROUP,
       });
-      this.evaluate((bytes) => {
+      this.evaluate((heap, external) => {
         this.isVerifying = false;
-        if (bytes > this.limit) this.exceeded(bytes);
+        if (heap + external > this.limit) this.exceeded(heap + external);
       });
       this.send("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
     });
