@@ -80,7 +80,7 @@ export class Thread implements ConnectionThread, Timed {
   private isClosing = false;
   private hasEnded = false;
   private resolveEnded!: () => void;
-  /** Resolves when the worker has exited, or is given up. */
+  /** Resolves when the worker has exited, or has been abandoned. */
   private readonly ended = new Promise<void>((resolve) => {
     this.resolveEnded = resolve;
   });
@@ -289,7 +289,7 @@ export class Thread implements ConnectionThread, Timed {
   }
 
   /**
-   * Gives up on the worker: V8 cannot interrupt some loops, nor a system call. Its connections are closed as if it had
+   * Abandons the worker: V8 cannot interrupt some loops, nor a system call. Its connections are closed as if it had
    * ended, and another worker takes its place.
    */
   private abandon(): void {
@@ -300,7 +300,7 @@ export class Thread implements ConnectionThread, Timed {
       this.events.onError(
         codedError(
           "WEBSOCK_WORKER_STUCK",
-          `a worker that was terminated has not exited within ${EXIT_TIMEOUT} ms: it keeps its memory and its CPU time, and the process cannot exit`,
+          `a worker that was terminated has not exited within ${EXIT_TIMEOUT} ms: it keeps its memory and its CPU time, and process.exit() waits for it`,
         ),
       );
     });

@@ -104,7 +104,7 @@ export class PubSub {
    * away, too many bytes wait to be acknowledged, or the info is too large for the engine. `true` is no promise that
    * the info is handled
    * @throws TypeError for an address that is not a string. For a connection of another node, or with the option
-   * `strict`, also for an info that JSON cannot represent, or with another codec, its error
+   * `strict`, also for an info that JSON cannot represent; another codec may throw other errors
    */
   send<Info>(to: Address<Info>, info: NoInfer<Info>): boolean {
     checkAddress(to);
@@ -144,8 +144,8 @@ export class PubSub {
    *
    * @param info any value; with a backplane, one that the codec can encode
    * @returns `false` if other nodes cannot be reached, or after {@link close}
-   * @throws TypeError with a backplane or with the option `strict`, for an info that JSON cannot represent; with
-   * another codec, its error
+   * @throws TypeError with a backplane or with the option `strict`, for an info that JSON cannot represent;
+   * another codec may throw other errors
    */
   broadcastToNodes(info: unknown): boolean {
     const hub = this.#hub;

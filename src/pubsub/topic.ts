@@ -44,7 +44,7 @@ export interface Topic<Info = never> {
    * @param options who is left out
    * @returns `false` if the `PubSub` is closed, or if it is known that other nodes are not reached
    * @throws TypeError for an unknown or invalid option. With a backplane or with the option `strict` of the `PubSub`,
-   * also for an info that JSON cannot represent, or with another codec, its error
+   * also for an info that JSON cannot represent; another codec may throw other errors
    */
   readonly broadcast: (info: Info, options?: SendOptions) => boolean;
   /**

@@ -18,8 +18,8 @@ export interface TypedSelf<in Message, in Info = never> extends AnySelf<Info> {
    * @returns `false` if the connection is ending, as for an ordinary `self`
    * @throws InvalidMessage for a message that does not fit the schema `out`. Nothing is sent, and the connection stays
    * open
-   * @throws TypeError for a message that the codec cannot encode, and if the schema turns out to be asynchronous,
-   * likewise. Errors that the codec throws itself are passed on
+   * @throws TypeError for a message that the codec cannot encode, and if the schema turns out to be asynchronous. The
+   * connection stays open. Errors that the codec throws itself are passed on
    */
   readonly push: (message: Message) => boolean;
   /**
@@ -29,8 +29,8 @@ export interface TypedSelf<in Message, in Info = never> extends AnySelf<Info> {
    * @param detail the close code, the close reason text, messages to send first, and whether to abort the connection
    * @throws InvalidMessage for a message that does not fit the schema `out`. The connection stays open
    * @throws TypeError for an unknown option, for a message that the codec cannot encode, and if the schema turns out to
-   * be asynchronous, likewise. Errors that the codec throws itself are passed on
-   * @throws RangeError for an invalid close code or reason text, likewise
+   * be asynchronous. The connection stays open. Errors that the codec throws itself are passed on
+   * @throws RangeError for an invalid close code or reason text. The connection stays open
    */
   readonly stop: (reason: unknown, detail?: TypedStopDetail<Message>) => boolean;
 }

@@ -122,7 +122,7 @@ function* mistakesIn({ name, tags, functions }: Documented): Generator<string> {
   for (const error of thrown)
     if (error !== UNKNOWN && !named.has(error))
       yield `${name} throws ${error} without "@throws ${error}": ${pathOf(functions, error)}`;
-  for (const error of named) if (!thrown.has(error)) yield `${name} has "@throws ${error}", but throws none`;
+  for (const error of named) if (!thrown.has(error)) yield `${name} has "@throws ${error}", but does not throw it`;
   for (const error of impossible) if (!seen.has(error)) yield `${name}: ${error} in IMPOSSIBLE is not needed`;
   for (const error of unseen) if (seen.has(error)) yield `${name}: ${error} in UNSEEN is not needed`;
 }

@@ -117,7 +117,7 @@ describe("while another worker's connection exchanges messages", () => {
     await expectKilled(CallbackTimeout, /ran for more than 1000 ms/);
   });
 
-  test("a system call that does not return: the worker is given up", async () => {
+  test("a system call that does not return: the worker is abandoned", async () => {
     const pipe = pipeWithoutWriter();
     const shared = new Int32Array(new SharedArrayBuffer(4));
     const { handler, victim, clock, exchange, workerErrors, open } = await withBystander(

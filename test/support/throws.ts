@@ -106,7 +106,7 @@ export class Throws {
       for (const { source } of this.#effectsOf(node)) if (typeof source !== "string") add(source);
     };
     add(start);
-    // Functions call each other in circles: repeated until nothing is added.
+    // Functions may be mutually recursive: this is repeated until nothing is added.
     for (let isComplete = false; !isComplete; ) {
       isComplete = true;
       for (const node of reached) {
